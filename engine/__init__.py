@@ -1,0 +1,1 @@
+"""The chart engine, the trading vocabulary and the runtime."""

@@ -1,0 +1,1 @@
+"""A generic state chart in YAML; knows no trading."""

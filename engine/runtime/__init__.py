@@ -1,0 +1,1 @@
+"""Runs a flow: inbox, clocks, senders, journal."""

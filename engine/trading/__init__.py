@@ -1,0 +1,1 @@
+"""The trading vocabulary: events, effects, orders, ledger, hedging, verbs. Pure."""

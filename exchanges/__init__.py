@@ -1,0 +1,1 @@
+"""Venues behind one interface: types, errors, the client base class and the adapters."""
