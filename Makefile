@@ -1,0 +1,85 @@
+# `make run` and `make test` need only make and Python 3.11 or newer; they set up everything else in .venv.
+#
+#   make run      the eagle flow on the embedded paper venues          make run ARGS="--rounds 2"
+#   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
+#   make check    ruff, the format and mypy --strict
+#   make bench    print the figures of bench/
+#   make lock     resolve the dependencies anew and write both lock files
+#   make clean    remove .venv, build results and caches
+#
+# Another interpreter: make run PYTHON=python3.13 (after `make clean` if .venv was made with a different one).
+
+PYTHON ?= python3
+FLOW ?= flows/eagle_chicken.yaml
+ARGS ?=
+PYTEST_ARGS ?= -q -n 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/run-ready
+DEV_READY := $(VENV)/dev-ready
+LOCK_VENV := build/lock-venv
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# setuptools is in the locks, so the project is built with it and nothing unlocked is fetched for the build.
+INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+run: $(RUN_READY)
+	@$(BIN)/eagle run --flow $(FLOW) $(ARGS)
+
+test: $(DEV_READY)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(DEV_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(DEV_READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_READY)
+	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+$(BIN)/python:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	    echo "make: no interpreter '$(PYTHON)'; install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; \
+	v >= (3, 11) or sys.exit("make: Python 3.11 or newer is needed, $(PYTHON) is %d.%d; name another: make PYTHON=python3.12" % (v[0], v[1]))'
+	@echo "making $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv --clear $(VENV) || { \
+	    rm -rf $(VENV); echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu install python3-venv" >&2; exit 1; }
+
+$(RUN_READY): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies (requirements.lock)"
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+$(DEV_READY): requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies (requirements-dev.lock)"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+# The second compile is constrained by the first, so that both locks name the same versions.
+PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --upgrade --allow-unsafe \
+	--generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-build-deps
+
+lock:
+	"$(PYTHON)" -m venv --clear $(LOCK_VENV)
+	$(LOCK_VENV)/bin/pip install --quiet --disable-pip-version-check "pip-tools>=7.5,<8"
+	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
+	$(PIP_COMPILE) --extra dev --extra diagram --constraint requirements.lock \
+	    --output-file requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
