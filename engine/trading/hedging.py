@@ -1,0 +1,368 @@
+"""The standing hedging rule: no state of the chart can switch it off (S2, S3, S4, S6, S8).
+
+After every input it recomputes what is still to be hedged from the ledger and the orders in flight, never from
+increments, and climbs the declared ladder where accounts refuse. One small machine per exposure: CALM (nothing to
+do), COVERED (hedges in flight), BLOCKED (own order rests on the same book), WAITING (every rung refused; try again).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from engine.trading.effects import Alert, ArmTimer, AskOrder, DisarmTimer, Effect, Level, Purpose
+from engine.trading.limits import can_carry
+from engine.trading.orders import Order
+from engine.trading.world import MS, OrderShape, S, World
+from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Refusal, Side
+
+OWNER = "hedging"
+TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
+CHECK_NS = 1 * S  # a hedge that is not terminal by then is asked about, and its remainder cancelled (E9)
+ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again
+ALARM_NS = 10 * S  # a person hears again about exposure that stays
+
+
+class Rung(Enum):
+    """Steps of the ladder after a refusal, in the order that the flow declares (S3)."""
+
+    REDUCE_ELSEWHERE = "reduce elsewhere"  # an account whose own position the hedge reduces
+    NEXT_ELIGIBLE = "next eligible"  # the eligible account with most free margin
+    UNDO_ON_MAKER = "undo on maker"  # take the fill back on the maker itself
+
+
+class Stage(Enum):
+    CALM = "calm"
+    COVERED = "covered"
+    BLOCKED = "blocked"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeRule:
+    """The flow's `hedging:` section."""
+
+    legs: tuple[str, ...]
+    role: str
+    choose: str  # random | holder_first
+    ladder: tuple[Rung, ...]
+
+
+class Hedging:
+    """State of the rule for one market: refusals of this exposure, age of what is unhedged, the stage."""
+
+    __slots__ = ("_epoch", "_last", "_refused", "_world", "hard_told", "rule", "since_ns", "stage", "waiting_until_ns")
+
+    def __init__(self, world: World, rule: HedgeRule) -> None:
+        self._world = world
+        self.rule = rule
+        self.stage = Stage.CALM
+        self._refused: dict[str, int] = {}
+        self._last = ""  # account that filled partly: it is asked first for the rest (E9)
+        self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
+        self.hard_told = False
+        self.waiting_until_ns = 0
+        self._epoch = 0
+
+    # --- what is to be done
+
+    @property
+    def need(self) -> Decimal:
+        """Signed quantity that is neither hedged nor in flight; a hedge trades exactly this, floored to the lot."""
+        world = self._world
+        need = -(world.exposure + world.in_flight())
+        return need if need == 0 else self._bounded(need)
+
+    def _bounded(self, need: Decimal) -> Decimal:
+        """S4: with an unknown order, exposure is an interval; nothing may grow its worst end."""
+        unknown = [order for order in self._world.orders.covering.values() if order.unknown]
+        if not unknown:
+            return need
+        low = high = self._world.exposure
+        for order in self._world.orders.covering.values():
+            part = order.side.sign * order.remaining
+            if not order.unknown:
+                low, high = low + part, high + part
+            elif part < 0:
+                low += part
+            else:
+                high += part
+        worst = max(abs(low), abs(high))
+        room = worst - high if need > 0 else worst + low
+        return min(need, room) if need > 0 else max(need, -room)
+
+    @property
+    def hedgeable(self) -> Decimal:
+        """The largest part of `need` that some account could trade, unsigned (S6)."""
+        need = abs(self.need)
+        return ZERO if need == 0 else self._largest(need)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing hedgeable is left and nothing is in flight or unknown: what remains is dust."""
+        world = self._world
+        if world.orders.covering or world.resyncing:
+            return False
+        exposure = world.exposure
+        return exposure == 0 or self._largest(abs(exposure)) == 0
+
+    def _largest(self, qty: Decimal) -> Decimal:
+        world = self._world
+        names = (*world.accounts(self.rule.role), world.maker)
+        return max((world.tradable(name, qty) for name in names), default=ZERO)
+
+    # --- the step
+
+    def run(self) -> list[Effect]:
+        """Recompute and act. Called after every input that may have changed ledger, orders, links or time."""
+        effects: list[Effect] = []
+        self._age(effects)
+        world = self._world
+        if world.resyncing or not self._may_send():
+            return effects
+        need = self.need
+        if need == 0 or self._largest(abs(need)) == 0:
+            if not world.orders.covering:
+                self._calm()
+            else:
+                self.stage = Stage.COVERED
+            return effects
+        if self.stage is Stage.WAITING and world.now_ns < self.waiting_until_ns:
+            return effects
+        self._hedge(need, effects)
+        return effects
+
+    def _may_send(self) -> bool:
+        """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
+        links = self._world.links
+        return any(links[name] is LinkState.TRUSTED for name in self._candidates())
+
+    def _candidates(self) -> tuple[str, ...]:
+        return (*self._world.accounts(self.rule.role), self._world.maker)
+
+    def _calm(self) -> None:
+        self.stage = Stage.CALM
+        self._refused.clear()
+        self._last = ""
+
+    def _hedge(self, need: Decimal, effects: list[Effect]) -> None:
+        world = self._world
+        side = Side.BUY if need > 0 else Side.SELL
+        qty = min(abs(need), world.plan.limits.max_order)
+        account = self._choose(side, qty)
+        if account is None:
+            blockers = self._blockers(side)
+            if blockers:
+                self.stage = Stage.BLOCKED
+                effects.extend(world.cancel_all(blockers))
+            else:
+                self._wait(need, effects)
+            return
+        size = world.tradable(account, qty)
+        undo = account == world.maker
+        shape = OrderShape(side=side, qty=size, price=None, ioc=True, reduce_only=self._reduces(account, side, size))
+        order = world.place(
+            account, shape, purpose=Purpose.UNDO if undo else Purpose.HEDGE, leg="hedge", covers=-side.sign * size
+        )
+        self.stage = Stage.COVERED
+        effects.append(order)
+        effects.append(self._timer(f"check {order.request.client_id}", world.now_ns + CHECK_NS))
+        if size < abs(need):
+            self._hedge_rest(effects)
+
+    def _hedge_rest(self, effects: list[Effect]) -> None:
+        """More than one order is needed (max_order, lots): go on with what the first leaves."""
+        rest = self.need
+        if rest != 0 and self._largest(abs(rest)) > 0 and len(self._world.orders.covering) < MOST_AT_ONCE:
+            self._hedge(rest, effects)
+
+    def _choose(self, side: Side, qty: Decimal) -> str | None:
+        """The account that trades next, or None when none may now (blocked by S8, or all refused)."""
+        world = self._world
+        free = [name for name in world.accounts(self.rule.role) if self._free(name, side, qty)]
+        able = [name for name in free if self._margin_ok(name, side, qty)] or free
+        if not self._refused:
+            if self._last in able:
+                return self._last
+            return self._draw(able, side) if able else None
+        for rung in self.rule.ladder:
+            if rung is Rung.REDUCE_ELSEWHERE:
+                holders = [name for name in free if self._reduces(name, side, qty)]
+                if holders:
+                    return holders[0]
+            elif rung is Rung.NEXT_ELIGIBLE and able:
+                return max(able, key=lambda name: (self._free_margin(name), name))
+            elif rung is Rung.UNDO_ON_MAKER and not free and self._free(world.maker, side, qty):
+                return world.maker
+        return None
+
+    def _draw(self, able: list[str], side: Side) -> str:
+        if self.rule.choose == "holder_first":
+            holders = [name for name in able if self._world.ledger.books[name].position * side.sign < 0]
+            able = holders or able
+        if len(able) == 1:
+            return able[0]
+        return able[self._world.chance["taker"].below(len(able))]
+
+    def _free(self, name: str, side: Side, qty: Decimal) -> bool:
+        world = self._world
+        return (
+            name not in self._refused
+            and world.links[name] is LinkState.TRUSTED
+            and world.tradable(name, qty) > 0
+            and not self._would_match_own(name, side)
+            and self._has_base(name, side, qty)
+        )
+
+    def _has_base(self, name: str, side: Side, qty: Decimal) -> bool:
+        """S18: spot has no short position; a sale is bounded by what the account holds."""
+        world = self._world
+        if side is Side.BUY or world.instruments[name].kind is not MarketKind.SPOT:
+            return True
+        return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
+
+    def _would_match_own(self, name: str, side: Side) -> bool:
+        """S8: our own resting order on the same book could be what the market order hits."""
+        key = self._world.books_key[name]
+        return any(
+            order.side is side.opposite and self._world.books_key[order.account] == key
+            for order in self._world.orders.resting.values()
+        )
+
+    def _blockers(self, side: Side) -> list[Order]:
+        keys = {self._world.books_key[name] for name in self._world.accounts(self.rule.role)}
+        return [
+            order
+            for order in self._world.orders.resting.values()
+            if order.side is side.opposite and self._world.books_key[order.account] in keys
+        ]
+
+    def _reduces(self, name: str, side: Side, qty: Decimal) -> bool:
+        position = self._world.ledger.books[name].position
+        return position * side.sign < 0 and abs(position) >= qty
+
+    def _margin_ok(self, name: str, side: Side, qty: Decimal) -> bool:
+        """S12: a reducing hedge needs no new margin; another needs the buffer on top of what is in flight."""
+        world = self._world
+        margin = world.margins.get(name)
+        if margin is None or self._reduces(name, side, qty):
+            return True
+        touch = world.touch(name, side)
+        if touch is None:
+            return True
+        flying = sum((o.remaining for o in world.orders.covering.values() if o.account == name), ZERO)
+        return can_carry(
+            margin,
+            in_flight_notional=flying * touch,
+            order_notional=qty * touch,
+            instrument=world.instruments[name],
+            buffer=world.plan.limits.margin_buffer,
+        )
+
+    def _free_margin(self, name: str) -> Decimal:
+        margin = self._world.margins.get(name)
+        return margin.free if margin is not None else ZERO
+
+    def eligible(self, qty: Decimal) -> int:
+        """How many accounts could take a hedge of `qty` on either side now (E5, S12)."""
+        world = self._world
+        return sum(
+            1
+            for name in world.accounts(self.rule.role)
+            if world.links[name] is LinkState.TRUSTED
+            and world.tradable(name, qty) > 0
+            and self._margin_ok(name, Side.BUY, qty)
+        )
+
+    # --- what comes back
+
+    def refused(self, order: Order) -> list[Effect]:
+        """An explicit refusal: that account is out for this exposure, the next rung moves at once (S3, S4)."""
+        self._refused[order.account] = self._refused.get(order.account, 0) + 1
+        self._last = ""
+        why = order.refusal.value if order.refusal is not None else "not sent"
+        return [
+            Alert(
+                Level.WARNING, "hedge_refused",
+                f"{order.account} refused to {order.side.value} {order.qty} {order.symbol} ({why}); next rung",
+                {"account": order.account, "client_id": order.client_id, "why": why},
+            )
+        ]  # fmt: skip
+
+    def ended(self, order: Order) -> None:
+        """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
+        if order.state is OrderState.FILLED:
+            self._last = ""
+        elif order.filled > 0:
+            self._last = order.account
+        elif order.state is OrderState.CANCELED:
+            self._refused[order.account] = self._refused.get(order.account, 0) + 1
+
+    def timer(self, name: str) -> list[Effect]:
+        world = self._world
+        if name.startswith("check "):
+            order = world.orders.get(name.removeprefix("check "))
+            if order is None or not order.live:
+                return []
+            if order.asked:
+                return [self._timer(name, world.now_ns + ASK_AGAIN_NS)]
+            if order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) and not order.unknown:
+                return [world.cancel(order), self._ask(order), self._timer(name, world.now_ns + CHECK_NS)]
+            return [self._ask(order), self._timer(name, world.now_ns + CHECK_NS)]
+        if name == "again":
+            self._refused.clear()
+            self.waiting_until_ns = 0
+        return []
+
+    def _ask(self, order: Order) -> AskOrder:
+        order.asked = True
+        return AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=0)
+
+    def look(self, order: Order) -> list[Effect]:
+        """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
+        if order.asked:
+            return []
+        return [self._ask(order), self._timer(f"check {order.client_id}", self._world.now_ns + ASK_AGAIN_NS)]
+
+    def _wait(self, need: Decimal, effects: list[Effect]) -> None:
+        """No account may or will: never give up, never busy-loop (S3)."""
+        world = self._world
+        self.stage = Stage.WAITING
+        self.waiting_until_ns = world.now_ns + TRY_AGAIN_NS
+        effects.append(self._timer("again", self.waiting_until_ns))
+        if self._refused:
+            effects.append(
+                Alert(
+                    Level.PERSON, "hedge_stuck",
+                    f"no account takes the hedge of {need} {world.plan.market}; trying again every 250 ms",
+                    {"need": str(need), "refused": ",".join(self._refused)},
+                )
+            )  # fmt: skip
+
+    # --- age of what is unhedged (E15, S6)
+
+    def _age(self, effects: list[Effect]) -> None:
+        world = self._world
+        open_now = world.exposure != 0 and self._largest(abs(world.exposure)) > 0
+        if open_now and self.since_ns is None:
+            self.since_ns = world.now_ns
+            self._epoch += 1
+            limits = world.plan.limits
+            effects.append(self._timer("soft age", world.now_ns + limits.unhedged_soft_age_ns))
+            effects.append(self._timer("hard age", world.now_ns + limits.unhedged_hard_age_ns))
+        elif not open_now and self.since_ns is not None:
+            self.since_ns = None
+            self.hard_told = False
+            effects.append(DisarmTimer(OWNER, "soft age", self._epoch))
+            effects.append(DisarmTimer(OWNER, "hard age", self._epoch))
+
+    def _timer(self, name: str, at_ns: int) -> ArmTimer:
+        return ArmTimer(OWNER, name, self._epoch, at_ns)
+
+    @staticmethod
+    def is_refusal(order: Order) -> bool:
+        return order.state is OrderState.FAILED and order.refusal is not Refusal.DUPLICATE_ID
+
+
+MOST_AT_ONCE = 8  # hedges in flight at once for one market: bounds the burst when max_order is far below the need

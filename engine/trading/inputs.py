@@ -1,0 +1,124 @@
+"""What the world tells the desk: the only things that a step reads besides its own state (all journalled).
+
+Venue facts (`OrderUpdate`, `Fill`, `LinkUpdate`, `Margin`) come as they are; the rest is named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from exchanges.types import Fill, LinkUpdate, Margin, OrderUpdate, Position, Quote, Reply
+
+
+class Request(Enum):
+    """Which request an answer belongs to."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The run begins, all accounts connected; `positions` are each account's baseline (S1)."""
+
+    positions: tuple[Position, ...]
+    margins: tuple[Margin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The venue's answer to a place or cancel request."""
+
+    client_id: str
+    request: Request
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """An effect that the sender dropped before the wire: stale, out of its time, or no longer allowed (S16)."""
+
+    client_id: str
+    request: Request
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Answer to `AskOrder`. Not `ok`: no answer could be had. `ok` without `update`: the venue knows no such order."""
+
+    client_id: str
+    token: int
+    ok: bool
+    update: OrderUpdate | None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Answer to `AskPositions`; not `quiet` when an order or fill of these accounts moved meanwhile (S17)."""
+
+    token: int
+    ok: bool
+    quiet: bool
+    positions: tuple[Position, ...]
+    margins: tuple[Margin, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer is due. `owner` is "chart" or the desk's own part; stale epochs are dropped by comparison."""
+
+    owner: str
+    name: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSeen:
+    """The market watch changed its mind (E16). `pause_factor` stretches the pause between rounds in a thin market."""
+
+    open: bool
+    reason: str  # "", stale, crossed, volatile, thin, spread, pause_price, stop_price, basis
+    text: str
+    pause_factor: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A person asks to stop: level 1 in order, level 2 flatten now (E18)."""
+
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockJumped:
+    """The machine slept or stalled for `gap_ns`: nothing that was believed before is trusted (S14)."""
+
+    gap_ns: int
+
+
+Input = (
+    Started
+    | OrderUpdate
+    | Fill
+    | LinkUpdate
+    | Margin
+    | Answered
+    | NotSent
+    | Looked
+    | Counted
+    | TimerFired
+    | MarketSeen
+    | StopAsked
+    | ClockJumped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteUsed:
+    """A quote that a decision read, journalled before the input whose step read it; replay sets the book from it."""
+
+    quote: Quote

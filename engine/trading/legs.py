@@ -1,0 +1,53 @@
+"""A leg while the run goes on: which orders it made in this round and what filled of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from engine.trading.orders import Order
+from engine.trading.sections import LegSpec
+from engine.trading.world import World
+from exchanges.types import ZERO
+
+
+class Leg:
+    """Facts that guards read: `opening.live`, `opening.filled`, `opening.attempts`, `opening.refusals`, `opening.unknown`."""
+
+    __slots__ = ("_world", "attempts", "filled", "newest", "refusals", "spec")
+
+    def __init__(self, spec: LegSpec, world: World) -> None:
+        self.spec = spec
+        self._world = world
+        self.filled = ZERO  # of this round's orders
+        self.attempts = 0
+        self.refusals = 0
+        self.newest = ""  # client id of the newest order
+
+    def begin_round(self) -> None:
+        self.filled = ZERO
+        self.attempts = 0
+        self.refusals = 0
+        self.newest = ""
+
+    @property
+    def live_orders(self) -> list[Order]:
+        return [order for order in self._world.orders.resting.values() if order.leg == self.spec.name]
+
+    @property
+    def live(self) -> bool:
+        return bool(self.live_orders)
+
+    @property
+    def unknown(self) -> bool:
+        return any(order.unknown for order in self.live_orders)
+
+    def count(self, order: Order, news: Decimal) -> None:
+        """A fill of one of this round's orders; fills of earlier rounds are exposure, not progress of this one."""
+        if order.round == self._world.round:
+            self.filled += news
+
+    def saved(self) -> tuple[Decimal, int, int, str]:
+        return (self.filled, self.attempts, self.refusals, self.newest)
+
+    def restore(self, saved: tuple[Decimal, int, int, str]) -> None:
+        self.filled, self.attempts, self.refusals, self.newest = saved

@@ -1,0 +1,158 @@
+"""Every order of the run and what became of it (E13, S5).
+
+An order is registered before its effect exists, so that a fill can never arrive for an id that is not known.
+Its filled quantity is one watermark that only rises; rows explain it, snapshots may run ahead of the rows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from engine.trading.effects import Purpose
+from exchanges.types import ZERO, Fill, OrderState, OrderUpdate, Refusal, Side
+
+KEEP_NS = 600 * 1_000_000_000  # terminal orders stay in memory this long …
+KEEP_COUNT = 10_000  # … or until this many are there; then they are looked up in the journal
+
+COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
+
+
+@dataclass(slots=True)
+class Order:
+    """One order. `filled` is the sum of fill rows, `provisional` what a snapshot knows beyond them (S5)."""
+
+    client_id: str
+    account: str
+    venue: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    purpose: Purpose
+    leg: str
+    round: int
+    attempt: int
+    reduce_only: bool
+    created_ns: int
+    dead_after_ns: int  # when a request that nobody knows of can no longer be accepted (S4)
+    state: OrderState = OrderState.PENDING
+    order_id: str = ""
+    filled: Decimal = ZERO
+    provisional: Decimal = ZERO
+    unknown: bool = False  # outcome of the request unknown: asked until found or provably dead
+    asked: bool = False  # a question about it is on its way
+    cancel_ns: int = 0  # when a cancel was last asked for
+    refusal: Refusal | None = None
+    ended_ns: int = 0
+    trades: set[str] = field(default_factory=set)
+
+    @property
+    def live(self) -> bool:
+        return not self.state.terminal
+
+    @property
+    def done_qty(self) -> Decimal:
+        """What is known to have filled, by rows or by snapshot."""
+        return self.filled + self.provisional
+
+    @property
+    def remaining(self) -> Decimal:
+        """What may still fill: 0 once the order is terminal."""
+        return ZERO if self.state.terminal else self.qty - self.done_qty
+
+
+class Orders:
+    """The order table. Live orders by id; terminal ones kept for late frames, bounded by age and number."""
+
+    __slots__ = ("_ended", "all", "covering", "evicted", "resting")
+
+    def __init__(self) -> None:
+        self.all: dict[str, Order] = {}
+        self.resting: dict[str, Order] = {}  # live orders of the flow's legs
+        self.covering: dict[str, Order] = {}  # live hedges, undos and flattens
+        self._ended: OrderedDict[str, int] = OrderedDict()
+        self.evicted = 0
+
+    def register(self, order: Order) -> None:
+        self.all[order.client_id] = order
+        (self.covering if order.purpose in COVERING else self.resting)[order.client_id] = order
+
+    def forget(self, order: Order) -> None:
+        """Undo `register` of a step that failed; nothing of it was sent."""
+        del self.all[order.client_id]
+        self.resting.pop(order.client_id, None)
+        self.covering.pop(order.client_id, None)
+
+    def get(self, client_id: str) -> Order | None:
+        return self.all.get(client_id)
+
+    def apply_update(self, update: OrderUpdate, at_ns: int) -> Decimal:
+        """Take a venue's word on an order; returns the newly known filled quantity (provisional, S5)."""
+        order = self.all[update.client_id]
+        if update.order_id:
+            order.order_id = update.order_id
+        order.unknown = False
+        news = update.cum_qty - order.done_qty
+        if news > 0:
+            order.provisional += news
+        else:
+            news = ZERO
+        self._advance(order, update.state, update.refusal, at_ns)
+        return news
+
+    def apply_fill(self, fill: Fill, at_ns: int) -> Decimal | None:
+        """Take a fill row; returns how much of it is news (0: a snapshot knew it), None for a row seen before."""
+        order = self.all[fill.client_id]
+        if fill.trade_id in order.trades:
+            return None
+        order.trades.add(fill.trade_id)
+        order.unknown = False
+        explained = min(order.provisional, fill.qty)
+        order.provisional -= explained
+        order.filled += fill.qty
+        full = order.filled >= order.qty
+        self._advance(order, OrderState.FILLED if full else OrderState.PARTIALLY_FILLED, None, at_ns)
+        return fill.qty - explained
+
+    def fail(self, order: Order, refusal: Refusal | None, at_ns: int) -> None:
+        """The request is known never to have become an order (refused, not sent, or provably dead)."""
+        order.unknown = False
+        self._advance(order, OrderState.FAILED, refusal, at_ns)
+
+    def _advance(self, order: Order, state: OrderState, refusal: Refusal | None, at_ns: int) -> None:
+        if order.done_qty >= order.qty:
+            state = OrderState.FILLED
+        if _RANK[state] <= _RANK[order.state]:
+            return
+        order.state = state
+        if refusal is not None:
+            order.refusal = refusal
+        if state.terminal and not order.ended_ns:
+            order.ended_ns = at_ns
+            self.resting.pop(order.client_id, None)
+            self.covering.pop(order.client_id, None)
+            self._ended[order.client_id] = at_ns
+            self._evict(at_ns)
+
+    def _evict(self, at_ns: int) -> None:
+        ended = self._ended
+        while ended:
+            client_id, when = next(iter(ended.items()))
+            if len(ended) <= KEEP_COUNT and at_ns - when <= KEEP_NS:
+                return
+            del ended[client_id]
+            del self.all[client_id]
+            self.evicted += 1
+
+
+# A state never goes back; FILLED outranks the other ends because rows may prove a cancel reply wrong.
+_RANK = {
+    OrderState.PENDING: 0,
+    OrderState.OPEN: 1,
+    OrderState.PARTIALLY_FILLED: 2,
+    OrderState.FAILED: 3,
+    OrderState.CANCELED: 4,
+    OrderState.FILLED: 5,
+}

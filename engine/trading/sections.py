@@ -1,0 +1,148 @@
+"""The trading sections of a flow file: `accounts:`, `legs:` and `hedging:`, read with findings at their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.chart.model import (
+    BOOL,
+    COUNT,
+    QTY,
+    TICKS,
+    Expression,
+    Listing,
+    Mapped,
+    Node,
+    Scalar,
+    SectionResult,
+    SectionTools,
+    Type,
+)
+from engine.trading.effects import Purpose
+from engine.trading.hedging import HedgeRule, Rung
+from engine.trading.plan import RoleSpec
+
+LEG_FACTS: Mapping[str, Type] = {"live": BOOL, "filled": QTY, "attempts": COUNT, "refusals": COUNT, "unknown": BOOL}
+_PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
+_BY = re.compile(r"(random|holder_first)\((\w+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class LegSpec:
+    """A named way of ordering: who, which side, how much, how far from the other side of the book."""
+
+    name: str
+    role: str
+    purpose: Purpose
+    buys: Expression  # true = buy, false = sell, decided when the order is made
+    quantity: Expression
+    offset: Expression | None  # ticks from the opposite best (E5)
+    reduces: bool  # only ever reduces the account's position; sized without an untradeable remainder (S7)
+
+
+def read_accounts(node: Node | None, tools: SectionTools) -> SectionResult:
+    """`maker: {pick: one}`, `takers: {pick: many, apart_from: maker}` -> RoleSpecs."""
+    roles: dict[str, RoleSpec] = {}
+    if not isinstance(node, Mapped):
+        return SectionResult(value=roles, refers={"role": frozenset()})
+    for name, spec in node.entries.items():
+        pick = _word(spec, "pick")
+        if pick is None or pick.text not in ("one", "many"):
+            span = pick.span if pick is not None else spec.span
+            tools.report("H601", span, f"role {name} needs `pick: one` or `pick: many`", "write {pick: one}")
+            continue
+        apart = _word(spec, "apart_from")
+        if apart is not None and apart.text not in node.entries:
+            hint = tools.nearest(apart.text, tuple(node.entries))
+            tools.report("H602", apart.span, f'role {name} is apart from "{apart.text}", which is no role here', hint)
+            continue
+        roles[name] = RoleSpec(name=name, many=pick.text == "many", apart_from=apart.text if apart else None)
+    return SectionResult(value=roles, refers={"role": frozenset(node.entries)})
+
+
+def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
+    """`opening: {account: maker, purpose: open, buys: …, quantity: …, offset: …}` -> LegSpecs and their facts."""
+    legs: dict[str, LegSpec] = {}
+    names: dict[str, Type] = {}
+    if not isinstance(node, Mapped):
+        return SectionResult(value=legs, refers={"leg": frozenset()})
+    for name, spec in node.entries.items():
+        for fact, kind in LEG_FACTS.items():
+            names[f"{name}.{fact}"] = kind
+        leg = _read_leg(name, spec, tools)
+        if leg is not None:
+            legs[name] = leg
+    used = {
+        read.removeprefix("settings.")
+        for leg in legs.values()
+        for expression in (leg.buys, leg.quantity, leg.offset)
+        if expression is not None
+        for read in expression.names
+        if read.startswith("settings.")
+    }
+    return SectionResult(
+        value=legs, names=names, refers={"leg": frozenset(node.entries)}, settings_used=frozenset(used)
+    )
+
+
+def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
+    role, purpose = _word(node, "account"), _word(node, "purpose")
+    if not isinstance(node, Mapped) or role is None or purpose is None or purpose.text not in _PURPOSES:
+        span = purpose.span if purpose is not None else node.span
+        tools.report("H603", span, f"leg {name} needs `account:` and `purpose: open | close | cleanup`")
+        return None
+    values = {key: node.entries[key] for key in ("buys", "quantity") if key in node.entries}
+    if len(values) < 2:
+        tools.report("H604", node.span, f"leg {name} needs `buys:` (true or false) and `quantity:`")
+        return None
+    buys = tools.expression(values["buys"], BOOL, {})
+    quantity = tools.expression(values["quantity"], QTY, {})
+    offset_node = node.entries.get("offset")
+    offset = None if offset_node is None else tools.expression(offset_node, TICKS, {})
+    if buys is None or quantity is None or (offset_node is not None and offset is None):
+        return None
+    reduces = _word(node, "reduces")
+    return LegSpec(
+        name=name, role=role.text, purpose=_PURPOSES[purpose.text], buys=buys, quantity=quantity, offset=offset,
+        reduces=reduces is not None and reduces.text == "true",
+    )  # fmt: skip
+
+
+def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
+    """`{every fill of: [legs], by: {account: random(takers), order: market}, if refused: [rungs]}` -> HedgeRule."""
+    if not isinstance(node, Mapped):
+        return SectionResult(value=None)
+    by = node.entries.get("by")
+    account = _word(by, "account") if by is not None else None
+    match = _BY.fullmatch(account.text) if account is not None else None
+    if account is None or match is None:
+        span = account.span if account is not None else node.span
+        tools.report(
+            "H605", span, "hedging needs `by: {account: random(ROLE) or holder_first(ROLE), order: market}`",
+            "for example by: {account: random(takers), order: market}",
+        )  # fmt: skip
+        return SectionResult(value=None)
+    order = _word(by, "order") if by is not None else None
+    if order is not None and order.text != "market":
+        tools.report("H606", order.span, f'hedges are market orders, not "{order.text}"', "write order: market")
+    ladder = []
+    for item in _words(node.entries.get("if refused")):
+        try:
+            ladder.append(Rung(item.text))
+        except ValueError:
+            known = [rung.value for rung in Rung]
+            tools.report("H607", item.span, f'"{item.text}" is no step of the ladder', tools.nearest(item.text, known))
+    legs = tuple(item.text for item in _words(node.entries.get("every fill of")))
+    rule = HedgeRule(legs=legs, role=match[2], choose=match[1], ladder=tuple(ladder))
+    return SectionResult(value=rule)
+
+
+def _word(node: Node | None, key: str) -> Scalar | None:
+    value = node.entries.get(key) if isinstance(node, Mapped) else None
+    return value if isinstance(value, Scalar) else None
+
+
+def _words(node: Node | None) -> list[Scalar]:
+    return [item for item in node.items if isinstance(item, Scalar)] if isinstance(node, Listing) else []

@@ -1,0 +1,258 @@
+"""What each verb of a trading flow does: it returns effects as data and touches no client.
+
+Everything that a verb changes in the world is noted in `world.undo`, so that a chart step that fails leaves no trace (S2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from engine.trading.effects import (
+    Alert,
+    AskOrder,
+    AskPositions,
+    Effect,
+    Finish,
+    Level,
+    Purpose,
+    RoundBegan,
+    RoundEnded,
+)
+from engine.trading.legs import Leg
+from engine.trading.limits import close_size
+from engine.trading.view import View, next_slice
+from engine.trading.world import OrderShape, World
+from exchanges.types import ZERO, Side
+
+
+class Verbs:
+    """Runs the verbs of one desk. `asked` counts the answers that a chart token still waits for."""
+
+    def __init__(self, world: World, legs: Mapping[str, Leg], view: View) -> None:
+        self._world = world
+        self._legs = legs
+        self._view = view
+        self.asked: dict[int, int] = {}
+        self.answered_now: list[int] = []  # tokens that need no question: nothing was live to ask about
+        self._cash_before = ZERO
+        self._fees_before = ZERO
+        self._volume_before = ZERO
+        self._table: dict[str, Callable[[Mapping[str, object], int], Sequence[Effect]]] = {
+            "begin_round": self._begin_round,
+            "end_round": self._end_round,
+            "rest": self._rest,
+            "take": self._take,
+            "cancel": self._cancel,
+            "cancel_all": self._cancel_all,
+            "flatten": self._flatten,
+            "ask": self._ask,
+            "ask_all": self._ask_all,
+            "count_positions": self._count_positions,
+            "halt": self._halt,
+            "alert": self._alert,
+            "note": self._note,
+            "finish": self._finish,
+        }
+
+    def __call__(self, verb: str, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return self._table[verb](arguments, token)
+
+    # --- rounds
+
+    def _begin_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        world = self._world
+        saved, attempts = world.round, world.attempts
+        legs = {name: leg.saved() for name, leg in self._legs.items()}
+        money = (self._cash_before, self._fees_before, self._volume_before)
+
+        def undo() -> None:
+            world.round, world.attempts = saved, attempts
+            self._cash_before, self._fees_before, self._volume_before = money
+            for name, leg in self._legs.items():
+                leg.restore(legs[name])
+
+        world.undo.append(undo)
+        world.round += 1
+        world.attempts = {}
+        for leg in self._legs.values():
+            leg.begin_round()
+        self._cash_before, self._fees_before, self._volume_before = self._money()
+        opening = next((leg for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), None)
+        side = "" if opening is None else _side(opening, self._view).value
+        return (RoundBegan(world.round, side),)
+
+    def _end_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        world = self._world
+        opened = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), ZERO)
+        closed = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.CLOSE), ZERO)
+        cash, fees, volume = self._money()
+        return (
+            RoundEnded(
+                round=world.round,
+                opened=opened,
+                closed=closed,
+                residue=world.ledger.books[world.maker].position,
+                volume=volume - self._volume_before,
+                fees=fees - self._fees_before,
+                cash=cash - self._cash_before,
+            ),
+        )
+
+    def _money(self) -> tuple[Decimal, Decimal, Decimal]:
+        books = self._world.ledger.books.values()
+        return (
+            sum((book.cash for book in books), ZERO),
+            sum((book.fees for book in books), ZERO),
+            sum((book.volume for book in books), ZERO),
+        )
+
+    # --- orders of a leg
+
+    def _rest(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        leg = self._leg(arguments)
+        account = self._account(leg)
+        quote = self._world.quote(account)
+        if quote is None or quote.crossed:
+            return (_missing_book(account),)
+        side = _side(leg, self._view)
+        instrument = self._world.instruments[account]
+        offset = leg.spec.offset.value(self._view) if leg.spec.offset is not None else 0
+        assert isinstance(offset, int)
+        if side is Side.BUY:  # E5: a buy rests at best ask - x ticks, a sell at best bid + x ticks
+            price = instrument.price_down(quote.ask - offset * instrument.tick)
+        else:
+            price = instrument.price_up(quote.bid + offset * instrument.tick)
+        qty = self._size(leg, account, price)
+        if qty == 0:
+            return ()
+        shape = OrderShape(side=side, qty=qty, price=price, post_only=True, reduce_only=leg.spec.reduces)
+        return self._place(leg, account, shape)
+
+    def _take(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        leg = self._leg(arguments)
+        account = self._account(leg)
+        side = _side(leg, self._view)
+        touch = self._world.touch(account, side)
+        if touch is None:
+            return (_missing_book(account),)
+        slippage = arguments.get("slippage")
+        price = None
+        if isinstance(slippage, Decimal):
+            instrument = self._world.instruments[account]
+            worst = touch * (1 + side.sign * slippage / 10_000)
+            price = instrument.price_down(worst) if side is Side.BUY else instrument.price_up(worst)
+        qty = self._size(leg, account, touch)
+        if qty == 0:
+            return ()
+        return self._place(
+            leg, account, OrderShape(side=side, qty=qty, price=price, ioc=True, reduce_only=leg.spec.reduces)
+        )
+
+    def _place(self, leg: Leg, account: str, shape: OrderShape) -> Sequence[Effect]:
+        saved = leg.saved()
+        self._world.undo.append(lambda: leg.restore(saved))
+        covers = ZERO if leg.spec.purpose is Purpose.OPEN else -shape.side.sign * shape.qty
+        effect = self._world.place(account, shape, purpose=leg.spec.purpose, leg=leg.spec.name, covers=covers)
+        leg.attempts += 1
+        leg.newest = effect.request.client_id
+        return (effect,)
+
+    def _size(self, leg: Leg, account: str, price: Decimal) -> Decimal:
+        qty = leg.spec.quantity.value(self._view)
+        assert isinstance(qty, Decimal)
+        world = self._world
+        limit = world.plan.limits.max_order
+        if leg.spec.reduces:
+            return close_size(qty, instrument=world.instruments[account], max_order=limit, price=price)
+        return world.instruments[account].tradable(min(qty, limit), price)
+
+    def _cancel(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return self._cancels(self._leg(arguments).live_orders)
+
+    def _cancel_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return self._cancels(list(self._world.orders.resting.values()))
+
+    def _cancels(self, orders: list) -> Sequence[Effect]:  # type: ignore[type-arg]
+        return [self._world.cancel(order) for order in orders]
+
+    # --- flattening
+
+    def _flatten(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        world = self._world
+        role = arguments.get("accounts")
+        accounts = tuple(world.plan.accounts) if role is None else world.accounts(str(role))
+        slices = next_slice(world, accounts)
+        effects: list[Effect] = []
+        for account, signed in slices or ():
+            shape = OrderShape(
+                side=Side.BUY if signed > 0 else Side.SELL, qty=abs(signed), price=None, ioc=True, reduce_only=True
+            )
+            effects.append(world.place(account, shape, purpose=Purpose.FLATTEN, leg="flatten", covers=-signed))
+        return effects
+
+    # --- questions
+
+    def _ask(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return self._questions(self._leg(arguments).live_orders, token)
+
+    def _ask_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return self._questions(list(self._world.orders.resting.values()), token)
+
+    def _questions(self, orders: list, token: int) -> Sequence[Effect]:  # type: ignore[type-arg]
+        if not orders:
+            self.answered_now.append(token)
+            return ()
+        self.asked[token] = len(orders)
+        return [
+            AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=token)
+            for order in orders
+        ]
+
+    def _count_positions(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return (AskPositions(accounts=tuple(self._world.plan.accounts), token=token),)
+
+    # --- words and the end
+
+    def _halt(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        before = self._world.halted
+        self._world.undo.append(lambda: setattr(self._world, "halted", before))
+        self._world.halted = True
+        return (Alert(Level.PERSON, "halt", str(arguments["text"]), {}),)
+
+    def _alert(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return (Alert(Level.PERSON, "flow", str(arguments["text"]), {}),)
+
+    def _note(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        return (Alert(Level.INFO, "note", str(arguments["text"]), {}),)
+
+    def _finish(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        world = self._world
+        residues = residue_lines(world)
+        hedgeable = not self._view.settled or not self._view.maker_flat or not self._view.takers_flat
+        failed = bool(arguments.get("failed")) or hedgeable
+        words = "not flat" if hedgeable else ("flat within dust" if residues else "flat")
+        return (Finish(1 if failed else 0, "; ".join((words, *residues))),)
+
+    def _leg(self, arguments: Mapping[str, object]) -> Leg:
+        return self._legs[str(arguments["leg"])]
+
+    def _account(self, leg: Leg) -> str:
+        return self._world.accounts(leg.spec.role)[0]
+
+
+def residue_lines(world: World) -> list[str]:
+    """S7: every account that is not at its baseline, as `account: signed quantity symbol`."""
+    return [
+        f"{name}: {book.position:+f} {world.instruments[name].symbol}"
+        for name, book in world.ledger.books.items()
+        if book.position != 0
+    ]
+
+
+def _side(leg: Leg, view: View) -> Side:
+    return Side.BUY if leg.spec.buys.value(view) else Side.SELL
+
+
+def _missing_book(account: str) -> Alert:
+    return Alert(Level.WARNING, "no_book", f"{account} has no usable book: no order made", {"account": account})

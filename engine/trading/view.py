@@ -1,0 +1,253 @@
+"""What a flow's guards see: plain facts, computed from the world when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from engine.trading.effects import Purpose
+from engine.trading.hedging import Hedging
+from engine.trading.legs import Leg
+from engine.trading.limits import round_cost_bps
+from engine.trading.orders import COVERING
+from engine.trading.world import World
+from exchanges.types import ZERO, LinkState, Side
+
+_FLATTEN = frozenset({Purpose.FLATTEN})
+
+
+class View:
+    """The chart's scope: facts here, legs as attributes by name; `event`, `settings`, `context`, `inside` by the chart."""
+
+    event: object
+    settings: object
+    context: object
+    inside: Callable[[str], bool]
+
+    def __init__(self, world: World, hedging: Hedging | None, legs: Mapping[str, Leg]) -> None:
+        self._world = world
+        self._hedging = hedging
+        self._legs = legs
+        for name, leg in legs.items():
+            setattr(self, name, leg)
+
+    # --- exposure
+
+    @property
+    def settled(self) -> bool:
+        """Nothing hedgeable is open, nothing is in flight, nothing is unknown (S6)."""
+        return self._hedging is None or self._hedging.settled
+
+    @property
+    def exposure(self) -> Decimal:
+        return self._world.exposure
+
+    net_position = exposure
+
+    @property
+    def hedgeable(self) -> Decimal:
+        return ZERO if self._hedging is None else self._hedging.hedgeable
+
+    @property
+    def in_flight(self) -> Decimal:
+        return self._world.in_flight()
+
+    @property
+    def dust(self) -> Decimal:
+        """What is open and not in flight."""
+        return self._world.exposure + self._world.in_flight()
+
+    @property
+    def maker_open_position(self) -> Decimal:
+        return self._world.ledger.maker_open_position
+
+    @property
+    def maker_close_position(self) -> Decimal:
+        return self._world.ledger.maker_close_position
+
+    @property
+    def maker_position(self) -> Decimal:
+        return self._world.ledger.books[self._world.maker].position
+
+    @property
+    def maker_flat(self) -> bool:
+        """The maker holds nothing that its venue would let it close."""
+        position = abs(self.maker_position)
+        return position == 0 or self._world.tradable(self._world.maker, position) == 0
+
+    @property
+    def takers_flat(self) -> bool:
+        return next_slice(self._world, self._takers) is None
+
+    @property
+    def _takers(self) -> tuple[str, ...]:
+        return tuple(name for name in self._world.plan.accounts if name != self._world.maker)
+
+    @property
+    def volume(self) -> Decimal:
+        """Traded notional of all accounts in quote units."""
+        return sum((book.volume for book in self._world.ledger.books.values()), ZERO)
+
+    # --- orders
+
+    @property
+    def flattening(self) -> bool:
+        return any(order.purpose is Purpose.FLATTEN for order in self._world.orders.covering.values())
+
+    @property
+    def orders_live(self) -> bool:
+        return bool(self._world.orders.resting)
+
+    # --- permissions
+
+    @property
+    def may_open(self) -> bool:
+        return not self.closed_because()
+
+    @property
+    def may_rest(self) -> bool:
+        """An opening order may stay where it is (E5): market, streams and hedgers are as they were when it was placed."""
+        world = self._world
+        if not world.market.open or world.halted or world.self_matched or not self._trusted:
+            return False
+        return self._hedging is None or self._hedging.eligible(self._opening_qty()) >= self._hedgers_wanted
+
+    @property
+    def may_close(self) -> bool:
+        """The maker's stream is trusted and there is a book to price from."""
+        world = self._world
+        return world.links[world.maker] is LinkState.TRUSTED and world.touch(world.maker, Side.BUY) is not None
+
+    @property
+    def streams_live(self) -> bool:
+        return self._world.links[self._world.maker] is LinkState.TRUSTED
+
+    @property
+    def market_open(self) -> bool:
+        return self._world.market.open
+
+    @property
+    def market_reason(self) -> str:
+        return self._world.market.reason or "none"
+
+    @property
+    def pause_factor(self) -> int:
+        return self._world.market.pause_factor
+
+    @property
+    def _trusted(self) -> bool:
+        return all(state is LinkState.TRUSTED for state in self._world.links.values())
+
+    @property
+    def _hedgers_wanted(self) -> int:
+        """S12: two eligible takers for the full size when the pool has two."""
+        assert self._hedging is not None
+        return min(2, len(self._world.accounts(self._hedging.rule.role)))
+
+    def _opening_qty(self) -> Decimal:
+        for leg in self._legs.values():
+            if leg.spec.purpose is Purpose.OPEN:
+                value = leg.spec.quantity.value(self)
+                assert isinstance(value, Decimal)
+                return value
+        return ZERO
+
+    def closed_because(self) -> str:
+        """Why no opening order may be made now; empty when one may. Cheap tests first (E5, E15, S6, S10, S11, S12)."""
+        world = self._world
+        limits = world.plan.limits
+        if world.halted:
+            return "halted"
+        if world.self_matched:
+            return "a self-trade waits to be acknowledged"
+        if world.positions_doubted:
+            return "positions of ledger and venue differ"
+        if not world.market.open:
+            return f"market: {world.market.text}"
+        if not self._trusted:
+            return "a stream is not trusted"
+        if not self.settled:
+            return "exposure is not settled"
+        if world.unknown:
+            return "an order's outcome is unknown"
+        qty = self._opening_qty()
+        if qty > limits.max_order:
+            return f"quantity {qty} is above max_order {limits.max_order}"
+        return self._pool_refuses(qty) or self._rates_refuse() or self._money_refuses()
+
+    def _pool_refuses(self, qty: Decimal) -> str:
+        world, limits = self._world, self._world.plan.limits
+        if self._hedging is not None and self._hedging.eligible(qty) < self._hedgers_wanted:
+            return "not enough eligible takers for the full size"
+        positions = [abs(book.position) for book in world.ledger.books.values()]
+        if max(positions) + qty > limits.max_position or sum(positions, ZERO) + 2 * qty > limits.max_gross:
+            return "position limit"
+        quote = world.quote(world.maker)
+        if quote is not None and abs(world.exposure) * quote.mid > limits.dust_cap:
+            return "dust cap"
+        return ""
+
+    def _rates_refuse(self) -> str:
+        world = self._world
+        for name, bucket in world.rates.items():
+            if not bucket.may_open(world.now_ns):
+                return f"rate reserve of {name}"
+        return ""
+
+    def _money_refuses(self) -> str:
+        world, limits = self._world, self._world.plan.limits
+        if limits.max_round_cost_bps is None or self._hedging is None:
+            return ""
+        cost = self.round_cost_bps()
+        if cost is None:
+            return "no book to price the round from"
+        return "" if cost <= limits.max_round_cost_bps else f"expected round cost {cost:.2f} bps"
+
+    def round_cost_bps(self) -> Decimal | None:
+        """Expected cost of one round in bps of its notional (S10); None without both books."""
+        world = self._world
+        taker = self._takers[0] if self._takers else world.maker
+        maker_quote, taker_quote = world.quote(world.maker), world.quote(taker)
+        opening = next((leg for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), None)
+        if maker_quote is None or taker_quote is None or opening is None or opening.spec.offset is None:
+            return None
+        offset = opening.spec.offset.value(self)
+        assert isinstance(offset, int)
+        return round_cost_bps(
+            maker_quote,
+            taker_quote,
+            maker=world.instruments[world.maker],
+            hedge=world.instruments[taker],
+            side=Side.BUY if opening.spec.buys.value(self) else Side.SELL,
+            offset_ticks=offset,
+        )
+
+
+def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Decimal], ...] | None:
+    """The next orders that bring `accounts` towards flat, as (account, signed quantity); None when nothing is left.
+
+    Opposite positions go in matched pairs no larger than the soft unhedged limit (S9). A position without an
+    opposite is closed only as far as that brings the exposure of all accounts nearer to zero.
+    """
+    held = {name: world.ledger.books[name].position for name in accounts}
+    longs = sorted(((qty, name) for name, qty in held.items() if qty > 0), reverse=True)
+    shorts = sorted(((-qty, name) for name, qty in held.items() if qty < 0), reverse=True)
+    cap = world.plan.limits.unhedged_soft
+    for long_qty, long_name in longs:
+        for short_qty, short_name in shorts:
+            size = _both_trade(world, long_name, short_name, min(long_qty, short_qty, cap))
+            if size > 0:
+                return ((long_name, -size), (short_name, size))
+    open_qty = world.exposure + world.in_flight(COVERING)
+    for qty, name in longs if open_qty > 0 else shorts:
+        size = world.tradable(name, min(qty, abs(open_qty), cap))
+        if size > 0:
+            return ((name, -size if open_qty > 0 else size),)
+    return None
+
+
+def _both_trade(world: World, one: str, other: str, qty: Decimal) -> Decimal:
+    """The largest quantity up to `qty` that both accounts' venues accept; 0 if there is none."""
+    size = world.tradable(one, qty)
+    again = world.tradable(other, size)
+    return again if again == world.tradable(one, again) else ZERO

@@ -1,0 +1,219 @@
+"""The desk's state: everything that a step may read or change, in one place.
+
+Verbs, hedging rule and view work on it; nobody else does. No clock, chance or I/O: `now_ns` is the input's time,
+`chance` is handed in, ids come from the run number and a running sequence (S15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
+from engine.trading.inputs import MarketSeen
+from engine.trading.ledger import Ledger
+from engine.trading.limits import RateBucket
+from engine.trading.orders import COVERING, Order, Orders
+from engine.trading.plan import Plan
+from exchanges.types import (
+    ZERO,
+    ClientIdStyle,
+    Instrument,
+    LinkState,
+    Margin,
+    OrderRequest,
+    OrderType,
+    Quote,
+    Rng,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+
+MS = 1_000_000
+S = 1_000_000_000
+VALID_MS = 2_000  # the longest that an order request may be accepted after it was made (S4)
+DEAD_MARGIN_NS = 100 * MS  # beyond the validity before "not found" means "never" (reliability.md, at most once)
+CANCEL_AGAIN_NS = 1 * S  # a standing cancel that brought no answer is asked again
+
+_URGENCY = {
+    Purpose.OPEN: Urgency.OPEN,
+    Purpose.CLOSE: Urgency.OPEN,
+    Purpose.CLEANUP: Urgency.OPEN,
+    Purpose.HEDGE: Urgency.HEDGE,
+    Purpose.UNDO: Urgency.HEDGE,
+    Purpose.FLATTEN: Urgency.FLATTEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderShape:
+    """What kind of order to make; prices in quote units, None for market."""
+
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    post_only: bool = False
+    ioc: bool = False
+    reduce_only: bool = False
+
+
+class World:
+    """State of one desk on one market. Mutable; stepped only through `Desk.step`."""
+
+    def __init__(self, plan: Plan, *, run: int, chance: Mapping[str, Rng], maker_role: str) -> None:
+        self.plan = plan
+        self.run = run
+        self.chance = chance
+        self.maker = plan.roles[maker_role][0]
+        self.instruments: dict[str, Instrument] = {name: spec.instrument for name, spec in plan.accounts.items()}
+        self.books_key = {name: (spec.venue, spec.instrument.symbol) for name, spec in plan.accounts.items()}
+        self.orders = Orders()
+        self.ledger = Ledger(self.instruments, self.maker)
+        self.quotes: dict[tuple[str, str], Quote] = {}
+        self._quotes_told: dict[tuple[str, str], Quote] = {}
+        self._quotes_used: dict[tuple[str, str], Quote] = {}
+        self.links: dict[str, LinkState] = dict.fromkeys(plan.accounts, LinkState.LOST)
+        self.margins: dict[str, Margin] = {}
+        self.baseline: dict[str, Decimal] = {}
+        self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
+        self.rates = {name: RateBucket(per_minute=plan.limits.orders_per_minute, at_ns=0) for name in plan.accounts}
+        self.now_ns = 0
+        self.round = 0
+        self.sequence = 0
+        self.attempts: dict[str, int] = {}
+        self.epoch = 0
+        self.undo: list[Callable[[], None]] = []
+        self.self_matched = False
+        self.positions_doubted = False
+        self.halted = False
+
+    # --- reading
+
+    def quote(self, account: str) -> Quote | None:
+        """The newest best bid/offer of the account's symbol; remembered as used by this decision (journal)."""
+        key = self.books_key[account]
+        quote = self.quotes.get(key)
+        if quote is not None and self._quotes_told.get(key) is not quote:
+            self._quotes_used[key] = quote
+        return quote
+
+    def take_used_quotes(self) -> list[Quote]:
+        if not self._quotes_used:
+            return []
+        used = list(self._quotes_used.values())
+        self._quotes_told.update(self._quotes_used)
+        self._quotes_used.clear()
+        return used
+
+    def touch(self, account: str, side: Side) -> Decimal | None:
+        """The price that an order of `side` would take at best; None without a usable book."""
+        quote = self.quote(account)
+        if quote is None or quote.crossed:
+            return None
+        return quote.ask if side is Side.BUY else quote.bid
+
+    def accounts(self, role: str) -> tuple[str, ...]:
+        return self.plan.roles[role]
+
+    @property
+    def exposure(self) -> Decimal:
+        return self.ledger.exposure
+
+    def in_flight(self, purposes: frozenset[Purpose] = COVERING) -> Decimal:
+        """Signed quantity that live covering orders may still fill, unknown ones included."""
+        total = ZERO
+        for order in self.orders.covering.values():
+            if order.purpose in purposes:
+                total += order.side.sign * order.remaining
+        return total
+
+    def tradable(self, account: str, qty: Decimal) -> Decimal:
+        """The largest quantity up to `qty` that the account's venue would accept now (lot, minimum, notional)."""
+        quote = self.quote(account)
+        if quote is None:
+            return ZERO
+        return self.instruments[account].tradable(qty, quote.bid if quote.bid > 0 else quote.ask)
+
+    @property
+    def resyncing(self) -> bool:
+        """True while an account's resync is delivering fills: they are judged as one batch at its end."""
+        return LinkState.RESYNC in self.links.values()
+
+    @property
+    def unknown(self) -> bool:
+        return any(order.unknown for table in (self.orders.covering, self.orders.resting) for order in table.values())
+
+    # --- making orders
+
+    def place(self, account: str, shape: OrderShape, *, purpose: Purpose, leg: str, covers: Decimal) -> PlaceOrder:
+        """Register an order and return the effect that sends it; undone if the chart's step fails (S2)."""
+        spec = self.plan.accounts[account]
+        attempt = self.attempts.get(leg, 0) + 1
+        self.attempts[leg] = attempt
+        client_id = self._next_id(spec.capabilities.client_id, leg, attempt)
+        valid_ns = VALID_MS * MS
+        order = Order(
+            client_id=client_id, account=account, venue=spec.venue, symbol=spec.instrument.symbol, side=shape.side,
+            qty=shape.qty, price=shape.price, purpose=purpose, leg=leg, round=self.round, attempt=attempt,
+            reduce_only=shape.reduce_only, created_ns=self.now_ns,
+            dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,
+        )  # fmt: skip
+        self.orders.register(order)
+        self.undo.append(lambda: self.orders.forget(order))
+        self.rates[account].spend(self.now_ns)
+        return PlaceOrder(
+            request=OrderRequest(
+                client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
+                price=shape.price, type=OrderType.MARKET if shape.price is None else OrderType.LIMIT,
+                tif=TimeInForce.IOC if shape.ioc or shape.price is None else TimeInForce.GTC,
+                post_only=shape.post_only, reduce_only=shape.reduce_only and spec.capabilities.reduce_only,
+                valid_ms=VALID_MS, self_trade=_strictest(spec.capabilities.self_trade),
+                worst_price=self._worst_price(account, shape),
+            ),
+            venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=self.round, attempt=attempt,
+            covers=covers, epoch=self.epoch, not_after_ns=self.now_ns + valid_ns,
+        )  # fmt: skip
+
+    def cancel(self, order: Order) -> CancelOrder:
+        """Ask for a cancel; it is final only when a terminal state was seen (E7)."""
+        order.cancel_ns = self.now_ns
+        self.rates[order.account].spend(self.now_ns)
+        return CancelOrder(
+            account=order.account, symbol=order.symbol, client_id=order.client_id, not_after_ns=self.now_ns + 5 * S
+        )
+
+    def cancel_all(self, orders: Iterable[Order]) -> list[Effect]:
+        return [
+            self.cancel(order)
+            for order in list(orders)
+            if order.cancel_ns == 0 or self.now_ns - order.cancel_ns >= CANCEL_AGAIN_NS
+        ]
+
+    def _worst_price(self, account: str, shape: OrderShape) -> Decimal | None:
+        if shape.price is not None:
+            return None
+        touch = self.touch(account, shape.side)
+        if touch is None:
+            return None
+        slip = self.plan.limits.max_hedge_slippage_bps / 10_000
+        instrument = self.instruments[account]
+        if shape.side is Side.BUY:
+            return instrument.price_up(touch * (1 + slip))
+        return instrument.price_down(touch * (1 - slip))
+
+    def _next_id(self, style: ClientIdStyle, leg: str, attempt: int) -> str:
+        self.sequence += 1
+        if style is ClientIdStyle.TEXT:
+            return f"e{self.run}r{self.round}l{leg.replace('_', '')}a{attempt}"
+        if style is ClientIdStyle.UINT32:
+            return str((self.run % 1024) << 22 | self.sequence)
+        return str(self.run << 34 | self.sequence)
+
+
+def _strictest(modes: frozenset[SelfTrade]) -> SelfTrade:
+    for mode in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
+        if mode in modes:
+            return mode
+    return SelfTrade.NONE
