@@ -1,0 +1,108 @@
+"""The money of one paper account: cash, positions, margin. Pure; knows no orders but their open quantities.
+
+One formula serves perpetuals and spot: cash is the deposit plus all signed notionals minus all quote fees, as if every
+fill were paid in full, and equity is cash plus positions at mid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from exchanges.types import ZERO, Instrument, MarketKind, Side
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A signed quantity and its average entry price (0 while flat or not bought here)."""
+
+    qty: Decimal
+    entry_price: Decimal = ZERO
+
+    def after(self, change: Decimal, price: Decimal) -> Holding:
+        """The holding after a signed change at `price`; the entry price moves only when the holding grows or turns."""
+        qty = self.qty + change
+        if not qty:
+            return Holding(ZERO)
+        if self.qty * change >= 0:
+            return Holding(qty, (self.entry_price * self.qty + price * change) / qty)
+        return Holding(qty, self.entry_price if self.qty * qty > 0 else price)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One instrument as margin sees it: holding, mid, and the open orders of the account."""
+
+    instrument: Instrument
+    holding: Holding
+    mid: Decimal
+    open_buy_qty: Decimal = ZERO
+    open_sell_qty: Decimal = ZERO
+    open_buy_cost: Decimal = ZERO
+
+    @property
+    def used(self) -> Decimal:
+        """Collateral that is not free: initial margin of the open orders' worst outcome; on spot the value held."""
+        if self.instrument.kind is MarketKind.SPOT:
+            return self.holding.qty * self.mid + self.open_buy_cost
+        worst = max(abs(self.holding.qty + self.open_buy_qty), abs(self.holding.qty - self.open_sell_qty))
+        return worst * self.mid * self.instrument.initial_margin
+
+    @property
+    def maintenance(self) -> Decimal:
+        if self.instrument.kind is MarketKind.SPOT:
+            return ZERO
+        return abs(self.holding.qty) * self.mid * self.instrument.maintenance_margin
+
+
+@dataclass(slots=True)
+class Balances:
+    """Cash in the quote asset and holdings by symbol. `start` is what a seam settles back to (spot balances)."""
+
+    cash: Decimal
+    start: Mapping[str, Decimal] = field(default_factory=dict)
+    holdings: dict[str, Holding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for symbol, qty in self.start.items():
+            self.holdings[symbol] = Holding(qty)
+
+    def holding(self, symbol: str) -> Holding:
+        return self.holdings.get(symbol, _FLAT)
+
+    def trade(self, instrument: Instrument, side: Side, *, qty: Decimal, price: Decimal, fee: Decimal) -> None:
+        """Book a fill; `fee` is in the asset that `fee_asset` names."""
+        notional = qty * price
+        change = qty if side is Side.BUY else -qty
+        if fee_asset(instrument, side) == instrument.quote:
+            self.cash -= notional * side.sign + fee
+        else:
+            self.cash -= notional * side.sign
+            change -= fee
+        self.holdings[instrument.symbol] = self.holding(instrument.symbol).after(change, price)
+
+    def settle(self, symbol: str, price: Decimal) -> None:
+        """Bring a holding back to its start at `price`, without a fee."""
+        start = self.start.get(symbol, ZERO)
+        self.cash += (self.holding(symbol).qty - start) * price
+        self.holdings[symbol] = Holding(start)
+
+    def equity(self, exposures: Iterable[Exposure]) -> Decimal:
+        return self.cash + sum((exposure.holding.qty * exposure.mid for exposure in exposures), ZERO)
+
+
+_FLAT = Holding(ZERO)
+
+
+def fee_asset(instrument: Instrument, side: Side) -> str:
+    """The asset in which a fill pays its fee: on spot venues with `fee_in_received` a buy pays in base (S18)."""
+    if instrument.fee_in_received and side is Side.BUY and instrument.kind is MarketKind.SPOT:
+        return instrument.base
+    return instrument.quote
+
+
+def fee_of(instrument: Instrument, side: Side, *, qty: Decimal, price: Decimal, maker: bool) -> Decimal:
+    """The fee of a fill in its `fee_asset`; negative is a rebate."""
+    rate = instrument.maker_fee if maker else instrument.taker_fee
+    return qty * rate if fee_asset(instrument, side) == instrument.base else qty * price * rate
