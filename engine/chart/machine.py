@@ -1,0 +1,534 @@
+"""Steps a flow: one event in, moves and effects out, run to completion, or nothing at all when anything raises.
+
+Knows no trading, no clock and no I/O; timers are effects. The only module that imports `transitions`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from transitions import EventData, Machine
+
+from engine.chart.deciders import ALWAYS, Asking, Decider, Deed, Fault, Plan, Plans, TableDecider, Waiting, bind
+from engine.chart.model import (
+    Action,
+    CancelTimer,
+    Expression,
+    Flow,
+    Invoke,
+    Move,
+    Outcome,
+    Perform,
+    Span,
+    StartTimer,
+)
+
+MICROSTEP_LIMIT = 100  # of one run to completion, and again for each deferred event; more is a livelock
+DEFERRED_LIMIT = 256  # a flow that defers more than this waits for something that does not come
+
+NOTHING = Outcome((), (), handled=False)
+IGNORED = Outcome((), (), handled=True)
+DEFERRED = Outcome((), (), handled=True, deferred=True)
+TAKEN = Outcome((), (), handled=True)
+
+
+_V = TypeVar("_V")
+
+
+class StepFailed(Exception):
+    """The step was undone. `span` is what raised in the flow, `event` what was being done, `cause` the reason."""
+
+    def __init__(self, span: Span, event: str, cause: BaseException) -> None:
+        super().__init__(f"{span}: {event or 'settling'}: {type(cause).__name__}: {cause}")
+        self.span = span
+        self.event = event
+        self.cause = cause
+
+
+class Livelock(Exception):
+    """A run to completion did not complete within its bound."""
+
+
+class DeferredFull(Exception):
+    """A deferred event more than the bound."""
+
+
+class Saved(NamedTuple):
+    """Everything a chart remembers between steps. Hashable when the payloads of deferred events are."""
+
+    leaf: str
+    context: tuple[object, ...]  # in the order of the flow's declaration
+    epoch: int
+    timers: tuple[tuple[str, int], ...]  # live timer events with their epoch
+    calls: tuple[tuple[str, tuple[int, int]], ...]  # invoking states with (token, retries left)
+    deferred: tuple[tuple[str, object], ...]
+
+
+class TransitionsDecider:
+    """A synchronous `transitions` machine over the leaves picks the candidate and moves the leaf.
+
+    It is its own model. Triggers get the prefix `on:`, so that no event can collide with an attribute. Only bound
+    callables are given to the machine: it would import and call a dotted string.
+    """
+
+    leaf: str
+
+    def __init__(self, plans: Plans, leaf: str, *, scope: object) -> None:
+        self._scope = scope
+        self._taken: Plan | None = None
+        self._always = {name: plans[name].get(ALWAYS, ()) for name in plans}
+        machine = Machine(
+            model=self,
+            states=list(plans),
+            initial=leaf,
+            model_attribute="leaf",
+            auto_transitions=False,
+            send_event=True,
+            queued=False,
+        )
+        for name, events in plans.items():
+            for event, candidates in events.items():
+                for plan in candidates:
+                    self._add(machine, f"on:{event}", plan, source=name)
+        self._triggers: dict[str, dict[str, Callable[[], bool]]] = {
+            name: {event: getattr(self, f"on:{event}") for event in events} for name, events in plans.items()
+        }
+
+    def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
+        condition = None if plan.guard is None else partial(self._open, plan)
+        machine.add_transition(
+            trigger, source, plan.candidate.target, conditions=condition, after=partial(self._note, plan)
+        )
+
+    def _open(self, plan: Plan, _: EventData) -> bool:
+        return plan.open(self._scope)
+
+    def _note(self, plan: Plan, _: EventData) -> None:
+        self._taken = plan
+
+    def take(self, event: str) -> Plan | None:
+        trigger = self._triggers[self.leaf].get(event)
+        if trigger is None or (event == ALWAYS and not self.restless()):
+            return None
+        return self._taken if trigger() else None
+
+    def restless(self) -> bool:
+        always = self._always[self.leaf]
+        return bool(always) and any(plan.open(self._scope) for plan in always)
+
+    def put(self, leaf: str) -> None:
+        self.leaf = leaf
+
+
+class Chart:
+    """One running instance of a flow.
+
+    Every step returns an Outcome or raises StepFailed, and then the chart is as it was before the step. Actions see
+    the leaf they lead to: while exit, row and entry actions of a transition run, `inside` answers for its target.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        scope: Any,
+        perform: Perform,
+        *,
+        settings: Mapping[str, object],
+        decider: Literal["transitions", "table"] = "transitions",
+    ) -> None:
+        self.flow = flow
+        self._scope = scope
+        self._perform = perform
+        self._settings = settings
+        self._context = SimpleNamespace(**{name: counter.start for name, counter in flow.context.items()})
+        self._written: dict[str, object] | None = None  # the context before this step's first write
+        self._epoch = 0
+        # These three are replaced, never changed in place: a step is undone by putting the old ones back.
+        self._live: Mapping[str, int] = {}
+        self._calls: Mapping[str, tuple[int, int]] = {}
+        self._deferred: tuple[tuple[str, object], ...] = ()
+        self._raised: deque[str] = deque()
+        self._moves: list[Move] = []
+        self._effects: list[object] = []
+        plans, self._waiting = bind(flow, deed=self._deed, asking=self._asking, delay_ns=self._delay_ns)
+        deciders: dict[str, type[TransitionsDecider] | type[TableDecider]] = {
+            "transitions": TransitionsDecider,
+            "table": TableDecider,
+        }
+        self._decider: Decider = deciders[decider](plans, flow.initial, scope=scope)
+        self._lineage = {leaf: _lineage(flow, leaf) for leaf in flow.leaves}
+        self._within = {leaf: frozenset(names) for leaf, names in self._lineage.items()}
+        self._finals = frozenset(leaf for leaf in flow.leaves if flow.states[leaf].final)
+        self._timeouts = {w.asking.timeout_event: w for w in self._waiting.values() if w.asking}
+        self._retries = {w.asking.retry_event: w for w in self._waiting.values() if w.asking}
+        scope.event = None
+        scope.settings = SimpleNamespace(**settings)
+        scope.context = self._context
+        scope.inside = self.inside
+
+    # --- what the outside sees and does
+
+    @property
+    def leaf(self) -> str:
+        return self._decider.leaf
+
+    @property
+    def done(self) -> bool:
+        return self._decider.leaf in self._finals
+
+    @property
+    def timers(self) -> Mapping[str, int]:
+        """Live timer events with the epoch that `timer` wants back."""
+        return self._live
+
+    @property
+    def tokens(self) -> Mapping[str, int]:
+        """Invoking states with the token that `reply` wants back."""
+        return {state: token for state, (token, _) in self._calls.items()}
+
+    def inside(self, name: str) -> bool:
+        return name in self._within[self._decider.leaf]
+
+    def start(self) -> Outcome:
+        """Enter the initial leaf from the outside and run to completion."""
+        return self._step("start", self._mark(), self._begin)
+
+    def dispatch(self, event: str, payload: object = None) -> Outcome:
+        if self._decider.leaf in self._finals:
+            return NOTHING
+        return self._step(event, self._mark(), self._offer, event, payload)
+
+    def settle(self) -> Outcome:
+        """Run open `always` rows: the facts that guards read may have changed without an event."""
+        try:
+            if not self._decider.restless():
+                return NOTHING
+        except Fault as fault:
+            raise _failure(fault, "") from fault.__cause__
+        return self._step("", self._mark(), lambda: TAKEN)
+
+    def timer(self, event: str, epoch: int, payload: object = None) -> Outcome | None:
+        """A timer fired. None when it is stale: cancelled, fired before, or of an earlier entry."""
+        if self._live.get(event) != epoch:
+            return None
+        mark = self._mark()
+        self._live = _without(self._live, event)
+        if event in self._timeouts:
+            return self._step(event, mark, self._asked_in_vain, self._timeouts[event], payload)
+        if event in self._retries:
+            return self._step(event, mark, self._ask_again, self._retries[event])
+        return self._step(event, mark, self._offer, event, payload)
+
+    def reply(self, token: int, ok: bool, payload: object = None) -> Outcome | None:
+        """An invoked verb finished. None when the token is stale: timed out, retried, or its state was left."""
+        for state, (current, _) in self._calls.items():
+            if current == token:
+                answered = self._answered if ok else self._asked_in_vain
+                waiting = self._waiting[state]
+                return self._step(f"reply:{state}", self._mark(), answered, waiting, payload)
+        return None
+
+    def snapshot(self) -> Saved:
+        return Saved(
+            leaf=self._decider.leaf,
+            context=tuple(vars(self._context).values()),
+            epoch=self._epoch,
+            timers=tuple(self._live.items()),
+            calls=tuple(self._calls.items()),
+            deferred=self._deferred,
+        )
+
+    def restore(self, saved: Saved) -> None:
+        self._put_back((saved.leaf, saved.epoch, dict(saved.timers), dict(saved.calls), saved.deferred))
+        vars(self._context).update(zip(self.flow.context, saved.context, strict=True))
+
+    def place(self, leaf: str) -> None:
+        """Stand in `leaf` as if just entered, with fresh context, timers and calls, but without running an action."""
+        self._put_back((leaf, self._epoch, {}, {}, ()))
+        vars(self._context).update({name: counter.start for name, counter in self.flow.context.items()})
+        timers: dict[str, int] = {}
+        for name in self._lineage[leaf]:
+            waiting = self._waiting.get(name)
+            if waiting is not None:
+                self._epoch += 1
+                timers.update((event, self._epoch) for event, _, _ in waiting.delays)
+                if waiting.asking:
+                    timers[waiting.asking.timeout_event] = self._epoch
+                    self._calls = {**self._calls, name: (self._epoch, waiting.asking.retries)}
+        self._live = timers
+
+    # --- one step: all of it or nothing
+
+    def _step(self, event: str, mark: _Mark, begin: Callable[..., Outcome], *given: object) -> Outcome:
+        moves: list[Move] = []
+        effects: list[object] = []
+        self._moves, self._effects = moves, effects
+        self._written = None
+        try:
+            reception = begin(*given)
+            if reception is TAKEN:
+                self._complete()
+        except BaseException as cause:
+            self._undo(mark)
+            if isinstance(cause, Fault):
+                raise _failure(cause, event) from cause.__cause__
+            raise
+        if not moves and not effects:
+            return reception
+        return Outcome(tuple(moves), tuple(effects), reception.handled, reception.deferred)
+
+    def _mark(self) -> _Mark:
+        return self._decider.leaf, self._epoch, self._live, self._calls, self._deferred
+
+    def _undo(self, mark: _Mark) -> None:
+        self._put_back(mark)
+        if self._written is not None:
+            vars(self._context).update(self._written)
+
+    def _put_back(self, mark: _Mark) -> None:
+        leaf, self._epoch, self._live, self._calls, self._deferred = mark
+        self._decider.put(leaf)
+        self._raised.clear()
+
+    def _begin(self) -> Outcome:
+        leaf = self.flow.initial
+        self._decider.put(leaf)
+        for name in self._lineage[leaf]:
+            for action in self.flow.states[name].entry:
+                _do(self._deed(action))
+        self._enter([self._waiting[name] for name in self._lineage[leaf] if name in self._waiting])
+        return TAKEN
+
+    def _offer(self, event: str, payload: object) -> Outcome:
+        self._scope.event = payload
+        plan = self._decider.take(event)
+        if plan is not None:
+            self._run(plan)
+            return TAKEN
+        leaf = self._decider.leaf
+        if event in self.flow.deferred.get(leaf, ()):
+            self._defer(event, payload)
+            return DEFERRED
+        return IGNORED if event in self.flow.ignored.get(leaf, ()) else NOTHING
+
+    def _defer(self, event: str, payload: object) -> None:
+        if len(self._deferred) >= DEFERRED_LIMIT:
+            raise Fault(self.flow.states[self._decider.leaf].span) from DeferredFull(
+                f"{DEFERRED_LIMIT} events are deferred in {self._decider.leaf}"
+            )
+        self._deferred = (*self._deferred, (event, payload))
+
+    def _complete(self) -> None:
+        """Raised events first, then `always` rows, then what is no longer deferred, until nothing is left to do."""
+        budget = MICROSTEP_LIMIT * (1 + len(self._deferred))
+        for _ in range(budget):
+            if self._decider.leaf in self._finals:
+                self._finish()
+                return
+            if self._raised:
+                self._offer(self._raised.popleft(), None)
+            elif (plan := self._decider.take(ALWAYS)) is not None:
+                self._run(plan)
+            elif (recalled := self._recall()) is not None:
+                self._offer(*recalled)
+            else:
+                return
+        raise Fault(self._moves[-1].row.span) from Livelock(
+            f"no rest after {budget} microsteps, now in {self._decider.leaf}"
+        )
+
+    def _recall(self) -> tuple[str, object] | None:
+        if not self._deferred:
+            return None
+        still = self.flow.deferred.get(self._decider.leaf, ())
+        for place, (event, payload) in enumerate(self._deferred):
+            if event not in still:
+                self._deferred = self._deferred[:place] + self._deferred[place + 1 :]
+                return event, payload
+        return None
+
+    def _run(self, plan: Plan) -> None:
+        self._moves.append(plan.move)
+        if plan.left:
+            self._leave(plan.left)
+        for deed in plan.deeds:
+            _do(deed)
+        if plan.entered:
+            self._enter(plan.entered)
+
+    def _finish(self) -> None:
+        """The flow is over: nothing may wake it again."""
+        self._effects.extend(CancelTimer(event, epoch) for event, epoch in self._live.items())
+        self._live = {}
+        self._calls = {}
+        self._deferred = ()
+        self._raised.clear()
+
+    # --- timers and invokes
+
+    def _leave(self, states: tuple[Waiting, ...]) -> None:
+        live = dict(self._live)
+        for waiting in states:
+            for event in waiting.timers:
+                if event in live:
+                    self._effects.append(CancelTimer(event, live.pop(event)))
+            if waiting.asking:
+                self._calls = _without(self._calls, waiting.state)
+        self._live = live
+
+    def _enter(self, states: tuple[Waiting, ...] | list[Waiting]) -> None:
+        for waiting in states:
+            self._epoch = epoch = self._epoch + 1
+            self._live = {**self._live, **{event: epoch for event, _, _ in waiting.delays}}
+            self._effects.extend(StartTimer(event, epoch, low, high) for event, low, high in waiting.delays)
+            if waiting.asking:
+                self._ask(waiting.state, waiting.asking, waiting.asking.retries)
+
+    def _ask(self, state: str, asking: Asking, retries_left: int) -> None:
+        """Perform the invoked verb with the current epoch as its token."""
+        token = self._epoch
+        self._calls = {**self._calls, state: (token, retries_left)}
+        self._live = {**self._live, asking.timeout_event: token}
+        try:
+            asking.ask(token)
+        except Exception as cause:
+            raise Fault(asking.span) from cause
+        self._effects.append(StartTimer(asking.timeout_event, token, asking.timeout_ns, asking.timeout_ns))
+
+    def _ask_again(self, waiting: Waiting) -> Outcome:
+        assert waiting.asking
+        self._epoch += 1
+        self._ask(waiting.state, waiting.asking, self._calls[waiting.state][1])
+        return IGNORED
+
+    def _answered(self, waiting: Waiting, payload: object) -> Outcome:
+        assert waiting.asking
+        self._hang_up(waiting, waiting.asking)
+        return self._offer(waiting.asking.done_event, payload)
+
+    def _asked_in_vain(self, waiting: Waiting, payload: object) -> Outcome:
+        """No answer or a bad one: wait and ask again while retries are left, else the error event."""
+        asking = waiting.asking
+        assert asking
+        retries_left = self._calls[waiting.state][1]
+        self._hang_up(waiting, asking)
+        if not retries_left:
+            return self._offer(asking.error_event, payload)
+        self._epoch = epoch = self._epoch + 1
+        self._calls = {**self._calls, waiting.state: (epoch, retries_left - 1)}
+        self._live = {**self._live, asking.retry_event: epoch}
+        self._effects.append(StartTimer(asking.retry_event, epoch, asking.retry_wait_ns, asking.retry_wait_ns))
+        return IGNORED
+
+    def _hang_up(self, waiting: Waiting, asking: Asking) -> None:
+        epoch = self._live.get(asking.timeout_event)
+        if epoch is not None:
+            self._live = _without(self._live, asking.timeout_event)
+            self._effects.append(CancelTimer(asking.timeout_event, epoch))
+        self._calls = _without(self._calls, waiting.state)
+
+    # --- actions, bound once when the chart is made
+
+    def _deed(self, action: Action) -> Deed:
+        words = [argument for argument in action.arguments.values() if isinstance(argument, str)]
+        match action.verb:
+            case "set":
+                values = [(name, e.value) for name, e in action.arguments.items() if isinstance(e, Expression)]
+                do = partial(self._set, values)
+            case "count":
+                do = partial(self._count, words[0])
+            case "reset":
+                do = partial(self._write, words[0], self.flow.context[words[0]].start)
+            case "raise":
+                do = partial(self._raised.append, words[0])
+            case _:
+                do = partial(self._call(action), 0)
+        return Deed(do, action.span)
+
+    def _asking(self, invoke: Invoke) -> Asking:
+        state = invoke.state
+        return Asking(
+            ask=self._call(invoke.action),
+            timeout_event=f"timeout:{state}",
+            timeout_ns=self._number(invoke.timeout),
+            retry_event=f"retry:{state}",
+            retry_wait_ns=0 if invoke.retry_wait is None else self._number(invoke.retry_wait),
+            retries=self._number(invoke.retries),
+            done_event=f"done:{state}",
+            error_event=f"error:{state}",
+            span=invoke.action.span,
+        )
+
+    def _number(self, source: str | int) -> int:
+        value = self._settings[source] if isinstance(source, str) else source
+        assert isinstance(value, int), f"{source} is {value!r}"
+        return value
+
+    def _delay_ns(self, source: str | int) -> tuple[int, int]:
+        value = self._settings[source] if isinstance(source, str) else source
+        if isinstance(value, tuple):
+            low, high = value
+            return low, high
+        return self._number(source), self._number(source)
+
+    def _call(self, action: Action) -> Callable[[int], None]:
+        named = {name: given for name, given in action.arguments.items() if isinstance(given, str)}
+        computed = [(name, given.value) for name, given in action.arguments.items() if isinstance(given, Expression)]
+        scope, perform, verb = self._scope, self._perform, action.verb
+
+        def call(token: int) -> None:
+            arguments: dict[str, object] = dict(named)
+            for name, value in computed:
+                arguments[name] = value(scope)
+            self._effects.extend(perform(verb, arguments, token))
+
+        return call
+
+    def _set(self, values: list[tuple[str, Callable[[Any], object]]]) -> None:
+        for name, value in values:
+            self._write(name, value(self._scope))
+
+    def _count(self, name: str) -> None:
+        self._write(name, getattr(self._context, name) + 1)
+
+    def _write(self, name: str, value: object) -> None:
+        """Counts saturate at both ends, 0 and their cap."""
+        cap = self.flow.context[name].cap
+        if cap is not None and isinstance(value, int):
+            value = max(0, min(value, cap))
+        if self._written is None:
+            self._written = dict(vars(self._context))
+        setattr(self._context, name, value)
+
+
+_Mark = tuple[str, int, Mapping[str, int], Mapping[str, tuple[int, int]], tuple[tuple[str, object], ...]]
+
+
+def _do(deed: Deed) -> None:
+    try:
+        deed.do()
+    except Exception as cause:
+        raise Fault(deed.span) from cause
+
+
+def _failure(fault: Fault, event: str) -> StepFailed:
+    assert fault.__cause__ is not None
+    return StepFailed(fault.span, event, fault.__cause__)
+
+
+def _lineage(flow: Flow, leaf: str) -> tuple[str, ...]:
+    """The states that are active in `leaf`, outer to inner, from the root."""
+    names = []
+    name: str | None = leaf
+    while name:
+        names.append(name)
+        name = flow.states[name].parent
+    return ("", *reversed(names))
+
+
+def _without(mapping: Mapping[str, _V], key: str) -> Mapping[str, _V]:
+    return {name: value for name, value in mapping.items() if name != key}
