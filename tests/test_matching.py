@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
@@ -31,7 +32,7 @@ def make_order(client_id: str, side: Side, ticks: int | None, lots: int, **more:
     return BookOrder(account, client_id, f"o-{client_id}", side, ticks, lots, **fields)  # type: ignore[arg-type]
 
 
-def told(outcome: Outcome) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+def told(outcome: Outcome) -> tuple[Sequence[tuple[object, ...]], Sequence[tuple[object, ...]]]:
     """Executions and end states as plain rows."""
     executions = [
         (done.order.client_id, done.ticks, done.lots, done.trade_id, "maker" if done.maker else "taker")
