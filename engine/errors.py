@@ -1,0 +1,62 @@
+"""What can go wrong in the engine outside a flow, who must act, and the exit code that says so.
+
+EngineError           base; exit 1
+  JournalError          something about the journal file
+    JournalUnwritable     4: free the disk, mend the path or its permissions; no opening order without a journal
+    JournalUnreadable     2: the path names no file that can be read
+    JournalCorrupt        5: move the file aside; the venues tell what is open
+    JournalForeign        5: an SQLite or other file that is not ours; name another path
+    JournalNewer          5: written by a newer program; update, or name another path
+  CounterError          something about the file that holds the last run number
+    CounterUnwritable     4: as for the journal
+    CounterCorrupt        5: write the highest run number ever used into it
+    CounterUsedUp         1: every run number that fits into a client order id was used
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Its text is for the user: what, which, found, next step."""
+
+    exit_code = 1
+
+
+class JournalError(EngineError):
+    pass
+
+
+class JournalUnwritable(JournalError):
+    exit_code = 4
+
+
+class JournalUnreadable(JournalError):
+    exit_code = 2
+
+
+class JournalCorrupt(JournalError):
+    exit_code = 5
+
+
+class JournalForeign(JournalError):
+    exit_code = 5
+
+
+class JournalNewer(JournalError):
+    exit_code = 5
+
+
+class CounterError(EngineError):
+    pass
+
+
+class CounterUnwritable(CounterError):
+    exit_code = 4
+
+
+class CounterCorrupt(CounterError):
+    exit_code = 5
+
+
+class CounterUsedUp(CounterError):
+    exit_code = 1

@@ -1,0 +1,150 @@
+"""Opens the journal's file, or says in one line why not. A file that is refused is left as it was."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from peewee import DatabaseError, SqliteDatabase
+
+from engine.errors import (
+    JournalCorrupt,
+    JournalError,
+    JournalForeign,
+    JournalNewer,
+    JournalUnreadable,
+    JournalUnwritable,
+)
+from engine.runtime import schema
+
+BUSY_MS = 200  # how long a write may wait for another process before the journal counts as failed
+_MAGIC = b"SQLite format 3\0"
+_SQLITE_ERRORS = (sqlite3.Error, DatabaseError)
+
+
+def open_for_writing(path: Path) -> SqliteDatabase:
+    """The journal at `path`, made if there is none, readable by its owner only (as are its -wal and -shm).
+
+    Raises: JournalUnwritable, JournalForeign, JournalNewer, JournalCorrupt.
+    """
+    if path.is_dir():
+        raise JournalUnwritable(f"{path}: is a directory; name a file for the journal")
+    made = _make_file(path)
+    if path.stat().st_size and not _is_blank(path):
+        _check_file(path)
+    database = SqliteDatabase(str(path), pragmas=[("busy_timeout", BUSY_MS)])
+    try:
+        _prepare(database)
+    except _SQLITE_ERRORS as error:
+        database.close()
+        if made:
+            path.unlink()
+        raise JournalUnwritable(f"{path}: journal cannot be written: {error}") from error
+    return database
+
+
+def open_for_reading(path: Path) -> SqliteDatabase:
+    """The journal at `path`, read only; may be read while a run writes it.
+
+    Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
+    """
+    if path.is_dir():
+        raise JournalUnreadable(f"{path}: is a directory, not a journal")
+    _check_file(path)
+    return _read_only(path)
+
+
+def _make_file(path: Path) -> bool:
+    """True if there was none. SQLite gives -wal and -shm the permissions of this file."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise JournalUnwritable(f"{path}: journal cannot be made: {error.strerror}") from error
+    else:
+        return True
+    try:
+        with path.open("r+b"):
+            path.chmod(0o600)
+    except OSError as error:
+        raise JournalUnwritable(f"{path}: journal cannot be written: {error.strerror}") from error
+    return False
+
+
+def _prepare(database: SqliteDatabase) -> None:
+    database.connect()
+    connection = schema.raw(database)
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError(f"the file system allows no write-ahead log (journal_mode stays {mode})")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    if not _marks(connection)[0]:
+        schema.create(database)
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _read_only(path: Path) -> SqliteDatabase:
+    return SqliteDatabase(f"file:{quote(str(path))}?mode=ro", uri=True, pragmas=[("busy_timeout", BUSY_MS)])
+
+
+def _is_blank(path: Path) -> bool:
+    """True for a database without marks and tables: what a kill between making the file and its tables leaves."""
+    if not _has_magic(path):
+        return False
+    database = _read_only(path)
+    try:
+        connection = schema.raw(database)
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return not tables and _marks(connection) == (0, 0)
+    except _SQLITE_ERRORS:
+        return False
+    finally:
+        database.close()
+
+
+def _has_magic(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except FileNotFoundError as error:
+        raise JournalUnreadable(f"{path}: there is no such journal") from error
+    except OSError as error:
+        raise JournalUnreadable(f"{path}: journal cannot be read: {error.strerror}") from error
+
+
+def _check_file(path: Path) -> None:
+    if not _has_magic(path):
+        raise JournalForeign(f"{path}: is not an SQLite file; name another path for the journal")
+    database = _read_only(path)
+    try:
+        finding = _finding(path, schema.raw(database))
+    except _SQLITE_ERRORS as error:
+        raise JournalCorrupt(f"{path}: journal is damaged ({error}); move it aside and start a new one") from error
+    finally:
+        database.close()
+    if finding is not None:
+        raise finding
+
+
+def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
+    application, version = _marks(connection)
+    if application != schema.APPLICATION_ID:
+        return JournalForeign(f"{path}: is an SQLite file of another program; name another path for the journal")
+    if version > schema.VERSION:
+        return JournalNewer(
+            f"{path}: journal has version {version}, this program writes version {schema.VERSION}; "
+            "update the program or name another path"
+        )
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok" or version != schema.VERSION:
+        told = verdict if verdict != "ok" else f"version {version}"
+        return JournalCorrupt(f"{path}: journal is damaged ({told}); move it aside and start a new one")
+    return None

@@ -1,0 +1,171 @@
+"""The row of the journal's `orders` table for each order, derived from what the journal records and from nothing else.
+
+Deliberately apart from the desk's order table: the audit compares what was decided with what this file counted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from engine.trading.effects import PlaceOrder
+from exchanges.types import ZERO, Fill, OrderState, OrderUpdate
+
+KEEP_ENDED = 2_000  # rows of ended orders kept for late frames; older ones are read back from the file
+
+# A state never goes back; FILLED outranks the other ends because rows may prove a cancel reply wrong (S5).
+_RANK = {
+    OrderState.PENDING: 0,
+    OrderState.OPEN: 1,
+    OrderState.PARTIALLY_FILLED: 2,
+    OrderState.FAILED: 3,
+    OrderState.CANCELED: 4,
+    OrderState.FILLED: 5,
+}
+
+
+@dataclass(slots=True)
+class OrderRow:
+    """Fields as in `schema.Order`; `trades` are the trade ids counted so far."""
+
+    client_id: str
+    account: str
+    venue: str
+    symbol: str
+    round: int
+    leg: str
+    purpose: str
+    side: str
+    qty: Decimal
+    price: Decimal | None
+    order_id: str = ""
+    state: OrderState = OrderState.PENDING
+    cum_qty: Decimal = ZERO
+    row_qty: Decimal = ZERO
+    notional: Decimal = ZERO
+    fee: Decimal | None = ZERO
+    fee_asset: str | None = None
+    first_fill_ms: int | None = None
+    last_fill_ms: int | None = None
+    trades: set[str] = field(default_factory=set)
+
+    def stored(self, run: int) -> tuple[object, ...]:
+        """The row to write, in the order of `schema.columns(schema.Order)`."""
+        return (
+            run, self.client_id, self.account, self.venue, self.symbol, self.round, self.leg, self.purpose, self.side,
+            str(self.qty), None if self.price is None else str(self.price), self.order_id, self.state.value,
+            str(self.cum_qty), str(self.row_qty), str(self.notional),
+            str(self.notional / self.row_qty) if self.row_qty else None,
+            None if self.fee is None else str(self.fee), self.fee_asset, self.first_fill_ms, self.last_fill_ms,
+        )  # fmt: skip
+
+    def advance(self, state: OrderState) -> None:
+        if self.cum_qty >= self.qty:
+            state = OrderState.FILLED
+        if _RANK[state] > _RANK[self.state]:
+            self.state = state
+
+    def add_money(self, fill: Fill) -> None:
+        self.row_qty += fill.qty
+        self.notional += fill.qty * fill.price
+        if self.fee_asset in (None, fill.fee_asset):
+            self.fee_asset = fill.fee_asset
+            self.fee = fill.fee if self.fee is None else self.fee + fill.fee
+        else:
+            self.fee = None
+        if self.first_fill_ms is None:
+            self.first_fill_ms = fill.at_ms
+        self.last_fill_ms = fill.at_ms
+
+
+class OrderRows:
+    """Rows by client id. `dirty` are those that changed since they were last written."""
+
+    __slots__ = ("_ended", "_find", "_rows", "dirty")
+
+    def __init__(self, find: Callable[[str], OrderRow | None]) -> None:
+        self._find = find
+        self._rows: dict[str, OrderRow] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self.dirty: dict[str, OrderRow] = {}
+
+    def get(self, client_id: str) -> OrderRow | None:
+        """The row of an order of this run, read back from the file if it left memory."""
+        row = self._rows.get(client_id)
+        if row is None and client_id:
+            row = self._find(client_id)
+            if row is not None:
+                self._rows[client_id] = row
+                self._end(row)
+        return row
+
+    def place(self, effect: PlaceOrder) -> None:
+        request = effect.request
+        row = OrderRow(
+            client_id=request.client_id, account=request.account, venue=effect.venue, symbol=request.symbol,
+            round=effect.round, leg=effect.leg, purpose=effect.purpose.value, side=request.side.value,
+            qty=request.qty, price=request.price,
+        )  # fmt: skip
+        self._rows[request.client_id] = row
+        self.dirty[request.client_id] = row
+
+    def accepted(self, client_id: str, order_id: str) -> None:
+        row = self.get(client_id)
+        if row is not None and not row.order_id:
+            row.order_id = order_id
+            self.dirty[client_id] = row
+
+    def failed(self, client_id: str) -> None:
+        row = self.get(client_id)
+        if row is not None:
+            self._advance(row, OrderState.FAILED)
+
+    def update(self, update: OrderUpdate) -> Decimal:
+        """Take a venue's word; returns the filled quantity that it showed first (S5), 0 for a foreign order."""
+        row = self.get(update.client_id)
+        if row is None:
+            return ZERO
+        if update.order_id:
+            row.order_id = update.order_id
+        news = update.cum_qty - row.cum_qty
+        if news > 0:
+            row.cum_qty = update.cum_qty
+            row.last_fill_ms = update.at_ms
+            if row.first_fill_ms is None:
+                row.first_fill_ms = update.at_ms
+        self._advance(row, update.state)
+        return max(news, ZERO)
+
+    def fill(self, fill: Fill) -> Decimal | None:
+        """Count a fill row; returns how much of it was not known before, None for a row seen before."""
+        row = self.get(fill.client_id)
+        if row is None:
+            return fill.qty
+        if fill.trade_id in row.trades:
+            return None
+        row.trades.add(fill.trade_id)
+        row.add_money(fill)
+        news = max(row.row_qty - row.cum_qty, ZERO)
+        row.cum_qty += news
+        if fill.order_id:
+            row.order_id = fill.order_id
+        self._advance(row, OrderState.PARTIALLY_FILLED)
+        return news
+
+    def written(self) -> None:
+        """All dirty rows are in the file: forget the oldest ended ones beyond the bound."""
+        self.dirty.clear()
+        while len(self._ended) > KEEP_ENDED:
+            client_id, _ = self._ended.popitem(last=False)
+            self._rows.pop(client_id, None)
+
+    def _advance(self, row: OrderRow, state: OrderState) -> None:
+        row.advance(state)
+        self.dirty[row.client_id] = row
+        if row.state.terminal:
+            self._end(row)
+
+    def _end(self, row: OrderRow) -> None:
+        self._ended[row.client_id] = None
