@@ -1,4 +1,4 @@
-"""The money of one paper account: cash, positions, margin. Pure; knows no orders but their open quantities.
+"""The money of one paper account: cash, positions, margin and what it can pay for. Pure; knows no book.
 
 One formula serves perpetuals and spot: cash is the deposit plus all signed notionals minus all quote fees, as if every
 fill were paid in full, and equity is cash plus positions at mid.
@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
-from exchanges.types import ZERO, Instrument, MarketKind, Side
+from exchanges.types import ZERO, Instrument, Margin, MarketKind, Refusal, Refused, Side
+
+
+class OpenOrder(Protocol):
+    """What money needs to know of an order: `ticks` is None for a market order, `leaves` counts lots."""
+
+    side: Side
+    ticks: int | None
+
+    @property
+    def leaves(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +93,58 @@ class Balances:
             change -= fee
         self.holdings[instrument.symbol] = self.holding(instrument.symbol).after(change, price)
 
+    def missing(self, symbol: str) -> Decimal:
+        """The signed change that would bring a holding back to its start."""
+        return self.start.get(symbol, ZERO) - self.holding(symbol).qty
+
     def settle(self, symbol: str, price: Decimal) -> None:
         """Bring a holding back to its start at `price`, without a fee."""
-        start = self.start.get(symbol, ZERO)
-        self.cash += (self.holding(symbol).qty - start) * price
-        self.holdings[symbol] = Holding(start)
-
-    def equity(self, exposures: Iterable[Exposure]) -> Decimal:
-        return self.cash + sum((exposure.holding.qty * exposure.mid for exposure in exposures), ZERO)
+        self.cash -= self.missing(symbol) * price
+        self.holdings[symbol] = Holding(self.start.get(symbol, ZERO))
 
 
 _FLAT = Holding(ZERO)
+
+
+def exposure_of(balances: Balances, instrument: Instrument, *, mid: Decimal, orders: Iterable[OpenOrder]) -> Exposure:
+    """How margin sees one instrument with these open orders of the account."""
+    buy = sell = cost = 0
+    for order in orders:
+        if order.side is Side.BUY:
+            buy += order.leaves
+            cost += order.leaves * (order.ticks or 0)
+        else:
+            sell += order.leaves
+    lot = instrument.lot
+    holding = balances.holding(instrument.symbol)
+    return Exposure(instrument, holding, mid, buy * lot, sell * lot, cost * lot * instrument.tick)
+
+
+def margin_of(account: str, balances: Balances, exposures: Iterable[Exposure]) -> Margin:
+    """Equity, what of it is free, and the maintenance requirement over all instruments of the account."""
+    equity, used, maintenance = balances.cash, ZERO, ZERO
+    for exposure in exposures:
+        equity += exposure.holding.qty * exposure.mid
+        used += exposure.used
+        maintenance += exposure.maintenance
+    return Margin(account, equity, equity - used, maintenance)
+
+
+def refuse_sell(exposure: Exposure, qty: Decimal) -> Refused | None:
+    """On spot a sell is bounded by the base balance that no other sell has reserved."""
+    free = exposure.holding.qty - exposure.open_sell_qty
+    return Refused(Refusal.MARGIN, f"sells {qty} of a free balance of {free}") if qty > free else None
+
+
+def refuse_buy(
+    balances: Balances, instrument: Instrument, *, qty: Decimal, price: Decimal, exposures: Iterable[Exposure]
+) -> Refused | None:
+    """On spot a buy at `price` or better, fee included, is bounded by the cash that no other buy has reserved."""
+    cost = qty * price
+    if not instrument.fee_in_received:
+        cost += cost * max(instrument.taker_fee, instrument.maker_fee)
+    free = balances.cash - sum((exposure.open_buy_cost for exposure in exposures), ZERO)
+    return Refused(Refusal.MARGIN, f"costs {cost} of a free balance of {free}") if cost > free else None
 
 
 def fee_asset(instrument: Instrument, side: Side) -> str:

@@ -12,9 +12,21 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import NamedTuple
 
-from exchanges.types import Instrument, MarketKind, OrderState, Refusal, Refused, SelfTrade, Side
+from exchanges.types import (
+    Instrument,
+    MarketKind,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    Refusal,
+    Refused,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,40 @@ class BookOrder:
     @property
     def leaves(self) -> int:
         return self.lots - self.cum
+
+
+def book_order(request: OrderRequest, instrument: Instrument, *, order_id: str, owner: str) -> BookOrder | Refused:
+    """The request in whole ticks and lots, or why it has no such form. A market order's bound becomes its limit."""
+    lots = units(request.qty, instrument.lot)
+    if lots is None:
+        return Refused(Refusal.SIZE, f"quantity {request.qty} is not a multiple of the lot {instrument.lot}")
+    price = request.price
+    if request.type is OrderType.MARKET:
+        price = _inward(request.worst_price, instrument, side=request.side)
+    elif price is None:
+        return Refused(Refusal.PRICE, "a limit order needs a price")
+    ticks = None if price is None else units(price, instrument.tick)
+    if price is not None and ticks is None:
+        return Refused(Refusal.PRICE, f"price {price} is not a multiple of the tick {instrument.tick}")
+    return BookOrder(
+        request.account, request.client_id, order_id, request.side, ticks, lots,
+        owner=owner, ioc=request.type is OrderType.MARKET or request.tif is TimeInForce.IOC,
+        post_only=request.post_only, reduce_only=request.reduce_only, self_trade=request.self_trade,
+    )  # fmt: skip
+
+
+def units(value: Decimal, unit: Decimal) -> int | None:
+    """`value` in whole units, or None if it is not a whole number of them."""
+    ratio = value / unit
+    whole = int(ratio)
+    return whole if whole == ratio else None
+
+
+def _inward(price: Decimal | None, instrument: Instrument, *, side: Side) -> Decimal | None:
+    """A bound on a market order, moved to the tick so that it is never exceeded."""
+    if price is None:
+        return None
+    return instrument.price_down(price) if side is Side.BUY else instrument.price_up(price)
 
 
 class Execution(NamedTuple):

@@ -10,16 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count
 from typing import TypeVar
 
-from exchanges.accounts import Balances, Exposure, fee_asset, fee_of
+from exchanges.accounts import (
+    Balances,
+    Exposure,
+    exposure_of,
+    fee_asset,
+    fee_of,
+    margin_of,
+    refuse_buy,
+    refuse_sell,
+)
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import LinkDown, MarketDataError, Rejected
 from exchanges.market import MarketEvent, MarketQuote, MarketSource, MarketTrade
-from exchanges.matching import NOTHING, Book, BookOrder, Depth, Execution, Outcome
+from exchanges.matching import NOTHING, Book, BookOrder, Depth, Execution, Outcome, book_order, units
 from exchanges.types import (
     ZERO,
     Accepted,
@@ -35,7 +44,6 @@ from exchanges.types import (
     Margin,
     MarketKind,
     OrderRequest,
-    OrderType,
     OrderUpdate,
     Position,
     PrivateEvent,
@@ -47,7 +55,6 @@ from exchanges.types import (
     ReplyHandler,
     SelfTrade,
     Side,
-    TimeInForce,
 )
 
 MS = 1_000_000  # nanoseconds
@@ -158,19 +165,17 @@ class PaperClient(BaseExchangeClient):
         self._venue.show_quotes(self)
 
 
+@dataclass(slots=True, eq=False)
 class _Market:
-    """One symbol of the venue: its book, its source and who listens."""
+    """One symbol of the venue: its book, its source and who listens to it."""
 
-    __slots__ = ("book", "instrument", "last_mid", "receivers", "shown", "source", "start_ns")
-
-    def __init__(self, instrument: Instrument, *, book: Book, source: MarketSource) -> None:
-        self.instrument = instrument
-        self.book = book
-        self.source = source
-        self.start_ns = 0
-        self.shown: MarketQuote | None = None
-        self.last_mid = ZERO
-        self.receivers: dict[PaperClient, QuoteHandler] = {}
+    instrument: Instrument
+    book: Book
+    source: MarketSource
+    start_ns: int = 0
+    shown: MarketQuote | None = None
+    last_mid: Decimal = ZERO
+    receivers: dict[PaperClient, QuoteHandler] = field(default_factory=dict)
 
     @property
     def mid(self) -> Decimal:
@@ -178,6 +183,16 @@ class _Market:
         if self.book.quoted:
             self.last_mid = self.book.mid_doubled * self.instrument.tick / 2
         return self.last_mid
+
+    def exposure(
+        self, client: PaperClient, *, adding: BookOrder | None = None, leaving_out: BookOrder | None = None
+    ) -> Exposure:
+        orders = [
+            order for order in self.book.open_orders() if order.account == client.account and order is not leaving_out
+        ]
+        if adding is not None:
+            orders.append(adding)
+        return exposure_of(client.balances, self.instrument, mid=self.mid, orders=orders)
 
     def quote(self, *, recv_ns: int, venue_ms: int) -> Quote | None:
         if self.shown is None:
@@ -225,8 +240,8 @@ class PaperVenue:
         self._markets = {
             instrument.symbol: _Market(
                 instrument,
-                book=Book(instrument, next_trade_id=self._next_trade_id, depth=depth),
-                source=sources[instrument.symbol],
+                Book(instrument, next_trade_id=self._next_trade_id, depth=depth),
+                sources[instrument.symbol],
             )
             for instrument in instruments
         }
@@ -262,7 +277,7 @@ class PaperVenue:
             name: AccountBook(
                 name,
                 client.balances.cash,
-                client.balances.equity(self._exposures(client)),
+                self.margin(client).equity,
                 {symbol: holding.qty for symbol, holding in client.balances.holdings.items()},
             )
             for name, client in self._clients.items()
@@ -328,15 +343,16 @@ class PaperVenue:
         self, client: PaperClient, symbol: str, client_id: str, on_reply: ReplyHandler, price: Decimal, qty: Decimal
     ) -> None:
         found = self._find_open(client, symbol, client_id)
-        changed = found if isinstance(found, Refused) else self._changed(client, *found, price=price, qty=qty)
-        if isinstance(found, Refused) or isinstance(changed, Refused):
-            self._deliver_later([(on_reply, changed)])
+        if isinstance(found, Refused):
+            self._deliver_later([(on_reply, found)])
             return
         market, order = found
+        changed = self._changed(client, market, order=order, price=price, qty=qty)
+        if isinstance(changed, Refused):
+            self._deliver_later([(on_reply, changed)])
+            return
         outcome = market.book.modify(order, ticks=changed.ticks or 0, lots=changed.lots)
         self._publish(market, outcome, [(on_reply, Accepted(order.order_id))])
-
-    # -- admission -----------------------------------------------------------------------------------------------
 
     def _admit(
         self, client: PaperClient, market: _Market, request: OrderRequest, *, age_ns: int
@@ -347,43 +363,18 @@ class PaperVenue:
             return Refused(Refusal.VENUE, f"expired request: {age_ns // MS} ms old, valid for {request.valid_ms} ms")
         if request.client_id in client.orders:
             return Refused(Refusal.DUPLICATE_ID, f"an open order has the client id {request.client_id}")
-        order = self._book_order(client, market.instrument, request)
+        order_id = str(self._next_order_id())
+        order = book_order(request, market.instrument, order_id=order_id, owner=client.owner)
         if isinstance(order, Refused):
             return order
-        refused = market.book.refuse(order) or self._refuse_margin(client, market, order)
-        return refused or order
-
-    def _book_order(self, client: PaperClient, instrument: Instrument, request: OrderRequest) -> BookOrder | Refused:
-        lots = _units(request.qty, instrument.lot)
-        if lots is None:
-            return Refused(Refusal.SIZE, f"quantity {request.qty} is not a multiple of the lot {instrument.lot}")
-        price = request.price
-        if request.type is OrderType.MARKET:
-            price = _inward(request.worst_price, instrument, side=request.side)
-        elif price is None:
-            return Refused(Refusal.PRICE, "a limit order needs a price")
-        ticks = None if price is None else _units(price, instrument.tick)
-        if price is not None and ticks is None:
-            return Refused(Refusal.PRICE, f"price {price} is not a multiple of the tick {instrument.tick}")
-        return BookOrder(
-            client.account, request.client_id, str(self._next_order_id()), request.side, ticks, lots,
-            owner=client.owner, ioc=request.type is OrderType.MARKET or request.tif is TimeInForce.IOC,
-            post_only=request.post_only, reduce_only=request.reduce_only, self_trade=request.self_trade,
-        )  # fmt: skip
-
-    def _find_open(self, client: PaperClient, symbol: str, client_id: str) -> tuple[_Market, BookOrder] | Refused:
-        order = client.orders.get(client_id)
-        market = self._markets.get(symbol)
-        if order is None or market is None or order not in market.book.open_orders():
-            return Refused(Refusal.NOT_FOUND, f"no open order {client_id} in {symbol}")
-        return market, order
+        return market.book.refuse(order) or self._refuse_funds(client, market, order=order) or order
 
     def _changed(
-        self, client: PaperClient, market: _Market, order: BookOrder, *, price: Decimal, qty: Decimal
+        self, client: PaperClient, market: _Market, *, order: BookOrder, price: Decimal, qty: Decimal
     ) -> BookOrder | Refused:
-        """The order as a modification would have it, or why not."""
+        """A copy of an open order as a modification would have it, or why not. The order itself is left alone."""
         spec = market.instrument
-        ticks, lots = _units(price, spec.tick), _units(qty, spec.lot)
+        ticks, lots = units(price, spec.tick), units(qty, spec.lot)
         if ticks is None:
             return Refused(Refusal.PRICE, f"price {price} is not a multiple of the tick {spec.tick}")
         if lots is None:
@@ -391,61 +382,39 @@ class PaperVenue:
         if lots <= order.cum:
             return Refused(Refusal.SIZE, f"quantity {qty} is not above the filled {order.cum * spec.lot}")
         changed = replace(order, ticks=ticks, lots=lots)
-        return market.book.refuse(changed) or self._refuse_margin(client, market, changed, replacing=order) or changed
+        return (
+            market.book.refuse(changed) or self._refuse_funds(client, market, order=changed, replacing=order) or changed
+        )
 
-    def _refuse_margin(
-        self, client: PaperClient, market: _Market, order: BookOrder, *, replacing: BookOrder | None = None
+    def _refuse_funds(
+        self, client: PaperClient, market: _Market, *, order: BookOrder, replacing: BookOrder | None = None
     ) -> Refused | None:
         if market.instrument.kind is MarketKind.SPOT:
-            return self._refuse_balance(client, market, order, replacing)
-        before = self._exposure(client, market)
-        after = self._exposure(client, market, adding=order, leaving_out=replacing)
-        if after.used <= before.used:
-            return None
-        exposures = self._exposures(client)
-        free = client.balances.equity(exposures) - sum((exposure.used for exposure in exposures), ZERO)
-        if after.used - before.used > free:
-            return Refused(Refusal.MARGIN, f"needs {after.used - before.used} more margin, {free} is free")
-        return None
+            return self._refuse_balance(client, market, order=order, replacing=replacing)
+        before = market.exposure(client)
+        after = market.exposure(client, adding=order, leaving_out=replacing)
+        needed = after.used - before.used
+        if needed <= 0:
+            return None  # what does not raise the worst outcome always passes
+        free = self.margin(client).free
+        return Refused(Refusal.MARGIN, f"needs {needed} more margin, {free} is free") if needed > free else None
 
     def _refuse_balance(
-        self, client: PaperClient, market: _Market, order: BookOrder, replacing: BookOrder | None
+        self, client: PaperClient, market: _Market, *, order: BookOrder, replacing: BookOrder | None
     ) -> Refused | None:
-        spec = market.instrument
-        rest = self._exposure(client, market, leaving_out=replacing)
-        qty = order.leaves * spec.lot
+        spec, qty = market.instrument, order.leaves * market.instrument.lot
         if order.side is Side.SELL:
-            free = rest.holding.qty - rest.open_sell_qty
-            return Refused(Refusal.MARGIN, f"sells {qty} of a free balance of {free}") if qty > free else None
+            return refuse_sell(market.exposure(client, leaving_out=replacing), qty)
         ticks = market.book.worst_price(Side.BUY) if order.ticks is None else order.ticks
-        cost = qty * ticks * spec.tick
-        if not spec.fee_in_received:
-            cost += cost * max(spec.taker_fee, spec.maker_fee)
-        reserved = sum((exposure.open_buy_cost for exposure in self._exposures(client)), ZERO)
-        if replacing is not None:
-            reserved -= self._exposure(client, market).open_buy_cost - rest.open_buy_cost
-        free = client.balances.cash - reserved
-        return Refused(Refusal.MARGIN, f"costs {cost} of a free balance of {free}") if cost > free else None
+        others = [other.exposure(client, leaving_out=replacing) for other in self._markets.values()]
+        return refuse_buy(client.balances, spec, qty=qty, price=ticks * spec.tick, exposures=others)
 
-    def _exposures(self, client: PaperClient) -> list[Exposure]:
-        return [self._exposure(client, market) for market in self._markets.values()]
-
-    def _exposure(
-        self, client: PaperClient, market: _Market, *, adding: BookOrder | None = None,
-        leaving_out: BookOrder | None = None,
-    ) -> Exposure:  # fmt: skip
-        buy = sell = cost = 0
-        for order in (*market.book.open_orders(), *(() if adding is None else (adding,))):
-            if order.account != client.account or order is leaving_out:
-                continue
-            if order.side is Side.BUY:
-                buy += order.leaves
-                cost += order.leaves * (order.ticks or 0)
-            else:
-                sell += order.leaves
-        spec = market.instrument
-        holding = client.balances.holding(spec.symbol)
-        return Exposure(spec, holding, market.mid, buy * spec.lot, sell * spec.lot, cost * spec.lot * spec.tick)
+    def _find_open(self, client: PaperClient, symbol: str, client_id: str) -> tuple[_Market, BookOrder] | Refused:
+        order = client.orders.get(client_id)
+        market = self._markets.get(symbol)
+        if order is None or market is None or order not in market.book.open_orders():
+            return Refused(Refusal.NOT_FOUND, f"no open order {client_id} in {symbol}")
+        return market, order
 
     # -- the market ----------------------------------------------------------------------------------------------
 
@@ -626,11 +595,8 @@ class PaperVenue:
         ]
 
     def margin(self, client: PaperClient) -> Margin:
-        exposures = self._exposures(client)
-        equity = client.balances.equity(exposures)
-        used = sum((exposure.used for exposure in exposures), ZERO)
-        maintenance = sum((exposure.maintenance for exposure in exposures), ZERO)
-        return Margin(client.account, equity, equity - used, maintenance)
+        exposures = [market.exposure(client) for market in self._markets.values()]
+        return margin_of(client.account, client.balances, exposures)
 
 
 def _deliver(deliveries: list[_Delivery]) -> None:
@@ -645,19 +611,6 @@ def _update(order: BookOrder, instrument: Instrument, *, at_ms: int, recv_ns: in
         lot * order.cum, None if order.ticks is None else instrument.tick * order.ticks, at_ms, recv_ns,
         order.refusal, order.text, order.reduce_only,
     )  # fmt: skip
-
-
-def _units(value: Decimal, unit: Decimal) -> int | None:
-    """`value` in whole units, or None if it is not a whole number of them."""
-    ratio = value / unit
-    whole = int(ratio)
-    return whole if whole == ratio else None
-
-
-def _inward(price: Decimal | None, instrument: Instrument, *, side: Side) -> Decimal | None:
-    if price is None:
-        return None
-    return instrument.price_down(price) if side is Side.BUY else instrument.price_up(price)
 
 
 def _ignore(_: PrivateEvent) -> None:
