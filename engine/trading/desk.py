@@ -62,7 +62,7 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from engine.trading.legs import Leg
-from engine.trading.limits import equity, position_breach
+from engine.trading.limits import Holding, equity, position_breach
 from engine.trading.orders import COVERING, Order
 from engine.trading.plan import Plan
 from engine.trading.verbs import Verbs, residue_lines
@@ -130,6 +130,7 @@ class Desk:
         self._trade_owner: dict[tuple[str, str, str], str] = {}
         self._crippled = False
         self._finished = False
+        self._began = False
         self._doubts = 0
         self._breached: set[str] = set()
         self._effects: list[Effect] = []
@@ -215,7 +216,8 @@ class Desk:
         for margin in given.margins:
             world.margins[margin.account] = margin
         self._effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
-        self._take(self.chart.start())
+        self._began = True
+        self._guarded(self.chart.start)
         return []
 
     def _fill(self, fill: Fill) -> list[StrategyEvent]:
@@ -246,8 +248,8 @@ class Desk:
         self._effects.append(
             Alert(
                 Level.INFO if settled else Level.PERSON, f"fill_{fill.kind.value}",
-                f"{fill.account}: {fill.kind.value} {fill.side.value} {fill.qty} {fill.symbol} at {fill.price}, no order"
-                " of this run; it counts as exposure and is hedged",
+                f"{fill.account}: {fill.kind.value} {fill.side.value} {fill.qty} {fill.symbol} at {fill.price},"
+                " no order of this run; it counts as exposure and is hedged",
                 {"account": fill.account, "trade_id": fill.trade_id, "client_id": fill.client_id},
             )
         )  # fmt: skip
@@ -515,16 +517,16 @@ class Desk:
     def equity(self) -> Decimal | None:
         """Mark-to-market result since the baseline: cash, fees and what flattening would bring (S10)."""
         world = self.world
-        total = ZERO
+        cash, holdings = ZERO, []
         for name, book in world.ledger.books.items():
+            cash += book.cash
             if book.position == 0:
-                total += book.cash
                 continue
             quote = world.quote(name)
             if quote is None:
                 return None
-            total += equity(book.cash, book.position, quote, world.instruments[name])
-        return total
+            holdings.append(Holding(book.position, quote, world.instruments[name]))
+        return equity(cash, holdings)
 
     def _breach(self, limit: str, policy: str) -> list[StrategyEvent]:
         """Tell the chart once per kind of breach; it stays halted."""
@@ -532,12 +534,16 @@ class Desk:
         if kind in self._breached:
             return []
         self._breached.add(kind)
+        if policy == "distrust":
+            self.world.distrusted = True
         self._effects.append(Alert(Level.PERSON, "limit", limit, {"policy": policy}))
         return [LimitBreached(limit=limit, policy=policy)]
 
     # --- second commit point: the chart, which may fail whole
 
     def _run_chart(self, given: Input, events: list[StrategyEvent]) -> None:
+        if not self._began or isinstance(given, Started):
+            return
         if isinstance(given, TimerFired) and given.owner == CHART:
             self._guarded(lambda: self.chart.timer(given.name, given.epoch))
             return

@@ -109,8 +109,7 @@ class Hedging:
 
     def _largest(self, qty: Decimal) -> Decimal:
         world = self._world
-        names = (*world.accounts(self.rule.role), world.maker)
-        return max((world.tradable(name, qty) for name in names), default=ZERO)
+        return max((world.tradable(name, qty) for name in world.accounts(self.rule.role)), default=ZERO)
 
     # --- the step
 
@@ -119,7 +118,7 @@ class Hedging:
         effects: list[Effect] = []
         self._age(effects)
         world = self._world
-        if world.resyncing or not self._may_send():
+        if world.resyncing or world.distrusted or not self._may_send():
             return effects
         need = self.need
         if need == 0 or self._largest(abs(need)) == 0:

@@ -11,7 +11,7 @@ from exchanges.types import ZERO
 
 
 class Leg:
-    """Facts that guards read: `opening.live`, `opening.filled`, `opening.attempts`, `opening.refusals`, `opening.unknown`."""
+    """Facts that guards read as `opening.live`, `opening.filled`, and so on (sections.LEG_FACTS)."""
 
     __slots__ = ("_world", "attempts", "filled", "newest", "refusals", "spec")
 

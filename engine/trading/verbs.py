@@ -1,6 +1,6 @@
 """What each verb of a trading flow does: it returns effects as data and touches no client.
 
-Everything that a verb changes in the world is noted in `world.undo`, so that a chart step that fails leaves no trace (S2).
+Everything that a verb changes in the world is noted in `world.undo`: a chart step that fails leaves no trace (S2).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from engine.trading.effects import (
 )
 from engine.trading.legs import Leg
 from engine.trading.limits import close_size
+from engine.trading.orders import Order
 from engine.trading.view import View, next_slice
 from engine.trading.world import OrderShape, World
 from exchanges.types import ZERO, Side
@@ -164,7 +165,7 @@ class Verbs:
         world = self._world
         limit = world.plan.limits.max_order
         if leg.spec.reduces:
-            return close_size(qty, instrument=world.instruments[account], max_order=limit, price=price)
+            return close_size(qty, world.instruments[account], max_order=limit, price=price)
         return world.instruments[account].tradable(min(qty, limit), price)
 
     def _cancel(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
@@ -173,7 +174,7 @@ class Verbs:
     def _cancel_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         return self._cancels(list(self._world.orders.resting.values()))
 
-    def _cancels(self, orders: list) -> Sequence[Effect]:  # type: ignore[type-arg]
+    def _cancels(self, orders: list[Order]) -> Sequence[Effect]:
         return [self._world.cancel(order) for order in orders]
 
     # --- flattening
@@ -199,7 +200,7 @@ class Verbs:
     def _ask_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         return self._questions(list(self._world.orders.resting.values()), token)
 
-    def _questions(self, orders: list, token: int) -> Sequence[Effect]:  # type: ignore[type-arg]
+    def _questions(self, orders: list[Order], token: int) -> Sequence[Effect]:
         if not orders:
             self.answered_now.append(token)
             return ()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging
 from engine.trading.legs import Leg
-from engine.trading.limits import round_cost_bps
+from engine.trading.limits import OPEN_SHARE, round_cost_bps
 from engine.trading.orders import COVERING
 from engine.trading.world import World
 from exchanges.types import ZERO, LinkState, Side
@@ -17,7 +17,7 @@ _FLATTEN = frozenset({Purpose.FLATTEN})
 
 
 class View:
-    """The chart's scope: facts here, legs as attributes by name; `event`, `settings`, `context`, `inside` by the chart."""
+    """The chart's scope: facts here, legs as attributes by name; the rest (`event`, `settings` …) is set by the chart."""
 
     event: object
     settings: object
@@ -28,6 +28,7 @@ class View:
         self._world = world
         self._hedging = hedging
         self._legs = legs
+        self._reserve = int(world.plan.limits.orders_per_minute * (1 - OPEN_SHARE))
         for name, leg in legs.items():
             setattr(self, name, leg)
 
@@ -106,7 +107,7 @@ class View:
 
     @property
     def may_rest(self) -> bool:
-        """An opening order may stay where it is (E5): market, streams and hedgers are as they were when it was placed."""
+        """An opening order may stay where it is (E5): market, streams and hedgers are as when it was placed."""
         world = self._world
         if not world.market.open or world.halted or world.self_matched or not self._trusted:
             return False
@@ -190,12 +191,12 @@ class View:
     def _rates_refuse(self) -> str:
         world = self._world
         for name, bucket in world.rates.items():
-            if not bucket.may_open(world.now_ns):
+            if bucket.ready_ns(world.now_ns, reserve=self._reserve) > world.now_ns:
                 return f"rate reserve of {name}"
         return ""
 
     def _money_refuses(self) -> str:
-        world, limits = self._world, self._world.plan.limits
+        limits = self._world.plan.limits
         if limits.max_round_cost_bps is None or self._hedging is None:
             return ""
         cost = self.round_cost_bps()
@@ -216,9 +217,8 @@ class View:
         return round_cost_bps(
             maker_quote,
             taker_quote,
-            maker=world.instruments[world.maker],
-            hedge=world.instruments[taker],
-            side=Side.BUY if opening.spec.buys.value(self) else Side.SELL,
+            maker_instrument=world.instruments[world.maker],
+            hedge_instrument=world.instruments[taker],
             offset_ticks=offset,
         )
 

@@ -22,6 +22,7 @@ from exchanges.types import (
     Instrument,
     LinkState,
     Margin,
+    MarketKind,
     OrderRequest,
     OrderType,
     Quote,
@@ -78,7 +79,10 @@ class World:
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
         self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
-        self.rates = {name: RateBucket(per_minute=plan.limits.orders_per_minute, at_ns=0) for name in plan.accounts}
+        self.rates = {
+            name: RateBucket(capacity=plan.limits.orders_per_minute, per_minute=plan.limits.orders_per_minute)
+            for name in plan.accounts
+        }
         self.now_ns = 0
         self.round = 0
         self.sequence = 0
@@ -88,6 +92,7 @@ class World:
         self.self_matched = False
         self.positions_doubted = False
         self.halted = False
+        self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
 
     # --- reading
 
@@ -162,13 +167,13 @@ class World:
         )  # fmt: skip
         self.orders.register(order)
         self.undo.append(lambda: self.orders.forget(order))
-        self.rates[account].spend(self.now_ns)
+        self.rates[account].take(self.now_ns)
         return PlaceOrder(
             request=OrderRequest(
                 client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
                 price=shape.price, type=OrderType.MARKET if shape.price is None else OrderType.LIMIT,
                 tif=TimeInForce.IOC if shape.ioc or shape.price is None else TimeInForce.GTC,
-                post_only=shape.post_only, reduce_only=shape.reduce_only and spec.capabilities.reduce_only,
+                post_only=shape.post_only, reduce_only=shape.reduce_only and spec.capabilities.reduce_only and not _is_spot(spec.instrument),
                 valid_ms=VALID_MS, self_trade=_strictest(spec.capabilities.self_trade),
                 worst_price=self._worst_price(account, shape),
             ),
@@ -179,7 +184,7 @@ class World:
     def cancel(self, order: Order) -> CancelOrder:
         """Ask for a cancel; it is final only when a terminal state was seen (E7)."""
         order.cancel_ns = self.now_ns
-        self.rates[order.account].spend(self.now_ns)
+        self.rates[order.account].take(self.now_ns)
         return CancelOrder(
             account=order.account, symbol=order.symbol, client_id=order.client_id, not_after_ns=self.now_ns + 5 * S
         )
@@ -210,6 +215,11 @@ class World:
         if style is ClientIdStyle.UINT32:
             return str((self.run % 1024) << 22 | self.sequence)
         return str(self.run << 34 | self.sequence)
+
+
+def _is_spot(instrument: Instrument) -> bool:
+    """S18: spot has inventory, not positions: quantities are bounded by the balance instead of reduce-only."""
+    return instrument.kind is MarketKind.SPOT
 
 
 def _strictest(modes: frozenset[SelfTrade]) -> SelfTrade:
