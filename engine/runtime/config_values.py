@@ -1,0 +1,92 @@
+"""What a config says, typed: markets and symbols, venues, accounts, roles, settings, limits and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from engine.chart.model import Span
+from engine.runtime.credentials import Reference
+from engine.trading.plan import Guards, Limits
+
+PAPER = "paper"
+REAL_KINDS = ("backpack", "lighter", "okx", "binance", "bifu")
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class DepthConfig:
+    """Liquidity behind the best price of a paper venue; the meaning is that of `exchanges.matching.Depth`."""
+
+    step_ticks: int = 1
+    growth: int = 1
+    levels: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class VenueConfig:
+    """A venue by the name that the config gives it. All but name and kind matter for paper venues only.
+
+    `market` is "synthetic" or the prefix of a recording. `instrument` overrides fields of the market's own
+    `exchanges.types.Instrument`, by the field's name; `kind` is its text.
+    """
+
+    name: str
+    kind: str
+    latency_ns: int = 5_000_000
+    feed_latency_ns: int = 5_000_000
+    reconnect_ns: int = 1_000_000_000
+    market: str = SYNTHETIC
+    instrument: Mapping[str, object] = field(default_factory=dict)
+    depth: DepthConfig = DepthConfig()
+
+    @property
+    def real(self) -> bool:
+        return self.kind != PAPER
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfig:
+    """One account of the pool (E1). Balances are for paper: cash in quote units, base units of the market on spot."""
+
+    name: str
+    venue: str
+    owner: str
+    dedicated: bool = False
+    balance: Decimal | None = None
+    base_balance: Decimal | None = None
+    credentials: Mapping[str, Reference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A run's config, complete and checked as far as it can be without the venues' instruments.
+
+    `spans` tells where things stand, by dotted name: `accounts.hawk`, `settings.quantity`; "" is the whole file.
+    """
+
+    file: str
+    text: str
+    digest: str  # sha256 of the text
+    market: str
+    symbols: Mapping[str, str]  # venue -> its symbol for the market (E2)
+    venues: Mapping[str, VenueConfig]
+    accounts: Mapping[str, AccountConfig]
+    roles: Mapping[str, tuple[str, ...]]  # role of the flow -> account names
+    settings: Mapping[str, object]
+    limits: Limits
+    guards: Guards
+    acknowledged: Mapping[str, str]  # venue -> the words of S20
+    journal_sync: str  # normal | full
+    spans: Mapping[str, Span]
+
+    @property
+    def used_accounts(self) -> tuple[AccountConfig, ...]:
+        """Accounts that play a role, in the order of the roles."""
+        names = dict.fromkeys(name for members in self.roles.values() for name in members)
+        return tuple(self.accounts[name] for name in names)
+
+    def span(self, name: str) -> Span:
+        """The place of a thing, or of the whole file where it is a default."""
+        return self.spans.get(name, self.spans[""])
