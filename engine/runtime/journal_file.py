@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from peewee import DatabaseError, SqliteDatabase
+import peewee
+from peewee import SqliteDatabase
 
 from engine.errors import (
     JournalCorrupt,
@@ -21,7 +22,8 @@ from engine.runtime import schema
 
 BUSY_MS = 200  # how long a write may wait for another process before the journal counts as failed
 _MAGIC = b"SQLite format 3\0"
-_SQLITE_ERRORS = (sqlite3.Error, DatabaseError)
+_SQLITE_ERRORS = (sqlite3.Error, peewee.PeeweeException)
+_CANNOT = (sqlite3.OperationalError, peewee.OperationalError)  # the system's "no"; other errors tell of the content
 
 
 def open_for_writing(path: Path) -> SqliteDatabase:
@@ -32,8 +34,8 @@ def open_for_writing(path: Path) -> SqliteDatabase:
     if path.is_dir():
         raise JournalUnwritable(f"{path}: is a directory; name a file for the journal")
     made = _make_file(path)
-    if path.stat().st_size and not _is_blank(path):
-        _check_file(path)
+    if not _is_blank(path):
+        _check_content(path)
     database = SqliteDatabase(str(path), pragmas=[("busy_timeout", BUSY_MS)])
     try:
         _prepare(database)
@@ -46,14 +48,16 @@ def open_for_writing(path: Path) -> SqliteDatabase:
 
 
 def open_for_reading(path: Path) -> SqliteDatabase:
-    """The journal at `path`, read only; may be read while a run writes it.
+    """The journal at `path`, also while a run writes it; no statement through it can change a row.
 
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     if path.is_dir():
         raise JournalUnreadable(f"{path}: is a directory, not a journal")
-    _check_file(path)
-    return _read_only(path)
+    if _is_blank(path):
+        raise JournalForeign(f"{path}: is empty, not a journal")
+    _check_content(path)
+    return _query_only(path)
 
 
 def _make_file(path: Path) -> bool:
@@ -68,21 +72,22 @@ def _make_file(path: Path) -> bool:
         return True
     try:
         with path.open("r+b"):
-            path.chmod(0o600)
+            pass
     except OSError as error:
         raise JournalUnwritable(f"{path}: journal cannot be written: {error.strerror}") from error
     return False
 
 
 def _prepare(database: SqliteDatabase) -> None:
-    database.connect()
+    """The tables come before the write-ahead log, so that a file of ours always says so in its first bytes."""
+    Path(database.database).chmod(0o600)
     connection = schema.raw(database)
+    if not _marks(connection)[0]:
+        schema.create(database)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise sqlite3.OperationalError(f"the file system allows no write-ahead log (journal_mode stays {mode})")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    if not _marks(connection)[0]:
-        schema.create(database)
 
 
 def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -91,41 +96,50 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
     return application, version
 
 
-def _read_only(path: Path) -> SqliteDatabase:
-    return SqliteDatabase(f"file:{quote(str(path))}?mode=ro", uri=True, pragmas=[("busy_timeout", BUSY_MS)])
-
-
 def _is_blank(path: Path) -> bool:
-    """True for a database without marks and tables: what a kill between making the file and its tables leaves."""
-    if not _has_magic(path):
-        return False
-    database = _read_only(path)
-    try:
-        connection = schema.raw(database)
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return not tables and _marks(connection) == (0, 0)
-    except _SQLITE_ERRORS:
-        return False
-    finally:
-        database.close()
+    """True for a file without content or tables: what a kill leaves between making the file and its tables.
 
-
-def _has_magic(path: Path) -> bool:
+    Looks without touching, because the file may be another program's. Raises: JournalForeign, JournalUnreadable.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+            head = file.read(len(_MAGIC))
     except FileNotFoundError as error:
         raise JournalUnreadable(f"{path}: there is no such journal") from error
     except OSError as error:
         raise JournalUnreadable(f"{path}: journal cannot be read: {error.strerror}") from error
-
-
-def _check_file(path: Path) -> None:
-    if not _has_magic(path):
+    if not head:
+        return True
+    if head != _MAGIC:
         raise JournalForeign(f"{path}: is not an SQLite file; name another path for the journal")
-    database = _read_only(path)
+    database = SqliteDatabase(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+    try:
+        connection = schema.raw(database)
+        if _marks(connection)[0] == schema.APPLICATION_ID:
+            return False
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except _SQLITE_ERRORS:
+        return False
+    finally:
+        database.close()
+    if tables:
+        raise JournalForeign(f"{path}: is an SQLite file of another program; name another path for the journal")
+    return True
+
+
+def _query_only(path: Path) -> SqliteDatabase:
+    """Opened for writing underneath, so that the last reader takes -wal and -shm away again."""
+    return SqliteDatabase(
+        f"file:{quote(str(path))}?mode=rw", uri=True, pragmas=[("busy_timeout", BUSY_MS), ("query_only", 1)]
+    )
+
+
+def _check_content(path: Path) -> None:
+    database = _query_only(path)
     try:
         finding = _finding(path, schema.raw(database))
+    except _CANNOT as error:
+        raise JournalUnreadable(f"{path}: journal cannot be read: {error}") from error
     except _SQLITE_ERRORS as error:
         raise JournalCorrupt(f"{path}: journal is damaged ({error}); move it aside and start a new one") from error
     finally:
@@ -135,9 +149,7 @@ def _check_file(path: Path) -> None:
 
 
 def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
-    application, version = _marks(connection)
-    if application != schema.APPLICATION_ID:
-        return JournalForeign(f"{path}: is an SQLite file of another program; name another path for the journal")
+    _, version = _marks(connection)
     if version > schema.VERSION:
         return JournalNewer(
             f"{path}: journal has version {version}, this program writes version {schema.VERSION}; "

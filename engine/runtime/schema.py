@@ -329,6 +329,12 @@ def columns(model: type[Model]) -> tuple[str, ...]:
     return tuple(field.column_name for field in model._meta.sorted_fields if field.column_name != "id")
 
 
+def key_columns(model: type[Model]) -> tuple[str, ...]:
+    """Columns of the primary key: the order in which rows compare."""
+    keys = model._meta.get_primary_keys()  # type: ignore[no-untyped-call]
+    return tuple(field.column_name for field in keys)
+
+
 def insert_sql(model: type[Model], *, or_what: str = "") -> str:
     """An INSERT with one placeholder per column; `or_what` is REPLACE, IGNORE or nothing."""
     names = columns(model)

@@ -1,0 +1,81 @@
+"""Reads a journal, also while a run writes it: its runs, and a dump in which equal runs are equal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from peewee import Model
+
+from engine.errors import JournalCorrupt, JournalUnreadable
+from engine.runtime import schema
+from engine.runtime.journal_file import open_for_reading
+
+__all__ = ["RunRow", "comparable_dump", "open_journal", "pick_run", "read_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A row of `runs`; `settings` and `plan` are JSON. Without `exit_code` the run goes on, or its process died."""
+
+    number: int
+    flow: str
+    flow_version: int
+    flow_digest: str
+    flow_text: str
+    config_text: str
+    seed: int
+    settings: str
+    plan: str
+    program: str
+    started_wall_ms: int
+    ended_wall_ms: int | None
+    exit_code: int | None
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[sqlite3.Connection]:
+    """A read-only connection. Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt."""
+    database = open_for_reading(path)
+    try:
+        yield schema.raw(database)
+    except sqlite3.DatabaseError as error:
+        raise JournalCorrupt(f"{path}: journal is damaged ({error}); move it aside and start a new one") from error
+    finally:
+        database.close()
+
+
+def read_runs(journal: sqlite3.Connection) -> list[RunRow]:
+    names = ", ".join(schema.columns(schema.Run))
+    return [RunRow(*row) for row in journal.execute(f"SELECT {names} FROM runs ORDER BY number")]
+
+
+def pick_run(journal: sqlite3.Connection, number: int | None) -> RunRow:
+    """The run of that number, the newest for None. Raises: JournalUnreadable when there is none."""
+    runs = read_runs(journal)
+    if not runs:
+        raise JournalUnreadable("the journal holds no run")
+    if number is None:
+        return runs[-1]
+    for run in runs:
+        if run.number == number:
+            return run
+    raise JournalUnreadable(f"the journal holds no run {number}, only {runs[0].number} to {runs[-1].number}")
+
+
+def comparable_dump(path: Path) -> Iterator[str]:
+    """Every row of every table as a line, wall-clock columns left out: equal for equal runs of equal seeds."""
+    with open_journal(path) as journal:
+        for model in schema.MODELS:
+            for row in journal.execute(_dump_sql(model)):
+                yield f"{model._meta.table_name} {json.dumps(row, ensure_ascii=False)}"
+
+
+def _dump_sql(model: type[Model]) -> str:
+    names = [name for name in schema.columns(model) if not name.endswith("wall_ms")]
+    key = schema.key_columns(model)
+    return f"SELECT {', '.join(names)} FROM {model._meta.table_name} ORDER BY {', '.join(key)}"
