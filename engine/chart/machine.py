@@ -6,26 +6,18 @@ Knows no trading, no clock and no I/O; timers are effects. The only module that 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from transitions import EventData, Machine
 
-from engine.chart.deciders import ALWAYS, Asking, Decider, Deed, Fault, Plan, Plans, TableDecider, Waiting, bind
-from engine.chart.model import (
-    Action,
-    CancelTimer,
-    Expression,
-    Flow,
-    Invoke,
-    Move,
-    Outcome,
-    Perform,
-    Span,
-    StartTimer,
-)
+from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Plan, Plans, Waiting, lineage
+from engine.chart.deciders import Decider, TableDecider
+from engine.chart.model import CancelTimer, Flow, Move, Outcome, Perform, Span, StartTimer
+
+__all__ = ["Chart", "DeferredFull", "Livelock", "Saved", "StepFailed", "TransitionsDecider"]
 
 MICROSTEP_LIMIT = 100  # of one run to completion, and again for each deferred event; more is a livelock
 DEFERRED_LIMIT = 256  # a flow that defers more than this waits for something that does not come
@@ -35,8 +27,8 @@ IGNORED = Outcome((), (), handled=True)
 DEFERRED = Outcome((), (), handled=True, deferred=True)
 TAKEN = Outcome((), (), handled=True)
 
-
 _V = TypeVar("_V")
+_Mark = tuple[str, int, Mapping[str, int], Mapping[str, tuple[int, int]], tuple[tuple[str, object], ...]]
 
 
 class StepFailed(Exception):
@@ -80,7 +72,7 @@ class TransitionsDecider:
     def __init__(self, plans: Plans, leaf: str, *, scope: object) -> None:
         self._scope = scope
         self._taken: Plan | None = None
-        self._always = {name: plans[name].get(ALWAYS, ()) for name in plans}
+        self._always = {name: events.get(ALWAYS, ()) for name, events in plans.items()}
         machine = Machine(
             model=self,
             states=list(plans),
@@ -124,6 +116,9 @@ class TransitionsDecider:
         self.leaf = leaf
 
 
+_DECIDERS: Mapping[str, Callable[..., Decider]] = {"transitions": TransitionsDecider, "table": TableDecider}
+
+
 class Chart:
     """One running instance of a flow.
 
@@ -142,10 +137,7 @@ class Chart:
     ) -> None:
         self.flow = flow
         self._scope = scope
-        self._perform = perform
-        self._settings = settings
-        self._context = SimpleNamespace(**{name: counter.start for name, counter in flow.context.items()})
-        self._written: dict[str, object] | None = None  # the context before this step's first write
+        self._counters = Counters(flow)
         self._epoch = 0
         # These three are replaced, never changed in place: a step is undone by putting the old ones back.
         self._live: Mapping[str, int] = {}
@@ -154,20 +146,25 @@ class Chart:
         self._raised: deque[str] = deque()
         self._moves: list[Move] = []
         self._effects: list[object] = []
-        plans, self._waiting = bind(flow, deed=self._deed, asking=self._asking, delay_ns=self._delay_ns)
-        deciders: dict[str, type[TransitionsDecider] | type[TableDecider]] = {
-            "transitions": TransitionsDecider,
-            "table": TableDecider,
-        }
-        self._decider: Decider = deciders[decider](plans, flow.initial, scope=scope)
-        self._lineage = {leaf: _lineage(flow, leaf) for leaf in flow.leaves}
+        self._binder = Binder(
+            flow,
+            scope,
+            perform=perform,
+            settings=settings,
+            counters=self._counters,
+            emit=self._effects.extend,
+            post=self._raised.append,
+        )
+        self._waiting = self._binder.waiting
+        self._decider = _DECIDERS[decider](self._binder.plans(), flow.initial, scope=scope)
+        self._lineage = {leaf: lineage(flow, leaf) for leaf in flow.leaves}
         self._within = {leaf: frozenset(names) for leaf, names in self._lineage.items()}
         self._finals = frozenset(leaf for leaf in flow.leaves if flow.states[leaf].final)
         self._timeouts = {w.asking.timeout_event: w for w in self._waiting.values() if w.asking}
         self._retries = {w.asking.retry_event: w for w in self._waiting.values() if w.asking}
         scope.event = None
         scope.settings = SimpleNamespace(**settings)
-        scope.context = self._context
+        scope.context = self._counters.values
         scope.inside = self.inside
 
     # --- what the outside sees and does
@@ -235,7 +232,7 @@ class Chart:
     def snapshot(self) -> Saved:
         return Saved(
             leaf=self._decider.leaf,
-            context=tuple(vars(self._context).values()),
+            context=self._counters.saved(),
             epoch=self._epoch,
             timers=tuple(self._live.items()),
             calls=tuple(self._calls.items()),
@@ -244,36 +241,38 @@ class Chart:
 
     def restore(self, saved: Saved) -> None:
         self._put_back((saved.leaf, saved.epoch, dict(saved.timers), dict(saved.calls), saved.deferred))
-        vars(self._context).update(zip(self.flow.context, saved.context, strict=True))
+        self._counters.restore(saved.context)
 
     def place(self, leaf: str) -> None:
         """Stand in `leaf` as if just entered, with fresh context, timers and calls, but without running an action."""
-        self._put_back((leaf, self._epoch, {}, {}, ()))
-        vars(self._context).update({name: counter.start for name, counter in self.flow.context.items()})
         timers: dict[str, int] = {}
+        calls: dict[str, tuple[int, int]] = {}
+        epoch = self._epoch
         for name in self._lineage[leaf]:
             waiting = self._waiting.get(name)
             if waiting is not None:
-                self._epoch += 1
-                timers.update((event, self._epoch) for event, _, _ in waiting.delays)
+                epoch += 1
+                timers.update((event, epoch) for event, _, _ in waiting.delays)
                 if waiting.asking:
-                    timers[waiting.asking.timeout_event] = self._epoch
-                    self._calls = {**self._calls, name: (self._epoch, waiting.asking.retries)}
-        self._live = timers
+                    timers[waiting.asking.timeout_event] = epoch
+                    calls[name] = (epoch, waiting.asking.retries)
+        self._put_back((leaf, epoch, timers, calls, ()))
+        self._counters.restart()
 
     # --- one step: all of it or nothing
 
     def _step(self, event: str, mark: _Mark, begin: Callable[..., Outcome], *given: object) -> Outcome:
-        moves: list[Move] = []
-        effects: list[object] = []
-        self._moves, self._effects = moves, effects
-        self._written = None
+        moves, effects = self._moves, self._effects
+        moves.clear()
+        effects.clear()
+        self._counters.begin()
         try:
             reception = begin(*given)
             if reception is TAKEN:
                 self._complete()
         except BaseException as cause:
-            self._undo(mark)
+            self._put_back(mark)
+            self._counters.undo()
             if isinstance(cause, Fault):
                 raise _failure(cause, event) from cause.__cause__
             raise
@@ -284,23 +283,18 @@ class Chart:
     def _mark(self) -> _Mark:
         return self._decider.leaf, self._epoch, self._live, self._calls, self._deferred
 
-    def _undo(self, mark: _Mark) -> None:
-        self._put_back(mark)
-        if self._written is not None:
-            vars(self._context).update(self._written)
-
     def _put_back(self, mark: _Mark) -> None:
         leaf, self._epoch, self._live, self._calls, self._deferred = mark
         self._decider.put(leaf)
         self._raised.clear()
 
     def _begin(self) -> Outcome:
-        leaf = self.flow.initial
-        self._decider.put(leaf)
-        for name in self._lineage[leaf]:
+        entered = self._lineage[self.flow.initial]
+        self._decider.put(self.flow.initial)
+        for name in entered:
             for action in self.flow.states[name].entry:
-                _do(self._deed(action))
-        self._enter([self._waiting[name] for name in self._lineage[leaf] if name in self._waiting])
+                self._binder.deed(action).do()
+        self._enter(self._waiting[name] for name in entered if name in self._waiting)
         return TAKEN
 
     def _offer(self, event: str, payload: object) -> Outcome:
@@ -316,9 +310,10 @@ class Chart:
         return IGNORED if event in self.flow.ignored.get(leaf, ()) else NOTHING
 
     def _defer(self, event: str, payload: object) -> None:
+        leaf = self._decider.leaf
         if len(self._deferred) >= DEFERRED_LIMIT:
-            raise Fault(self.flow.states[self._decider.leaf].span) from DeferredFull(
-                f"{DEFERRED_LIMIT} events are deferred in {self._decider.leaf}"
+            raise Fault(self.flow.states[leaf].span) from DeferredFull(
+                f"{DEFERRED_LIMIT} events are deferred in {leaf}"
             )
         self._deferred = (*self._deferred, (event, payload))
 
@@ -342,6 +337,7 @@ class Chart:
         )
 
     def _recall(self) -> tuple[str, object] | None:
+        """Take the oldest event out of the queue that the leaf no longer defers."""
         if not self._deferred:
             return None
         still = self.flow.deferred.get(self._decider.leaf, ())
@@ -356,7 +352,7 @@ class Chart:
         if plan.left:
             self._leave(plan.left)
         for deed in plan.deeds:
-            _do(deed)
+            deed.do()
         if plan.entered:
             self._enter(plan.entered)
 
@@ -370,7 +366,7 @@ class Chart:
 
     # --- timers and invokes
 
-    def _leave(self, states: tuple[Waiting, ...]) -> None:
+    def _leave(self, states: Iterable[Waiting]) -> None:
         live = dict(self._live)
         for waiting in states:
             for event in waiting.timers:
@@ -380,7 +376,7 @@ class Chart:
                 self._calls = _without(self._calls, waiting.state)
         self._live = live
 
-    def _enter(self, states: tuple[Waiting, ...] | list[Waiting]) -> None:
+    def _enter(self, states: Iterable[Waiting]) -> None:
         for waiting in states:
             self._epoch = epoch = self._epoch + 1
             self._live = {**self._live, **{event: epoch for event, _, _ in waiting.delays}}
@@ -393,10 +389,7 @@ class Chart:
         token = self._epoch
         self._calls = {**self._calls, state: (token, retries_left)}
         self._live = {**self._live, asking.timeout_event: token}
-        try:
-            asking.ask(token)
-        except Exception as cause:
-            raise Fault(asking.span) from cause
+        asking.ask(token)
         self._effects.append(StartTimer(asking.timeout_event, token, asking.timeout_ns, asking.timeout_ns))
 
     def _ask_again(self, waiting: Waiting) -> Outcome:
@@ -431,103 +424,10 @@ class Chart:
             self._effects.append(CancelTimer(asking.timeout_event, epoch))
         self._calls = _without(self._calls, waiting.state)
 
-    # --- actions, bound once when the chart is made
-
-    def _deed(self, action: Action) -> Deed:
-        words = [argument for argument in action.arguments.values() if isinstance(argument, str)]
-        match action.verb:
-            case "set":
-                values = [(name, e.value) for name, e in action.arguments.items() if isinstance(e, Expression)]
-                do = partial(self._set, values)
-            case "count":
-                do = partial(self._count, words[0])
-            case "reset":
-                do = partial(self._write, words[0], self.flow.context[words[0]].start)
-            case "raise":
-                do = partial(self._raised.append, words[0])
-            case _:
-                do = partial(self._call(action), 0)
-        return Deed(do, action.span)
-
-    def _asking(self, invoke: Invoke) -> Asking:
-        state = invoke.state
-        return Asking(
-            ask=self._call(invoke.action),
-            timeout_event=f"timeout:{state}",
-            timeout_ns=self._number(invoke.timeout),
-            retry_event=f"retry:{state}",
-            retry_wait_ns=0 if invoke.retry_wait is None else self._number(invoke.retry_wait),
-            retries=self._number(invoke.retries),
-            done_event=f"done:{state}",
-            error_event=f"error:{state}",
-            span=invoke.action.span,
-        )
-
-    def _number(self, source: str | int) -> int:
-        value = self._settings[source] if isinstance(source, str) else source
-        assert isinstance(value, int), f"{source} is {value!r}"
-        return value
-
-    def _delay_ns(self, source: str | int) -> tuple[int, int]:
-        value = self._settings[source] if isinstance(source, str) else source
-        if isinstance(value, tuple):
-            low, high = value
-            return low, high
-        return self._number(source), self._number(source)
-
-    def _call(self, action: Action) -> Callable[[int], None]:
-        named = {name: given for name, given in action.arguments.items() if isinstance(given, str)}
-        computed = [(name, given.value) for name, given in action.arguments.items() if isinstance(given, Expression)]
-        scope, perform, verb = self._scope, self._perform, action.verb
-
-        def call(token: int) -> None:
-            arguments: dict[str, object] = dict(named)
-            for name, value in computed:
-                arguments[name] = value(scope)
-            self._effects.extend(perform(verb, arguments, token))
-
-        return call
-
-    def _set(self, values: list[tuple[str, Callable[[Any], object]]]) -> None:
-        for name, value in values:
-            self._write(name, value(self._scope))
-
-    def _count(self, name: str) -> None:
-        self._write(name, getattr(self._context, name) + 1)
-
-    def _write(self, name: str, value: object) -> None:
-        """Counts saturate at both ends, 0 and their cap."""
-        cap = self.flow.context[name].cap
-        if cap is not None and isinstance(value, int):
-            value = max(0, min(value, cap))
-        if self._written is None:
-            self._written = dict(vars(self._context))
-        setattr(self._context, name, value)
-
-
-_Mark = tuple[str, int, Mapping[str, int], Mapping[str, tuple[int, int]], tuple[tuple[str, object], ...]]
-
-
-def _do(deed: Deed) -> None:
-    try:
-        deed.do()
-    except Exception as cause:
-        raise Fault(deed.span) from cause
-
 
 def _failure(fault: Fault, event: str) -> StepFailed:
     assert fault.__cause__ is not None
     return StepFailed(fault.span, event, fault.__cause__)
-
-
-def _lineage(flow: Flow, leaf: str) -> tuple[str, ...]:
-    """The states that are active in `leaf`, outer to inner, from the root."""
-    names = []
-    name: str | None = leaf
-    while name:
-        names.append(name)
-        name = flow.states[name].parent
-    return ("", *reversed(names))
 
 
 def _without(mapping: Mapping[str, _V], key: str) -> Mapping[str, _V]:
