@@ -1,0 +1,273 @@
+"""Binds a compiled flow to one running chart: guards, actions, delays and invokes become callables and numbers.
+
+Everything that can be looked up before the first event is looked up here, so that a step only walks tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from engine.chart.model import Action, Candidate, Expression, Flow, Invoke, Move, Perform, Span
+
+ALWAYS = ""  # stands for "no event" in a leaf's table: the `always` rows
+
+
+class Fault(Exception):
+    """Something written at `span` raised; the reason is the `__cause__`."""
+
+    def __init__(self, span: Span) -> None:
+        super().__init__(str(span))
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An action bound to its chart."""
+
+    act: Callable[[], None]
+    span: Span
+
+    def do(self) -> None:
+        """Raises: Fault."""
+        try:
+            self.act()
+        except Exception as cause:
+            raise Fault(self.span) from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A state's `invoke` bound to its chart, with every setting resolved."""
+
+    act: Callable[[int], None]  # performs the verb under this token
+    timeout_event: str
+    timeout_ns: int
+    retry_event: str
+    retry_wait_ns: int
+    retries: int
+    done_event: str
+    error_event: str
+    span: Span
+
+    def ask(self, token: int) -> None:
+        """Raises: Fault."""
+        try:
+            self.act(token)
+        except Exception as cause:
+            raise Fault(self.span) from cause
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a state waits for while it is active: its delays (event, low, high) and its invoke."""
+
+    state: str
+    delays: tuple[tuple[str, int, int], ...]
+    asking: Asking | None
+    timers: tuple[str, ...]  # every timer event that may be live because of this state
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A candidate bound to its chart. `leaf` is where the chart stands afterwards, also for an internal row."""
+
+    candidate: Candidate
+    move: Move
+    leaf: str
+    guard: Callable[[Any], object] | None
+    deeds: tuple[Deed, ...]
+    left: tuple[Waiting, ...]  # of the exited states, inner to outer
+    entered: tuple[Waiting, ...]  # of the entered states, outer to inner
+
+    def open(self, scope: object) -> bool:
+        """Raises: Fault, when the guard raises."""
+        if self.guard is None:
+            return True
+        try:
+            return bool(self.guard(scope))
+        except Exception as cause:
+            row = self.candidate.row
+            raise Fault(row.when.span if row.when else row.span) from cause
+
+
+Plans = Mapping[str, Mapping[str, tuple[Plan, ...]]]  # leaf -> event -> plans; `always` rows under ALWAYS
+
+
+class Counters:
+    """The flow's declared context, an attribute each. What a step wrote can be taken back."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._declared = flow.context
+        self.values = SimpleNamespace(**{name: counter.start for name, counter in flow.context.items()})
+        self._before: dict[str, object] | None = None
+
+    def begin(self) -> None:
+        """A step begins: what stands now is what `undo` brings back."""
+        self._before = None
+
+    def undo(self) -> None:
+        if self._before is not None:
+            vars(self.values).update(self._before)
+
+    def write(self, name: str, value: object) -> None:
+        """Counts saturate at both ends, 0 and their cap."""
+        cap = self._declared[name].cap
+        if cap is not None and isinstance(value, int):
+            value = max(0, min(value, cap))
+        if self._before is None:
+            self._before = dict(vars(self.values))
+        setattr(self.values, name, value)
+
+    def count(self, name: str) -> None:
+        self.write(name, getattr(self.values, name) + 1)
+
+    def reset(self, name: str) -> None:
+        self.write(name, self._declared[name].start)
+
+    def restart(self) -> None:
+        vars(self.values).update({name: counter.start for name, counter in self._declared.items()})
+
+    def saved(self) -> tuple[object, ...]:
+        """Every value, in the order of the declaration."""
+        return tuple(getattr(self.values, name) for name in self._declared)
+
+    def restore(self, saved: tuple[object, ...]) -> None:
+        vars(self.values).update(zip(self._declared, saved, strict=True))
+
+
+def lineage(flow: Flow, leaf: str) -> tuple[str, ...]:
+    """The states that are active in `leaf`, outer to inner; the first is the chart itself, named ""."""
+    names = []
+    name: str | None = leaf
+    while name:
+        names.append(name)
+        name = flow.states[name].parent
+    return ("", *reversed(names))
+
+
+class Binder:
+    """Makes the bound parts of one chart. `emit` takes a verb's effects, `post` a raised event."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        scope: Any,
+        *,
+        perform: Perform,
+        settings: Mapping[str, object],
+        counters: Counters,
+        emit: Callable[[Iterable[object]], None],
+        post: Callable[[str], None],
+    ) -> None:
+        self._flow = flow
+        self._scope = scope
+        self._perform = perform
+        self._settings = settings
+        self._counters = counters
+        self._emit = emit
+        self._post = post
+        self._deeds: dict[int, Deed] = {}
+        self.waiting = {
+            name: self._waiting(name) for name, state in flow.states.items() if state.delays or state.invoke
+        }
+
+    def plans(self) -> Plans:
+        return {
+            leaf: {event: tuple(map(self._plan, found)) for event, found in self._table(leaf).items() if found}
+            for leaf in self._flow.leaves
+        }
+
+    def _table(self, leaf: str) -> dict[str, tuple[Candidate, ...]]:
+        return {**self._flow.table.get(leaf, {}), ALWAYS: self._flow.always.get(leaf, ())}
+
+    def _plan(self, candidate: Candidate) -> Plan:
+        row = candidate.row
+        return Plan(
+            candidate=candidate,
+            move=Move(row.event, candidate.source, candidate.target, row),
+            leaf=candidate.source if candidate.target is None else candidate.target,
+            guard=None if row.when is None else row.when.value,
+            deeds=tuple(map(self.deed, candidate.actions)),
+            left=tuple(self.waiting[name] for name in candidate.exits if name in self.waiting),
+            entered=tuple(self.waiting[name] for name in candidate.entries if name in self.waiting),
+        )
+
+    def deed(self, action: Action) -> Deed:
+        """An action that many leaves inherit is bound once."""
+        if id(action) not in self._deeds:
+            self._deeds[id(action)] = Deed(self._act(action), action.span)
+        return self._deeds[id(action)]
+
+    def _act(self, action: Action) -> Callable[[], None]:
+        words = [argument for argument in action.arguments.values() if isinstance(argument, str)]
+        match action.verb:
+            case "set":
+                return partial(self._set, _computed(action))
+            case "count":
+                return partial(self._counters.count, words[0])
+            case "reset":
+                return partial(self._counters.reset, words[0])
+            case "raise":
+                return partial(self._post, words[0])
+            case _:
+                return partial(self._call(action), 0)
+
+    def _set(self, values: list[tuple[str, Callable[[Any], object]]]) -> None:
+        for name, value in values:
+            self._counters.write(name, value(self._scope))
+
+    def _call(self, action: Action) -> Callable[[int], None]:
+        named = {name: given for name, given in action.arguments.items() if isinstance(given, str)}
+        computed = _computed(action)
+        scope, perform, emit, verb = self._scope, self._perform, self._emit, action.verb
+
+        def call(token: int) -> None:
+            arguments: dict[str, object] = dict(named)
+            for name, value in computed:
+                arguments[name] = value(scope)
+            emit(perform(verb, arguments, token))
+
+        return call
+
+    def _waiting(self, name: str) -> Waiting:
+        state = self._flow.states[name]
+        asking = None if state.invoke is None else self._asking(state.invoke)
+        delays = tuple(
+            (delay.event, *(delay.literal or self._range(delay.setting or delay.source))) for delay in state.delays
+        )
+        own = () if asking is None else (asking.timeout_event, asking.retry_event)
+        return Waiting(name, delays, asking, (*(event for event, _, _ in delays), *own))
+
+    def _asking(self, invoke: Invoke) -> Asking:
+        state = invoke.state
+        return Asking(
+            act=self._call(invoke.action),
+            timeout_event=f"timeout:{state}",
+            timeout_ns=self._number(invoke.timeout),
+            retry_event=f"retry:{state}",
+            retry_wait_ns=0 if invoke.retry_wait is None else self._number(invoke.retry_wait),
+            retries=self._number(invoke.retries),
+            done_event=f"done:{state}",
+            error_event=f"error:{state}",
+            span=invoke.action.span,
+        )
+
+    def _range(self, setting: str) -> tuple[int, int]:
+        value = self._settings[setting]
+        if isinstance(value, tuple):
+            low, high = value
+            return low, high
+        return self._number(setting), self._number(setting)
+
+    def _number(self, source: str | int) -> int:
+        value = self._settings[source] if isinstance(source, str) else source
+        assert isinstance(value, int), f"{source} is {value!r}"
+        return value
+
+
+def _computed(action: Action) -> list[tuple[str, Callable[[Any], object]]]:
+    return [(name, given.value) for name, given in action.arguments.items() if isinstance(given, Expression)]
