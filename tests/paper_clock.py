@@ -60,9 +60,14 @@ class PaperClock:
 
     async def _drive(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
-        await asyncio.sleep(0)
+        await _settle()
         while not task.done():
             assert self.step(), "the coroutine waits for something that the clock does not bring"
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await _settle()
         return task.result()
+
+
+async def _settle() -> None:
+    """Let tasks that are ready run; a task woken by another needs one more turn of the loop."""
+    for _ in range(4):
+        await asyncio.sleep(0)

@@ -355,3 +355,58 @@ def test_close_cancels_everything_and_forgets_the_market() -> None:
 def test_a_depth_without_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="step_ticks must be at least 1"):
         Depth(step_ticks=0)
+
+
+def test_a_new_order_queues_behind_what_our_own_taking_left() -> None:
+    book = make_book()
+    book.place(make_order("sold", SELL, None, 4))
+    book.place(make_order("joins", BUY, 100, 5, account="t"))
+    assert resting(book) == [("joins", 100, 5, 6)]
+    book.place(make_order("through", SELL, None, 13))
+    book.place(make_order("behind", BUY, 99, 5, account="t"))
+    assert resting(book) == [("behind", 99, 5, 8)], "6 outside and 5 of ours at 100, then 2 of the 10 at 99"
+
+
+def test_outside_size_that_joined_after_us_trades_after_us() -> None:
+    book = make_book()
+    book.place(make_order("maker", BUY, 100, 5))
+    book.apply_quote(100, 30, 101, 20)
+    assert told(book.place(make_order("first", SELL, None, 4, account="t")))[0] == [("first", 100, 4, 1, "taker")]
+    assert resting(book) == [("maker", 100, 5, 6)]
+    assert told(book.place(make_order("second", SELL, None, 14, account="t")))[0] == [
+        ("second", 100, 6, 2, "taker"),
+        ("maker", 100, 5, 3, "maker"),
+        ("second", 100, 5, 3, "taker"),
+        ("second", 100, 3, 4, "taker"),
+    ]
+
+
+def test_a_crossing_quote_fills_no_more_than_its_size_over_several_orders() -> None:
+    book = make_book()
+    for client_id in ("first", "second"):
+        book.place(make_order(client_id, BUY, 100, 5))
+    assert told(book.apply_quote(98, 10, 99, 5)) == ([("first", 100, 5, 1, "maker")], [("first", "filled", 5, 5)])
+
+
+def test_two_resting_reduce_only_orders_never_close_more_than_the_position() -> None:
+    for hit in ("trade", "own taker"):
+        book = make_book()
+        book.positions["m"] = 7
+        for client_id, ticks in (("first", 102), ("second", 103)):
+            book.place(make_order(client_id, SELL, ticks, 7 if client_id == "first" else 5, reduce_only=True))
+        first, second = book.open_orders()
+        first.lots = 4
+        if hit == "trade":
+            outcome = book.apply_trade(BUY, 104, 90)
+        else:
+            book.apply_quote(100, 10, 110, 20)
+            outcome = book.place(make_order("buy", BUY, 104, 90, ioc=True, account="t"))
+        assert [(done.order.client_id, done.lots) for done in outcome.executions if done.maker] == [
+            ("first", 4), ("second", 3),
+        ], hit  # fmt: skip
+        assert (book.positions["m"], second.state, second.refusal) == (0, OrderState.CANCELED, Refusal.REDUCE_ONLY)
+
+
+def test_post_only_needs_an_order_that_can_rest() -> None:
+    order = make_order("a", BUY, 99, 5, post_only=True, ioc=True)
+    assert make_book().refuse(order) == Refused(Refusal.UNSUPPORTED, "post-only needs a good-till-cancel limit order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -418,6 +419,89 @@ def test_accounts_that_make_no_sense_are_refused() -> None:
         desk.venue.open_account("x", cash=D(1), base={"ETH-PERP": D(1)})
     with pytest.raises(ValueError, match="paper-a: a paper venue needs instruments of one quote asset"):
         PaperVenue("paper-a", [PERP, replace(PERP, symbol="X", quote="EUR")], sources={}, clock=desk.clock)
+
+
+def test_a_reducing_order_passes_even_without_free_margin() -> None:
+    desk = Desk([MarketQuote(20 * MS, 20, 1_000, 22, 1_000)], cash=D(60), spec=replace(PERP, taker_fee=D(0)))
+    assert desk.answer(desk.m, "a", Side.BUY, None, "5") == Accepted("1")
+    desk.run(30)
+    assert desk.clock.finish(desk.m.get_margin()) == Margin("m", D("-392.5"), D("-397.75"), D("2.625"))
+    assert desk.answer(desk.m, "b", Side.SELL, None, "1") == Accepted("2")
+    assert desk.answer(desk.m, "c", Side.BUY, None, "1") == Refused(
+        Refusal.MARGIN, "needs 1.0500 more margin, -397.2000 is free"
+    )
+
+
+def test_a_client_id_is_free_again_once_its_order_has_ended() -> None:
+    desk = Desk()
+    assert [desk.answer(desk.m, "a", Side.BUY, None, "0.5") for _ in range(2)] == [Accepted("1"), Accepted("2")]
+    assert desk.answer(desk.t, "a", Side.BUY, "99", "1") == Accepted("3")
+    assert desk.answer(desk.m, "a", Side.BUY, "99", "1") == Accepted("4"), "ids are unique within an account only"
+
+
+def test_each_account_sees_and_pays_for_its_own_orders_only() -> None:
+    desk = Desk(cash=D(100))
+    assert desk.answer(desk.t, "theirs", Side.BUY, "99", "9") == Accepted("1")
+    assert desk.answer(desk.m, "mine", Side.BUY, "99", "9") == Accepted("2")
+    (update,) = desk.clock.finish(desk.m.get_active_orders("ETH-PERP"))
+    assert update.client_id == "mine"
+
+
+def change(desk: Desk, client_id: str, price: str, qty: str) -> Reply:
+    replies: list[Reply] = []
+    desk.m.submit_modify(desk.spec.symbol, client_id, replies.append, price=D(price), qty=D(qty))
+    desk.clock.run_until(desk.clock.now_ns() + 5 * MS)
+    (reply,) = replies
+    return reply
+
+
+def test_a_modified_order_frees_what_it_held() -> None:
+    desk = Desk(spec=SPOT, cash=D(100), base=D(1))
+    desk.answer(desk.m, "buy", Side.BUY, "99", "1")
+    desk.answer(desk.m, "sell", Side.SELL, "102", "1")
+    assert [change(desk, "buy", "100", "1"), change(desk, "sell", "103", "1")] == [Accepted("1"), Accepted("2")]
+    assert change(desk, "buy", "100", "1.01") == Refused(Refusal.MARGIN, "costs 101.000 of a free balance of 100.000")
+    perp = Desk(cash=D(100))
+    perp.answer(perp.m, "buy", Side.BUY, "99", "9.9")
+    assert change(perp, "buy", "98", "9.8") == Accepted("1")
+
+
+def test_a_modification_below_the_filled_quantity_is_refused() -> None:
+    desk = Desk()
+    desk.answer(desk.m, "a", Side.BUY, "101", "6")
+    assert change(desk, "a", "101", "5") == Refused(Refusal.SIZE, "quantity 5 is not above the filled 5.00")
+
+
+def test_a_seam_of_two_symbols_is_one_reconnect_and_leaves_the_unconnected_alone() -> None:
+    other = replace(PERP, symbol="BTC-PERP")
+    clock = PaperClock()
+    sources = {symbol: iter((OPENING, MarketSeam(40 * MS))) for symbol in ("ETH-PERP", "BTC-PERP")}
+    venue = PaperVenue("paper-a", [PERP, other], sources=sources, clock=clock, reconnect_ns=50 * MS)
+    connected, quiet = (venue.open_account(name, cash=D(1000)) for name in ("m", "t"))
+    heard: list[PrivateEvent] = []
+    for client in (connected, quiet):
+        client.setup_order_update_handler(heard.append)
+    clock.finish(connected.connect())
+    heard.clear()
+    venue.start()
+    clock.run_until(200 * MS)
+    assert [event.state for event in heard if isinstance(event, LinkUpdate)] == [
+        LinkState.LOST, LinkState.RESYNC, LinkState.TRUSTED,
+    ]  # fmt: skip
+    assert len(heard) == 3
+    assert (connected.trusted, quiet.trusted) == (True, False)
+
+
+def test_an_abandoned_question_is_harmless() -> None:
+    desk = Desk()
+
+    async def abandon() -> None:
+        task = asyncio.create_task(desk.m.get_margin())  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        task.cancel()
+        await desk.m.get_margin()
+
+    desk.clock.finish(abandon())
 
 
 ACTIONS = st.lists(
