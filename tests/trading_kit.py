@@ -122,12 +122,12 @@ class Bench:
         self.trade = 0
         self.log: list[Effect] = []
 
-    def begin(self, *, equity: Decimal = D(100_000)) -> list[Effect]:
+    def begin(self, *, equity: str = "100000") -> list[Effect]:
         """Books, links, margins, market open, Started."""
         self.quote("100.0", "100.1")
         for name in self.plan.accounts:
             self.give(LinkUpdate(name, LinkState.TRUSTED, self.now))
-        margins = tuple(Margin(name, equity, equity, D(0)) for name in self.plan.accounts)
+        margins = tuple(Margin(name, D(equity), D(equity), D(0)) for name in self.plan.accounts)
         self.give(MarketSeen(open=True, reason="", text=""))
         return self.give(Started((), margins))
 
@@ -170,12 +170,12 @@ class Bench:
             recv_ns=self.now,
         )  # fmt: skip
 
-    def row(self, client_id: str, qty: str, *, price: str = "100", trade: str = "", **changes: object) -> Fill:
-        placed = self.orders[client_id]
+    def row(self, order: str, qty: str, *, price: str = "100", trade: str = "", **changes: object) -> Fill:
+        placed = self.orders[order]
         self.trade += 1
         plain = Fill(
-            venue=placed.venue, account=placed.request.account, symbol=placed.request.symbol, client_id=client_id,
-            order_id=f"v-{client_id}", trade_id=trade or f"t{self.trade}", side=placed.request.side, qty=D(qty),
+            venue=placed.venue, account=placed.request.account, symbol=placed.request.symbol, client_id=order,
+            order_id=f"v-{order}", trade_id=trade or f"t{self.trade}", side=placed.request.side, qty=D(qty),
             price=D(price), fee=D(0), fee_asset="USDT", liquidity=Liquidity.MAKER, at_ms=0, recv_ns=self.now,
         )  # fmt: skip
         return replace(plain, **changes)  # type: ignore[arg-type]

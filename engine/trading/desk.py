@@ -7,10 +7,11 @@ leaves the old state and becomes an `error.raised` event. Performs no I/O; time 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from functools import partial
+from typing import Literal, cast
 
 from engine.chart.machine import Chart, StepFailed
 from engine.chart.model import CancelTimer, Outcome, StartTimer
@@ -545,19 +546,20 @@ class Desk:
         if not self._began or isinstance(given, Started):
             return
         if isinstance(given, TimerFired) and given.owner == CHART:
-            self._guarded(lambda: self.chart.timer(given.name, given.epoch))
+            self._guarded(partial(self.chart.timer, given.name, given.epoch))
             return
+        moved = False
         for event in events:
-            self._guarded(lambda event=event: self.chart.dispatch(event.kind, event))  # type: ignore[misc]
+            moved = self._guarded(partial(self.chart.dispatch, event.kind, event))
         if isinstance(given, Looked | Counted) and given.token:
             self._reply(given)
-        elif not events:
+        elif not moved:  # the facts changed, if not the state: rows without an event look again
             self._guarded(self.chart.settle)
 
     def _reply(self, given: Looked | Counted) -> None:
         if isinstance(given, Counted):
             payload: object = CountReply(matches=not self._differences(given)) if given.ok and given.quiet else None
-            self._guarded(lambda: self.chart.reply(given.token, payload is not None, payload))
+            self._guarded(partial(self.chart.reply, given.token, payload is not None, payload))
             return
         left = self.verbs.asked.get(given.token, 0) - 1
         if left > 0 and given.ok:
@@ -565,17 +567,17 @@ class Desk:
             return
         self.verbs.asked.pop(given.token, None)
         found = AskReply(found=given.update is not None)
-        self._guarded(lambda: self.chart.reply(given.token, given.ok, found))
+        self._guarded(partial(self.chart.reply, given.token, given.ok, found))
 
     def _answer_now(self) -> None:
         while self.verbs.answered_now:
             token = self.verbs.answered_now.pop(0)
-            self._guarded(lambda token=token: self.chart.reply(token, True, AskReply(found=False)))  # type: ignore[misc]
+            self._guarded(partial(self.chart.reply, token, True, AskReply(found=False)))
 
-    def _guarded(self, run: object) -> None:
-        """Run one chart step; if it raises, undo it and tell the chart once with `error.raised`."""
+    def _guarded(self, run: Callable[[], Outcome | None]) -> bool:
+        """Run one chart step; True if it moved. If it raises, undo it and tell the chart once with `error.raised`."""
         try:
-            self._take(run())  # type: ignore[operator]
+            return self._take(run())
         except StepFailed as failed:
             self._undo()
             self._effects.append(Alert(Level.PERSON, "step_failed", f"{failed}; the state is kept", {}))
@@ -587,17 +589,18 @@ class Desk:
                 self._effects.append(
                     Alert(Level.PERSON, "chart_crippled", f"{again}; cancelling and leaving when hedged", {})
                 )
+            return True
 
     def _undo(self) -> None:
         undo = self.world.undo
         while undo:
             undo.pop()()
 
-    def _take(self, outcome: Outcome | None) -> None:
+    def _take(self, outcome: Outcome | None) -> bool:
         """Accept a chart step: its moves and effects become the desk's."""
         self.world.undo.clear()
-        if outcome is None:
-            return
+        if outcome is None or not outcome.handled:
+            return False
         world, effects = self.world, self._effects
         for move in outcome.moves:
             target = None if move.target is None else move.target.lower()
@@ -615,15 +618,16 @@ class Desk:
                 effects.append(DisarmTimer(CHART, effect.event, effect.epoch))
             else:
                 self._domain_effect(effect)
+        return bool(outcome.moves) and outcome.moves[-1].target is not None
 
     def _domain_effect(self, effect: object) -> None:
-        self._effects.append(effect)  # type: ignore[arg-type]
+        self._effects.append(cast(Effect, effect))
         if isinstance(effect, RoundEnded):
             self._forget_flat_round()
             events: list[StrategyEvent] = []
             self._losses(events)
             for event in events:
-                self._guarded(lambda event=event: self.chart.dispatch(event.kind, event))  # type: ignore[misc]
+                self._guarded(partial(self.chart.dispatch, event.kind, event))
         elif isinstance(effect, Finish):
             self._finished = True
 

@@ -75,7 +75,7 @@ class Hedging:
         return need if need == 0 else self._bounded(need)
 
     def _bounded(self, need: Decimal) -> Decimal:
-        """S4: with an unknown order, exposure is an interval; nothing may grow its worst end."""
+        """S4: with an unknown order, exposure is an interval; a hedge leaves only if it shrinks its worst end."""
         unknown = [order for order in self._world.orders.covering.values() if order.unknown]
         if not unknown:
             return need
@@ -88,9 +88,8 @@ class Hedging:
                 low += part
             else:
                 high += part
-        worst = max(abs(low), abs(high))
-        room = worst - high if need > 0 else worst + low
-        return min(need, room) if need > 0 else max(need, -room)
+        after = max(abs(low + need), abs(high + need))
+        return need if after < max(abs(low), abs(high)) else ZERO
 
     @property
     def hedgeable(self) -> Decimal:

@@ -17,7 +17,7 @@ _FLATTEN = frozenset({Purpose.FLATTEN})
 
 
 class View:
-    """The chart's scope: facts here, legs as attributes by name; the rest (`event`, `settings` …) is set by the chart."""
+    """The chart's scope: facts here, legs as attributes by name; the chart sets `event`, `settings`, `context`."""
 
     event: object
     settings: object

@@ -15,7 +15,7 @@ from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
 from engine.trading.limits import RateBucket
 from engine.trading.orders import COVERING, Order, Orders
-from engine.trading.plan import Plan
+from engine.trading.plan import AccountPlan, Plan
 from exchanges.types import (
     ZERO,
     ClientIdStyle,
@@ -173,7 +173,7 @@ class World:
                 client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
                 price=shape.price, type=OrderType.MARKET if shape.price is None else OrderType.LIMIT,
                 tif=TimeInForce.IOC if shape.ioc or shape.price is None else TimeInForce.GTC,
-                post_only=shape.post_only, reduce_only=shape.reduce_only and spec.capabilities.reduce_only and not _is_spot(spec.instrument),
+                post_only=shape.post_only, reduce_only=shape.reduce_only and _knows_reduce_only(spec),
                 valid_ms=VALID_MS, self_trade=_strictest(spec.capabilities.self_trade),
                 worst_price=self._worst_price(account, shape),
             ),
@@ -217,9 +217,9 @@ class World:
         return str(self.run << 34 | self.sequence)
 
 
-def _is_spot(instrument: Instrument) -> bool:
+def _knows_reduce_only(spec: AccountPlan) -> bool:
     """S18: spot has inventory, not positions: quantities are bounded by the balance instead of reduce-only."""
-    return instrument.kind is MarketKind.SPOT
+    return spec.capabilities.reduce_only and spec.instrument.kind is not MarketKind.SPOT
 
 
 def _strictest(modes: frozenset[SelfTrade]) -> SelfTrade:

@@ -1,0 +1,385 @@
+"""The eagle flow on the desk: what leaves when venues say this or that. Each test is named after its rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from trading_kit import LIMITS, Bench, account
+
+from engine.trading.effects import (
+    Alert,
+    AskOrder,
+    AskPositions,
+    CancelOrder,
+    Finish,
+    Level,
+    Moved,
+    PlaceOrder,
+    RoundEnded,
+)
+from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, Request, StopAsked
+from exchanges.types import (
+    FillKind,
+    LinkState,
+    LinkUpdate,
+    OrderState,
+    Position,
+    Refusal,
+    Side,
+    Unknown,
+)
+
+D = Decimal
+
+
+def opened(bench: Bench | None = None) -> Bench:
+    """A desk whose opening order rests."""
+    bench = bench or Bench()
+    bench.begin()
+    bench.ack(bench.newest("opening"))
+    return bench
+
+
+def hedged(bench: Bench | None = None) -> Bench:
+    """A desk that holds: the opening filled in full and its hedge is confirmed."""
+    bench = opened(bench)
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    return bench
+
+
+def test_the_opening_rests_at_the_opposite_best_less_the_offset() -> None:
+    bench = Bench({"tick_offset": "2 ticks"})
+    effects = bench.begin()
+    (order,) = [e for e in effects if isinstance(e, PlaceOrder)]
+    request = order.request
+    assert (request.side, request.price, request.qty, request.post_only) == (Side.BUY, D("99.9"), D(1), True)
+    assert bench.state == "MAKER_OPENING.resting"
+
+
+def test_a_full_round_goes_through_the_users_states() -> None:
+    bench = hedged(Bench({"rounds": "1"}))
+    assert bench.state == "HOLDING"
+    bench.fire("hold")
+    assert bench.placed(bench.log)[-1] == ("m", "closing", "sell", D(1))
+    bench.fill(bench.newest("closing"), "1")
+    assert bench.state == "TAKER_CLOSING"
+    bench.fill(bench.newest("hedge"), "1")
+    tops = [e.target.split(".")[0] for e in bench.log if isinstance(e, Moved) and e.target]
+    path = [top for n, top in enumerate(tops) if n == 0 or tops[n - 1] != top]
+    assert path == ["maker_opening", "taker_hedging", "holding", "maker_closing", "taker_closing", "idle"]
+    assert [(e.round, e.opened, e.closed, e.residue) for e in bench.log if isinstance(e, RoundEnded)] == [
+        (1, D(1), D(1), D(0))
+    ]
+
+
+@pytest.mark.parametrize("choice", [0, 1])
+def test_every_partial_fill_is_hedged_at_once_on_a_random_taker(choice: int) -> None:
+    """E8: opposite side, equal quantity, market."""
+    bench = opened(Bench(choice=choice))
+    first = bench.fill(bench.newest("opening"), "0.3")
+    second = bench.fill(bench.newest("opening"), "0.5")
+    taker = ("t1", "t2")[choice]
+    assert bench.placed(first) == [(taker, "hedge", "sell", D("0.3"))]
+    assert bench.placed(second) == [(taker, "hedge", "sell", D("0.5"))]
+    assert all(bench.orders[bench.newest("hedge")].request.price is None for _ in (1,))
+    assert bench.state == "MAKER_OPENING.resting"
+
+
+def test_a_duplicate_fill_frame_is_hedged_once() -> None:
+    bench = opened()
+    row = bench.row(bench.newest("opening"), "0.3", trade="same")
+    assert len(bench.placed(bench.give(row))) == 1
+    assert bench.placed(bench.give(row)) == []
+
+
+def test_a_snapshot_and_its_row_are_hedged_once() -> None:
+    """S5: the cumulative quantity of an update is hedged before its row comes, and never again."""
+    bench = opened()
+    assert bench.placed(bench.update(bench.newest("opening"), OrderState.PARTIALLY_FILLED, "0.4")) == [
+        ("t1", "hedge", "sell", D("0.4"))
+    ]
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.4")) == []
+
+
+def test_nothing_filled_at_the_timeout_asks_cancels_and_places_anew() -> None:
+    """E6, E7: the newest state is fetched before the cancel, and the cancel is not final until its end is seen."""
+    bench = opened()
+    first = bench.newest("opening")
+    asked = bench.fire("order_timeout")
+    assert [e for e in asked if isinstance(e, AskOrder)] != []
+    assert [e for e in asked if isinstance(e, CancelOrder)] == []
+    token = next(e.token for e in asked if isinstance(e, AskOrder))
+    cancelled = bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.OPEN)))
+    assert [e.client_id for e in cancelled if isinstance(e, CancelOrder)] == [first]
+    bench.ack(first)
+    assert bench.newest("opening") == first
+    bench.update(first, OrderState.CANCELED)
+    assert bench.newest("opening") != first
+    assert bench.state == "MAKER_OPENING.resting"
+
+
+def test_a_fill_found_by_the_question_is_hedged_and_nothing_is_cancelled() -> None:
+    bench = opened()
+    first = bench.newest("opening")
+    token = next(e.token for e in bench.fire("order_timeout") if isinstance(e, AskOrder))
+    effects = bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.FILLED, "1")))
+    assert bench.placed(effects) == [("t1", "hedge", "sell", D(1))]
+    assert bench.cancels == []
+    assert bench.state == "TAKER_HEDGING"
+
+
+def test_partly_filled_at_the_timeout_is_not_rested_again() -> None:
+    """E6: the rest is cancelled and the round goes on with what filled."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    token = next(e.token for e in bench.fire("order_timeout") if isinstance(e, AskOrder))
+    bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.PARTIALLY_FILLED, "0.4")))
+    bench.update(first, OrderState.CANCELED, "0.4")
+    assert bench.newest("opening") == first
+    assert bench.state == "TAKER_HEDGING"
+    bench.fill(bench.newest("hedge"), "0.4")
+    assert bench.state == "HOLDING"
+    bench.fire("hold")
+    assert bench.placed(bench.log)[-1] == ("m", "closing", "sell", D("0.4"))
+
+
+def test_a_post_only_refusal_waits_and_is_repriced() -> None:
+    """E5: at most three a second."""
+    bench = Bench()
+    bench.begin()
+    bench.refuse(bench.newest("opening"), Refusal.POST_ONLY)
+    assert bench.state == "MAKER_OPENING.repricing"
+    before = bench.now
+    bench.quote("101.0", "101.1")
+    effects = bench.fire("reprice_wait")
+    assert bench.now - before >= 333_000_000
+    assert [e.request.price for e in effects if isinstance(e, PlaceOrder)] == [D("101.0")]
+
+
+def test_a_late_fill_while_holding_is_hedged_and_waited_for() -> None:
+    """Fault 1 of the earlier implementation: a fill after the cancel's end counts."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    bench.update(first, OrderState.CANCELED, "0.4")
+    bench.fill(bench.newest("hedge"), "0.4")
+    assert bench.state == "HOLDING"
+    late = bench.fill(first, "0.2")
+    assert bench.placed(late) == [("t1", "hedge", "sell", D("0.2"))]
+    assert bench.state == "TAKER_HEDGING"
+    bench.fill(bench.newest("hedge"), "0.2")
+    assert bench.state == "HOLDING"
+
+
+def test_a_refused_hedge_moves_to_another_account_at_once() -> None:
+    """S3: an explicit refusal moves on; nothing waits for a timer."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    effects = bench.refuse(bench.newest("hedge"), Refusal.MARGIN)
+    assert bench.placed(effects) == [("t2", "hedge", "sell", D(1))]
+
+
+def test_when_every_taker_refuses_the_fill_is_undone_on_the_maker() -> None:
+    """S3: the last rung, reduce-only for an opening fill; the round then ends without a hold."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    bench.refuse(bench.newest("hedge"))
+    effects = bench.refuse(bench.newest("hedge"))
+    assert bench.placed(effects) == [("m", "hedge", "sell", D(1))]
+    assert bench.orders[bench.newest("hedge")].request.reduce_only
+    bench.fill(bench.newest("hedge"), "1")
+    assert bench.desk.view.exposure == 0
+    assert not bench.state.startswith("HOLDING")
+
+
+def test_an_unknown_hedge_is_asked_and_never_placed_twice() -> None:
+    """S4: nothing leaves in its place until it is found or provably dead."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    hedge = bench.newest("hedge")
+    effects = bench.give(Answered(hedge, Request.PLACE, Unknown("timeout")))
+    assert bench.placed(effects) == []
+    assert [e.client_id for e in effects if isinstance(e, AskOrder)] == [hedge]
+    assert bench.placed(bench.give(Looked(hedge, 0, ok=False, update=None))) == []
+    assert bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None))) == []  # its request may still arrive
+    dead = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=5_000)
+    assert len(bench.placed(dead)) == 1
+
+
+def test_while_a_hedge_is_unknown_nothing_grows_the_worst_case() -> None:
+    """S4: exposure is an interval; a fill the other way is not hedged if that could double it."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    bench.give(Answered(bench.newest("hedge"), Request.PLACE, Unknown("timeout")))
+    outside = replace(
+        bench.row(bench.newest("opening"), "1"), client_id="", order_id="x", side=Side.SELL, kind=FillKind.SETTLEMENT
+    )
+    assert bench.placed(bench.give(outside)) == []
+
+
+def test_a_part_filled_hedge_is_completed_on_the_same_account() -> None:
+    """E9: the rest goes to the same account first."""
+    bench = opened(Bench(choice=1))
+    bench.fill(bench.newest("opening"), "1")
+    hedge = bench.newest("hedge")
+    bench.fill(hedge, "0.4")
+    effects = bench.update(hedge, OrderState.CANCELED, "0.4")
+    assert bench.placed(effects) == [("t2", "hedge", "sell", D("0.6"))]
+
+
+def test_on_one_book_the_first_partial_takes_the_remainder_away_before_the_hedge() -> None:
+    """S8: our own remainder is what a market order would hit."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    first = bench.newest("opening")
+    effects = bench.fill(first, "0.4")
+    assert bench.placed(effects) == []
+    assert [e.client_id for e in effects if isinstance(e, CancelOrder)] == [first]
+    more = bench.fill(first, "0.1")
+    assert bench.placed(more) == []
+    ended = bench.update(first, OrderState.CANCELED, "0.5")
+    assert bench.placed(ended) == [("t1", "hedge", "sell", D("0.5"))]
+
+
+def test_a_fill_below_every_takers_minimum_is_carried_into_the_next_hedge() -> None:
+    """S6: dust is no reason to wait, and is never lost."""
+    small = {"min_qty": D("0.3")}
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "b", **small), account("t2", "b", **small))))
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.2")) == []
+    assert bench.desk.view.settled
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.8")) == [("t1", "hedge", "sell", D("1.0"))]
+
+
+def test_exposure_that_stays_halts_the_run_after_the_hard_age() -> None:
+    """E15: soft age warns, hard age halts; the ladder goes on."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    soft = bench.fire("soft age", owner="hedging")
+    assert [(e.level, e.code) for e in soft if isinstance(e, Alert)] == [(Level.WARNING, "unhedged_soft")]
+    bench.fire("hard age", owner="hedging")
+    assert bench.state.startswith("ERROR")
+    assert bench.desk.view.closed_because() == "halted"
+    again = bench.refuse(bench.newest("hedge"))
+    assert bench.placed(again) == [("t2", "hedge", "sell", D(1))]
+
+
+def test_no_opening_while_the_market_is_closed_or_a_stream_is_lost() -> None:
+    bench = opened()
+    effects = bench.give(LinkUpdate("t1", LinkState.LOST, 0))
+    assert [e for e in effects if isinstance(e, AskOrder)] != []  # E5: the resting order is taken back
+    bench.update(bench.newest("opening"), OrderState.CANCELED)
+    assert bench.state.startswith("IDLE")
+    bench.give(LinkUpdate("t1", LinkState.TRUSTED, 0))
+    bench.give(MarketSeen(open=False, reason="volatile", text="moved 80 bps in 1 s"))
+    bench.fire("cool_down")
+    assert bench.state == "IDLE.ready"
+    assert bench.desk.view.closed_because() == "market: moved 80 bps in 1 s"
+    assert len(bench.placed(bench.give(MarketSeen(open=True, reason="", text="")))) == 1
+
+
+def test_fills_of_a_resync_are_judged_as_one_batch() -> None:
+    """A repeated recording settles every account: the first row of the batch is no reason to hedge."""
+    bench = hedged()
+    settle = {"client_id": "", "order_id": "s", "kind": FillKind.SETTLEMENT}
+    bench.give(LinkUpdate("m", LinkState.RESYNC, 0))
+    bench.give(LinkUpdate("t1", LinkState.RESYNC, 0))
+    one = bench.give(bench.row(bench.newest("opening"), "1", side=Side.SELL, **settle))
+    two = bench.give(bench.row(bench.newest("hedge"), "1", side=Side.BUY, **settle))
+    three = bench.give(LinkUpdate("m", LinkState.TRUSTED, 0)) + bench.give(LinkUpdate("t1", LinkState.TRUSTED, 0))
+    assert bench.placed(one + two + three) == []
+    assert bench.desk.view.exposure == 0
+
+
+def test_sigint_while_resting_cancels_closes_and_finishes_flat() -> None:
+    """E18: ask, cancel, close, hedge, flatten, verify, leave with 0."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    bench.fill(bench.newest("hedge"), "0.4")
+    token = next(e.token for e in bench.give(StopAsked(1)) if isinstance(e, AskOrder))
+    bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.PARTIALLY_FILLED, "0.4")))
+    assert bench.cancels[-1].client_id == first
+    closing = bench.update(first, OrderState.CANCELED, "0.4")
+    assert bench.placed(closing) == [("m", "cleanup", "sell", D("0.4"))]
+    bench.fill(bench.newest("cleanup"), "0.4")
+    bench.fill(bench.newest("hedge"), "0.4")
+    if bench.state == "CLEANUP.next":
+        bench.fire("0ms")
+    assert bench.state == "CLEANUP.verifying"
+    token = [e.token for e in bench.log if isinstance(e, AskPositions)][-1]
+    done = bench.give(Counted(token, ok=True, quiet=True, positions=(), margins=()))
+    assert [(e.exit_code, e.text) for e in done if isinstance(e, Finish)] == [(0, "flat")]
+
+
+def test_second_sigint_flattens_maker_and_takers_in_one_matched_pair() -> None:
+    bench = hedged()
+    effects = bench.give(StopAsked(2))
+    assert bench.placed(effects) == [("m", "flatten", "sell", D(1)), ("t1", "flatten", "buy", D(1))]
+    assert all(bench.orders[c].request.reduce_only for c in bench.orders if bench.orders[c].leg == "flatten")
+
+
+def test_opposite_takers_are_flattened_in_pairs_below_the_soft_limit() -> None:
+    """S9: no slice is larger than the soft unhedged limit, and the next waits for both fills."""
+    bench = Bench(limits=replace(LIMITS, unhedged_soft=D("0.4")))
+    bench.begin()
+    bench.desk.world.ledger.books["t1"].position = D(1)
+    bench.desk.world.ledger.taker_hedges["t1"] = D(1)
+    bench.desk.world.ledger.books["t2"].position = D(-1)
+    bench.desk.world.ledger.taker_hedges["t2"] = D(-1)
+    first = bench.newest("opening")
+    token = next(e.token for e in bench.give(StopAsked(1)) if isinstance(e, AskOrder))
+    bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.OPEN)))
+    effects = bench.update(first, OrderState.CANCELED)
+    assert bench.placed(effects) == [("t1", "flatten", "sell", D("0.4")), ("t2", "flatten", "buy", D("0.4"))]
+    one = next(c for c, placed in bench.orders.items() if placed.leg == "flatten")
+    assert bench.placed(bench.fill(one, "0.4")) == []
+
+
+def test_positions_that_differ_twice_over_quiet_cuts_stop_all_trading() -> None:
+    """E12, S17: two readings; then nothing is traded and a person is called."""
+    bench = opened()
+    wrong = (Position("m", "ETHUSDT", D(3)),)
+    bench.give(Counted(0, ok=True, quiet=False, positions=wrong, margins=()))
+    assert not bench.desk.world.positions_doubted
+    bench.give(Counted(0, ok=True, quiet=True, positions=wrong, margins=()))
+    assert bench.desk.world.positions_doubted
+    bench.give(Counted(0, ok=True, quiet=True, positions=wrong, margins=()))
+    assert bench.state == "ERROR.distrust"
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.5")) == []
+
+
+def test_a_chart_step_that_raises_leaves_the_fill_counted_and_hedged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S2: two commit points."""
+    bench = opened()
+    monkeypatch.setitem(bench.desk.verbs._table, "note", _raise)
+    effects = bench.fill(bench.newest("opening"), "0.5")
+    assert bench.placed(effects) == [("t1", "hedge", "sell", D("0.5"))]
+    assert [e.code for e in effects if isinstance(e, Alert)][:1] == ["step_failed"]
+    assert bench.state.startswith("ERROR")
+
+
+def _raise(*_: object) -> list[object]:
+    raise RuntimeError("planted")
+
+
+def test_a_self_match_stops_opening() -> None:
+    """S8: both sides of one trade are ours."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    first = bench.newest("opening")
+    bench.fill(first, "1", trade="both")
+    hedge = bench.newest("hedge")
+    effects = bench.fill(hedge, "1", trade="both")
+    assert [e.code for e in effects if isinstance(e, Alert)] == ["self_match"]
+    assert bench.desk.view.closed_because() == "a self-trade waits to be acknowledged"
+
+
+def test_alternate_switches_the_side_each_round() -> None:
+    bench = hedged(Bench({"maker_side": "alternate"}))
+    bench.fire("hold")
+    bench.fill(bench.newest("closing"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    bench.fire("pause")
+    assert bench.placed(bench.log)[-1] == ("m", "opening", "sell", D(1))
