@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.runtime.codec import effects_digest, encode_input
-from engine.runtime.journal import RunStart, SqliteJournal, Sync
+from engine.runtime.journal import RunStart, Sync
+from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import (
     ArmTimer,
     CancelOrder,

@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from engine.runtime.journal import RunStart, SqliteJournal, Sync
+from engine.runtime.journal import RunStart, Sync
+from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import (
     Alert,
     ArmTimer,

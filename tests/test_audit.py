@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from journal_kit import ACCOUNTS, D, fill, open_journal_for, place, record, run_start, update
 
 from engine.runtime.audit import AccountTotals, AuditReport, Finding, MarketTotals, audit
-from engine.runtime.journal import SqliteJournal
+from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import PlaceOrder, Purpose
 from engine.trading.inputs import NotSent, Request, Started
 from exchanges.types import FillKind, Margin, OrderState, Position, Side
@@ -146,9 +147,15 @@ BROKEN = [
         [("unexplained", "maker: order e1r1s1 filled 0.02, fill rows explain 0.01")],
     ),
     (
+        "a fill of another symbol",
+        ["INSERT INTO fills SELECT run, venue, account, 'DOGE', 'x', trade_id, seq, client_id, side, '5', '5', price,"
+         " fee, fee_asset, liquidity, kind, at_ms, 0 FROM fills WHERE client_id = 'e1r1s1'"],
+        [("not_ours", "step 4: maker buy 5 (trade t1) of DOGE, which is not of this run")],
+    ),
+    (
         "a fill on an account of another run",
         ["UPDATE fills SET account = 'stranger' WHERE client_id = 'e1r2s8'"],
-        [("unknown_account", None), ("round_uncovered", None), ("uncovered", None), ("ledger_differs", None)],
+        [("not_ours", None), ("round_uncovered", None), ("uncovered", None), ("ledger_differs", None)],
     ),
 ]  # fmt: skip
 
@@ -340,9 +347,7 @@ def test_a_dropped_request_needs_no_send(tmp_path: Path) -> None:
 
 def test_a_minimum_notional_widens_what_is_dust(tmp_path: Path) -> None:
     instrument = ACCOUNTS[0][1]
-    costly = type(instrument)(
-        **{name: getattr(instrument, name) for name in instrument.__slots__} | {"min_notional": D(10)}
-    )
+    costly = replace(instrument, min_notional=D(11))
     journal = open_journal_for(tmp_path / "notional.db")
     journal.run_started(run_start(accounts=(("maker", costly),)))
     effect = place("m1", qty=D("0.003"))
@@ -355,7 +360,7 @@ def test_a_minimum_notional_widens_what_is_dust(tmp_path: Path) -> None:
     journal.close()
     report = audit(tmp_path / "notional.db")
     assert report.findings == []
-    assert report.markets[0].dust_bound == D("0.004")
+    assert report.markets[0].dust_bound == D("0.005")
 
 
 def test_only_the_first_thousand_findings_are_kept() -> None:

@@ -16,13 +16,13 @@ import pytest
 from journal_kit import MS, D, Drive, fill, open_journal_for, place, quote, record, run_start, update
 
 from engine import errors
-from engine.runtime import journal as journal_module
-from engine.runtime import order_rows, schema
+from engine.runtime import journal_sqlite, order_rows, schema
 from engine.runtime.audit import audit
 from engine.runtime.counter import UINT32_RUNS, next_run
-from engine.runtime.journal import NullJournal, SqliteJournal, Sync
+from engine.runtime.journal import NullJournal, Sync
 from engine.runtime.journal_file import open_for_reading
 from engine.runtime.journal_read import comparable_dump, open_journal, pick_run
+from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import Alert, CancelOrder, Level, Purpose
 from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, TimerFired
 from exchanges.types import Accepted, OrderState, Refusal, Refused, Side
@@ -252,9 +252,9 @@ def test_an_intent_is_there_before_anything_else_is_written(path: Path, journal:
 
 
 def test_steps_wait_in_memory_up_to_a_bound(path: Path, journal: SqliteJournal) -> None:
-    for seq in range(journal_module.FLUSH_STEPS + 1):
+    for seq in range(journal_sqlite.FLUSH_STEPS + 1):
         step(journal, TimerFired("chart", "t", 1), seq=seq)
-    assert rows(path, "SELECT count(*) FROM inputs") == [(journal_module.FLUSH_STEPS,)]
+    assert rows(path, "SELECT count(*) FROM inputs") == [(journal_sqlite.FLUSH_STEPS,)]
     journal.close()
 
 
@@ -268,35 +268,27 @@ def test_a_rounds_end_writes_everything(path: Path, journal: SqliteJournal) -> N
 
 @pytest.mark.parametrize(("sync", "levels"), [(Sync.NORMAL, [1, 1]), (Sync.ROUNDS, [2, 1]), (Sync.FULL, [2, 2])])
 def test_which_writes_reach_the_disk_at_once(path: Path, sync: Sync, levels: list[int]) -> None:
-    """`PRAGMA synchronous` while the run's row is written, and while an intent is."""
+    """`PRAGMA synchronous` (1 normal, 2 full) while the run's row is written, and while an intent is."""
     journal = open_journal_for(path, sync=sync)
-    seen: list[int] = []
-    connection = journal._connection
-
-    def authorise(action: int, table: str | None, *_: object) -> int:
-        if action == sqlite3.SQLITE_INSERT and table in ("runs", "intents"):
-            seen.append(level())
-        return sqlite3.SQLITE_OK
-
-    def level() -> int:
-        return levels_told[-1]
-
-    levels_told = [connection.execute("PRAGMA synchronous").fetchone()[0]]
-    connection.set_trace_callback(
-        lambda sql: levels_told.append(2 if "FULL" in sql else 1) if "PRAGMA synchronous =" in sql else None
-    )
-    connection.set_authorizer(authorise)
+    (level,) = journal._connection.execute("PRAGMA synchronous").fetchone()
+    statements: list[str] = []
+    journal._connection.set_trace_callback(statements.append)
     journal.run_started(run_start())
     journal.intent(place("c"), 1, 1, 1)
-    connection.set_authorizer(None)
-    connection.set_trace_callback(None)
+    journal._connection.set_trace_callback(None)
     journal.close()
+    seen = []
+    for sql in statements:
+        if sql.startswith("PRAGMA synchronous ="):
+            level = 2 if "FULL" in sql else 1
+        elif sql.startswith(('INSERT INTO "runs"', 'INSERT INTO "intents"')):
+            seen.append(level)
     assert seen == levels
 
 
 def test_the_log_does_not_grow_with_the_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def log_bytes_after(checkpoint_rows: int) -> int:
-        monkeypatch.setattr(journal_module, "CHECKPOINT_ROWS", checkpoint_rows)
+        monkeypatch.setattr(journal_sqlite, "CHECKPOINT_ROWS", checkpoint_rows)
         file = path.with_name(f"{checkpoint_rows}.db")
         journal = open_journal_for(file)
         journal.run_started(run_start())
@@ -412,14 +404,14 @@ def test_a_batch_that_fails_stays_whole_in_memory(path: Path, journal: SqliteJou
     assert journal.failed
     written = rows(path, "SELECT count(*) FROM inputs")[0][0]
     assert isinstance(written, int)
-    assert written % journal_module.FLUSH_STEPS == 0
+    assert written % journal_sqlite.FLUSH_STEPS == 0
     assert len(journal._inputs) == 500 - written
     journal.close()
     assert rows(path, "SELECT count(*) FROM inputs") == [(written,)]
 
 
 def test_what_waits_after_a_failure_is_bounded(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "LOST_ROWS", 200)
+    monkeypatch.setattr(journal_sqlite, "LOST_ROWS", 200)
     fill_the_disk(journal)
     for seq in range(1_000):
         step(journal, Counted(seq, ok=True, quiet=True, positions=(), margins=(), text="x" * 200), seq=seq)
@@ -541,6 +533,16 @@ def test_an_unwritable_path_is_refused_with_nothing_left(tmp_path: Path) -> None
             open_journal_for(bad)
         assert caught.value.exit_code == 4
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_journal_that_cannot_be_begun_leaves_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_database: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(schema, "create", refuse)
+    with pytest.raises(errors.JournalUnwritable, match="journal cannot be written: database or disk is full"):
+        open_journal_for(path)
+    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")

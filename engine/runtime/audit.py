@@ -216,10 +216,8 @@ class _Coverage:
         self._report.fills += 1
         self._report.provisional += fill.provisional
         account = self._accounts.get(fill.account)
-        if account is None:
-            self._report.add(
-                "unknown_account", f"step {fill.seq}: fill {fill.trade} on {fill.account}, not of this run"
-            )
+        if account is None or account.symbol != fill.symbol:
+            self._report.add("not_ours", f"step {fill.seq}: {_told(fill)} of {fill.symbol}, which is not of this run")
             return
         if fill.purpose is None and fill.kind not in WITHOUT_INTENT:
             self._report.add(

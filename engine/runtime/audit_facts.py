@@ -38,6 +38,7 @@ class FillFact:
     seq: int
     at_ns: int | None
     account: str
+    symbol: str
     client_id: str
     trade: str
     side: str
@@ -88,20 +89,19 @@ _PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, RoundOver: 2}
 
 def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
     sql = """
-    SELECT f.seq, s.at_ns, f.account, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee, f.fee_asset,
-           f.kind, f.provisional, i.purpose
+    SELECT f.seq, s.at_ns, f.account, f.symbol, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee,
+           f.fee_asset, f.kind, f.provisional, i.purpose
     FROM fills f
     LEFT JOIN inputs s ON s.run = f.run AND s.seq = f.seq
     LEFT JOIN intents i ON i.kind = 'place' AND i.account = f.account AND i.client_id = f.client_id AND i.run = f.run
     WHERE f.run = ? ORDER BY f.seq
     """
-    for seq, at_ns, account, client, trade, side, qty, news, price, fee, asset, kind, early, purpose in journal.execute(
-        sql, (run,)
-    ):
+    for row in journal.execute(sql, (run,)):
+        seq, at_ns, account, symbol, client, trade, side, qty, news, price, fee, asset, kind, early, purpose = row
         yield FillFact(
-            seq=seq, at_ns=at_ns, account=account, client_id=client, trade=trade, side=side, qty=Decimal(qty),
-            news=Decimal(news), price=None if price is None else Decimal(price), fee=Decimal(fee), fee_asset=asset,
-            kind=kind, provisional=bool(early), purpose=purpose,
+            seq=seq, at_ns=at_ns, account=account, symbol=symbol, client_id=client, trade=trade, side=side,
+            qty=Decimal(qty), news=Decimal(news), price=None if price is None else Decimal(price), fee=Decimal(fee),
+            fee_asset=asset, kind=kind, provisional=bool(early), purpose=purpose,
         )  # fmt: skip
 
 
