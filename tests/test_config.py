@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from config_kit import FLOW, flow_with
 
+from engine.chart.load import load_flow
 from engine.chart.model import Flow, FlowError
 from engine.chart.structure import shipped_schema
 from engine.runtime.config import (
@@ -26,6 +29,7 @@ from engine.runtime.config import (
 )
 from engine.runtime.config_fields import GUARD_FIELDS, LIMIT_FIELDS, Field
 from engine.trading.plan import Guards, Limits
+from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import Instrument, MarketKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +38,9 @@ S = 1_000_000_000
 MS = 1_000_000
 D = Decimal
 
+EAGLE = load_flow(
+    (ROOT / "flows" / "eagle_chicken.yaml").read_text(), file="eagle_chicken.yaml", vocabulary=trading_vocabulary()
+)
 SMALL = """\
 version: 1
 market: ETH-PERP
@@ -232,7 +239,29 @@ def test_a_quantity_that_a_venue_would_refuse_is_found_at_its_place(changes: dic
 def test_a_quantity_that_every_venue_takes_gives_no_finding_and_a_notional_needs_a_price() -> None:
     venues = {"hawk": instrument(), "chick": instrument(min_notional=D(60))}
     assert instrument_findings(load(SMALL), venues) == []
-    assert instrument_findings(load(SMALL), dict.fromkeys(venues, instrument()), price=D(2500)) == []
+    exact = instrument(lot=D("0.02"), min_qty=D("0.02"), max_qty=D("0.02"), min_notional=D(50))
+    assert instrument_findings(load(SMALL), dict.fromkeys(venues, exact), price=D(2500)) == []
+
+
+def test_a_fault_of_one_market_is_told_once_for_all_its_accounts() -> None:
+    found = instrument_findings(load(SMALL), dict.fromkeys(("hawk", "chick"), instrument(min_qty=D(1))))
+    assert [each.code for each in found] == ["G720"]
+
+
+def test_limits_that_just_fit_a_round_are_right() -> None:
+    limits = "limits: {max_order: 0.02, max_position: 0.02, max_gross: 0.04, max_net: 0.02, unhedged_soft: 0.02"
+    config = load(SMALL + limits + ", unhedged_hard: 0.02, unhedged_soft_age: 1s, unhedged_hard_age: 1s}\n")
+    assert (config.limits.max_order, config.limits.unhedged_hard_age_ns) == (D("0.02"), S)
+
+
+def test_the_order_stream_saves_the_query_of_each_cancel() -> None:
+    slow = SMALL + "limits: {orders_per_minute: 60}\n"
+    settings = "settings: {quantity: 0.02, hold: 20s, confirm_before_cancel: "
+    assert changed("settings: {quantity: 0.02", settings + "stream", slow).limits.orders_per_minute == 60
+    with pytest.raises(FlowError) as caught:
+        changed("settings: {quantity: 0.02", settings + "query", slow)
+    text = "this needs up to 53 requests a minute on one account; of orders_per_minute 60 openings may use 36 (S11)"
+    assert messages(caught) == [f"G723 eagle.yaml:15:29: {text}"]
 
 
 def test_a_base_balance_belongs_to_spot() -> None:
@@ -257,7 +286,7 @@ def test_the_tables_fill_every_field_of_the_plan(table: tuple[Field, ...], plan:
 
 
 def test_the_demo_config_is_right_and_all_paper() -> None:
-    config = load(resources.files("schemas").joinpath("demo_config.yaml").read_text("utf-8"))
+    config = load(resources.files("schemas").joinpath("demo_config.yaml").read_text("utf-8"), EAGLE)
     assert live_findings(config) == []
     assert (config.roles, config.settings["quantity"], config.settings["rounds"]) == (
         {"maker": ("hawk",), "takers": ("chick-1", "chick-2", "chick-3")},
@@ -265,6 +294,29 @@ def test_the_demo_config_is_right_and_all_paper() -> None:
         5,
     )
     assert {account.balance for account in config.used_accounts} == {D(10_000)}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_every_example_is_right_for_the_flow_that_its_name_begins_with(path: Path) -> None:
+    text = path.read_text()
+    config = load_config(text, file=path.name, flow=EAGLE)
+    assert path.name.startswith("eagle_")
+    assert bool(real_venues(config)) == ("--live" in text)
+
+
+def test_the_complete_example_uses_every_key_of_the_schema() -> None:
+    text = (ROOT / "docs" / "examples" / "eagle_paper.yaml").read_text()
+    written = set(re.findall(r"^[ #-]*\{?([a-z_]+):", text, re.MULTILINE))
+    assert _keys(shipped_schema("config.schema.json")) - written == {"acknowledge", "same_owner_same_market"}
+
+
+def _keys(schema: Any) -> set[str]:
+    """Every key that the schema names, at any depth."""
+    if isinstance(schema, list):
+        return set().union(*map(_keys, schema))
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", {})).union(*map(_keys, schema.values()))
 
 
 @pytest.mark.parametrize(

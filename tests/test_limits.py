@@ -130,6 +130,7 @@ def test_liquidation_distance_is_signed_against_the_position(
     ("changes", "least"),
     [
         ({"min_qty": D("0.001")}, "0.001"),
+        ({"min_qty": D("0")}, "0.001"),
         ({"lot": D("0.3"), "min_qty": D("0.5")}, "0.6"),
         ({"min_notional": D("5")}, "0.050"),
         ({"lot": D("0.03"), "min_notional": D("5")}, "0.06"),
@@ -230,8 +231,7 @@ def test_a_bucket_gives_its_burst_then_its_rate_and_keeps_the_reserve() -> None:
 
 def test_a_bucket_never_holds_more_than_its_capacity_and_ignores_a_clock_that_goes_back() -> None:
     bucket = RateBucket(capacity=2, per_minute=60)
-    assert bucket.take(MINUTE_NS, 2)
-    assert not bucket.take(0)
+    assert [bucket.take(MINUTE_NS), bucket.take(0), bucket.take(0)] == [True, True, False]
     assert [bucket.take(60 * MINUTE_NS, 3), bucket.take(60 * MINUTE_NS, 2)] == [False, True]
 
 

@@ -120,9 +120,9 @@ def close_size(position: Decimal, instrument: Instrument, *, max_order: Decimal,
     most = instrument.tradable(min(size, max_order), price)
     rest = instrument.floor_qty(size - most)
     missing = smallest_order(instrument, price) - rest
-    if rest == 0 or missing <= 0 or missing >= most:
+    if rest == 0 or missing <= 0:
         return most
-    return instrument.tradable(most - missing, price) or most
+    return instrument.tradable(max(most - missing, ZERO), price) or most
 
 
 # --- position limits (E15, S9)
