@@ -1,0 +1,254 @@
+"""Flow text to a compiled Flow, or every finding of YAML, structure, names and types in one go.
+
+Performs no I/O but for the schema that ships with the package. Findings about the chart as a whole are `validate`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from engine.chart.compile import compile_states
+from engine.chart.expressions import Vocables, compile_expression
+from engine.chart.faults import Faults, name_hint, nearest_name
+from engine.chart.model import (
+    BOOL,
+    Counter,
+    Expression,
+    Flow,
+    Listing,
+    Mapped,
+    Node,
+    Property,
+    Scalar,
+    SectionResult,
+    Setting,
+    Span,
+    Type,
+    Vocabulary,
+)
+from engine.chart.settings import read_context, read_literal, read_settings
+from engine.chart.states import Known, entry, read_states, state_tree
+from engine.chart.structure import schema_findings, shipped_schema
+from engine.chart.yaml_nodes import read_nodes
+
+__all__ = ["load_flow", "read_nodes"]
+
+_DOMAIN_KEYS = ("accounts", "legs", "hedging", "limits", "guards")
+
+
+def load_flow(text: str, *, file: str, vocabulary: Vocabulary) -> Flow:
+    """The compiled flow. Raises: FlowError with all findings that make it unusable."""
+    root = read_nodes(text, file=file)
+    faults = Faults()
+    faults.add(schema_findings(root, _schema_for(vocabulary)))
+    if not isinstance(root, Mapped):
+        faults.raise_if_any()
+        raise AssertionError("the schema lets only mappings pass")
+    return _Reading(root, vocabulary, faults).flow(text, file)
+
+
+def _schema_for(vocabulary: Vocabulary) -> Mapping[str, Any]:
+    """The shipped schema with exactly the sections of this vocabulary."""
+    schema = shipped_schema("flow.schema.json")
+    core = {key: value for key, value in schema["properties"].items() if key not in _DOMAIN_KEYS}
+    sections = {key: schema["properties"].get(key, {}) for key in vocabulary.sections}
+    return {**schema, "properties": core | sections}
+
+
+class _Reading:
+    """One reading of one file: declarations first, then the sections, then what names them."""
+
+    def __init__(self, root: Mapped, vocabulary: Vocabulary, faults: Faults) -> None:
+        self._root = root
+        self._vocabulary = vocabulary
+        self._faults = faults
+        self._settings = read_settings(entry(root, "settings"), faults)
+        self._context = read_context(entry(root, "context"), faults)
+        self._raised = self._raised_events()
+        self._tree = state_tree(entry(root, "states"))
+        self._names = {**vocabulary.names, **_declared_names(self._settings, self._context)}
+
+    def flow(self, text: str, file: str) -> Flow:
+        name = self._name(file)
+        sections = self._sections()
+        states = read_states(self._root, self._known(sections), self._faults)
+        invariants, properties = self._invariants(), self._properties()
+        self._unique_names([*invariants, *properties])
+        self._faults.raise_if_any()
+        compiled = compile_states(states)
+        return Flow(
+            name=name,
+            version=int(_text(self._root, "version")),
+            about=_text(self._root, "about"),
+            file=file,
+            digest=hashlib.sha256(text.encode()).hexdigest(),
+            text=text,
+            settings=self._settings,
+            context=self._context,
+            states=states,
+            leaves=compiled.leaves,
+            initial=compiled.initial,
+            table=compiled.table,
+            always=compiled.always,
+            deferred=compiled.deferred,
+            ignored=compiled.ignored,
+            invariants=invariants,
+            properties=properties,
+            raised=self._raised,
+            sections=sections,
+            vocabulary=self._vocabulary,
+        )
+
+    def _name(self, file: str) -> str:
+        node = entry(self._root, "flow")
+        name, path = _text(self._root, "flow"), PurePath(file)
+        if isinstance(node, Scalar) and path.suffix in (".yaml", ".yml") and path.stem != name:
+            message = f'the flow is called "{name}", its file "{path.name}"'
+            self._faults.report("F206", node.span, message, f"write `flow: {path.stem}` or rename the file")
+        return name
+
+    def _raised_events(self) -> dict[str, str]:
+        node = entry(self._root, "events")
+        if not isinstance(node, Mapped):
+            return {}
+        for name, key in node.keys.items():
+            if name in self._vocabulary.events:
+                message = f'event "{name}" comes from outside already ({self._vocabulary.events[name].about})'
+                self._faults.report("N311", key.span, message, "choose another name")
+        return {name: about.text for name, about in node.entries.items() if isinstance(about, Scalar)}
+
+    # --- the domain's sections
+
+    def _sections(self) -> dict[str, SectionResult]:
+        results = {}
+        for key, read in self._vocabulary.sections.items():
+            node = entry(self._root, key)
+            result = read(node, _Tools(self._names, self._state_names, self._faults))
+            for name in result.names:
+                if name in self._names:
+                    span = self._root.keys[key].span if key in self._root.keys else self._root.span
+                    self._faults.report("N311", span, f'section {key} declares "{name}", which exists already')
+            self._names.update(result.names)
+            results[key] = result
+        return results
+
+    @property
+    def _state_names(self) -> tuple[str, ...]:
+        return tuple(name for name in self._tree if name)
+
+    def _known(self, sections: Mapping[str, SectionResult]) -> Known:
+        refers: dict[str, frozenset[str]] = {}
+        for result in sections.values():
+            for kind, names in result.refers.items():
+                refers[kind] = refers.get(kind, frozenset()) | names
+        return Known(
+            events=self._vocabulary.events,
+            raised=self._raised,
+            verbs=self._vocabulary.verbs,
+            settings=self._settings,
+            context=self._context,
+            names=self._names,
+            refers=refers,
+            states=self._tree,
+        )
+
+    # --- invariants and properties
+
+    def _invariants(self) -> tuple[Property, ...]:
+        read = []
+        for item in _mappings(entry(self._root, "invariants")):
+            holds = self._expressions(item, ("holds",))
+            read.append(Property(_text(item, "name"), "always", holds, None, item.span))
+        return tuple(read)
+
+    def _properties(self) -> tuple[Property, ...]:
+        read = (self._property(item) for item in _mappings(entry(self._root, "properties")))
+        return tuple(found for found in read if found is not None)
+
+    def _property(self, item: Mapped) -> Property | None:
+        kinds = [key for key in item.entries if key in ("always", "never", "sometimes", "leads_to", "on_exit")]
+        if len(kinds) != 1:
+            return None
+        kind, name = kinds[0], _text(item, "name")
+        inner = item.entries[kind]
+        match kind:
+            case "leads_to":
+                return Property(name, kind, self._expressions(inner, ("when", "then")), None, item.span)
+            case "on_exit":
+                state = self._state(entry(inner, "state"))
+                return Property(name, kind, self._expressions(inner, ("holds",)), state, item.span)
+            case _:
+                found = self._expressions(item, (kind,))
+                holds = {"holds": found[kind]} if kind in found else {}
+                return Property(name, kind, holds, None, item.span)
+
+    def _expressions(self, node: Node, keys: Sequence[str]) -> dict[str, Expression]:
+        among = Vocables(self._names, self._state_names)
+        found = {}
+        for key in keys:
+            scalar = entry(node, key)
+            if isinstance(scalar, Scalar):
+                expression = compile_expression(scalar, BOOL, among=among, faults=self._faults)
+                if expression is not None:
+                    found[key] = expression
+        return found
+
+    def _state(self, node: Node | None) -> str | None:
+        if not isinstance(node, Scalar):
+            return None
+        if node.text not in self._state_names:
+            self._faults.report("N301", node.span, f'no state "{node.text}"', name_hint(node.text, self._state_names))
+        return node.text
+
+    def _unique_names(self, properties: Sequence[Property]) -> None:
+        first: dict[str, Span] = {}
+        for found in properties:
+            before = first.setdefault(found.name, found.span)
+            if before is not found.span:
+                message = f'"{found.name}" is the name of two properties; first at line {before.line}'
+                self._faults.report("F209", found.span, message, "choose another name")
+
+
+class _Tools:
+    """What a section's reader is handed (SectionTools)."""
+
+    def __init__(self, names: Mapping[str, Type], states: Sequence[str], faults: Faults) -> None:
+        self._names = names
+        self._states = states
+        self._faults = faults
+
+    def report(self, code: str, span: Span, message: str, hint: str = "") -> None:
+        self._faults.report(code, span, message, hint)
+
+    def expression(self, node: Node, expected: Type, names: Mapping[str, Type]) -> Expression | None:
+        if not isinstance(node, Scalar):
+            shape = "a list" if isinstance(node, Listing) else "a mapping"
+            self._faults.report("F203", node.span, f"found {shape}, expected an expression of type {expected}")
+            return None
+        among = Vocables({**self._names, **names}, self._states)
+        return compile_expression(node, expected, among=among, faults=self._faults)
+
+    def literal(self, node: Node, expected: Type) -> object | None:
+        return read_literal(node, expected, self._faults)
+
+    def nearest(self, word: str, among: Sequence[str]) -> str:
+        near = nearest_name(word, among)
+        return "" if near is None else f'; did you mean "{near}"?'
+
+
+def _declared_names(settings: Mapping[str, Setting], context: Mapping[str, Counter]) -> dict[str, Type]:
+    return {f"settings.{name}": setting.type for name, setting in settings.items()} | {
+        f"context.{name}": counter.type for name, counter in context.items()
+    }
+
+
+def _mappings(node: Node | None) -> list[Mapped]:
+    return [item for item in node.items if isinstance(item, Mapped)] if isinstance(node, Listing) else []
+
+
+def _text(node: Node, key: str) -> str:
+    value = entry(node, key)
+    return value.text if isinstance(value, Scalar) else ""
