@@ -182,6 +182,12 @@ def test_accounts_of_two_owners_may_share_a_venue_without_words() -> None:
     assert {account.owner for account in config.used_accounts} == {"me", "you"}
 
 
+def test_real_venues_keep_their_rounds_through_a_power_cut_unless_told_otherwise() -> None:
+    real = SMALL.replace("[chick]", "[spare]")
+    kept = [load(text).journal_sync for text in (SMALL, real, real + "journal: {sync: normal}\n")]
+    assert kept == ["normal", "rounds", "normal"]
+
+
 def test_used_accounts_are_those_with_a_role() -> None:
     assert [account.name for account in load(SMALL).used_accounts] == ["hawk", "chick"]
 

@@ -109,13 +109,13 @@ class _Reader:
         settings = self._settings()
         limits, guards = self._limits_and_guards(settings)
         acknowledged = self._acknowledged(venues)
-        journal = _entries(self._root.get("journal"))
+        sync = _text(_entries(self._root.get("journal")).get("sync"))
         if self.faults.findings or settings is None or limits is None or guards is None:
             return None
         return Config(
             file=self._spans[""].file, text=text, digest=hashlib.sha256(text.encode()).hexdigest(), market=market,
             symbols=symbols, venues=venues, accounts=accounts, roles=roles, settings=settings, limits=limits,
-            guards=guards, acknowledged=acknowledged, journal_sync=_text(journal.get("sync")) or "normal",
+            guards=guards, acknowledged=acknowledged, journal_sync=sync or _usual_sync(venues, accounts, roles),
             spans=self._spans,
         )  # fmt: skip
 
@@ -344,6 +344,14 @@ class _Reader:
     def _place(self, name: str, node: Node | None, key: str) -> None:
         if isinstance(node, Mapped) and key in node.keys:
             self._spans[name] = node.keys[key].span
+
+
+def _usual_sync(
+    venues: Mapping[str, VenueConfig], accounts: Mapping[str, AccountConfig], roles: Mapping[str, tuple[str, ...]]
+) -> str:
+    """A paper venue dies with the machine, so that there is nothing to remember after a power cut."""
+    used = (accounts[name].venue for members in roles.values() for name in members)
+    return "rounds" if any(venues[venue].real for venue in used) else "normal"
 
 
 def _entries(node: Node | None) -> Mapping[str, Node]:

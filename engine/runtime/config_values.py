@@ -78,7 +78,7 @@ class Config:
     limits: Limits
     guards: Guards
     acknowledged: Mapping[str, str]  # venue -> the words of S20
-    journal_sync: str  # normal | full
+    journal_sync: str  # normal | rounds | full, as `Sync` of the journal
     spans: Mapping[str, Span]
 
     @property
