@@ -319,8 +319,8 @@ def test_runs_follow_each_other_in_one_file(path: Path) -> None:
     again.run_started(run_start(2))
     again.close()
     with open_journal(path) as reader:
-        assert (pick_run(reader, None).number, pick_run(reader, None).exit_code) == (2, None)
-        assert pick_run(reader, 1).exit_code == 0
+        assert (pick_run(reader, None, path=path).number, pick_run(reader, None, path=path).exit_code) == (2, None)
+        assert pick_run(reader, 1, path=path).exit_code == 0
 
 
 def test_no_journal_takes_everything_and_keeps_nothing() -> None:
@@ -551,6 +551,12 @@ def test_a_read_only_file_is_refused(path: Path) -> None:
     path.chmod(0o400)
     with pytest.raises(errors.JournalUnwritable, match="journal cannot be written: Permission denied"):
         open_journal_for(path)
+
+
+def test_a_journal_without_a_run_says_so(path: Path) -> None:
+    open_journal_for(path).close()
+    with pytest.raises(errors.JournalUnreadable, match=r"eagle\.db: the journal holds no run$"):
+        audit(path)
 
 
 def test_reading_what_is_not_there_makes_nothing(tmp_path: Path) -> None:

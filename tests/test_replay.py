@@ -93,5 +93,5 @@ def test_a_damaged_input_is_named(journal: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_named(journal: Path) -> None:
-    with pytest.raises(JournalUnreadable, match="the journal holds no run 4, only 1 to 1"):
+    with pytest.raises(JournalUnreadable, match=r"toy\.db: the journal holds no run 4, only 1 to 1"):
         replay(journal, toy, run=4)

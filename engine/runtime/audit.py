@@ -118,7 +118,7 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
-        row = pick_run(journal, run)
+        row = pick_run(journal, run, path=path)
         report = AuditReport(row.number)
         _check_end(row, report)
         accounts = read_accounts(journal, row.number)

@@ -54,17 +54,17 @@ def read_runs(journal: sqlite3.Connection) -> list[RunRow]:
     return [RunRow(*row) for row in journal.execute(f"SELECT {names} FROM runs ORDER BY number")]
 
 
-def pick_run(journal: sqlite3.Connection, number: int | None) -> RunRow:
+def pick_run(journal: sqlite3.Connection, number: int | None, *, path: Path) -> RunRow:
     """The run of that number, the newest for None. Raises: JournalUnreadable when there is none."""
     runs = read_runs(journal)
     if not runs:
-        raise JournalUnreadable("the journal holds no run")
+        raise JournalUnreadable(f"{path}: the journal holds no run")
     if number is None:
         return runs[-1]
     for run in runs:
         if run.number == number:
             return run
-    raise JournalUnreadable(f"the journal holds no run {number}, only {runs[0].number} to {runs[-1].number}")
+    raise JournalUnreadable(f"{path}: the journal holds no run {number}, only {runs[0].number} to {runs[-1].number}")
 
 
 def comparable_dump(path: Path) -> Iterator[str]:

@@ -109,7 +109,7 @@ def replay(path: Path, make_desk: Callable[[RunRow, Rng], Desk], *, run: int | N
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
-        row = pick_run(journal, run)
+        row = pick_run(journal, run, path=path)
         chance = Playback()
         desk = make_desk(row, chance)
         steps = 0
