@@ -62,4 +62,6 @@ def test_sums_that_do_not_add_up_are_told() -> None:
     book = ledger()
     book.add_fill(fill("m", Side.BUY, "1", "100"), D(1), Purpose.OPEN)
     book.books["m"] = replace(book.books["m"], position=D(2))
-    assert book.breach() == ("ledger does not add up: maker 1 + takers 0 + outside 0 = 1, but positions sum to 2")
+    assert book.breach() == (
+        "ledger does not add up: maker 1 + takers 0 + outside 0 = 1, positions sum to 2, exposure 1"
+    )

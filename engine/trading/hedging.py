@@ -115,8 +115,12 @@ class Hedging:
     def run(self) -> list[Effect]:
         """Recompute and act. Called after every input that may have changed ledger, orders, links or time."""
         effects: list[Effect] = []
-        self._age(effects)
         world = self._world
+        if world.exposure == 0 and not world.orders.covering and self.since_ns is None:
+            if self.stage is not Stage.CALM:
+                self._calm()
+            return effects
+        self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
         need = self.need
@@ -249,7 +253,7 @@ class Hedging:
         touch = world.touch(name, side)
         if touch is None:
             return True
-        flying = sum((o.remaining for o in world.orders.covering.values() if o.account == name), ZERO)
+        flying = sum([order.remaining for order in world.orders.covering.values() if order.account == name], ZERO)
         return can_carry(
             margin,
             in_flight_notional=flying * touch,
@@ -262,16 +266,21 @@ class Hedging:
         margin = self._world.margins.get(name)
         return margin.free if margin is not None else ZERO
 
-    def eligible(self, qty: Decimal) -> int:
-        """How many accounts could take a hedge of `qty` on either side now (E5, S12)."""
+    def enough_eligible(self, qty: Decimal) -> bool:
+        """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""
         world = self._world
-        return sum(
-            1
-            for name in world.accounts(self.rule.role)
-            if world.links[name] is LinkState.TRUSTED
-            and world.tradable(name, qty) > 0
-            and self._margin_ok(name, Side.BUY, qty)
-        )
+        names = world.accounts(self.rule.role)
+        wanted = min(2, len(names))
+        for name in names:
+            if (
+                world.links[name] is LinkState.TRUSTED
+                and world.tradable(name, qty) > 0
+                and self._margin_ok(name, Side.BUY, qty)
+            ):
+                wanted -= 1
+                if wanted == 0:
+                    return True
+        return False
 
     # --- what comes back
 

@@ -29,7 +29,7 @@ class Book:
 class Ledger:
     """Knows nothing of orders' states and nothing of charts; each quantity is derived on its own (E12)."""
 
-    __slots__ = ("_maker", "books", "by_purpose", "instruments", "outside", "taker_hedges")
+    __slots__ = ("_maker", "books", "by_purpose", "exposure", "instruments", "outside", "taker_hedges")
 
     def __init__(self, instruments: Mapping[str, Instrument], maker: str) -> None:
         self.instruments = instruments
@@ -37,12 +37,8 @@ class Ledger:
         self.books = {name: Book() for name in instruments}
         self.by_purpose: dict[Purpose, Decimal] = dict.fromkeys(Purpose, ZERO)  # signed, maker account only
         self.taker_hedges: dict[str, Decimal] = {name: ZERO for name in instruments if name != maker}
+        self.exposure = ZERO  # signed net position over all accounts since the baseline (S17)
         self.outside = ZERO  # signed quantity that no order of ours caused (liquidation, settlement, foreign)
-
-    @property
-    def exposure(self) -> Decimal:
-        """Signed net position over all accounts since the baseline (S17)."""
-        return sum((book.position for book in self.books.values()), ZERO)
 
     def add_fill(self, fill: Fill, news: Decimal, purpose: Purpose | None) -> Decimal:
         """Count a fill row of which `news` was not yet known; returns the signed change of exposure.
@@ -78,6 +74,7 @@ class Ledger:
 
     def _count(self, account: str, delta: Decimal, purpose: Purpose | None) -> None:
         self.books[account].position += delta
+        self.exposure += delta
         if purpose is None:
             self.outside += delta
         elif account == self._maker:
@@ -97,11 +94,12 @@ class Ledger:
 
     def breach(self) -> str | None:
         """E12: maker_open - maker_close + takers + outside must be the exposure; each side is summed on its own."""
-        named = self.maker_open_position - self.maker_close_position
-        total = named + sum(self.taker_hedges.values(), ZERO) + self.outside
-        if total == self.exposure:
+        named = sum(self.by_purpose.values(), ZERO)
+        takers = sum(self.taker_hedges.values(), ZERO)
+        held = sum([book.position for book in self.books.values()], ZERO)
+        if named + takers + self.outside == held == self.exposure:
             return None
         return (
-            f"ledger does not add up: maker {named} + takers {sum(self.taker_hedges.values(), ZERO)} "
-            f"+ outside {self.outside} = {total}, but positions sum to {self.exposure}"
+            f"ledger does not add up: maker {named} + takers {takers} + outside {self.outside}"
+            f" = {named + takers + self.outside}, positions sum to {held}, exposure {self.exposure}"
         )

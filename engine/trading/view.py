@@ -111,7 +111,7 @@ class View:
         world = self._world
         if not world.market.open or world.halted or world.self_matched or not self._trusted:
             return False
-        return self._hedging is None or self._hedging.eligible(self._opening_qty()) >= self._hedgers_wanted
+        return self._hedging is None or self._hedging.enough_eligible(self._opening_qty())
 
     @property
     def may_close(self) -> bool:
@@ -138,12 +138,6 @@ class View:
     @property
     def _trusted(self) -> bool:
         return all(state is LinkState.TRUSTED for state in self._world.links.values())
-
-    @property
-    def _hedgers_wanted(self) -> int:
-        """S12: two eligible takers for the full size when the pool has two."""
-        assert self._hedging is not None
-        return min(2, len(self._world.accounts(self._hedging.rule.role)))
 
     def _opening_qty(self) -> Decimal:
         for leg in self._legs.values():
@@ -178,7 +172,7 @@ class View:
 
     def _pool_refuses(self, qty: Decimal) -> str:
         world, limits = self._world, self._world.plan.limits
-        if self._hedging is not None and self._hedging.eligible(qty) < self._hedgers_wanted:
+        if self._hedging is not None and not self._hedging.enough_eligible(qty):
             return "not enough eligible takers for the full size"
         positions = [abs(book.position) for book in world.ledger.books.values()]
         if max(positions) + qty > limits.max_position or sum(positions, ZERO) + 2 * qty > limits.max_gross:

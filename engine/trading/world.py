@@ -75,6 +75,8 @@ class World:
         self.quotes: dict[tuple[str, str], Quote] = {}
         self._quotes_told: dict[tuple[str, str], Quote] = {}
         self._quotes_used: dict[tuple[str, str], Quote] = {}
+        # The last answer per account; guards ask the same many times a step.
+        self._tradable: dict[str, tuple[Quote, Decimal, Decimal]] = {}
         self.links: dict[str, LinkState] = dict.fromkeys(plan.accounts, LinkState.LOST)
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
@@ -139,7 +141,12 @@ class World:
         quote = self.quote(account)
         if quote is None:
             return ZERO
-        return self.instruments[account].tradable(qty, quote.bid if quote.bid > 0 else quote.ask)
+        last = self._tradable.get(account)
+        if last is not None and last[0] is quote and last[1] == qty:
+            return last[2]
+        size = self.instruments[account].tradable(qty, quote.bid if quote.bid > 0 else quote.ask)
+        self._tradable[account] = (quote, qty, size)
+        return size
 
     @property
     def resyncing(self) -> bool:
