@@ -165,10 +165,10 @@ class Desk:
         world = self.world
         world.now_ns = at_ns
         effects = self._effects = []
-        world.undo.clear()
         events = self._apply(given)
         if self.hedging is not None:
             effects.extend(self.hedging.run())
+        world.undo.clear()  # the first commit point: from here on only the chart's own doings can be undone (S2)
         self._run_chart(given, events)
         if self.verbs.answered_now:
             self._answer_now()
@@ -224,6 +224,8 @@ class Desk:
     def _fill(self, fill: Fill) -> list[StrategyEvent]:
         world = self.world
         events: list[StrategyEvent] = []
+        if fill.symbol != world.instruments[fill.account].symbol:
+            return []  # another market of the account: not this desk's (S1)
         order = world.orders.get(fill.client_id) if fill.client_id else None
         if order is None:
             return self._foreign_fill(fill)

@@ -1,0 +1,125 @@
+"""S2: wherever the chart fails while a fill is handled, the fill is counted and hedged exactly once.
+
+A guard, a parameter or a verb is made to raise at its n-th call, for every n that the scenario reaches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from trading_kit import Bench
+
+from engine.trading.effects import Alert
+from engine.trading.view import View
+from exchanges.types import OrderState
+
+D = Decimal
+FACTS = ("settled", "may_rest", "may_open", "maker_flat", "orders_live", "maker_position", "flattening", "takers_flat")
+
+
+class Planted(RuntimeError):
+    pass
+
+
+class Tripwire:
+    """Counts calls while armed and raises at the chosen one."""
+
+    def __init__(self, at: int | None) -> None:
+        self.at = at
+        self.calls = 0
+        self.armed = False
+
+    def touch(self) -> None:
+        if not self.armed:
+            return
+        self.calls += 1
+        if self.calls == self.at:
+            raise Planted(f"call {self.at}")
+
+
+@contextmanager
+def wired(bench: Bench, wire: Tripwire) -> Iterator[None]:
+    """Every verb and every fact of the chart's scope goes through the tripwire."""
+    before = {name: View.__dict__[name] for name in FACTS}
+    table = bench.desk.verbs._table
+    verbs = dict(table)
+    try:
+        for name, fact in before.items():
+            setattr(View, name, property(_watched(fact.fget, wire)))
+        for name, verb in verbs.items():
+            table[name] = _watched_verb(verb, wire)
+        yield
+    finally:
+        for name, fact in before.items():
+            setattr(View, name, fact)
+        table.update(verbs)
+
+
+def _watched(get: Callable[[View], object], wire: Tripwire) -> Callable[[View], object]:
+    def watched(self: View) -> object:
+        wire.touch()
+        return get(self)
+
+    return watched
+
+
+def _watched_verb(verb: Callable[..., object], wire: Tripwire) -> Callable[..., object]:
+    def watched(*arguments: object) -> object:
+        wire.touch()
+        made = verb(*arguments)
+        wire.touch()  # also after the verb has changed the world
+        return made
+
+    return watched
+
+
+def fills(bench: Bench, wire: Tripwire) -> None:
+    """Two partial fills, the second one ends the order; hedges are acknowledged but not yet filled."""
+    first = bench.newest("opening")
+    wire.armed = True
+    bench.fill(first, "0.4")
+    bench.fill(first, "0.6")
+    wire.armed = False
+
+
+def filled_while_closing(bench: Bench, wire: Tripwire) -> None:
+    """A fill of the close, and a late one of the opening that its cancel did not know."""
+    first = bench.newest("opening")
+    bench.fill(first, "0.6")
+    bench.update(first, OrderState.CANCELED, "0.6")
+    bench.fill(bench.newest("hedge"), "0.6")
+    bench.fire("hold")
+    wire.armed = True
+    bench.fill(bench.newest("closing"), "0.6")
+    bench.fill(first, "0.1")
+    wire.armed = False
+
+
+def run(story: Callable[[Bench, Tripwire], None], at: int | None) -> tuple[Bench, Tripwire]:
+    bench, wire = Bench(), Tripwire(at)
+    bench.begin()
+    bench.ack(bench.newest("opening"))
+    with wired(bench, wire):
+        story(bench, wire)
+    return bench, wire
+
+
+@pytest.mark.parametrize("story", [fills, filled_while_closing])
+def test_a_fill_is_counted_and_hedged_once_wherever_the_chart_fails(
+    story: Callable[[Bench, Tripwire], None],
+) -> None:
+    plain, wire = run(story, None)
+    expected = plain.desk.world.exposure + plain.desk.world.in_flight()
+    assert wire.calls > 5
+    for at in range(1, wire.calls + 1):
+        bench, _ = run(story, at)
+        world = bench.desk.world
+        assert [e.code for e in bench.log if isinstance(e, Alert)].count("step_failed") >= 1, at
+        assert world.ledger.breach() is None, at
+        assert world.ledger.books["m"].position == plain.desk.world.ledger.books["m"].position, at
+        assert world.exposure + world.in_flight() == expected == 0, at
+        placed = [p for p in bench.orders.values() if p.leg == "hedge"]
+        assert [p.request.qty for p in placed] == [p.request.qty for p in plain.orders.values() if p.leg == "hedge"], at
