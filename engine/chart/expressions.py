@@ -78,6 +78,7 @@ class Vocables:
 
     names: Mapping[str, Type]
     states: Sequence[str] = ()
+    unclear: frozenset[str] = frozenset()  # first words whose declaration is faulty: names below them pass
 
 
 def compile_expression(scalar: Scalar, expected: Type, *, among: Vocables, faults: Faults) -> Expression | None:
@@ -290,6 +291,8 @@ class _Checker:
             return _Value(kind, ast.parse(f"s.{dotted}", mode="eval").body)
         if dotted in ("true", "false"):
             return _Value(BOOL, ast.Constant(dotted == "true"))
+        if hint == UNKNOWN or self._unclear(dotted):
+            return _Value(UNKNOWN, ast.Constant(None))
         if hint is not None and hint.members:
             return self._member(node, dotted, hint)
         if dotted == "state":
@@ -390,7 +393,7 @@ class _Checker:
     def _members_of(self, operand: ast.expr, value: _Value) -> ast.expr:
         if not isinstance(operand, ast.List | ast.Tuple) or not operand.elts:
             raise _Fault(operand, "T407", "`in` needs a list of values", "write `side in [buy, sell]`")
-        hint = value.type if value.type.members else None
+        hint = value.type if value.type.members or value.type == UNKNOWN else None
         codes = []
         for element in operand.elts:
             item = self._check(element, hint)
@@ -399,8 +402,14 @@ class _Checker:
         return ast.Tuple(codes, ast.Load())
 
     def _enumeration(self, operands: Sequence[ast.expr]) -> Type | None:
-        kinds = (self._among.names.get(_dotted(operand) or "") for operand in operands)
-        return next((kind for kind in kinds if kind is not None and kind.members), None)
+        for word in filter(None, map(_dotted, operands)):
+            kind = UNKNOWN if self._unclear(word) else self._among.names.get(word)
+            if kind is not None and (kind.members or kind == UNKNOWN):
+                return kind
+        return None
+
+    def _unclear(self, dotted: str) -> bool:
+        return dotted.partition(".")[0] in self._among.unclear
 
     def _state_test(self, node: ast.Compare) -> _Value:
         usage = "write `state == NAME`, `state != NAME` or `state in [A, B]`"
@@ -425,7 +434,7 @@ class _Checker:
 
     def _inside(self, node: ast.expr) -> ast.expr:
         name = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else _dotted(node)
-        if name is None or name not in self._among.states:
+        if self._among.states and (name is None or name not in self._among.states):
             self._report(
                 _Fault(
                     node, "N301", f'no state "{name or self._text(node)}"', name_hint(name or "", self._among.states)

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from engine.chart.arithmetic import UNKNOWN
 from engine.chart.compile import compile_states
 from engine.chart.expressions import Vocables, compile_expression
-from engine.chart.faults import Faults, name_hint, nearest_name
+from engine.chart.faults import Faults, in_file_order, name_hint, nearest_name
 from engine.chart.model import (
     BOOL,
     Counter,
     Expression,
     Flow,
+    FlowError,
     Listing,
     Mapped,
     Node,
@@ -32,7 +34,7 @@ from engine.chart.model import (
 from engine.chart.settings import read_context, read_literal, read_settings
 from engine.chart.states import Known, entry, read_states, state_tree
 from engine.chart.structure import schema_findings, shipped_schema
-from engine.chart.yaml_nodes import read_nodes
+from engine.chart.yaml_nodes import parse_nodes, read_nodes
 
 __all__ = ["load_flow", "read_nodes"]
 
@@ -41,13 +43,24 @@ _DOMAIN_KEYS = ("accounts", "legs", "hedging", "limits", "guards")
 
 def load_flow(text: str, *, file: str, vocabulary: Vocabulary) -> Flow:
     """The compiled flow. Raises: FlowError with all findings that make it unusable."""
-    root = read_nodes(text, file=file)
     faults = Faults()
-    faults.add(schema_findings(root, _schema_for(vocabulary)))
-    if not isinstance(root, Mapped):
-        faults.raise_if_any()
-        raise AssertionError("the schema lets only mappings pass")
-    return _Reading(root, vocabulary, faults).flow(text, file)
+    root = parse_nodes(text, faults, file=file)
+    if root is not None:
+        schema = _schema_for(vocabulary)
+        faults.add(schema_findings(root, schema))
+        if isinstance(root, Mapped):
+            return _Reading(_repaired(root, schema["properties"]), vocabulary, faults).flow(text, file)
+    raise FlowError(in_file_order(faults.findings))
+
+
+def _repaired(root: Mapped, known: Mapping[str, Any]) -> Mapped:
+    """A misspelt top-level key (reported already) under its right name, lest all that it declares seems missing."""
+    entries, keys = dict(root.entries), dict(root.keys)
+    for wrong in [key for key in entries if key not in known]:
+        right = nearest_name(wrong, [key for key in known if key not in entries])
+        if right is not None:
+            entries[right], keys[right] = entries.pop(wrong), keys.pop(wrong)
+    return Mapped(entries, keys, root.span)
 
 
 def _schema_for(vocabulary: Vocabulary) -> Mapping[str, Any]:
@@ -69,7 +82,11 @@ class _Reading:
         self._context = read_context(entry(root, "context"), faults)
         self._raised = self._raised_events()
         self._tree = state_tree(entry(root, "states"))
-        self._names = {**vocabulary.names, **_declared_names(self._settings, self._context)}
+        self._names = {
+            **vocabulary.names,
+            **_untyped_names(root),
+            **_declared_names(self._settings, self._context),
+        }
 
     def flow(self, text: str, file: str) -> Flow:
         name = self._name(file)
@@ -199,7 +216,7 @@ class _Reading:
     def _state(self, node: Node | None) -> str | None:
         if not isinstance(node, Scalar):
             return None
-        if node.text not in self._state_names:
+        if self._state_names and node.text not in self._state_names:
             self._faults.report("N301", node.span, f'no state "{node.text}"', name_hint(node.text, self._state_names))
         return node.text
 
@@ -242,6 +259,16 @@ class _Tools:
 def _declared_names(settings: Mapping[str, Setting], context: Mapping[str, Counter]) -> dict[str, Type]:
     return {f"settings.{name}": setting.type for name, setting in settings.items()} | {
         f"context.{name}": counter.type for name, counter in context.items()
+    }
+
+
+def _untyped_names(root: Mapped) -> dict[str, Type]:
+    """Every written name of settings and counters, for those whose declaration is faulty (and reported)."""
+    return {
+        f"{section}.{name}": UNKNOWN
+        for section in ("settings", "context")
+        if isinstance(declared := entry(root, section), Mapped)
+        for name in declared.entries
     }
 
 

@@ -169,7 +169,12 @@ def _counter(name: str, kind: Type, entry: Mapped, span: Span, faults: Faults) -
         faults.report("F207", entry.keys["cap"].span, f"{name}: only a count has a cap, found a {kind}", "remove `cap`")
     if isinstance(cap, int) and isinstance(start, int) and kind == COUNT and not 0 <= start <= cap:
         assert start_node is not None
-        faults.report("T405", start_node.span, f"{name} starts at {start}, expected 0 to its cap {cap}")
+        faults.report(
+            "T405",
+            start_node.span,
+            f"{name} starts at {start}, expected 0 to its cap {cap}",
+            "start lower or raise the cap",
+        )
     return Counter(name, kind, start, cap if isinstance(cap, int) else None, _text(entry.entries.get("about")), span)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.chart.compile import lineage
 from engine.chart.expressions import Vocables, compile_expression
 from engine.chart.faults import Faults, is_empty, name_hint
 from engine.chart.model import (
@@ -56,7 +57,9 @@ class Known:
     def state_names(self) -> tuple[str, ...]:
         return tuple(name for name in self.states if name)
 
-    def vocables(self, attributes: Mapping[str, Type]) -> Vocables:
+    def vocables(self, attributes: Mapping[str, Type] | None) -> Vocables:
+        if attributes is None:
+            return Vocables(self.names, self.state_names, frozenset({"event"}))
         return Vocables(
             {**self.names, **{f"event.{name}": kind for name, kind in attributes.items()}}, self.state_names
         )
@@ -186,14 +189,16 @@ class _StateReader:
             elif key == "always" and name:
                 into.rows.extend(self._rows(value, RowKind.ALWAYS, name, "", {}))
 
-    def _event_attributes(self, key: Scalar) -> Mapping[str, Type]:
+    def _event_attributes(self, key: Scalar) -> Mapping[str, Type] | None:
+        """What `event.*` may name in the rows; None for an unknown event, whose rows are read all the same."""
         kind = self._known.events.get(key.text)
         if kind is not None:
             return kind.attributes
-        if key.text not in self._known.raised:
-            known = [*self._known.events, *self._known.raised]
-            self._faults.report("N302", key.span, f'no event "{key.text}"', name_hint(key.text, known))
-        return {}
+        if key.text in self._known.raised:
+            return {}
+        known = [*self._known.events, *self._known.raised]
+        self._faults.report("N302", key.span, f'no event "{key.text}"', name_hint(key.text, known))
+        return None
 
     def _after(self, name: str, node: Node, into: _Reactions) -> None:
         after = entry(node, "after")
@@ -223,6 +228,8 @@ class _StateReader:
         word = scalar.text
         wanted = " or ".join(kind.name for kind in kinds)
         setting = self._known.settings.get(word)
+        if setting is None and f"settings.{word}" in self._known.names:
+            return None  # its declaration is at fault, and reported
         if setting is None:
             fitting = [name for name, known in self._known.settings.items() if known.type in kinds]
             bare = word.removeprefix("settings.")
@@ -238,13 +245,17 @@ class _StateReader:
             return None
         return word
 
-    def _rows(self, node: Node, kind: RowKind, state: str, event: str, attributes: Mapping[str, Type]) -> Iterator[Row]:
+    def _rows(
+        self, node: Node, kind: RowKind, state: str, event: str, attributes: Mapping[str, Type] | None
+    ) -> Iterator[Row]:
         for item in node.items if isinstance(node, Listing) else (node,):
             row = self._row(item, kind, state, event, attributes)
             if row is not None:
                 yield row
 
-    def _row(self, node: Node, kind: RowKind, state: str, event: str, attributes: Mapping[str, Type]) -> Row | None:
+    def _row(
+        self, node: Node, kind: RowKind, state: str, event: str, attributes: Mapping[str, Type] | None
+    ) -> Row | None:
         if isinstance(node, Scalar) and not is_empty(node):
             return Row(kind, state, event, None, (), self._target(node, state), "", node.span)
         if not isinstance(node, Mapped):
@@ -266,41 +277,38 @@ class _StateReader:
         )
 
     def _target(self, scalar: Scalar, state: str) -> str | None:
-        word = scalar.text
-        if not word.startswith("."):
-            if word in self._known.states and word:
-                return word
-            self._faults.report("N301", scalar.span, f'no state "{word}"', self._state_hint(word, state))
+        word, states = scalar.text, self._known.states
+        if not self._known.state_names:
+            return None  # the structure of `states:` is at fault, and reported
+        if word.startswith("."):
+            full = next((scope + word for scope in lineage(state) if (scope + word).removeprefix(".") in states), "")
+            message = f'no state around {state or "the chart"} has a child "{word[1:]}"'
+        else:
+            full = word if word in states else ""
+            message = f'no state "{word}"'
+        if not full.removeprefix("."):
+            self._faults.report("N301", scalar.span, message, self._state_hint(word, state))
             return None
-        scope: str | None = state
-        while scope is not None:
-            full = f"{scope}{word}" if scope else word[1:]
-            if full in self._known.states and full:
-                return full
-            scope = None if not scope else scope.rpartition(".")[0]
-        self._faults.report(
-            "N301",
-            scalar.span,
-            f'no state around {state or "the chart"} has a child "{word[1:]}"',
-            self._state_hint(word[1:], state),
-        )
-        return None
+        return full.removeprefix(".")
 
     def _state_hint(self, word: str, state: str) -> str:
         names = self._known.state_names
-        same_end = [name for name in names if name.rpartition(".")[2] == word]
+        same_end = [name for name in names if name.rpartition(".")[2] == word.rpartition(".")[2]]
         if same_end:
             return f'did you mean "{next((name for name in same_end if name.startswith(state)), same_end[0])}"?'
+        if word.startswith("."):
+            around = [f".{child.rpartition('.')[2]}" for scope in lineage(state) for child in self._known.states[scope]]
+            return name_hint(word, around)
         return name_hint(word, names)
 
     # --- actions
 
-    def _actions(self, node: Node | None, attributes: Mapping[str, Type]) -> tuple[Action, ...]:
+    def _actions(self, node: Node | None, attributes: Mapping[str, Type] | None) -> tuple[Action, ...]:
         items = node.items if isinstance(node, Listing) else ()
         read = (self._action(item, attributes) for item in items)
         return tuple(action for action in read if action is not None)
 
-    def _action(self, node: Node, attributes: Mapping[str, Type], *, invoked: bool = False) -> Action | None:
+    def _action(self, node: Node, attributes: Mapping[str, Type] | None, *, invoked: bool = False) -> Action | None:
         if not isinstance(node, Mapped) or len(node.entries) != 1:
             return None
         [(word, value)] = node.entries.items()
@@ -324,7 +332,7 @@ class _StateReader:
             hint = "put it under `entry:` or `do:`"
         self._faults.report("N312", span, message, hint)
 
-    def _built_in(self, word: str, value: Node, span: Span, attributes: Mapping[str, Type]) -> Action | None:
+    def _built_in(self, word: str, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
         if word == "set":
             return self._set(value, span, attributes)
         what = "event" if word == "raise" else "counter"
@@ -349,7 +357,7 @@ class _StateReader:
             return None
         return Action(word, {"counter": value.text}, span)
 
-    def _set(self, value: Node, span: Span, attributes: Mapping[str, Type]) -> Action | None:
+    def _set(self, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
         if not isinstance(value, Mapped) or not value.entries:
             self._faults.report("F203", value.span, "`set` needs counters and values", "write `{set: {name: value}}`")
             return None
@@ -363,14 +371,14 @@ class _StateReader:
 
     def _counter(self, scalar: Scalar) -> Counter | None:
         counter = self._known.context.get(scalar.text)
-        if counter is None:
+        if counter is None and f"context.{scalar.text}" not in self._known.names:
             bare = scalar.text.removeprefix("context.")
             hint = name_hint(bare, self._known.context, nothing="declare it under `context:`")
             self._faults.report("N305", scalar.span, f'no counter "{scalar.text}"', hint)
         return counter
 
     def _arguments(
-        self, verb: Verb, value: Node, key: Scalar, attributes: Mapping[str, Type]
+        self, verb: Verb, value: Node, key: Scalar, attributes: Mapping[str, Type] | None
     ) -> dict[str, Expression | str]:
         given = self._given(verb, value, key)
         arguments: dict[str, Expression | str] = {}
@@ -408,7 +416,9 @@ class _StateReader:
         )
         return {}
 
-    def _argument(self, parameter: Parameter, node: Node, attributes: Mapping[str, Type]) -> Expression | str | None:
+    def _argument(
+        self, parameter: Parameter, node: Node, attributes: Mapping[str, Type] | None
+    ) -> Expression | str | None:
         if parameter.refers_to is None:
             assert parameter.type is not None
             return self._expression(node, parameter.type, attributes)
@@ -422,7 +432,9 @@ class _StateReader:
             return None
         return node.text
 
-    def _expression(self, node: Node | None, expected: Type, attributes: Mapping[str, Type]) -> Expression | None:
+    def _expression(
+        self, node: Node | None, expected: Type, attributes: Mapping[str, Type] | None
+    ) -> Expression | None:
         if node is None:
             return None
         if not isinstance(node, Scalar):
@@ -439,7 +451,7 @@ class _StateReader:
             return None
         action = self._action(do, {}, invoked=True)
         verb = None if action is None else self._known.verbs.get(action.verb)
-        reply = {} if verb is None else verb.reply_attributes
+        reply = verb.reply_attributes if verb is not None and verb.replies else None
         timeout = self._amount(entry(node, "timeout"), DURATION)
         retry = entry(node, "retry")
         times = self._amount(entry(retry, "times"), COUNT)

@@ -101,6 +101,10 @@ def _findings(error: Any, root: Node) -> Iterator[Finding]:
             yield _fault(
                 "F203", node.span, f"{where}found {_found(error.instance)}, expected {_types(error)}", _help(error)
             )
+        case "anyOf" | "oneOf" if isinstance(error.instance, str) and _words(error):
+            yield _fault(
+                "F204", node.span, f'{where}"{error.instance}" is not allowed', name_hint(error.instance, _words(error))
+            )
         case "anyOf" | "oneOf":
             yield _fault(
                 "F203", node.span, f"{where}found {_found(error.instance)}, expected {_branches(error)}", _help(error)
@@ -187,6 +191,11 @@ def _types(error: Any) -> str:
 def _branches(error: Any) -> str:
     titles = [branch.get("title", "") for branch in error.validator_value]
     return " or ".join(title for title in titles if title) or "another shape"
+
+
+def _words(error: Any) -> list[str]:
+    """The words that some branch allows."""
+    return [word for branch in error.validator_value for word in branch.get("enum", ()) if isinstance(word, str)]
 
 
 def _count(error: Any) -> str:

@@ -53,7 +53,10 @@ def parse_literal(text: str, expected: Type) -> object:
         return text
     if len(text) > LITERAL_LIMIT:
         raise LiteralError("T401", f"a {expected} of {len(text)} characters cannot be read", "write it shorter")
-    return _READERS[expected](text)
+    reader = _READERS.get(expected)
+    if reader is None:
+        raise LiteralError("T401", f'a {expected} has no literal, found "{text}"', "name something of that type")
+    return reader(text)
 
 
 def has_unit(text: str, expected: Type) -> bool:
@@ -177,7 +180,8 @@ def _duration_hint(text: str) -> str:
 def _duration_range(text: str) -> tuple[int, int]:
     if ".." not in text:
         if _NUMBER.fullmatch(text):
-            raise LiteralError("T402", f'"{text}" has no unit, expected a range of durations', "write `1000..3000ms`")
+            hint = f"{_duration_hint(text)}; a range is `1000..3000ms`"
+            raise LiteralError("T402", f'"{text}" has no unit, expected a duration or a range of durations', hint)
         alone = _duration(text)
         return alone, alone
     low_text, high_text = (part.strip() for part in text.split("..", 1))

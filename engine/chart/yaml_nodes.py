@@ -22,6 +22,7 @@ DEPTH_LIMIT = 32
 # Tab, line feed, carriage return and next line are the only control characters that YAML prints.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _PLAIN_STYLES = (None, "")
+_HARMLESS = frozenset({"Y106", "Y107", "Y110"})  # the first document, the first of two keys, the bare value still stand
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -45,8 +46,17 @@ def decode(raw: bytes, *, file: str) -> str:
 def read_nodes(text: str, *, file: str) -> Node:
     """The root node of a YAML text. Raises: FlowError with every fault that could be found."""
     faults = Faults()
-    _check_text(text, faults, file=file)
+    node = parse_nodes(text, faults, file=file)
     faults.raise_if_any()
+    assert node is not None
+    return node
+
+
+def parse_nodes(text: str, faults: Faults, *, file: str) -> Node | None:
+    """The root node, with faults reported; None where going on would only find their consequences."""
+    _check_text(text, faults, file=file)
+    if faults.findings:
+        return None
     builder = _Builder(file, faults)
     try:
         for event in _events(text):
@@ -58,9 +68,7 @@ def read_nodes(text: str, *, file: str) -> Node:
     root = builder.root
     if not faults.findings and (root is None or (isinstance(root, Scalar) and not root.text and not root.quoted)):
         faults.report("Y104", _at(text, 0, file=file), "the file is empty", "write at least one key")
-    faults.raise_if_any()
-    assert root is not None
-    return root
+    return root if all(finding.code in _HARMLESS for finding in faults.findings) else None
 
 
 def _check_text(text: str, faults: Faults, *, file: str) -> None:
