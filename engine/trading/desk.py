@@ -24,6 +24,7 @@ from engine.trading.effects import (
     Finish,
     Level,
     Moved,
+    PlaceOrder,
     Purpose,
     RoundEnded,
 )
@@ -159,6 +160,15 @@ class Desk:
             for order in table.values()
         ]
         return residue_lines(self.world) + live
+
+    def objection(self, order: PlaceOrder) -> str:
+        """S16: why this opening must not leave any more, asked at the wire; empty if it may."""
+        known = self.world.orders.get(order.request.client_id)
+        if known is None or not known.live or order.epoch != self.world.round:
+            return "its round has moved on"
+        if order.purpose is Purpose.OPEN and not self.view.may_rest:
+            return "openings are not allowed any more"
+        return ""
 
     def step(self, given: Input, at_ns: int) -> list[Effect]:
         """Move the world by one input; returns what is to be done, in order."""

@@ -1,6 +1,6 @@
 """What the desk asks the world to do: data, executed by the runtime.
 
-Every request carries its class, the epoch of the chart that asked, and the time after which it must not be sent (S16).
+Every request carries its class, its epoch (the round that asked) and the time after which it must not be sent (S16).
 """
 
 from __future__ import annotations

@@ -89,7 +89,6 @@ class World:
         self.round = 0
         self.sequence = 0
         self.attempts: dict[str, int] = {}
-        self.epoch = 0
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
@@ -185,7 +184,7 @@ class World:
                 worst_price=self._worst_price(account, shape),
             ),
             venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=self.round, attempt=attempt,
-            covers=covers, epoch=self.epoch, not_after_ns=self.now_ns + valid_ns,
+            covers=covers, epoch=self.round, not_after_ns=self.now_ns + valid_ns,
         )  # fmt: skip
 
     def cancel(self, order: Order) -> CancelOrder:
