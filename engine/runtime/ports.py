@@ -1,0 +1,44 @@
+"""What the runner needs of the parts that it is given; tests give it small ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.trading.effects import Effect, PlaceOrder
+from engine.trading.inputs import Input, MarketSeen
+from exchanges.types import Quote
+
+
+class Desk(Protocol):
+    """The pure step: deterministic, raises for nothing that the world can do."""
+
+    @property
+    def books(self) -> dict[tuple[str, str], Quote]:
+        """Newest quotes by (venue, symbol); the runner writes here, a quote alone is no step."""
+
+    def step(self, given: Input, at_ns: int) -> list[Effect]: ...
+
+    def take_used_quotes(self) -> list[Quote]: ...
+
+    def exposure_lines(self) -> list[str]:
+        """What is open, for a person who leaves now."""
+
+
+class Watch(Protocol):
+    """The market guards; runs on every quote."""
+
+    def quote(self, quote: Quote) -> MarketSeen | None: ...
+
+    def due_ns(self) -> int | None: ...
+
+    def check(self, at_ns: int) -> MarketSeen | None: ...
+
+
+class Draws(Protocol):
+    def take_draws(self) -> list[int]: ...
+
+
+Sink = Callable[[Effect], None]  # a screen, a log, an alert command: sees moves, rounds, alerts and the end
+Trace = Callable[[int, int, Input, list[Effect]], None]  # seq, at_ns, given, effects of every step
+Objection = Callable[[PlaceOrder], str]  # why this opening may not be sent after all; empty if it may

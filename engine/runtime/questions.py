@@ -1,0 +1,136 @@
+"""What is asked of clients and waited for: connections, positions, one order. Errors of a venue become answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from engine.trading.effects import AskOrder, AskPositions
+from engine.trading.inputs import Counted, Looked
+from exchanges.base import BaseExchangeClient
+from exchanges.errors import ExchangeError, LinkDown, RateLimited
+from exchanges.types import Margin, Position
+
+CONNECT_TIMEOUT_S = 30
+ASK_TIMEOUT_S = 5
+DISCONNECT_TIMEOUT_S = 5
+RECONNECT_PAUSE_S = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Positions and margins of some accounts; not `quiet` when one of them moved while they were read (S17)."""
+
+    positions: tuple[Position, ...]
+    margins: tuple[Margin, ...]
+    quiet: bool
+
+
+class Questions:
+    """Questions to the run's clients. `moves` counts what could change an account's positions."""
+
+    def __init__(self, clients: Mapping[str, BaseExchangeClient], *, moves: Callable[[str], int]) -> None:
+        self._clients = clients
+        self._moves = moves
+
+    async def connect_all(self) -> None:
+        """Raises: AuthFailed, LinkDown."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await all_of(client.connect() for client in self._clients.values())
+        except TimeoutError:
+            raise LinkDown(f"no connection within {CONNECT_TIMEOUT_S} s") from None
+
+    async def disconnect_all(self, *, within_s: int) -> None:
+        await all_of(self._disconnect(client, within_s) for client in self._clients.values())
+
+    async def reconnect(self, account: str) -> None:
+        """Make the account's client resync from nothing, for as long as it takes. Raises: AuthFailed."""
+        client = self._clients[account]
+        await self._disconnect(client, DISCONNECT_TIMEOUT_S)
+        while True:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await client.connect()
+                return
+            except RateLimited as error:
+                await asyncio.sleep(max(RECONNECT_PAUSE_S, error.retry_ms / 1000))
+            except (LinkDown, TimeoutError):
+                await asyncio.sleep(RECONNECT_PAUSE_S)
+
+    async def _disconnect(self, client: BaseExchangeClient, within_s: int) -> None:
+        with suppress(ExchangeError, TimeoutError):
+            async with asyncio.timeout(within_s):
+                await client.disconnect()
+
+    async def holdings(self, accounts: Sequence[str]) -> Holdings:
+        """Raises: ExchangeError; a failure is never read as flat."""
+        before = [self._moves(account) for account in accounts]
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                read = await all_of(self._of_account(account) for account in accounts)
+        except TimeoutError:
+            raise LinkDown(f"no answer about positions within {ASK_TIMEOUT_S} s") from None
+        return Holdings(
+            positions=tuple(position for positions, _ in read for position in positions),
+            margins=tuple(margin for _, margin in read),
+            quiet=before == [self._moves(account) for account in accounts],
+        )
+
+    async def _of_account(self, account: str) -> tuple[Sequence[Position], Margin]:
+        client = self._clients[account]
+        return await client.get_account_positions(), await client.get_margin()
+
+    async def last_holdings(self) -> Holdings:
+        """What can be read before leaving; an account that does not answer has no margin in it."""
+        read = await all_of(self._last_of(account) for account in self._clients)
+        return Holdings(
+            positions=tuple(position for held in read for position in held.positions),
+            margins=tuple(margin for held in read for margin in held.margins),
+            quiet=all(held.quiet for held in read),
+        )
+
+    async def _last_of(self, account: str) -> Holdings:
+        try:
+            return await self.holdings((account,))
+        except ExchangeError:
+            return Holdings((), (), quiet=False)
+
+    async def count(self, asked: AskPositions) -> Counted:
+        try:
+            read = await self.holdings(asked.accounts)
+        except ExchangeError as error:
+            return Counted(asked.token, ok=False, quiet=False, positions=(), margins=(), text=_text(error))
+        return Counted(asked.token, ok=True, quiet=read.quiet, positions=read.positions, margins=read.margins)
+
+    async def look(self, asked: AskOrder) -> Looked:
+        client = self._clients[asked.account]
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                update = await client.get_order_info(asked.symbol, asked.client_id)
+        except (ExchangeError, TimeoutError) as error:
+            return Looked(asked.client_id, asked.token, ok=False, update=None, text=_text(error))
+        return Looked(asked.client_id, asked.token, ok=True, update=update)
+
+
+async def all_of(coros: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results in the order given, run side by side; the first failure in that order is raised, none goes on.
+
+    Not a TaskGroup: that one cancels its tasks in the order of their addresses.
+    """
+    tasks = [asyncio.ensure_future(coro) for coro in coros]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else f"no answer within {ASK_TIMEOUT_S} s"

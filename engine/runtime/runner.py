@@ -1,0 +1,459 @@
+"""Runs a desk: one inbox, intents before sends, effects in order, and no failure that vanishes.
+
+Decides nothing about trading. Everything happens in callbacks of one loop, live or in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
+from engine.runtime.journal import Journal
+from engine.runtime.ports import Desk, Draws, Objection, Sink, Trace, Watch
+from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
+from engine.runtime.sender import RateWindow, Sender
+from engine.trading.effects import (
+    Alert,
+    ArmTimer,
+    AskOrder,
+    AskPositions,
+    CancelOrder,
+    DisarmTimer,
+    Effect,
+    Finish,
+    Level,
+    Moved,
+    PlaceOrder,
+    Purpose,
+    RoundBegan,
+    RoundEnded,
+)
+from engine.trading.inputs import ClockJumped, Counted, Input, Looked, Started, StopAsked, TimerFired
+from exchanges.base import BaseExchangeClient
+from exchanges.errors import ExchangeError
+from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, PrivateEvent, Quote
+
+MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
+FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
+BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
+LEFT = 130  # exit code at the third interrupt
+JOURNAL_LOST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    exit_code: int
+    text: str
+
+
+class Runner:
+    """One run of one desk on the clients of its accounts.
+
+    `symbols` is what each account trades. `may_send` has the last word on openings, at the wire. A sink or trace that
+    raises is cut off and fails the run; any other exception of a callback or task fails it too: the desk is told to
+    stop in order, at a second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory
+    where the journal's own batches fill slowly (0: not bounded, for virtual time).
+    """
+
+    def __init__(
+        self, desk: Desk, clients: Mapping[str, BaseExchangeClient], *, symbols: Mapping[str, str], clock: Clock,
+        watch: Watch, journal: Journal, chance: Draws, orders_per_minute: int, max_book_age_ns: int,
+        may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), trace: Trace | None = None,
+        gaps: GapWatch | None = None, flush_after_ns: int = 0, recovery: str = "eagle recover",
+    ) -> None:  # fmt: skip
+        self.ending: Ending | None = None
+        self.failures: list[BaseException] = []
+        self._desk = desk
+        self._clients = clients
+        self._symbols = symbols
+        self._clock = clock
+        self._watch = watch
+        self._journal = journal
+        self._chance = chance
+        self._max_book_age_ns = max_book_age_ns
+        self._may_send = may_send
+        self._sinks = list(sinks)
+        self._trace = trace
+        self._gaps = gaps
+        self._flush_after_ns = flush_after_ns
+        self._recovery = recovery
+        self._inbox: deque[Input] = deque()
+        self._busy = False
+        self._began = False
+        self._closed = False
+        self._journal_told = False
+        self._flush_timer: Cancellable | None = None
+        self._seq = 0
+        self._books = desk.books
+        self._moves = dict.fromkeys(clients, 0)
+        self._timers: dict[tuple[str, str], tuple[Cancellable, int]] = {}
+        self._guard_timer: Cancellable | None = None
+        self._grace_timer: Cancellable | None = None
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._reconnecting: dict[str, None] = {}
+        self._over: asyncio.Future[None] | None = None
+        self._questions = Questions(clients, moves=self._moves_of)
+        self._senders = {
+            account: Sender(
+                client, clock=clock, rate=RateWindow(orders_per_minute), tell=self.handle, ask=self._ask_order,
+                objection=self._objection, on_sent=journal.sent,
+            )
+            for account, client in clients.items()
+        }  # fmt: skip
+        self._execute: dict[type, Callable[[Any, int], None]] = {
+            PlaceOrder: self._place,
+            CancelOrder: self._cancel,
+            AskOrder: self._cancel,
+            AskPositions: self._ask_positions,
+            ArmTimer: self._arm,
+            DisarmTimer: self._disarm,
+            Moved: self._show,
+            RoundBegan: self._show,
+            RoundEnded: self._show,
+            Alert: self._show,
+            Finish: self._finish,
+        }
+
+    # --- the run
+
+    async def run(self) -> int:
+        """Connect, start the desk, and return the exit code when it has finished or was left.
+
+        Raises: ExchangeError if the accounts cannot be connected and read; nothing was sent then.
+        """
+        loop = asyncio.get_running_loop()
+        self._over = loop.create_future()
+        former = loop.get_exception_handler()
+        loop.set_exception_handler(self._loop_failed)
+        try:
+            self._listen()
+            self._spawn(self._start())
+            await self._over
+        finally:
+            await self._leave()
+            loop.set_exception_handler(former)
+        return self._exit_code()
+
+    def stop(self, level: int) -> None:
+        """E18: 1 asks for an orderly end, 2 to flatten now, 3 leaves at once with what is open."""
+        if level >= 3:
+            self._shut()
+            self._end(LEFT, self._left_text())
+        elif self._began:
+            self.handle(StopAsked(level))
+        else:
+            self._end(LEFT, "stopped before the start; nothing was sent")
+
+    def handle(self, given: Input) -> None:
+        """Take an input: at once, or after the inputs that are being taken. Never raises, for the sake of callers."""
+        if self._closed:
+            return
+        self._inbox.append(given)
+        if not self._busy:
+            self._work()
+
+    def fail(self, error: BaseException) -> None:
+        """A defect, ours or a client's: tell a person and end the run in order while that is possible."""
+        self.failures.append(error)
+        times = len(self.failures)
+        text = f"{type(error).__name__}: {error}"
+        self._tell(Alert(Level.PERSON, "internal_error", f"{text}; ending the run", {"failures": str(times)}))
+        if not self._began or times >= MOST_FAILURES:
+            self._give_up(text)
+        elif times <= 2:
+            self.handle(StopAsked(times))
+            if times == 1:
+                self._grace_timer = self._clock.call_at(self._clock.now_ns() + FAILED_GRACE_NS, self._give_up, text)
+
+    # --- one input
+
+    def _work(self) -> None:
+        self._busy = True
+        if self._gaps is not None:
+            self._look_for_gap(self._gaps)
+        inbox = self._inbox
+        try:
+            while inbox:
+                self._take(inbox.popleft())
+        finally:
+            self._busy = False
+
+    def _take(self, given: Input) -> None:
+        desk, journal = self._desk, self._journal
+        at_ns, wall_ms = self._clock.now_ns(), self._clock.wall_ms()
+        self._seq = seq = self._seq + 1
+        try:
+            effects = desk.step(given, at_ns)
+        except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
+            self.fail(error)
+            return
+        for effect in effects:
+            if type(effect) is PlaceOrder or type(effect) is CancelOrder:
+                journal.intent(effect, seq, at_ns, wall_ms)
+        execute = self._execute
+        for effect in effects:
+            try:
+                execute[type(effect)](effect, at_ns)
+            except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
+                self.fail(error)
+        journal.step(seq, at_ns, wall_ms, given, desk.take_used_quotes(), self._chance.take_draws(), effects)
+        if journal.failed and not self._journal_told:
+            self._journal_lost()
+        if self._flush_after_ns and self._flush_timer is None:
+            self._flush_timer = self._clock.call_at(at_ns + self._flush_after_ns, self._flush)
+        if self._trace is not None:
+            self._show_step(seq, at_ns, given, effects)
+
+    def _place(self, effect: PlaceOrder, at_ns: int) -> None:
+        self._senders[effect.request.account].offer(effect, at_ns)
+
+    def _cancel(self, effect: CancelOrder | AskOrder, at_ns: int) -> None:
+        self._senders[effect.account].offer(effect, at_ns)
+
+    def _objection(self, order: PlaceOrder) -> str:
+        """S16, at the wire: why this opening must not leave any more."""
+        if order.purpose is Purpose.OPEN and self._journal.failed:
+            return "the journal cannot be written: no opening without a durable intent"
+        quote = self._books.get((order.venue, order.request.symbol))
+        if quote is None:
+            return "no book"
+        age_ns = self._clock.now_ns() - quote.recv_ns
+        if age_ns > self._max_book_age_ns:
+            return f"book is {age_ns // MS} ms old"
+        return self._may_send(order)
+
+    def _ask_order(self, effect: AskOrder) -> None:
+        self._spawn(self._look(effect))
+
+    async def _look(self, effect: AskOrder) -> None:
+        answer = Looked(effect.client_id, effect.token, ok=False, update=None, text="the client failed")
+        try:
+            answer = await self._questions.look(effect)
+        finally:
+            self.handle(answer)  # in every case: the desk asks no second time while it waits for the first
+
+    def _ask_positions(self, effect: AskPositions, at_ns: int) -> None:
+        self._spawn(self._count(effect))
+
+    async def _count(self, effect: AskPositions) -> None:
+        answer = Counted(effect.token, ok=False, quiet=False, positions=(), margins=(), text="the client failed")
+        try:
+            answer = await self._questions.count(effect)
+        finally:
+            self.handle(answer)
+
+    def _arm(self, effect: ArmTimer, at_ns: int) -> None:
+        key = (effect.owner, effect.name)
+        former = self._timers.get(key)
+        if former is not None:
+            former[0].cancel()
+        self._timers[key] = (self._clock.call_at(effect.at_ns, self._timer_due, effect), effect.epoch)
+
+    def _disarm(self, effect: DisarmTimer, at_ns: int) -> None:
+        key = (effect.owner, effect.name)
+        armed = self._timers.get(key)
+        if armed is not None and armed[1] == effect.epoch:
+            armed[0].cancel()
+            del self._timers[key]
+
+    def _timer_due(self, effect: ArmTimer) -> None:
+        del self._timers[effect.owner, effect.name]
+        self.handle(TimerFired(effect.owner, effect.name, effect.epoch))
+
+    def _show(self, effect: Effect, at_ns: int) -> None:
+        if self._sinks:
+            self._tell(effect)
+
+    def _finish(self, effect: Finish, at_ns: int) -> None:
+        self._tell(effect)
+        self._end(effect.exit_code, effect.text)
+
+    def _tell(self, effect: Effect) -> None:
+        for sink in tuple(self._sinks):
+            try:
+                sink(effect)
+            except Exception as error:  # noqa: BLE001 a broken screen must not stand between a fill and its hedge
+                self._sinks.remove(sink)
+                self.fail(error)
+
+    def _show_step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        assert self._trace is not None
+        try:
+            self._trace(seq, at_ns, given, effects)
+        except Exception as error:  # noqa: BLE001 as for sinks
+            self._trace = None
+            self.fail(error)
+
+    # --- what comes from the clients
+
+    def _listen(self) -> None:
+        """Take every account's private events, and each book once, from the first account that trades on it."""
+        books: dict[tuple[str, str], BaseExchangeClient] = {}
+        for account, client in self._clients.items():
+            client.setup_order_update_handler(self._private)
+            books.setdefault((client.venue, self._symbols[account]), client)
+        for (_, symbol), client in books.items():
+            client.setup_quote_handler(symbol, self._quote)
+
+    def _private(self, event: PrivateEvent) -> None:
+        if type(event) is Fill or type(event) is OrderUpdate:
+            self._moves[event.account] += 1
+        self.handle(event)
+
+    def _moves_of(self, account: str) -> int:
+        """Requests that left count as well: what they did may show in a reading before its frame arrives."""
+        return self._moves[account] + self._senders[account].sent
+
+    def _quote(self, quote: Quote) -> None:
+        self._books[quote.venue, quote.symbol] = quote
+        seen = self._watch.quote(quote)
+        if seen is not None:
+            self.handle(seen)
+            self._arm_guard()
+        elif self._guard_timer is None:
+            self._arm_guard()
+
+    def _arm_guard(self) -> None:
+        if self._guard_timer is not None:
+            self._guard_timer.cancel()
+            self._guard_timer = None
+        due_ns = self._watch.due_ns()
+        if due_ns is not None and not self._closed:
+            self._guard_timer = self._clock.call_at(due_ns, self._guard_due)
+
+    def _guard_due(self) -> None:
+        self._guard_timer = None
+        seen = self._watch.check(self._clock.now_ns())
+        if seen is not None:
+            self.handle(seen)
+        self._arm_guard()
+
+    # --- time that went missing (S14)
+
+    def _look_for_gap(self, gaps: GapWatch) -> None:
+        gap_ns = gaps.look()
+        if not gap_ns or not self._began:
+            return
+        self._inbox.appendleft(ClockJumped(gap_ns))  # before the input that came out of the gap
+        for account in self._clients:
+            if account not in self._reconnecting:
+                self._reconnecting[account] = None
+                self._spawn(self._reconnect(account))
+
+    async def _reconnect(self, account: str) -> None:
+        try:
+            await self._questions.reconnect(account)
+        finally:
+            del self._reconnecting[account]
+
+    async def _beat(self) -> None:
+        """Notice a gap also when nothing else happens."""
+        while True:
+            await asyncio.sleep(BEAT_NS / S)
+            self._work()
+
+    # --- beginning and end
+
+    async def _start(self) -> None:
+        try:
+            await self._questions.connect_all()
+            held = await self._baseline()
+        except ExchangeError as error:
+            if self._over is not None and not self._over.done():
+                self._over.set_exception(error)
+            return
+        self._began = True
+        self.handle(Started(held.positions, held.margins))
+        if self._gaps is not None:
+            self._gaps.look()
+            self._spawn(self._beat())
+
+    async def _baseline(self) -> Holdings:
+        accounts = tuple(self._clients)
+        held = await self._questions.holdings(accounts)
+        for _ in range(BASELINE_TRIES - 1):
+            if held.quiet:
+                break
+            held = await self._questions.holdings(accounts)
+        return held
+
+    def _end(self, exit_code: int, text: str) -> None:
+        """The first ending counts."""
+        if self.ending is None:
+            self.ending = Ending(exit_code, text)
+            if self._over is not None and not self._over.done():
+                self._over.set_result(None)
+
+    def _give_up(self, text: str) -> None:
+        self._shut()
+        self._end(1, f"failed: {text}; {self._left_text()}")
+
+    def _left_text(self) -> str:
+        open_lines = self._desk.exposure_lines()
+        if not open_lines:
+            return "left with nothing open"
+        return f"left open: {'; '.join(open_lines)}; to recover: {self._recovery}"
+
+    def _shut(self) -> None:
+        """From here on nothing is taken in and nothing is sent."""
+        self._closed = True
+        self._inbox.clear()
+        for sender in self._senders.values():
+            sender.close()
+        for timer, _ in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for other in (self._guard_timer, self._flush_timer, self._grace_timer):
+            if other is not None:
+                other.cancel()
+
+    async def _leave(self) -> None:
+        if self._began and not self._closed:
+            held = await self._questions.last_holdings()
+            self._journal.venue_end(held.positions, held.margins)
+        self._shut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        in_a_hurry = self.ending is not None and self.ending.exit_code == LEFT
+        await self._questions.disconnect_all(within_s=1 if in_a_hurry else DISCONNECT_TIMEOUT_S)
+        self._journal.flush()
+
+    def _exit_code(self) -> int:
+        assert self.ending is not None
+        code = self.ending.exit_code
+        if self._journal.failed and code < JOURNAL_LOST:
+            return JOURNAL_LOST
+        return 1 if code == 0 and self.failures else code
+
+    # --- failures
+
+    def _journal_lost(self) -> None:
+        self._journal_told = True
+        text = "the journal cannot be written; no opening any more, ending the run in order"
+        self._tell(Alert(Level.PERSON, "journal_lost", text, {}))
+        self.handle(StopAsked(1))
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self._journal.flush()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task whose failure fails the run."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                self.fail(error)
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.fail(context.get("exception") or RuntimeError(context["message"]))

@@ -1,0 +1,252 @@
+"""The one way of an account's requests to its venue: most urgent first, inside the rate limit, nothing stale (S16).
+
+Knows no strategy. Nothing here waits for an answer: it comes back as `Answered`, whatever did not leave as `NotSent`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from engine.runtime.ports import Objection
+from engine.trading.effects import AskOrder, CancelOrder, PlaceOrder, Urgency
+from engine.trading.inputs import Answered, Input, NotSent, Request
+from exchanges.base import BaseExchangeClient
+from exchanges.types import Cancellable, Clock, Reply, Unknown
+
+MINUTE_NS = 60_000_000_000
+OPEN_TENTHS = 6  # openings may use this many tenths of the requests a minute; the rest is the hedges' reserve (S11)
+MOST_OPENINGS = 64  # openings that wait for a token; more would be stale long before their turn
+
+EXPIRED = "expired before it could be sent"
+SUPERSEDED = "superseded"  # an unsent hedge, and another `NotSent` follows at once
+COALESCED = "coalesced"  # the last of several unsent hedges: now compute the need anew, one order can cover it
+CROWDED = "too many openings wait"
+
+Sendable = PlaceOrder | CancelOrder | AskOrder
+_Waiting = tuple[int, int, int, Sendable]  # urgency, seq, decided_ns, request
+
+
+class RateWindow:
+    """At most `per_minute` requests in any 60 seconds, all of them at once if need be."""
+
+    __slots__ = ("_times", "per_minute")
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._times: deque[int] = deque(maxlen=per_minute)
+
+    def take(self, at_ns: int, *, most: int) -> bool:
+        """Count a request if fewer than `most` were made in the last minute."""
+        times = self._times
+        while times and times[0] <= at_ns - MINUTE_NS:
+            times.popleft()
+        if len(times) >= most:
+            return False
+        times.append(at_ns)
+        return True
+
+    def ready_ns(self, at_ns: int, *, most: int) -> int:
+        """Earliest time at which `take` would succeed if nothing else takes."""
+        over = len(self._times) - most
+        return at_ns if over < 0 else max(at_ns, self._times[over] + MINUTE_NS)
+
+
+class Sender:
+    """Requests of one account. A request leaves inside `offer` if the rate allows, else when a clock timer says so.
+
+    `ask` starts the question of an `AskOrder`. `objection` has the last word on openings, at the wire. `on_sent` gets
+    client id, request and time of every place and cancel, just before the client has it.
+    """
+
+    def __init__(
+        self, client: BaseExchangeClient, *, clock: Clock, rate: RateWindow, tell: Callable[[Input], None],
+        ask: Callable[[AskOrder], None], objection: Objection, on_sent: Callable[[str, Request, int], None],
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._clock = clock
+        self._rate = rate
+        self._most = rate.per_minute
+        self._most_opening = max(1, rate.per_minute * OPEN_TENTHS // 10)
+        self._tell = tell
+        self._ask = ask
+        self._objection = objection
+        self._on_sent = on_sent
+        self._waiting: list[_Waiting] = []
+        self._next_seq = count(1).__next__
+        self._timer: Cancellable | None = None
+        self._timer_ns = 0
+        self._openings = 0
+        self._closed = False
+        self.sent = 0  # requests that left; a quiet cut has none (S17)
+
+    def offer(self, request: Sendable, decided_ns: int) -> None:
+        """Take over a request that the desk decided at `decided_ns`."""
+        if self._closed:
+            return
+        urgency = _urgency(request)
+        if not self._waiting:
+            if self._done(request, urgency, self._clock.now_ns()):
+                return
+        elif urgency is Urgency.HEDGE and isinstance(request, PlaceOrder) and self._coalesce(request, decided_ns):
+            return
+        if urgency is Urgency.OPEN:
+            if self._openings >= MOST_OPENINGS:
+                self._drop(request, CROWDED)
+                return
+            self._openings += 1
+        heappush(self._waiting, (urgency, self._next_seq(), decided_ns, request))
+        self._drain()
+
+    def close(self) -> None:
+        """Forget what waits; nothing leaves any more."""
+        self._closed = True
+        self._waiting.clear()
+        self._openings = 0
+        self._arm(None)
+
+    # --- one request
+
+    def _done(self, request: Sendable, urgency: Urgency, now_ns: int) -> bool:
+        """Send or drop the request; False if it must wait for its turn."""
+        if not isinstance(request, AskOrder) and request.not_after_ns < now_ns:
+            self._drop(request, EXPIRED)
+            return True
+        if urgency is not Urgency.OPEN:
+            if not self._rate.take(now_ns, most=self._most):
+                return False
+        else:
+            assert isinstance(request, PlaceOrder)
+            if self._rate.ready_ns(now_ns, most=self._most_opening) > now_ns:
+                return False
+            why_not = self._objection(request)
+            if why_not:
+                self._drop(request, why_not)
+                return True
+            self._rate.take(now_ns, most=self._most_opening)
+        self._send(request, now_ns)
+        return True
+
+    def _send(self, request: Sendable, now_ns: int) -> None:
+        self.sent += 1
+        if isinstance(request, PlaceOrder):
+            order = request.request
+            self._on_sent(order.client_id, Request.PLACE, now_ns)
+            reply = partial(self._replied, order.client_id, Request.PLACE)
+            self._submit(partial(self._client.submit, order, reply), reply)
+        elif isinstance(request, CancelOrder):
+            self._on_sent(request.client_id, Request.CANCEL, now_ns)
+            reply = partial(self._replied, request.client_id, Request.CANCEL)
+            self._submit(partial(self._client.submit_cancel, request.symbol, request.client_id, reply), reply)
+        else:
+            self._ask(request)
+
+    def _submit(self, submit: Callable[[], None], reply: Callable[[Reply], None]) -> None:
+        try:
+            submit()
+        except BaseException as error:
+            # The client broke its promise; whether the request left is not known, and the desk must ask (S4).
+            reply(Unknown(f"{type(error).__name__} while sending"))
+            raise
+
+    def _replied(self, client_id: str, request: Request, reply: Reply) -> None:
+        self._tell(Answered(client_id, request, reply))
+
+    def _drop(self, request: Sendable, why: str) -> None:
+        if isinstance(request, PlaceOrder):
+            self._tell(NotSent(request.request.client_id, Request.PLACE, why))
+        elif isinstance(request, CancelOrder):
+            self._tell(NotSent(request.client_id, Request.CANCEL, why))
+
+    # --- those that wait
+
+    def _coalesce(self, newcomer: PlaceOrder, decided_ns: int) -> bool:
+        """Give unsent hedges back, the newcomer last, so that the desk covers its need with one order (S16).
+
+        Hedges decided at one time are one decision and stay: giving those back would go round for ever.
+        """
+        older = sorted(entry for entry in self._waiting if _same_hedge(entry, newcomer) and entry[2] < decided_ns)
+        if not older:
+            return False
+        self._waiting = [entry for entry in self._waiting if entry not in older]
+        heapify(self._waiting)
+        self._arm_next(self._clock.now_ns())
+        for _, _, _, request in older:
+            self._drop(request, SUPERSEDED)
+        self._drop(newcomer, COALESCED)
+        return True
+
+    def _drain(self) -> None:
+        """Send what may be sent now and arm the timer for the rest. A callback may offer more meanwhile."""
+        now_ns = self._clock.now_ns()
+        self._drop_expired(now_ns)
+        while self._waiting:
+            first = heappop(self._waiting)
+            urgency = Urgency(first[0])
+            if urgency is Urgency.OPEN:
+                self._openings -= 1
+            if not self._done(first[3], urgency, now_ns):
+                self._put_back(first, urgency)
+                break
+        self._arm_next(now_ns)
+
+    def _put_back(self, entry: _Waiting, urgency: Urgency) -> None:
+        if urgency is Urgency.OPEN:
+            self._openings += 1
+        heappush(self._waiting, entry)
+
+    def _drop_expired(self, now_ns: int) -> None:
+        expired = sorted(entry for entry in self._waiting if _not_after_ns(entry[3], now_ns) < now_ns)
+        if not expired:
+            return
+        self._waiting = [entry for entry in self._waiting if _not_after_ns(entry[3], now_ns) >= now_ns]
+        heapify(self._waiting)
+        self._openings -= sum(1 for entry in expired if entry[0] == Urgency.OPEN)
+        for _, _, _, request in expired:
+            self._drop(request, EXPIRED)
+
+    def _arm_next(self, now_ns: int) -> None:
+        if not self._waiting:
+            self._arm(None)
+            return
+        most = self._most_opening if self._waiting[0][0] == Urgency.OPEN else self._most
+        ready_ns = self._rate.ready_ns(now_ns, most=most)
+        # An expired request is told at once: the desk counts it as in flight until then.
+        self._arm(min(ready_ns, *(_not_after_ns(entry[3], ready_ns) + 1 for entry in self._waiting)))
+
+    def _arm(self, at_ns: int | None) -> None:
+        if self._timer is not None:
+            if at_ns == self._timer_ns:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if at_ns is not None:
+            self._timer_ns = at_ns
+            self._timer = self._clock.call_at(at_ns, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._drain()
+
+
+def _urgency(request: Sendable) -> Urgency:
+    if isinstance(request, PlaceOrder):
+        return request.urgency
+    return Urgency.CANCEL if isinstance(request, CancelOrder) else Urgency.ASK
+
+
+def _same_hedge(entry: _Waiting, newcomer: PlaceOrder) -> bool:
+    _, _, _, request = entry
+    return (
+        isinstance(request, PlaceOrder)
+        and request.urgency is Urgency.HEDGE
+        and request.request.symbol == newcomer.request.symbol
+    )
+
+
+def _not_after_ns(request: Sendable, without: int) -> int:
+    """Until when the request may be sent; `without` for a question, which does not grow stale."""
+    return without if isinstance(request, AskOrder) else request.not_after_ns

@@ -1,0 +1,43 @@
+"""SIGINT and SIGTERM as calls in the loop, on the machine's loop and in virtual time alike (E18)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+LAST_LEVEL = 3
+
+
+class StopSignals:
+    """While entered, the n-th signal calls `on_stop(n)` between two callbacks of the loop, never inside one.
+
+    A signal beyond the third means that the loop does not come round any more: it raises KeyboardInterrupt on the spot.
+    To be entered in the main thread; leaving puts the former receivers back.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_stop: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._on_stop = on_stop
+        self._count = 0
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._arrived)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, receiver in self._former.items():
+            signal.signal(number, receiver)
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count > LAST_LEVEL:
+            raise KeyboardInterrupt
+        # It wakes a loop that waits for sockets; a virtual loop looks at its ready callbacks after every entry.
+        self._loop.call_soon_threadsafe(self._on_stop, self._count)
