@@ -34,13 +34,24 @@ def _undecided(reach: Reach) -> Iterator[Finding]:
         return [event for event in events if event not in decided]
 
     for state, names in _lifted(reach, missing):
-        verbs = "neither handled nor deferred" if must.issuperset(names) else "neither handled, deferred nor ignored"
+        never = [name for name in names if name in must]
+        ways = "handled nor deferred" if len(never) == len(names) else "handled, deferred nor ignored"
         hint = f"write rows under `on:` of {state.name or 'the chart'}"
-        if not must.issuperset(names):
+        if len(never) < len(names):
             hint += ", or `ignore: {EVENT: why it does not matter here}`"
-        if must.intersection(names):
-            hint += f"; {_listed([name for name in names if name in must])} may never be ignored"
-        yield found("C507", state.span, f"{_place(state)}: {_listed(names)} {verbs}", hint)
+        if never:
+            hint += f" ({_listed(never)} may never be ignored)"
+        yield found(
+            "C507",
+            _start(state.span) if not state.name else state.span,
+            f"{_listed(names)} {_are(names)} neither {ways} {_place(state)}",
+            hint,
+        )
+
+
+def _start(span: Span) -> Span:
+    """The first sign only: an editor would otherwise underline the whole file."""
+    return Span(span.file, span.line, span.column, span.line, span.column + 1)
 
 
 def _lifted(reach: Reach, missing: Callable[[str], list[str]]) -> Iterator[tuple[StateSpec, list[str]]]:
@@ -63,8 +74,12 @@ def _lifted(reach: Reach, missing: Callable[[str], list[str]]) -> Iterator[tuple
 
 def _place(state: StateSpec) -> str:
     if not state.name:
-        return "in every state"
-    return f"in every state of {state.name}" if state.children else f"in {state.name}"
+        return "in any state"
+    return f"in any state of {state.name}" if state.children else f"in {state.name}"
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _listed(names: list[str]) -> str:
@@ -119,24 +134,20 @@ def _taken_up(reach: Reach, leaf: str, event: str) -> bool:
 def _left_to_chance(reach: Reach) -> Iterator[Finding]:
     """An event that must be handled, whose rows are all guarded, passes unnoticed when no guard holds."""
     flow = reach.flow
-    must = [name for name, kind in flow.vocabulary.events.items() if kind.must_handle]
-
-    def open_cells(leaf: str) -> list[str]:
-        cells, kept = reach.cells(leaf), flow.deferred.get(leaf, frozenset())
-        return [
-            event
-            for event in must
-            if event in cells
-            and event not in kept
-            and not reach.logic.complete([candidate.row.when for candidate in cells[event]])
-        ]
-
-    for state, names in _lifted(reach, open_cells):
+    leaves_by_last: dict[tuple[Span, str], list[str]] = {}
+    for leaf in reach.waiting:
+        for event, rows in reach.cells(leaf).items():
+            kind = flow.vocabulary.events.get(event)
+            if not kind or not kind.must_handle or event in flow.deferred.get(leaf, ()):
+                continue
+            if not reach.logic.complete([candidate.row.when for candidate in rows]):
+                leaves_by_last.setdefault((rows[-1].row.span, event), []).append(leaf)
+    for (span, event), leaves in leaves_by_last.items():
         yield found(
             "W905",
-            state.span,
-            f"{_place(state)}: every row for {_listed(names)} is guarded; if no guard holds, nothing answers",
-            "end with a row without `when:` that says what happens otherwise, here or in an enclosing state",
+            span,
+            f"if no guard holds, nothing answers {event} in {_listed(leaves)}: this is the last row, and it is guarded",
+            "add a row without `when:` behind it that says what happens otherwise",
         )
 
 

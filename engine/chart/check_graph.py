@@ -64,14 +64,17 @@ def _rests(reach: Reach, leaf: str) -> bool:
 
 
 def _traps(reach: Reach) -> Iterator[Finding]:
-    """Leaves that lead to no final and no resting state; one finding for all that are caught together."""
+    """Leaves that lead to no final and no resting state; one finding for all that are caught together.
+
+    A circle in which the chart never stands is left to `_circles`.
+    """
     ends = set(_dead_ends(reach)) | {leaf for leaf in reach.flow.leaves if _rests(reach, leaf)}
     told: set[str] = set()
     for leaf in reach.flow.leaves:
         if leaf not in reach.reachable or leaf in told:
             continue
         caught = reach.reached_from([leaf])
-        if caught & ends:
+        if caught & ends or not caught.intersection(reach.waiting):
             continue
         told |= caught | {other for other in reach.flow.leaves if reach.reached_from([other]) >= caught}
         names = ", ".join(name for name in reach.flow.leaves if name in caught)

@@ -65,7 +65,6 @@ def _final(state: StateSpec) -> Iterator[Finding]:
         "`ignore`": state.ignored,
         "`defer`": state.deferred,
         "exit actions": state.exit,
-        "states": state.children,
     }
     extra = " and ".join(name for name, there in has.items() if there)
     if extra:

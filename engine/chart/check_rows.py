@@ -1,8 +1,8 @@
 """Findings about rows that answer the same event: shadowed, overlapping, overridden, and guards that never change.
 
-Two rows of one state for one event are an else-chain when their guards exclude each other or the last has none.
-Nothing is said about those. A row below an enclosing state's row for the same event is no overlap either: the inner
-state answers first, by the meaning of nesting.
+Two rows of one state for one event are an else-chain when their guards exclude each other, when the first is the
+narrower one, or when the last has none. Nothing is said about those. A row below an enclosing state's row for the
+same event is no overlap either: the inner state answers first, by the meaning of nesting.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _overlapping(rows: list[Row], logic: Logic) -> Iterator[Finding]:
     for earlier, row in combinations(rows, 2):
         if earlier.when is None or row.when is None or row.because or _same_outcome(earlier, row):
             continue
-        if logic.implied(row.when, earlier.when) or logic.exclusive(earlier.when, row.when):
+        if logic.exclusive(earlier.when, row.when) or _nested(earlier, row, logic):
             continue
         yield found(
             "W901",
@@ -75,6 +75,11 @@ def _overlapping(rows: list[Row], logic: Logic) -> Iterator[Finding]:
             "make them exclude each other, or say with `because:` why this row comes second",
         )
         return
+
+
+def _nested(one: Row, other: Row, logic: Logic) -> bool:
+    """One guard holds only where the other does: the special case before the general one, or a C502."""
+    return logic.implied(one.when, other.when) or logic.implied(other.when, one.when)
 
 
 def _same_outcome(one: Row, other: Row) -> bool:
@@ -98,7 +103,7 @@ def _constant(rows: list[Row], logic: Logic) -> Iterator[Finding]:
 def _overridden(state: StateSpec, rows: list[Row], reach: Reach) -> Iterator[Finding]:
     """An enclosing state's rows for one event of which none can run, because every leaf below answers it itself."""
     leaves = [leaf for leaf in below(reach.flow, state.name) if leaf in reach.waiting]
-    if not state.children or rows[0].kind is RowKind.ALWAYS or not leaves:
+    if not state.children or rows[0].kind is RowKind.ALWAYS or not leaves or any(row.because for row in rows):
         return
     event = rows[0].event
     if any(candidate.row in rows for leaf in leaves for candidate in reach.cells(leaf).get(event, ())):
@@ -107,5 +112,5 @@ def _overridden(state: StateSpec, rows: list[Row], reach: Reach) -> Iterator[Fin
         "W904",
         rows[0].span,
         f"no row for {occasion(rows[0])} of {state.name or 'the chart'} can run: every state below answers it first",
-        "remove it, or give an inner row a `when:`",
+        "remove it, give an inner row a `when:`, or say with `because:` why it is kept",
     )

