@@ -9,7 +9,7 @@ from chart_kit import DECIDERS, Broken, Decides, Facts, chart_of, defaults, flow
 
 from engine.chart.load import load_flow
 from engine.chart.machine import DEFERRED_LIMIT, Chart, DeferredFull, Livelock, Saved, StepFailed
-from engine.chart.model import EventKind, Move, Outcome, StartTimer, Vocabulary
+from engine.chart.model import CancelTimer, EventKind, Move, Outcome, StartTimer, Vocabulary
 
 ASKS = flow_of(
     """\
@@ -165,6 +165,23 @@ def test_a_flow_that_wakes_itself_for_ever_is_stopped(decider: Decides) -> None:
         chart.dispatch("go")
     assert type(caught.value.cause) is Livelock
     assert not chart.settle().handled
+
+
+@both
+def test_a_finished_chart_remembers_nothing_that_could_wake_it(decider: Decides) -> None:
+    flow = flow_of(
+        "flow: t\nversion: 1\nevents: {inner: raised here}\nstates:\n"
+        "  OUTER:\n    defer: [late]\n    after: {9s: OUTER}\n"
+        "    states:\n"
+        "      one:\n        on:\n          go: {to: .end, do: [{raise: inner}]}\n"
+        "      end: {final: true}\n"
+    )
+    chart, _ = chart_of(flow, decider)
+    chart.start()
+    chart.dispatch("late")
+    assert chart.dispatch("go").effects == (CancelTimer("after:OUTER:9s", 1),)
+    assert chart.done
+    assert chart.snapshot() == Saved("OUTER.end", (), 1, (), (), ())
 
 
 @both

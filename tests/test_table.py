@@ -201,6 +201,22 @@ def test_settings_come_from_the_row_then_the_table_then_the_caller_then_the_flow
     )
 
 
+def test_after_means_the_innermost_delay_of_that_name() -> None:
+    flow = flow_of(
+        "flow: nested\nversion: 1\nstates:\n"
+        "  OUTER:\n    after: {1s: OUTER, 2s: END}\n    states:\n      one:\n        after: {1s: END}\n"
+        "  END: {final: true}\n",
+        file="nested.yaml",
+    )
+    text = table_of(
+        "{in: OUTER.one, when: {after: 1s}, then: END, sends: [], because: the leaf's own}",
+        "{in: OUTER.one, when: {after: 2s}, then: END, sends: [], because: its parent's}",
+        head="table: t\nflow: nested\n",
+    )
+    result = run_table(load_table(text, file="t.yaml"), flow)
+    assert [(row.ok, row.event) for row in result.rows] == [(True, "after:OUTER.one:1s"), (True, "after:OUTER:2s")]
+
+
 def test_coverage_names_what_no_row_decides() -> None:
     text = table_of(
         "{in: A, when: go, then: A, sends: [{say: hello}], because: x}",
