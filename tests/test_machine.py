@@ -168,6 +168,18 @@ def test_a_flow_that_wakes_itself_for_ever_is_stopped(decider: Decides) -> None:
 
 
 @both
+def test_an_entry_that_raises_without_end_fails_at_its_state(decider: Decides) -> None:
+    entry = ", ".join(["{raise: inner}"] * 101)
+    flow = flow_of(
+        f"flow: t\nversion: 1\nevents: {{inner: raised here}}\nstates:\n  A:\n    resting: true\n    entry: [{entry}]\n"
+    )
+    chart, _ = chart_of(flow, decider)
+    with pytest.raises(StepFailed) as caught:
+        chart.start()
+    assert (type(caught.value.cause), caught.value.span) == (Livelock, flow.states["A"].span)
+
+
+@both
 def test_a_finished_chart_remembers_nothing_that_could_wake_it(decider: Decides) -> None:
     flow = flow_of(
         "flow: t\nversion: 1\nevents: {inner: raised here}\nstates:\n"

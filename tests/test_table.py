@@ -201,6 +201,22 @@ def test_settings_come_from_the_row_then_the_table_then_the_caller_then_the_flow
     )
 
 
+def test_a_row_holds_in_every_leaf_it_names() -> None:
+    row = "{in: %s, when: coin.inserted, then: stay, sends: [{display: thank you}], because: no coin is lost}"
+    where = ("[SERVICE, BREWING.full]", "BREWING", "anywhere", "[BREWING.full, BREWING]")
+    found = []
+    for place in where:
+        result = run_table(load_table(table_of(row % place), file="t.yaml"), FLOW)
+        found.append([(result_row.leaf, result_row.ok) for result_row in result.rows])
+    brewing = [(f"BREWING.{name}", name != "grinding") for name in ("grinding", "filling", "full", "cooling")]
+    assert found == [
+        [("SERVICE", True), ("BREWING.full", True)],
+        brewing,
+        [("IDLE", False), ("CHOOSING", True), *brewing, ("SERVICE", True)],
+        [("BREWING.full", True), *[pair for pair in brewing if pair[0] != "BREWING.full"]],
+    ]
+
+
 def test_after_means_the_innermost_delay_of_that_name() -> None:
     flow = flow_of(
         "flow: nested\nversion: 1\nstates:\n"
@@ -243,7 +259,8 @@ ROW = (
 SOUND = {"leaf": "CHOOSING", "given": "", "when": "door.opened", "then": "SERVICE", "sends": "", "counts": ""}
 WRONG = [
     ({"leaf": "CHOSING"}, "N301", "CHOSING", 'no state "CHOSING"', 'did you mean "CHOOSING"?'),
-    ({"leaf": "BREWING"}, "N301", "BREWING", '"BREWING" is no leaf', None),
+    ({"leaf": "[IDLE, BRWING]"}, "N301", "BRWING", 'no state "BRWING"', 'did you mean "BREWING"?'),
+    ({"then": "BREWING"}, "N301", "BREWING", '"BREWING" is no leaf', None),
     ({"then": "SERVED"}, "N301", "SERVED", 'no state "SERVED"', 'did you mean "SERVICE"?'),
     ({"then": "sty"}, "N301", "sty", 'no state "sty"', 'did you mean "stay"?'),
     ({"when": "door.open"}, "N302", "door.open", 'no event "door.open"', 'did you mean "door.opened"?'),

@@ -332,9 +332,9 @@ class Chart:
                 self._offer(*recalled)
             else:
                 return
-        raise Fault(self._moves[-1].row.span) from Livelock(
-            f"no rest after {budget} microsteps, now in {self._decider.leaf}"
-        )
+        leaf = self._decider.leaf
+        span = self._moves[-1].row.span if self._moves else self.flow.states[leaf].span
+        raise Fault(span) from Livelock(f"no rest after {budget} microsteps, now in {leaf}")
 
     def _recall(self) -> tuple[str, object] | None:
         """Take the oldest event out of the queue that the leaf no longer defers."""

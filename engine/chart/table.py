@@ -39,6 +39,7 @@ from engine.chart.units import parse_literal
 from engine.chart.yaml_nodes import read_nodes
 
 STAY = "stay"
+ANYWHERE = "anywhere"  # as `in`: every leaf that is not final
 SETTLE = "always"  # as `when`: nothing happened, but the facts are these
 
 _T = TypeVar("_T")
@@ -49,7 +50,7 @@ class TableRow:
     """A row as written; its names are checked when it is run against a flow."""
 
     name: str
-    leaf: Scalar
+    places: tuple[Scalar, ...]
     given: Node | None
     when: Node
     then: Scalar
@@ -168,7 +169,7 @@ def _row(node: Node) -> TableRow:
     name = entries.get("name")
     return TableRow(
         name="" if name is None else _scalar(name).text,
-        leaf=_scalar(entries["in"]),
+        places=_scalars(entries["in"]),
         given=entries.get("given"),
         when=entries["when"],
         then=_scalar(entries["then"]),
@@ -188,12 +189,16 @@ def _scalar(node: Node) -> Scalar:
     return node
 
 
+def _scalars(node: Node) -> tuple[Scalar, ...]:
+    return tuple(map(_scalar, node.items)) if isinstance(node, Listing) else (_scalar(node),)
+
+
 # --- binding to a flow
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row whose names exist and whose values are typed, ready to run."""
+    """A row in one of its leaves: names exist, values are typed, ready to run."""
 
     name: str
     because: str
@@ -222,9 +227,9 @@ def bind_table(table: Table, flow: Flow, settings: Mapping[str, object] | None =
         faults.report("N310", table.flow_span, f'the table is for flow "{table.flow}", found flow "{flow.name}"')
     binder = _Binder(flow, faults)
     values = binder.settings(table, settings or {})
-    cases = tuple(binder.case(row) for row in table.rows)
+    cases = tuple(case for row in table.rows for case in binder.cases(row))
     faults.raise_if_any()
-    return BoundTable(tuple(case for case in cases if case is not None), values)
+    return BoundTable(cases, values)
 
 
 class _Binder:
@@ -257,41 +262,57 @@ class _Binder:
                 self._faults.report("G702", table.flow_span, message, f"add `settings: {{{name}: …}}` to the table")
         return values
 
-    def case(self, row: TableRow) -> Case | None:
-        leaf = self._leaf(row.leaf)
+    def cases(self, row: TableRow) -> list[Case]:
+        """The row in each of its leaves."""
+        leaves = dict.fromkeys(leaf for place in row.places for leaf in self._leaves(place))
         given = self._typed(row.given, self._types)
         counters = {name: counter.type for name, counter in self._flow.context.items()}
         counts = self._typed(row.counts, counters, code="N305", unknown="no counter")
-        then = None if row.then.text == STAY else self._leaf(row.then, also=STAY)
+        facts = {**self._unset, **{name: value for name, value in given.items() if name in self._facts}}
+        then = self._then(row.then)
         sends = tuple(self._call(send) for send in row.sends)
-        if leaf is None:
-            return None
-        event, payload = self._trigger(leaf, row.when)
-        return Case(
-            name=row.name or f"{leaf} · {event or SETTLE}",
-            because=row.because,
-            span=row.span,
-            leaf=leaf,
-            facts={**self._unset, **{name: value for name, value in given.items() if name in self._facts}},
-            context=_below("context.", given),
-            settings=_below("settings.", given),
-            event=event,
-            payload=payload,
-            then=then,
-            sends=sends,
-            counts=counts,
-        )
+        cases = []
+        for leaf in leaves:
+            event, payload = self._trigger(leaf, row.when)
+            case = Case(
+                name=row.name or f"{leaf} · {event or SETTLE}",
+                because=row.because,
+                span=row.span,
+                leaf=leaf,
+                facts=facts,
+                context=_below("context.", given),
+                settings=_below("settings.", given),
+                event=event,
+                payload=payload,
+                then=then,
+                sends=sends,
+                counts=counts,
+            )
+            cases.append(case)
+        return cases
 
-    def _leaf(self, name: Scalar, *, also: str | None = None) -> str | None:
+    def _leaves(self, place: Scalar) -> list[str]:
+        """The leaf of that name, or those inside a state that are not final."""
+        leaves, states = self._flow.leaves, self._flow.states
+        if place.text in leaves:
+            return [place.text]
+        if place.text == ANYWHERE:
+            return [leaf for leaf in leaves if not states[leaf].final]
+        inside = [leaf for leaf in leaves if leaf.startswith(place.text + ".") and not states[leaf].final]
+        if not inside:
+            names = (*filter(None, states), ANYWHERE)
+            self._faults.report("N301", place.span, f'no state "{place.text}"', name_hint(place.text, names))
+        return inside
+
+    def _then(self, name: Scalar) -> str | None:
         leaves = self._flow.leaves
-        if name.text in leaves:
-            return name.text
-        if name.text in self._flow.states and name.text:
+        if name.text == STAY or name.text in leaves:
+            return None if name.text == STAY else name.text
+        if name.text in self._flow.states:
             inside = [leaf for leaf in leaves if leaf.startswith(name.text + ".")]
             self._faults.report("N301", name.span, f'"{name.text}" is no leaf', name_hint(name.text, inside))
         else:
-            words = leaves if also is None else (*leaves, also)
-            self._faults.report("N301", name.span, f'no state "{name.text}"', name_hint(name.text, words))
+            self._faults.report("N301", name.span, f'no state "{name.text}"', name_hint(name.text, (*leaves, STAY)))
         return None
 
     def _typed(
