@@ -32,7 +32,15 @@ NODE_LIMIT = 200
 FUNCTIONS = ("abs", "min", "max", "ms", "seconds", "bps")
 
 _DECIMAL_TEXT = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
-_UNIT_TEXT = re.compile(r"(?<![\w.])([0-9.]+)(ms|us|h|m|s|bps|%)(?!\w)")
+_UNIT_TEXT = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)(ms|h|m|s|bps|%)(?!\w)")
+_UNIT_CALLS = {
+    "ms": ("ms", 1),
+    "s": ("seconds", 1),
+    "m": ("seconds", 60),
+    "h": ("seconds", 3600),
+    "bps": ("bps", 1),
+    "%": ("bps", 100),
+}
 _SYMBOLS: Mapping[type[ast.AST], str] = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -123,11 +131,11 @@ def _parse(scalar: Scalar, source: str, faults: Faults) -> ast.expr | None:
     lead = len(source) - len(source.lstrip())
     try:
         tree = ast.parse(source.lstrip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        offset = (getattr(error, "offset", None) or 1) - 1 + lead
-        reason = getattr(error, "msg", None) or str(error)
-        span = part_of(scalar, min(offset, len(source) - 1), min(offset, len(source) - 1) + 1)
-        faults.report("T406", span, f"the expression cannot be read: {reason.lower()}", _syntax_hint(source))
+    except SyntaxError as error:
+        _report_syntax(scalar, source, (error.offset or len(source)) - 1 + lead, reason=error.msg, faults=faults)
+        return None
+    except (ValueError, RecursionError, MemoryError) as error:
+        _report_syntax(scalar, source, lead, reason=str(error), faults=faults)
         return None
     if lead:
         for node in ast.walk(tree):
@@ -137,18 +145,19 @@ def _parse(scalar: Scalar, source: str, faults: Faults) -> ast.expr | None:
     return tree if _within_limits(tree, scalar, faults) else None
 
 
-def _syntax_hint(source: str) -> str:
+def _report_syntax(scalar: Scalar, source: str, offset: int, *, reason: str, faults: Faults) -> None:
+    message = f"the expression cannot be read: {reason.lower()}"
     unit = _UNIT_TEXT.search(source)
     if unit is not None:
-        function, amount = {
-            "ms": ("ms", unit[1]),
-            "s": ("seconds", unit[1]),
-            "m": ("seconds", f"{unit[1]} * 60"),
-            "h": ("seconds", f"{unit[1]} * 3600"),
-            "bps": ("bps", unit[1]),
-            "%": ("bps", f"{unit[1]} * 100"),
-        }.get(unit[2], ("ms", unit[1]))
-        return f"inside an expression write `{function}({amount})`"
+        function, factor = _UNIT_CALLS[unit[2]]
+        hint = f"inside an expression write `{function}({Decimal(unit[1]) * factor:f})`"
+        faults.report("T406", part_of(scalar, *unit.span()), message, hint)
+        return
+    start = min(offset, len(source) - 1)  # the parser points behind the end of an unfinished text
+    faults.report("T406", part_of(scalar, start, start + 1), message, _syntax_hint(source))
+
+
+def _syntax_hint(source: str) -> str:
     for wrong, right in (("&&", "and"), ("||", "or"), ("!", "not")):
         if wrong in source.replace("!=", ""):
             return f"write `{right}`"

@@ -243,7 +243,9 @@ class _Tools:
     def expression(self, node: Node, expected: Type, names: Mapping[str, Type]) -> Expression | None:
         if not isinstance(node, Scalar):
             shape = "a list" if isinstance(node, Listing) else "a mapping"
-            self._faults.report("F203", node.span, f"found {shape}, expected an expression of type {expected}")
+            self._faults.report(
+                "F203", node.span, f"found {shape}, expected an expression of type {expected}", "write one value"
+            )
             return None
         among = Vocables({**self._names, **names}, self._states)
         return compile_expression(node, expected, among=among, faults=self._faults)

@@ -97,7 +97,9 @@ def read_literal(node: Node, expected: Type, faults: Faults, *, what: str = "") 
     prefix = f"{what}: " if what else ""
     if not isinstance(node, Scalar):
         shape = "a list" if isinstance(node, Listing) else "a mapping"
-        faults.report("F203", node.span, f"{prefix}found {shape}, expected a literal of type {expected}")
+        faults.report(
+            "F203", node.span, f"{prefix}found {shape}, expected a literal of type {expected}", "write one value"
+        )
         return None
     try:
         return parse_literal(node.text, expected)

@@ -380,7 +380,9 @@ class _StateReader:
     def _arguments(
         self, verb: Verb, value: Node, key: Scalar, attributes: Mapping[str, Type] | None
     ) -> dict[str, Expression | str]:
-        given = self._given(verb, value, key)
+        given = self._given(verb, value)
+        if given is None:
+            return {}
         arguments: dict[str, Expression | str] = {}
         for parameter in verb.parameters:
             node = given.get(parameter.name)
@@ -395,7 +397,7 @@ class _StateReader:
                 self._faults.report("N307", key.span, message, f"write `{{{verb.name}: {{{parameter.name}: …}}}}`")
         return arguments
 
-    def _given(self, verb: Verb, value: Node, key: Scalar) -> dict[str, Node]:
+    def _given(self, verb: Verb, value: Node) -> dict[str, Node] | None:
         names = [parameter.name for parameter in verb.parameters]
         if is_empty(value):
             return {}
@@ -414,7 +416,7 @@ class _StateReader:
             f'verb "{verb.name}" takes {expected}',
             f"write `{{{verb.name}: {{{names[0]}: …}}}}`" if names else f"write `{{{verb.name}: }}`",
         )
-        return {}
+        return None
 
     def _argument(
         self, parameter: Parameter, node: Node, attributes: Mapping[str, Type] | None
@@ -424,7 +426,8 @@ class _StateReader:
             return self._expression(node, parameter.type, attributes)
         declared = self._known.refers.get(parameter.refers_to, frozenset())
         if not isinstance(node, Scalar):
-            self._faults.report("F203", node.span, f"{parameter.name} needs the name of one {parameter.refers_to}")
+            message = f"{parameter.name} needs the name of one {parameter.refers_to}"
+            self._faults.report("F203", node.span, message, name_hint("", declared))
             return None
         if node.text not in declared:
             message = f'no {parameter.refers_to} "{node.text}" is declared'
@@ -439,7 +442,9 @@ class _StateReader:
             return None
         if not isinstance(node, Scalar):
             shape = "a list" if isinstance(node, Listing) else "a mapping"
-            self._faults.report("F203", node.span, f"found {shape}, expected an expression of type {expected}")
+            self._faults.report(
+                "F203", node.span, f"found {shape}, expected an expression of type {expected}", "write one value"
+            )
             return None
         return compile_expression(node, expected, among=self._known.vocables(attributes), faults=self._faults)
 
