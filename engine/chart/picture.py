@@ -2,7 +2,7 @@
 
 Taken from the compiled flow, so that a picture cannot tell another story than the machine. Several rows between the
 same two states share one edge. A row of the chart itself starts at ANYWHERE instead of at every state. A row of a
-compound state starts at its border; if it leads to a place inside it, it is drawn from the leaves it can run in.
+compound state starts at its border; if it leads to a place inside it, it starts at `anywhere_in` the state instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.chart.durations import duration_text
 from engine.chart.model import Action, Expression, Flow, Invoke, Row, RowKind, StateSpec
 from engine.chart.reach import below, rows_of
 
-__all__ = ["ANYWHERE", "Edge", "Picture", "Tone", "picture_of"]
+__all__ = ["ANYWHERE", "Edge", "Picture", "Tone", "anywhere_in", "initial_leaf", "picture_of"]
 
 ANYWHERE = ""
 
@@ -28,12 +28,16 @@ class Tone(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From a state (or ANYWHERE) to a state; compound ends mean the border and the initial leaf within."""
+    """From a state (or ANYWHERE, or `anywhere_in` one) to a state; a compound end means its border.
+
+    `back` goes to a state declared earlier.
+    """
 
     source: str
     target: str
     labels: tuple[str, ...]
     tone: Tone
+    back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,9 @@ class Picture:
     lines: dict[str, tuple[str, ...]]
     edges: tuple[Edge, ...]
 
+    def has_anywhere_in(self, name: str) -> bool:
+        return any(edge.source == anywhere_in(name) for edge in self.edges)
+
 
 def picture_of(flow: Flow) -> Picture:
     labels: dict[tuple[str, str], list[str]] = {}
@@ -55,25 +62,36 @@ def picture_of(flow: Flow) -> Picture:
                 labels.setdefault(ends, []).append(row_label(row, flow))
                 failing[ends] = failing.get(ends, True) and row.kind is RowKind.ERROR
     main = _main_path(flow, [ends for ends in labels if not failing[ends]])
+    order = [name for name, state in flow.states.items() if name and not state.parent]
     edges = tuple(
-        Edge(*ends, tuple(dict.fromkeys(texts)), _tone(ends, main, failing=failing[ends]))
+        Edge(*ends, tuple(dict.fromkeys(texts)), _tone(ends, main, failing=failing[ends]), _back(ends, order))
         for ends, texts in labels.items()
     )
     return Picture(flow, main, {name: tuple(_lines(state, flow)) for name, state in flow.states.items()}, edges)
+
+
+def anywhere_in(name: str) -> str:
+    """The end of an edge that stands for every leaf of a compound state."""
+    return f"{name}.*"
 
 
 def _ends(row: Row, flow: Flow) -> Iterator[tuple[str, str]]:
     if row.target is None:
         return
     target = _outside_initial(row.state, row.target, flow)
-    children = flow.states[row.state].children
-    if not row.state or not children or not _within(target, row.state):
+    if not row.state or not flow.states[row.state].children or not _within(target, row.state):
         yield row.state, target
         return
-    for leaf in below(flow, row.state):
-        for candidate in flow.table.get(leaf, {}).get(row.event, ()) or flow.always.get(leaf, ()):
-            if candidate.row is row and candidate.target is not None:
-                yield leaf, candidate.target
+    leaves = [leaf for leaf in below(flow, row.state) if _runs_in(leaf, row, flow)]
+    if leaves:
+        yield leaves[0] if len(leaves) == 1 else anywhere_in(row.state), target
+
+
+def _runs_in(leaf: str, row: Row, flow: Flow) -> bool:
+    candidates = flow.always if row.kind is RowKind.ALWAYS else flow.table[leaf]
+    return any(
+        candidate.row is row for candidate in candidates.get(leaf if row.kind is RowKind.ALWAYS else row.event, ())
+    )
 
 
 def _outside_initial(source: str, target: str, flow: Flow) -> str:
@@ -92,24 +110,39 @@ def _top(name: str) -> str:
 
 
 def _main_path(flow: Flow, edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """From the initial state along the declared order; without what follows the last state that turns back.
+
+    A place for failures is often declared last, and the state before it often leads there.
+    """
     steps = {(_top(source), _top(target)) for source, target in edges if source}
     order = [name for name, state in flow.states.items() if name and not state.parent]
     path = [_top(flow.initial)]
     for name in order[order.index(path[0]) + 1 :]:
-        if (path[-1], name) in steps:
-            path.append(name)
-        else:
+        if (path[-1], name) not in steps:
             break
+        path.append(name)
+    turning = [place for place, name in enumerate(path) if place and (name, path[0]) in steps]
+    if turning and not flow.states[path[-1]].final:
+        path = path[: turning[-1] + 1]
     return tuple(path)
 
 
 def _tone(ends: tuple[str, str], main: tuple[str, ...], *, failing: bool) -> Tone:
     source, target = _top(ends[0]), _top(ends[1])
-    if failing or not ends[0] or target not in main:
+    if failing:
+        return Tone.QUIET
+    if source == target:
+        return Tone.PLAIN
+    if not source or target not in main:
         return Tone.QUIET
     if source in main and main.index(target) == main.index(source) + 1:
         return Tone.MAIN
     return Tone.PLAIN
+
+
+def _back(ends: tuple[str, str], order: list[str]) -> bool:
+    source, target = _top(ends[0]), _top(ends[1])
+    return bool(source) and order.index(target) < order.index(source)
 
 
 def row_label(row: Row, flow: Flow) -> str:
@@ -174,7 +207,7 @@ def _invoke_text(invoke: Invoke) -> str:
     text = f"do / {action_text(invoke.action)}, timeout {_time(invoke.timeout)}"
     if invoke.retries:
         wait = "" if invoke.retry_wait is None else f" every {_time(invoke.retry_wait)}"
-        text += f", retry {invoke.retries}x{wait}"
+        text += f", retry {invoke.retries} times{wait}"
     return text
 
 

@@ -11,7 +11,7 @@ from textwrap import wrap
 from typing import Literal
 
 from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, Edge, Picture, Tone, initial_leaf, picture_of
+from engine.chart.picture import ANYWHERE, Edge, Picture, Tone, anywhere_in, initial_leaf, picture_of
 
 __all__ = ["dot"]
 
@@ -25,7 +25,7 @@ RECORD_SIGNS = re.compile(r"[{}|<>]")
 # text then runs over its border. Verdana is the widest that it knows, so that a viewer's substitute fits as well.
 FONT = "Verdana"
 HEAD = f"""\
-           compound=true, newrank=true, nodesep=0.4, ranksep=0.45, pad=0.3, bgcolor="#ffffff",
+           compound=true, nodesep=0.4, ranksep=0.45, pad=0.3, bgcolor="#ffffff",
            fontname="{FONT}", fontsize=12, fontcolor="#37474f", labelloc=t, labeljust=l];
     node [shape=Mrecord, style=filled, fillcolor="#eaf2fb", color="#3d6c9e", penwidth=1.3, margin="0.18,0.08",
           fontname="{FONT}", fontsize=10, fontcolor="#16242f"];
@@ -34,6 +34,8 @@ HEAD = f"""\
 MAIN_EDGE = 'color="#1f5fa8", fontcolor="#123a66", penwidth=2.2, weight=20'
 QUIET_EDGE = 'color="#bcaaa4", fontcolor="#8d6e63", style=dashed, weight=0'
 ASIDE_NODE = 'fillcolor="#f4f4f4", color="#9e9e9e"'
+PHASE = 'color="#90a4ae", bgcolor="#fafbfc"'
+NOW_PHASE = 'color="#b26a00", bgcolor="#fff8e1", penwidth=3'
 ANYWHERE_NODE = 'style="filled,dashed", fillcolor="#ffffff", color="#9e9e9e"'
 NOW_NODE = 'fillcolor="#ffd54f", color="#b26a00", penwidth=3'
 
@@ -42,7 +44,7 @@ Direction = Literal["down", "across"]
 
 
 def dot(flow: Flow, *, highlight: str | None = None, direction: Direction = "down") -> str:
-    """The graph's text; `highlight` names a leaf to be shown as the current one. Ids are `state-NAME`.
+    """The graph's text; `highlight` names a state to be shown as the current one. Ids are `state-NAME`.
 
     `down` fits a page or a screen, `across` a wall: the main path is the column or the row.
     """
@@ -69,9 +71,12 @@ def _state(picture: Picture, name: str, highlight: str | None, *, indent: str) -
     yield f"{indent}subgraph {_quoted('cluster_' + name)} {{"
     title = _lines([_short(name), *_wrapped(picture.lines[name], STATE_WIDTH)])
     yield (
-        f'{indent}    graph [label="{title}", id="state-{name}", style=rounded, color="#90a4ae", '
-        'bgcolor="#fafbfc", margin=16];'
+        f'{indent}    graph [label="{title}", id="state-{name}", style=rounded, margin=16, '
+        f"{NOW_PHASE if name == highlight else PHASE}];"
     )
+    if picture.has_anywhere_in(name):
+        label = _box(f"any of {_short(name)}", ())
+        yield f'{indent}    {_quoted(anywhere_in(name))} [label="{label}", {ANYWHERE_NODE}];'
     for child in state.children:
         yield from _state(picture, child, highlight, indent=indent + INDENT)
     yield f"{indent}}}"
@@ -95,11 +100,14 @@ def _edge(picture: Picture, edge: Edge) -> str:
     states = picture.flow.states
     tail, head = edge.source, initial_leaf(picture.flow, edge.target)
     look = [f'label="{_lines(f" {line}" for line in _wrapped(edge.labels, LABEL_WIDTH))}"']
-    if tail and states[tail].children:
+    if tail in states and tail and states[tail].children:
         look.append(f"ltail={_quoted('cluster_' + tail)}")
         tail = initial_leaf(picture.flow, tail)
     if states[edge.target].children:
         look.append(f"lhead={_quoted('cluster_' + edge.target)}")
+    # Ways back and rows that start anywhere in a phase must not decide what stands above what.
+    if edge.back or edge.source not in states:
+        look.append("constraint=false")
     if edge.tone is Tone.MAIN:
         look.append(MAIN_EDGE)
     elif edge.tone is Tone.QUIET:

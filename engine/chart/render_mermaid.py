@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, Picture, picture_of
+from engine.chart.picture import ANYWHERE, Picture, anywhere_in, picture_of
 
 __all__ = ["mermaid"]
 
@@ -21,6 +21,7 @@ ENTITIES = {
     "}": "#125;",
     "`": "#96;",
 }
+RESERVED = frozenset({"end", "state", "note", "class", "direction", "default", "style", "as"})
 STYLES = {
     "now": "fill:#ffd54f,stroke:#b26a00,color:#000,stroke-width:3px",
     "aside": "fill:#f6f6f6,stroke:#9e9e9e,color:#333",
@@ -29,7 +30,7 @@ STYLES = {
 
 
 def mermaid(flow: Flow, *, highlight: str | None = None) -> str:
-    """The diagram's text; `highlight` names a leaf to be shown as the current one."""
+    """The diagram's text; `highlight` names a state to be shown as the current one."""
     picture = picture_of(flow)
     lines = ["stateDiagram-v2", "    direction TB"]
     for name, style in STYLES.items():
@@ -37,13 +38,14 @@ def mermaid(flow: Flow, *, highlight: str | None = None) -> str:
     top = [name for name, state in flow.states.items() if name and not state.parent]
     for name in top:
         lines += _state(picture, name, "    ")
+    anywhere = [_id(anywhere_in(name)) for name in flow.states if name and _speaks_for_all(picture, name)]
     if picture.lines[ANYWHERE] or any(edge.source == ANYWHERE for edge in picture.edges):
         lines += ['    state "any state" as ANYWHERE', *_own_lines(picture, ANYWHERE, "ANYWHERE", "    ")]
-        lines.append("    class ANYWHERE anywhere")
+        anywhere.append("ANYWHERE")
     lines += _edges(picture)
     aside = [_id(name) for name in top if name not in picture.main and not flow.states[name].children]
-    lines += [f"    class {','.join(aside)} aside"] if aside else []
-    lines += [f"    class {_id(highlight)} now"] if highlight else []
+    for style, names in (("anywhere", anywhere), ("aside", aside), ("now", [_id(highlight)] if highlight else [])):
+        lines += [f"    class {','.join(names)} {style}"] if names else []
     return "\n".join(lines) + "\n"
 
 
@@ -54,11 +56,19 @@ def _state(picture: Picture, name: str, indent: str) -> Iterator[str]:
         yield f'{indent}state "{_text(short)}" as {_id(name)}'
         yield from _own_lines(picture, name, _id(name), indent)
         return
-    yield f'{indent}state "{_text("; ".join([short, *picture.lines[name]]))}" as {_id(name)} {{'
+    yield f'{indent}state "{_text(short)}" as {_id(name)} {{'
     yield f"{indent}    [*] --> {_id(state.initial or state.children[0])}"
+    if _speaks_for_all(picture, name):
+        yield f'{indent}    state "any of {_text(short)}" as {_id(anywhere_in(name))}'
+        yield from _own_lines(picture, name, _id(anywhere_in(name)), f"{indent}    ")
     for child in state.children:
         yield from _state(picture, child, f"{indent}    ")
     yield f"{indent}}}"
+
+
+def _speaks_for_all(picture: Picture, name: str) -> bool:
+    """A compound state that says or does something wherever in it the flow stands: Mermaid has no place for it."""
+    return bool(picture.flow.states[name].children) and (picture.has_anywhere_in(name) or bool(picture.lines[name]))
 
 
 def _own_lines(picture: Picture, name: str, identity: str, indent: str) -> Iterator[str]:
@@ -77,8 +87,9 @@ def _edges(picture: Picture) -> Iterator[str]:
 
 
 def _id(name: str) -> str:
-    """Mermaid's identifiers have no dots, and a few words of its own."""
-    return f"{name.replace('.', '__')}" if name.lower() not in ("end", "state", "note", "class") else f"{name}_"
+    """Mermaid's identifiers have no dots, and a few words are its own."""
+    identity = name.replace(".*", ".ANY").replace(".", "__")
+    return f"{identity}_" if identity.lower() in RESERVED else identity
 
 
 def _text(text: str) -> str:
