@@ -1,0 +1,101 @@
+"""Checks flows, configs and transition tables as far as that goes without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cli.locate import Source, read_flow_source
+from engine.chart.load import load_flow
+from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
+from engine.chart.validate import check
+from engine.chart.yaml_nodes import read_nodes
+from engine.trading.vocabulary import trading_vocabulary
+
+DEFAULT_FLOW = "flows/eagle_chicken.yaml"
+# What a file is, by keys that it has: the first that fits, because flows have `accounts` too.
+KINDS: Mapping[str, frozenset[str]] = {
+    "table": frozenset({"table", "rows"}),
+    "flow": frozenset({"flow", "states"}),
+    "config": frozenset({"version", "market", "markets", "venues", "accounts", "use"}),
+}
+
+
+@dataclass(slots=True)
+class Checker:
+    """Collects the findings of several files; flows come first, because configs and tables are read against them."""
+
+    flow_path: str | None
+    findings: list[Finding] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    flows: dict[str, Flow | None] = field(default_factory=dict)  # by file; None for one that cannot be used
+
+    def check(self, files: Sequence[str]) -> None:
+        checks = {"flow": self._flow, "config": self._config, "table": self._table}
+        by_kind: dict[str, list[Source]] = {kind: [] for kind in checks}
+        for source in map(read_flow_source, files):
+            kind = self._kind(source)
+            self.told.append(f"{source.file} ({kind or 'unknown'})")
+            if kind is not None:
+                by_kind[kind].append(source)
+        for kind, sources in by_kind.items():
+            for source in sources:
+                try:
+                    checks[kind](source)
+                except FlowError as wrong:
+                    self.findings += wrong.findings
+
+    def _kind(self, source: Source) -> str | None:
+        """What the top-level keys say; None, and a finding, for a file that says nothing."""
+        self.texts[source.file] = source.text
+        try:
+            root = read_nodes(source.text, file=source.file)
+        except FlowError as wrong:
+            self.findings += wrong.findings
+            return None
+        keys = root.entries.keys() if isinstance(root, Mapped) else set()
+        for kind, words in KINDS.items():
+            if keys & words:
+                return kind
+        self.findings.append(
+            Finding(
+                "F202", Severity.ERROR, Span(source.file, 1, 1, 1, 2),
+                "this is no flow (it has `states`), no config (`venues`) and no table (`rows`)",
+                "check that it is the right file",
+            )
+        )  # fmt: skip
+        return None
+
+    def _flow(self, source: Source) -> None:
+        self.flows[source.file] = None
+        flow = load_flow(source.text, file=source.file, vocabulary=trading_vocabulary())
+        self.flows[source.file] = flow
+        self.findings += check(flow)
+
+    def _flow_at(self, path: str) -> Flow | None:
+        """A flow that was not among the files; its findings count, because nothing can be checked against a bad one."""
+        source = read_flow_source(path)
+        if source.file not in self.flows:
+            self.texts[source.file] = source.text
+            self._flow(source)
+        return self.flows[source.file]
+
+    def _config(self, source: Source) -> None:
+        from cli.wiring import config_faults
+        from engine.runtime.config import load_config, masked
+
+        self.texts[source.file] = masked(source.text)
+        given = list(self.flows.values())
+        flow = given[0] if self.flow_path is None and len(given) == 1 else self._flow_at(self.flow_path or DEFAULT_FLOW)
+        if flow is not None:
+            self.findings += config_faults(load_config(source.text, file=source.file, flow=flow))
+
+    def _table(self, source: Source) -> None:
+        from engine.chart.table import bind_table, load_table
+
+        table = load_table(source.text, file=source.file)
+        given = {flow.name: flow for flow in self.flows.values() if flow is not None}
+        flow = given.get(table.flow) or self._flow_at(f"flows/{table.flow}.yaml")
+        if flow is not None:
+            bind_table(table, flow)

@@ -1,0 +1,62 @@
+"""`eagle`: the commands, and one place where every error becomes one clear line and an exit code.
+
+Command modules import what is heavy inside their functions, so that `eagle --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import click
+
+from cli.audit import audit, replay
+from cli.diagram import diagram
+from cli.run import run
+from cli.streams import close_quietly, prepare, write_error, write_note
+from cli.tables import test
+from cli.validate import validate
+from cli.verbs import verbs
+from engine.errors import EngineError
+
+EPILOG = (
+    "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 account in use; 4 journal cannot be written; "
+    "5 journal corrupt or foreign; 130 left at the third interrupt."
+)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="eagle-flow", prog_name="eagle", message="%(prog)s %(version)s")
+def eagle() -> None:
+    """Delta-neutral trading strategies as YAML state charts.
+
+    \b
+    Example:
+      eagle run --flow flows/eagle_chicken.yaml --rounds 2
+    """
+
+
+for command in (run, validate, diagram, test, verbs, audit, replay):
+    eagle.add_command(command)
+
+
+def main() -> int:
+    """The script's entry; returns the exit code."""
+    prepare()
+    try:
+        return int(eagle.main(prog_name="eagle", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        write_note(wrong.format_message())
+        return wrong.exit_code
+    except click.UsageError as wrong:
+        help_command = f"; see `{wrong.ctx.command_path} --help`" if wrong.ctx is not None else ""
+        write_error(wrong.format_message().rstrip(".") + help_command)
+        return wrong.exit_code
+    except click.ClickException as wrong:
+        write_error(wrong.format_message())
+        return wrong.exit_code
+    except EngineError as wrong:
+        write_error(str(wrong))
+        return wrong.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        write_error("interrupted")
+        return 130
+    except BrokenPipeError:
+        return close_quietly()

@@ -1,0 +1,125 @@
+"""`eagle run`: a flow on paper venues, live or as fast as the machine can."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from cli.streams import write_error, write_result
+
+JOURNAL = "state/eagle.sqlite"
+_VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
+_SPEED = re.compile(r"([1-9][0-9]{0,3})x")
+
+
+class Speed("click.ParamType[int | None]"):
+    """`1x`, `10x` … or `max`; converts to an integer, None for max."""
+
+    name = "speed"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if isinstance(value, int) or value == "max":
+            return None if value == "max" else int(value)
+        found = _SPEED.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r} is no speed; write 1x, a multiple such as 10x, or max", param, ctx)
+        return int(found[1])
+
+
+@click.command()
+@click.option("--flow", "flow_path", metavar="PATH", required=True, help="The flow; a shipped one if not there.")
+@click.option("--config", "config_path", metavar="FILE", help="Accounts, venues, settings; a demo pool if left out.")
+@click.option(
+    "--market",
+    "markets",
+    multiple=True,
+    metavar="PREFIX|VENUE=PREFIX",
+    help="Replay a recording: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz. For all venues, or for one.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Stop after so many rounds.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of the made-up market and of every draw.",
+)
+@click.option(
+    "--speed", type=Speed(), default="1x", show_default=True, metavar="1x|Nx|max", help="max: in virtual time."
+)
+@click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE|off", help="Where the run is recorded.")
+@click.option("--repeat", is_flag=True, help="Repeat recordings until --rounds are done; else the run ends with them.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json", "csv"]),
+    default="text",
+    show_default=True,
+    help="Of the summary.",
+)
+@click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+def run(
+    flow_path: str, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
+    speed: int | None, journal: str, repeat: bool, style: str, live: bool,
+) -> int:  # fmt: skip
+    """Run a flow until it ends, flat; the summary goes to stdout, progress to stderr.
+
+    Ctrl-C once stops in order (no opening, cancel, hedge, close, flatten), twice flattens by market now, three times
+    leaves at once. Exit code 0 only if the venues confirm flat within dust.
+
+    \b
+    Examples:
+      eagle run --flow flows/eagle_chicken.yaml
+      eagle run --flow flows/eagle_chicken.yaml --speed max --rounds 1000 --journal off
+      eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
+    """
+    from cli import screen, wiring
+    from cli.findings import tell
+    from cli.locate import read_flow_source, read_source
+    from engine.chart.model import FlowError
+    from engine.runtime.config import masked
+    from exchanges.errors import MarketDataError
+
+    if repeat and rounds is None:
+        raise click.UsageError("--repeat needs --rounds: a recording that repeats has no end")
+    options = wiring.Options(
+        markets=_markets(markets), rounds=rounds, seed=seed, speed=speed,
+        journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
+    )  # fmt: skip
+    flow = read_flow_source(flow_path)
+    config = None if config_path is None else read_source(config_path)
+    try:
+        setup = wiring.load_setup(flow, config, options)
+    except FlowError as wrong:
+        source = config or wiring.demo_config()
+        return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
+    except MarketDataError as wrong:
+        write_error(str(wrong))
+        return 1
+    shown = screen.Screen(detailed=speed is not None)
+    ran = wiring.perform_run(setup, options, shown)
+    told = screen.summary_of(
+        ran.desk, shown, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
+        journal=None if options.journal is None else journal,
+    )  # fmt: skip
+    write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))
+    return ran.exit_code
+
+
+def _markets(given: tuple[str, ...]) -> dict[str, str]:
+    """Venue -> prefix; "" stands for every venue."""
+    markets: dict[str, str] = {}
+    for text in given:
+        found = _VENUE_PREFIX.fullmatch(text)
+        venue, prefix = (found[1], found[2]) if found is not None else ("", text)
+        if venue in markets:
+            raise click.UsageError(f"--market: two recordings for {venue or 'all venues'}")
+        if not prefix or not Path(f"{prefix}_bbo.csv.gz").is_file():
+            raise click.UsageError(
+                f"--market: there is no {prefix}_bbo.csv.gz; give the part before _bbo.csv.gz as the prefix"
+            )
+        markets[venue] = prefix
+    return markets

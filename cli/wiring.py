@@ -1,0 +1,476 @@
+"""From a flow and a config to a run: the only file that knows everybody - venues, desk, journal, clock and runner.
+
+A run is checked whole before anything is written or sent; only then come the journal, the run number and the venues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from importlib import metadata, resources
+from pathlib import Path
+
+from cli.locate import CannotUse, Source
+from cli.plan_json import decode_plan, encode_plan, encode_settings
+from cli.screen import Screen
+from cli.streams import write_note
+from engine.chart.load import load_flow
+from engine.chart.model import Finding, Flow, FlowError
+from engine.chart.validate import check
+from engine.errors import JournalCorrupt, JournalUnwritable
+from engine.runtime.chance import Chance, Stream
+from engine.runtime.clock import GapWatch, LiveClock, S, ScaledClock, VirtualClock
+from engine.runtime.config import (
+    AccountConfig,
+    Config,
+    VenueConfig,
+    instrument_findings,
+    live_findings,
+    load_config,
+    masked,
+    real_venues,
+)
+from engine.runtime.config_values import SYNTHETIC
+from engine.runtime.counter import next_run
+from engine.runtime.garbage import QuietRounds
+from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
+from engine.runtime.journal_read import RunRow, open_journal, read_runs
+from engine.runtime.journal_sqlite import SqliteJournal
+from engine.runtime.loop import VirtualLoop
+from engine.runtime.runner import Runner
+from engine.runtime.signals import StopSignals
+from engine.trading.desk import Desk
+from engine.trading.effects import PlaceOrder, Purpose
+from engine.trading.guards import MarketWatch
+from engine.trading.plan import AccountPlan, Plan, RoleSpec
+from engine.trading.vocabulary import trading_vocabulary
+from exchanges.market import MarketQuote, MarketSource
+from exchanges.matching import Depth
+from exchanges.paper import PaperClient, PaperVenue
+from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
+from exchanges.synthetic import SyntheticMarket, demo_instrument
+from exchanges.types import Clock, Instrument, LinkState, MarketKind, Rng
+
+DEMO_CONFIG = "demo_config.yaml"
+COUNTER = "run_number"  # beside the journal, which may get lost
+FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
+END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
+SPOT_STOCK = 20  # base balance and cash of paper spot accounts without one, in quantities: the default max_position
+SYNTHETIC_PRICE = Decimal(2600)
+SYNTHETIC_TICK, SYNTHETIC_LOT = Decimal("0.01"), Decimal("0.0001")  # what the parameters of SyntheticMarket count in
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of a run. `markets`: venue -> prefix of a recording, "" for every paper venue."""
+
+    markets: Mapping[str, str]
+    rounds: int | None
+    seed: int
+    speed: int | None  # None: as fast as the machine can, in virtual time
+    journal: Path | None
+    repeat: bool
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A run that was checked: what trades where, and at about which price."""
+
+    flow: Flow
+    config: Config
+    instruments: Mapping[str, Instrument]  # by venue
+    recordings: Mapping[str, Recording]  # by venue; none on a made-up market
+    axis: TimeAxis | None
+    price: Decimal
+
+
+# --- loading
+
+
+def load_setup(flow: Source, config: Source | None, options: Options) -> Setup:
+    """Raises: FlowError with all findings, MarketDataError, CannotUse."""
+    loaded = load_flow(flow.text, file=flow.file, vocabulary=trading_vocabulary())
+    _refuse([finding for finding in check(loaded) if finding.code[0] != "W"])
+    source = config or demo_config()
+    read = load_config(source.text, file=source.file, flow=loaded)
+    _refuse_real(read, live=options.live)
+    chosen = _with_markets(_with_rounds(read, options, demo=config is None), options)
+    return _with_prices(loaded, chosen, by_option=bool(options.markets), demo=config is None)
+
+
+def demo_config() -> Source:
+    """The pool of a run without --config."""
+    return Source(DEMO_CONFIG, resources.files("schemas").joinpath(DEMO_CONFIG).read_text("utf-8"))
+
+
+def config_faults(config: Config) -> list[Finding]:
+    """What a config is against its venues' instruments, as far as these are known without asking a venue.
+
+    Raises: MarketDataError for a recording that cannot be used.
+    """
+    if real_venues(config):
+        return []
+    instruments = {name: _instrument(config, venue, renamed=False) for name, venue in _used_venues(config).items()}
+    by_account = {account.name: instruments[account.venue] for account in config.used_accounts}
+    return instrument_findings(config, by_account)
+
+
+def _refuse(findings: list[Finding]) -> None:
+    if findings:
+        raise FlowError(findings)
+
+
+def _refuse_real(config: Config, *, live: bool) -> None:
+    if not live:
+        _refuse(live_findings(config))
+    elif names := real_venues(config):
+        raise CannotUse(
+            f"--live: trading on real venues ({', '.join(names)}) comes with a later release; nothing was sent. "
+            "Give the venues `kind: paper` to try the config on paper"
+        )
+
+
+def _with_rounds(config: Config, options: Options, *, demo: bool) -> Config:
+    """A demo on a recording goes on to its end, unless told otherwise."""
+    rounds = 0 if options.rounds is None and demo and options.markets else options.rounds
+    if rounds is None:
+        return config
+    if "rounds" not in config.settings:
+        raise CannotUse("--rounds: this flow has no setting of that name; write its own into the config")
+    return replace(config, settings={**config.settings, "rounds": rounds})
+
+
+def _with_markets(config: Config, options: Options) -> Config:
+    used = _used_venues(config)
+    for name in options.markets:
+        if name and name not in used:
+            raise CannotUse(f"--market: no venue {name} in use; venues: {', '.join(used)}")
+    every = options.markets.get("")
+    venues = {
+        name: replace(venue, market=options.markets.get(name) or every or venue.market) for name, venue in used.items()
+    }
+    synthetic = [name for name, venue in venues.items() if venue.market == SYNTHETIC]
+    if synthetic and len(synthetic) < len(venues):
+        raise CannotUse(
+            f"--market: {', '.join(synthetic)} would trade a made-up market beside a recording, at other prices; "
+            "give every venue a recording: --market PREFIX, or --market VENUE=PREFIX for each"
+        )
+    if options.repeat and synthetic:
+        raise CannotUse("--repeat: a made-up market has no end; it is for recordings")
+    return replace(config, venues={**config.venues, **venues})
+
+
+def _with_prices(flow: Flow, config: Config, *, by_option: bool, demo: bool) -> Setup:
+    used = _used_venues(config)
+    instruments = {name: _instrument(config, venue, renamed=by_option) for name, venue in used.items()}
+    _refuse_mixed(instruments)
+    recordings = {
+        name: Recording(Path(venue.market), instruments[name])
+        for name, venue in used.items()
+        if venue.market != SYNTHETIC
+    }
+    axis, price = None, SYNTHETIC_PRICE
+    if recordings:
+        axis = common_axis(recording.prefix for recording in recordings.values())
+        price, *_ = [_checked_price(recording, axis) for recording in recordings.values()]
+    if demo and by_option:
+        first = next(iter(instruments.values()))
+        market = f"{first.base}-{first.quote if first.kind is MarketKind.SPOT else 'PERP'}"
+        config = replace(config, market=market)
+        instruments = {name: replace(instrument, market=market) for name, instrument in instruments.items()}
+    by_account = {account.name: instruments[account.venue] for account in config.used_accounts}
+    _refuse(instrument_findings(config, by_account, price=price))
+    accounts = {
+        account.name: _funded(account, by_account[account.name], config, price=price, demo=demo)
+        for account in config.used_accounts
+    }
+    return Setup(flow, replace(config, accounts={**config.accounts, **accounts}), instruments, recordings, axis, price)
+
+
+def _used_venues(config: Config) -> dict[str, VenueConfig]:
+    return {account.venue: config.venues[account.venue] for account in config.used_accounts}
+
+
+def _instrument(config: Config, venue: VenueConfig, *, renamed: bool) -> Instrument:
+    """What a paper venue trades; a recording chosen on the command line brings its own symbol."""
+    if venue.market == SYNTHETIC:
+        plain = demo_instrument(venue.name)
+    else:
+        plain = infer_instrument(Path(venue.market), venue=venue.name, market=config.market)
+    fields = dict(venue.instrument)
+    if "kind" in fields:
+        fields["kind"] = MarketKind(fields["kind"])
+    symbol = plain.symbol if renamed else config.symbols[venue.name]
+    return replace(plain, market=config.market, symbol=symbol, **fields)  # type: ignore[arg-type]
+
+
+def _refuse_mixed(instruments: Mapping[str, Instrument]) -> None:
+    """One market is one base asset; and one made-up price walks in one tick."""
+    bases = {f"{name} trades {instrument.base}": instrument.base for name, instrument in instruments.items()}
+    if len(set(bases.values())) > 1:
+        raise CannotUse(f"--market: a market has one base asset, but {', '.join(bases)}; use recordings of one coin")
+
+
+def _checked_price(recording: Recording, axis: TimeAxis) -> Decimal:
+    """The first mid, after reading the whole recording once: a fault must show before anything is written or sent."""
+    first = None
+    for event in recording.events(axis):
+        if first is None and isinstance(event, MarketQuote):
+            first = (event.bid + event.ask) * recording.instrument.tick / 2
+    assert first is not None
+    return first
+
+
+def _funded(
+    account: AccountConfig, instrument: Instrument, config: Config, *, price: Decimal, demo: bool
+) -> AccountConfig:
+    """Spot accounts sell what they have: without a base balance they get one, and the demo the cash to buy as much."""
+    quantity = config.settings.get("quantity")
+    if instrument.kind is not MarketKind.SPOT or account.base_balance is not None or not isinstance(quantity, Decimal):
+        return account
+    stock = SPOT_STOCK * quantity
+    thousands = (2 * stock * price / 1000).to_integral_value(ROUND_CEILING) * 1000
+    cash = max(account.balance or Decimal(0), thousands) if demo else account.balance
+    write_note(
+        f"{account.name}: {instrument.symbol} is spot, so it starts with {stock} {instrument.base}"
+        f" and {cash} {instrument.quote}"
+    )
+    return replace(account, base_balance=stock, balance=cash)
+
+
+# --- the paper venues
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    venues: tuple[PaperVenue, ...]
+    clients: Mapping[str, PaperClient]
+    accounts: Mapping[str, AccountPlan]
+
+    def start(self, at_ns: int) -> None:
+        for venue in self.venues:
+            venue.start(at_ns=at_ns)
+
+
+def open_pool(setup: Setup, *, clock: Clock, seed: int, repeat: bool, on_failure: Callable[[Exception], None]) -> Pool:
+    """All venues and accounts of a run, on one clock."""
+    config, venues = setup.config, {}
+    for name, venue in _used_venues(config).items():
+        instrument, depth = setup.instruments[name], venue.depth
+        venues[name] = PaperVenue(
+            name, [instrument], clock=clock,
+            sources={instrument.symbol: _source(setup, name, seed=seed, repeat=repeat)},
+            order_latency_ns=venue.latency_ns, feed_latency_ns=venue.feed_latency_ns, reconnect_ns=venue.reconnect_ns,
+            depth=Depth(depth.step_ticks, depth.growth, depth.levels), on_failure=on_failure,
+        )  # fmt: skip
+    clients, accounts = {}, {}
+    for account in config.used_accounts:
+        instrument = setup.instruments[account.venue]
+        base = {instrument.symbol: account.base_balance} if account.base_balance else None
+        client = venues[account.venue].open_account(
+            account.name, cash=account.balance or Decimal(0), base=base, owner=account.owner
+        )
+        clients[account.name] = client
+        accounts[account.name] = AccountPlan(
+            account.name, account.venue, account.owner, instrument, client.capabilities, account.dedicated
+        )
+    return Pool(tuple(venues.values()), clients, accounts)
+
+
+def _source(setup: Setup, venue: str, *, seed: int, repeat: bool) -> MarketSource:
+    """Venues of a made-up market share its walk of prices and times; sizes and trades are each venue's own."""
+    recording = setup.recordings.get(venue)
+    if recording is not None:
+        assert setup.axis is not None
+        return recording.events(setup.axis, passes=None if repeat else 1)
+    return _synthetic(setup.instruments[venue]).events(walk=Stream(seed, "walk"), flow=Stream(seed, f"flow/{venue}"))
+
+
+def _synthetic(instrument: Instrument) -> SyntheticMarket:
+    """The made-up market of the demo in this instrument's ticks and lots."""
+    plain = SyntheticMarket()
+    ticks, lots = SYNTHETIC_TICK / instrument.tick, SYNTHETIC_LOT / instrument.lot
+
+    def scaled(count: int, factor: Decimal) -> int:
+        return max(1, int(count * factor))
+
+    return replace(
+        plain,
+        start_ticks=scaled(plain.start_ticks, ticks),
+        move_ticks_max=scaled(plain.move_ticks_max, ticks),
+        shown_lots_min=scaled(plain.shown_lots_min, lots),
+        shown_lots_max=scaled(plain.shown_lots_max, lots),
+        trade_lots_min=scaled(plain.trade_lots_min, lots),
+        trade_lots_max=scaled(plain.trade_lots_max, lots),
+    )
+
+
+# --- the run
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a run went; `desk` holds its books."""
+
+    exit_code: int
+    ending: str
+    number: int
+    desk: Desk
+    seconds: Decimal  # of the run's own clock
+
+
+def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
+    """Run to the end, or as far as signals let it. Raises: EngineError for journal and run number."""
+    journal, number = _open_journal(options)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
+            return loop.run(_run(setup, options, screen, journal=journal, number=number))
+    finally:
+        journal.close()
+
+
+def _loop_factory(setup: Setup, options: Options) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if options.speed is not None:
+        return None
+    if setup.axis is None:
+        return VirtualLoop
+    clock = VirtualClock(start_wall_ms=setup.axis.start_us // 1000)
+    return lambda: VirtualLoop(clock)
+
+
+def _clock(loop: asyncio.AbstractEventLoop, speed: int | None) -> Clock:
+    if isinstance(loop, VirtualLoop):
+        return loop.clock
+    return LiveClock(loop) if speed in (None, 1) else ScaledClock(loop, speed=speed or 1)
+
+
+async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journal, number: int) -> Ran:
+    loop = asyncio.get_running_loop()
+    clock = _clock(loop, options.speed)
+    pool = open_pool(setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: runner.fail(e))
+    plan = plan_of(setup, pool.accounts)
+    chance = Chance(options.seed)
+    desk = Desk(plan, run=number, chance=chance)
+    live = options.speed is not None
+    with QuietRounds() as quiet_rounds:
+        runner = Runner(
+            desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
+            watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
+            max_book_age_ns=plan.guards.max_book_age_ns, may_send=lambda order: _objection(desk, order),
+            sinks=(quiet_rounds, screen.effect), trace=screen.step if live else None,
+            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
+        )  # fmt: skip
+        journal.run_started(_run_start(setup, plan, options, number=number, wall_ms=clock.wall_ms()))
+        screen.begin(desk, clock, run=number)
+        start_ns = clock.now_ns()
+        pool.start(start_ns)
+        if setup.axis is not None and not options.repeat:
+            _stop_before_the_end(setup.axis, clock, runner, screen)
+
+        def stop(level: int) -> None:
+            screen.stopping(level)
+            runner.stop(level)
+
+        with StopSignals(loop, stop):
+            exit_code = await runner.run()
+        journal.run_ended(exit_code, clock.wall_ms())
+    seconds = Decimal(clock.now_ns() - start_ns) / S
+    return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, seconds)
+
+
+def plan_of(setup: Setup, accounts: Mapping[str, AccountPlan]) -> Plan:
+    config = setup.config
+    return Plan(
+        flow=setup.flow, market=config.market, settings=config.settings, accounts=accounts, roles=config.roles,
+        limits=config.limits, guards=config.guards,
+    )  # fmt: skip
+
+
+def watch_of(plan: Plan) -> MarketWatch:
+    """Guards over the maker's book and those of everybody else; the maker is the role of one account."""
+    roles: Mapping[str, RoleSpec] = plan.flow.sections["accounts"].value  # type: ignore[assignment]
+    maker = next(plan.roles[name][0] for name, role in roles.items() if not role.many)
+    books = {name: (account.venue, account.instrument.symbol) for name, account in plan.accounts.items()}
+    quantity = plan.settings.get("quantity")
+    return MarketWatch(
+        plan.guards, books[maker], hedges=[book for name, book in books.items() if name != maker],
+        quantity=quantity if isinstance(quantity, Decimal) else Decimal(0),
+    )  # fmt: skip
+
+
+def _objection(desk: Desk, order: PlaceOrder) -> str:
+    """S16, at the wire: what changed since an opening was decided. Reads no quote: replay must not miss a reading."""
+    world = desk.world
+    if order.purpose is not Purpose.OPEN:
+        return ""
+    if world.halted:
+        return "halted"
+    if not world.market.open:
+        return f"market: {world.market.text}"
+    lost = [name for name, state in world.links.items() if state is not LinkState.TRUSTED]
+    return f"the stream of {lost[0]} is not trusted" if lost else ""
+
+
+def _stop_before_the_end(axis: TimeAxis, clock: Clock, runner: Runner, screen: Screen) -> None:
+    """Ask for an orderly end while recorded prices are left to close on; behind its end the last book stands still."""
+    span_ns = (axis.end_us - axis.start_us) * 1000
+    lead_ns = min(END_LEAD_NS, span_ns // 10)
+
+    def stop() -> None:
+        if not screen.is_stopping:
+            screen.recording_ends(lead_ns)
+            runner.stop(1)
+
+    clock.call_at(clock.now_ns() + span_ns - lead_ns, stop)
+
+
+# --- the journal
+
+
+def _open_journal(options: Options) -> tuple[Journal, int]:
+    """The journal and the run's number; without a journal nothing is written, and paper forgets ids with the run."""
+    path = options.journal
+    if path is None:
+        return NullJournal(), 1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
+    counter = path.with_name(COUNTER)
+    journal = SqliteJournal(path, sync=Sync.NORMAL, on_lost=write_note)
+    try:
+        return journal, next_run(counter, above=0 if counter.exists() else _last_run(path))
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _last_run(path: Path) -> int:
+    """The highest number in the journal, for a counter that was lost."""
+    with open_journal(path) as journal:
+        return max((run.number for run in read_runs(journal)), default=0)
+
+
+def _run_start(setup: Setup, plan: Plan, options: Options, *, number: int, wall_ms: int) -> RunStart:
+    flow, config = setup.flow, setup.config
+    return RunStart(
+        number=number, flow=flow.name, flow_version=flow.version, flow_digest=flow.digest, flow_text=flow.text,
+        config_text=masked(config.text), seed=options.seed, settings=encode_settings(plan.settings),
+        plan=encode_plan(plan), program=f"eagle-flow {metadata.version('eagle-flow')}",
+        accounts=tuple((name, account.instrument) for name, account in plan.accounts.items()), wall_ms=wall_ms,
+    )  # fmt: skip
+
+
+def desk_of_run(row: RunRow, chance: Rng) -> Desk:
+    """The desk of a journalled run, for replay. Raises: JournalCorrupt."""
+    try:
+        flow = load_flow(row.flow_text, file=f"{row.flow}.yaml", vocabulary=trading_vocabulary())
+        plan = decode_plan(row.plan, row.settings, flow=flow)
+    except FlowError as wrong:
+        raise JournalCorrupt(f"run {row.number}: this program cannot read its flow: {wrong}") from wrong
+    except (KeyError, ValueError, TypeError, ArithmeticError) as wrong:
+        raise JournalCorrupt(f"run {row.number}: its plan cannot be read ({wrong})") from wrong
+    return Desk(plan, run=row.number, chance=dict.fromkeys(Chance(0), chance))
