@@ -16,7 +16,7 @@ class Stream:
 
     def below(self, n: int) -> int:
         # Drawn here and not by `randrange`, whose use of the bits may change with the Python version.
-        width = n.bit_length()
+        width = (n - 1).bit_length()
         drawn = self._bits(width)
         while drawn >= n:
             drawn = self._bits(width)

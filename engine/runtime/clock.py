@@ -43,10 +43,11 @@ class Agenda:
         self._next_seq = count(1).__next__
         self._sweep_at = SWEEP_AT
 
-    def add(self, when_ns: int, callback: Callable[..., None], args: tuple[object, ...]) -> Entry:
+    def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Entry:
+        heap = self.heap
         entry = Entry((when_ns, self._next_seq(), callback, args))
-        heappush(self.heap, entry)
-        if len(self.heap) > self._sweep_at:
+        heappush(heap, entry)
+        if len(heap) > self._sweep_at:
             self._sweep()
         return entry
 
@@ -63,18 +64,17 @@ class Agenda:
         self._sweep_at = max(SWEEP_AT, 2 * len(self.heap))
 
 
-class VirtualClock:
+class VirtualClock(Agenda):
     """A clock that stands still until `VirtualLoop` moves it to the next entry.
 
     It starts at one second, not at 0, because 0 stands for "never" in many records.
     """
 
-    __slots__ = ("_add", "_start_ns", "_start_wall_ms", "agenda", "at_ns")
+    __slots__ = ("_start_ns", "_start_wall_ms", "at_ns")
 
     def __init__(self, *, start_ns: int = S, start_wall_ms: int = 1_700_000_000_000) -> None:
+        super().__init__()
         self.at_ns = start_ns
-        self.agenda = Agenda()
-        self._add = self.agenda.add
         self._start_ns = start_ns
         self._start_wall_ms = start_wall_ms
 
@@ -83,9 +83,6 @@ class VirtualClock:
 
     def wall_ms(self) -> int:
         return self._start_wall_ms + (self.at_ns - self._start_ns) // MS
-
-    def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Entry:
-        return self._add(when_ns, callback, args)
 
 
 class LiveClock:
@@ -104,7 +101,7 @@ class LiveClock:
         return time.time_ns() // MS
 
     def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Entry:
-        entry = self._agenda.add(when_ns, callback, args)
+        entry = self._agenda.call_at(when_ns, callback, *args)
         if self._agenda.heap[0] is entry:
             self._arm()
         return entry

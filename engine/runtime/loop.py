@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def close(self) -> None:
         super().close()
-        self.clock.agenda.heap.clear()
+        self.clock.heap.clear()
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Called by every `TimerHandle.cancel`; the entry is dead already."""
@@ -102,7 +102,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.call_exception_handler({"message": "Exception in a clock entry", "exception": error})
 
     def _run_entries(self) -> None:
-        clock, heap, ready = self.clock, self.clock.agenda.heap, self._ready
+        clock, heap, ready = self.clock, self.clock.heap, self._ready
         turns = 0
         while True:
             while ready:

@@ -1,0 +1,640 @@
+"""The runner around a scripted desk: order of journal and sends, timers, questions, the stop ladder, failures."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+import pytest
+from runtime_kit import (
+    MS,
+    START,
+    D,
+    FakeClient,
+    ListJournal,
+    QuietWatch,
+    S,
+    ScriptedDesk,
+    cancel,
+    fill,
+    margin,
+    place,
+    quote,
+    run_virtual,
+)
+
+from engine.runtime.chance import Chance
+from engine.runtime.clock import GapWatch
+from engine.runtime.garbage import QuietRounds
+from engine.runtime.loop import VirtualLoop
+from engine.runtime.runner import MOST_FAILURES, Ending, Runner
+from engine.trading.effects import (
+    Alert,
+    ArmTimer,
+    AskOrder,
+    AskPositions,
+    DisarmTimer,
+    Effect,
+    Finish,
+    Level,
+    Moved,
+    RoundBegan,
+    RoundEnded,
+    Urgency,
+)
+from engine.trading.inputs import (
+    Answered,
+    ClockJumped,
+    Counted,
+    Input,
+    Looked,
+    MarketSeen,
+    NotSent,
+    Request,
+    Started,
+    StopAsked,
+    TimerFired,
+)
+from exchanges.errors import AuthFailed, LinkDown
+from exchanges.types import Accepted, Position, Quote, Unknown
+
+DONE = Finish(0, "flat")
+MOVED = Moved("order.filled", "opening", "hedging", 1)
+CLOSED = MarketSeen(open=False, reason="stale", text="")
+BEGAN = Started((), (margin("m"), margin("t")))
+STARTED = (0, BEGAN)
+Script = Callable[[Input], list[Effect]]
+
+
+class Room:
+    """A runner with accounts m and t on one book, and everything around it."""
+
+    def __init__(self, loop: VirtualLoop, script: Script, **options: object) -> None:
+        self.loop = loop
+        self.calls: list[str] = []
+        self.clients = {name: FakeClient(name, calls=self.calls) for name in ("m", "t")}
+        self.desk = ScriptedDesk(script)
+        self.journal = ListJournal(self.calls)
+        self.watch = QuietWatch()
+        self.shown: list[Effect] = []
+        self.trace: list[tuple[int, int, Input, list[Effect]]] = []
+        self.runner = Runner(
+            self.desk, self.clients, symbols={"m": "ETH", "t": "ETH"}, clock=loop.clock, watch=self.watch,
+            journal=self.journal, chance=Chance(1), orders_per_minute=100, max_book_age_ns=S,
+            **{"sinks": [self.shown.append], "trace": lambda *step: self.trace.append(step), **options},
+        )  # type: ignore[arg-type]  # fmt: skip
+
+    def at(self, ms: int, callback: Callable[..., None], *args: object) -> None:
+        self.loop.clock.call_at(START + ms * MS, callback, *args)
+
+    async def run(self) -> int:
+        return await self.runner.run()
+
+    @property
+    def seen(self) -> list[tuple[int, Input]]:
+        return self.desk.seen
+
+
+def reacts(reactions: dict[Input, list[Effect]]) -> Script:
+    """A script by exact input; it finishes when asked to stop."""
+    table = {StopAsked(1): [DONE], **reactions}
+    return lambda given: table.get(given, [])
+
+
+def run(script: Script, arrange: Callable[[Room], None] = lambda _: None, **options: object) -> tuple[Room, int]:
+    async def main(loop: VirtualLoop) -> tuple[Room, int]:
+        room = Room(loop, script, **options)
+        arrange(room)
+        return room, await room.run()
+
+    return run_virtual(main)
+
+
+# --- the way through a run
+
+
+def test_a_run_connects_starts_waits_for_the_end_and_leaves() -> None:
+    def arrange(room: Room) -> None:
+        room.clients["m"].positions = [Position("m", "ETH", D(2))]
+        room.at(500, room.runner.handle, fill())
+
+    began = Started((Position("m", "ETH", D(2)),), (margin("m"), margin("t")))
+    room, code = run(reacts({fill(): [MOVED, Finish(7, "because")]}), arrange)
+    assert (code, room.runner.ending) == (7, Ending(7, "because"))
+    assert room.seen == [(0, began), (500, fill())]
+    assert room.calls == [
+        "m connect", "t connect",
+        "m positions", "t positions",
+        "step 1 Started []", "step 2 Fill []",
+        "m positions", "t positions", "end 1 ['m', 't']",
+        "m disconnect", "t disconnect",
+        "flush",
+    ]  # fmt: skip
+    assert room.shown == [MOVED, Finish(7, "because")]
+    assert room.trace == [
+        (1, START, began, []),
+        (2, START + 500 * MS, fill(), [MOVED, Finish(7, "because")]),
+    ]
+
+
+def test_intents_are_written_before_anything_is_sent_and_the_rest_after() -> None:
+    sends: list[Effect] = [place("h", account="t", urgency=Urgency.HEDGE), cancel("c"), DONE]
+    room, _ = run(reacts({fill(): sends}), lambda room: room.at(1, room.runner.handle, fill()))
+    assert room.calls[room.calls.index("step 1 Started []") + 1 :][:9] == [
+        "intent h", "intent c",
+        "sent place h", "t submit h",
+        "sent cancel c", "m cancel c",
+        "step 2 Fill []",
+        "step 3 Answered []", "step 4 Answered []",
+    ]  # fmt: skip
+
+
+def test_answers_that_come_inside_a_send_are_taken_after_the_step() -> None:
+    room, _ = run(
+        reacts(
+            {
+                fill(): [place("h", urgency=Urgency.HEDGE), MOVED],
+                Answered("h", Request.PLACE, Accepted("o1")): [DONE],
+            }
+        ),
+        lambda room: room.at(1, room.runner.handle, fill()),
+    )
+    assert room.seen == [STARTED, (1, fill()), (1, Answered("h", Request.PLACE, Accepted("o1")))]
+    assert [step[2] for step in room.trace] == [given for _, given in room.seen]
+
+
+def test_private_events_reach_the_desk_as_they_are_and_each_book_is_asked_for_once() -> None:
+    def arrange(room: Room) -> None:
+        room.at(5, lambda: room.clients["t"].private(margin("t")))
+        room.at(6, lambda: room.clients["m"].quotes["ETH"](quote()))
+
+    room, _ = run(
+        reacts({margin("t"): [ArmTimer("x", "y", 0, START + 10 * MS)], TimerFired("x", "y", 0): [DONE]}), arrange
+    )
+    assert room.seen == [STARTED, (5, margin("t")), (10, TimerFired("x", "y", 0))]
+    assert room.desk.books == {("v", "ETH"): quote()}
+    assert [list(client.quotes) for client in room.clients.values()] == [["ETH"], []]
+
+
+def test_two_runs_leave_equal_traces() -> None:
+    def arrange(room: Room) -> None:
+        for ms in (3, 3, 7):
+            room.at(ms, room.runner.handle, fill())
+        room.at(9, room.runner.stop, 1)
+
+    sends: list[Effect] = [
+        place("h", urgency=Urgency.HEDGE),
+        AskPositions(("m", "t"), 1),
+        AskOrder("m", "ETH", "c", 1),
+    ]
+    (one, _), (two, _) = run(reacts({fill(): sends}), arrange), run(reacts({fill(): sends}), arrange)
+    assert len(one.trace) == 14
+    assert repr(one.trace) == repr(two.trace)
+    assert one.calls == two.calls
+
+
+# --- timers
+
+
+def test_a_timer_replaces_the_one_of_its_name_and_is_disarmed_by_its_epoch_only() -> None:
+    def at(ms: int, name: str, epoch: int) -> ArmTimer:
+        return ArmTimer("chart", name, epoch, START + ms * MS)
+
+    effects: list[Effect] = [
+        at(10, "a", 1), at(20, "a", 2), at(12, "b", 1), at(30, "c", 4), at(31, "d", 5),
+        DisarmTimer("chart", "b", 1), DisarmTimer("chart", "c", 3), DisarmTimer("chart", "none", 1),
+        ArmTimer("hedging", "a", 7, START + 15 * MS),
+    ]  # fmt: skip
+    room, _ = run(reacts({BEGAN: effects, TimerFired("chart", "d", 5): [DONE]}))
+    assert room.seen[1:] == [
+        (15, TimerFired("hedging", "a", 7)),
+        (20, TimerFired("chart", "a", 2)),
+        (30, TimerFired("chart", "c", 4)),
+        (31, TimerFired("chart", "d", 5)),
+    ]
+
+
+# --- openings at the wire
+
+
+@pytest.mark.parametrize(
+    ("book", "failed", "objection", "why"),
+    [
+        (None, False, "", "no book"),
+        (quote(START - 2 * S), False, "", "book is 2000 ms old"),
+        (quote(), True, "", "the journal cannot be written: no opening without a durable intent"),
+        (quote(), False, "halted", "halted"),
+    ],
+)
+def test_an_opening_is_judged_again_at_the_wire(book: Quote | None, failed: bool, objection: str, why: str) -> None:
+    def arrange(room: Room) -> None:
+        room.journal.failed = failed
+        if book is not None:
+            room.desk.books["v", "ETH"] = book
+
+    opening, hedge = place("o"), place("h", account="t", urgency=Urgency.HEDGE)
+    room, _ = run(
+        reacts({BEGAN: [opening, hedge], NotSent("o", Request.PLACE, why): [DONE]}), arrange,
+        may_send=lambda order: objection if order == opening else "",
+    )  # fmt: skip
+    assert [call for call in room.calls if "submit" in call] == ["t submit h"]
+
+
+# --- market guards
+
+
+def test_quotes_are_no_steps_until_the_guards_change_their_mind() -> None:
+    def arrange(room: Room) -> None:
+        def quotes() -> None:
+            room.clients["m"].quotes["ETH"](quote())
+            room.clients["m"].quotes["ETH"](quote(bid="200"))
+
+        room.at(4, quotes)
+        room.at(5, lambda: room.watch.says.append(CLOSED))
+        room.at(6, quotes)
+
+    room, _ = run(reacts({CLOSED: [DONE]}), arrange)
+    assert room.seen == [STARTED, (6, CLOSED)]
+    assert room.desk.books == {("v", "ETH"): quote(bid="200")}
+
+
+def test_the_guards_have_one_timer_armed_again_when_it_fires_or_the_verdict_changed() -> None:
+    opened = MarketSeen(open=True, reason="", text="")
+
+    def arrange(room: Room) -> None:
+        deliver = room.clients["m"].quotes.__getitem__
+        room.watch.due = [START + ms * MS for ms in (50, 70, 30, 90)]
+        room.at(1, lambda: deliver("ETH")(quote()))  # arms 50
+        room.at(2, lambda: deliver("ETH")(quote()))  # leaves it
+        # 50: check, arms 70
+        room.at(60, lambda: room.watch.says.append(opened))
+        room.at(61, lambda: deliver("ETH")(quote()))  # a verdict: arms 30 instead, which is due at once
+        # 61: check, arms 90
+        room.at(80, lambda: room.watch.says.append(CLOSED))
+
+    room, _ = run(reacts({CLOSED: [DONE]}), arrange)
+    assert room.watch.checked == [50, 61, 90]
+    assert room.seen[1:] == [(61, opened), (90, CLOSED)]
+
+
+# --- questions
+
+
+def test_positions_and_margins_come_from_every_account_asked() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1, setattr, room.clients["t"], "positions", [Position("t", "ETH", D(-1))])
+        room.at(2, room.runner.handle, fill())
+
+    counted = Counted(5, True, True, (Position("t", "ETH", D(-1)),), (margin("t"), margin("m")))
+    room, _ = run(reacts({fill(): [AskPositions(("t", "m"), 5)], counted: [DONE]}), arrange)
+    assert room.seen[-1] == (2, counted)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "quiet"),
+    [
+        (lambda room: room.clients["t"].private(fill("t")), False),
+        (lambda room: room.runner.handle(StopAsked(2)), False),  # the script sends an order then
+        (lambda room: room.clients["t"].private(margin("t")), True),
+        (lambda room: room.clients["t"].quotes, True),
+    ],
+)
+def test_a_cut_is_not_quiet_when_an_account_moved(meanwhile: Callable[[Room], object], quiet: bool) -> None:
+    def arrange(room: Room) -> None:
+        def ask() -> None:
+            room.clients["t"].delays["positions"] = 0.02
+            room.runner.handle(fill("m"))
+
+        room.at(1, ask)
+        room.at(11, meanwhile, room)  # type: ignore[arg-type]
+
+    counted = Counted(5, True, quiet, (), (margin("m"), margin("t")))
+    room, _ = run(
+        reacts(
+            {
+                fill("m"): [AskPositions(("m", "t"), 5)],
+                StopAsked(2): [place("x", account="t", urgency=Urgency.HEDGE)],
+                counted: [DONE],
+            }
+        ),
+        arrange,
+    )
+    assert room.seen[-1] == (21, counted)
+
+
+def test_a_baseline_is_read_again_until_no_account_moves() -> None:
+    def arrange(room: Room) -> None:
+        late = [lambda: room.clients["m"].private(fill("m")), lambda: None]
+        room.clients["t"].during["positions"] = lambda: late.pop(0)() if late else None
+
+    room, _ = run(reacts({BEGAN: [DONE]}), arrange)
+    assert [given for _, given in room.seen] == [fill("m"), BEGAN]
+    assert room.calls.count("m positions") == 3  # twice for the baseline, once at the end
+
+
+@pytest.mark.parametrize(
+    ("error", "delay", "text"),
+    [
+        (LinkDown("gone"), 0, "LinkDown: gone"),
+        (None, 9, "no answer within 5 s"),
+    ],
+)
+def test_a_question_without_an_answer_is_told_as_such(error: Exception | None, delay: int, text: str) -> None:
+    def arrange(room: Room) -> None:
+        def ask() -> None:
+            room.clients["m"].errors["info"] = [error] if error else []
+            room.clients["m"].delays["info"] = delay
+            room.runner.handle(fill())
+
+        room.at(1, ask)
+
+    looked = Looked("c", 3, ok=False, update=None, text=text)
+    room, _ = run(reacts({fill(): [AskOrder("m", "ETH", "c", 3)], looked: [DONE]}), arrange)
+    assert room.seen[-1] == (1 if error else 5_001, looked)
+
+
+def test_a_question_that_finds_no_order_is_an_answer() -> None:
+    looked = Looked("c", 3, ok=True, update=None)
+    room, code = run(reacts({BEGAN: [AskOrder("m", "ETH", "c", 3)], looked: [DONE]}))
+    assert (room.seen[1:], code) == ([(0, looked)], 0)
+
+
+def test_positions_that_cannot_be_read_are_never_flat() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1, lambda: room.clients["t"].errors.update(positions=[LinkDown("gone")]))
+        room.at(2, room.runner.handle, fill())
+
+    counted = Counted(5, False, False, (), (), "LinkDown: gone")
+    room, _ = run(reacts({fill(): [AskPositions(("m", "t"), 5)], counted: [DONE]}), arrange)
+    assert room.seen[-1] == (2, counted)
+
+
+# --- the stop ladder (E18)
+
+
+def test_the_first_two_stops_are_the_desks_business() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1, room.runner.stop, 1)
+        room.at(2, room.runner.stop, 2)
+
+    room, code = run(reacts({StopAsked(1): [], StopAsked(2): [Finish(1, "not flat")]}), arrange)
+    assert (room.seen[1:], code) == ([(1, StopAsked(1)), (2, StopAsked(2))], 1)
+
+
+def test_the_third_stop_leaves_at_once_and_says_what_is_open() -> None:
+    def arrange(room: Room) -> None:
+        room.desk.open = ["m: +1 ETH", "t: -0.5 ETH"]
+        room.clients["m"].delays["disconnect"] = 3600
+        for level in (1, 2, 3):
+            room.at(level, room.runner.stop, level)
+        room.at(3, room.runner.handle, fill())
+
+    timer = ArmTimer("chart", "late", 0, START + 500 * MS)
+    room, code = run(reacts({BEGAN: [timer], StopAsked(1): []}), arrange, recovery="eagle recover --journal x")
+    text = "left open: m: +1 ETH; t: -0.5 ETH; to recover: eagle recover --journal x"
+    assert (code, room.runner.ending) == (130, Ending(130, text))
+    assert room.seen[1:] == [(1, StopAsked(1)), (2, StopAsked(2))]
+    assert room.calls.count("m positions") == 1
+    assert room.loop.clock.now_ns() == START + 1_003 * MS
+
+
+def test_leaving_with_nothing_open_says_so() -> None:
+    room, code = run(reacts({}), lambda room: room.at(1, room.runner.stop, 3))
+    assert (code, room.runner.ending) == (130, Ending(130, "left with nothing open"))
+
+
+def test_a_stop_before_the_start_ends_the_run() -> None:
+    def arrange(room: Room) -> None:
+        room.clients["t"].delays["connect"] = 20
+        room.at(1, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange)
+    assert (code, room.runner.ending, room.seen) == (130, Ending(130, "stopped before the start; nothing was sent"), [])
+    assert room.calls == ["m connect", "t connect", "m disconnect", "t disconnect", "flush"]
+
+
+# --- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"), [(AuthFailed("wrong key"), 0), (LinkDown("no connection within 30 s"), 31)]
+)
+def test_accounts_that_cannot_be_connected_end_the_run_with_the_clients_words(error: Exception, delay: int) -> None:
+    async def main(loop: VirtualLoop) -> Room:
+        room = Room(loop, reacts({}))
+        room.clients["t"].delays["connect"] = delay
+        room.clients["t"].errors["connect"] = [] if delay else [error]
+        with pytest.raises(type(error), match=str(error)):
+            await room.run()
+        return room
+
+    room = run_virtual(main)
+    assert (room.seen, room.calls[-3:]) == ([], ["m disconnect", "t disconnect", "flush"])
+
+
+def boom(*_: object) -> None:
+    raise ZeroDivisionError("boom")
+
+
+async def boom_later() -> None:
+    await asyncio.sleep(0)
+    boom()
+
+
+FAILED = Alert(Level.PERSON, "internal_error", "ZeroDivisionError: boom; ending the run", {"failures": "1"})
+
+
+@pytest.mark.parametrize(
+    "go_wrong",
+    [
+        pytest.param(lambda room: room.at(1, boom), id="clock entry"),
+        pytest.param(lambda room: room.loop.call_later(0.001, boom), id="loop callback"),
+        pytest.param(
+            lambda room: (
+                room.clients["m"].errors.update(info=[ZeroDivisionError("boom")]),
+                room.at(1, room.runner.handle, fill()),
+            ),
+            id="background task",
+        ),
+        pytest.param(
+            lambda room: (
+                room.clients["m"].errors.update(submit=[ZeroDivisionError("boom")]),
+                room.at(1, room.runner.handle, margin("m")),
+            ),
+            id="client",
+        ),
+        pytest.param(lambda room: room.at(1, room.runner.handle, margin("t")), id="step"),
+    ],
+)
+def test_no_exception_vanishes(go_wrong: Callable[[Room], object]) -> None:
+    def script(given: Input) -> list[Effect]:
+        if given == margin("t"):
+            boom()
+        reactions = reacts(
+            {
+                fill(): [AskOrder("m", "ETH", "c", 1)],
+                margin("m"): [place("h", urgency=Urgency.HEDGE), cancel("after")],
+            }
+        )
+        return reactions(given)
+
+    room, code = run(script, go_wrong)  # type: ignore[arg-type]
+    assert (code, room.runner.ending) == (1, Ending(0, "flat"))
+    assert room.shown == [FAILED, DONE]
+    assert [given for _, given in room.seen].count(StopAsked(1)) == 1
+    assert [repr(error) for error in room.runner.failures] == ["ZeroDivisionError('boom')"]
+
+
+def test_an_effect_that_fails_does_not_cost_the_next_one() -> None:
+    def arrange(room: Room) -> None:
+        room.clients["m"].errors["cancel"] = [ZeroDivisionError("boom")]
+        room.at(1, room.runner.handle, fill())
+
+    hedge = place("h", account="t", urgency=Urgency.HEDGE)
+    room, _ = run(reacts({fill(): [cancel("c"), hedge]}), arrange)
+    assert [call for call in room.calls if call in ("m cancel c", "t submit h")] == ["m cancel c", "t submit h"]
+    assert (1, Answered("c", Request.CANCEL, Unknown("ZeroDivisionError while sending"))) in room.seen
+
+
+def test_a_failed_question_is_answered_all_the_same() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1, lambda: room.clients["m"].errors.update(positions=[ZeroDivisionError("boom")]))
+        room.at(2, room.runner.handle, fill())
+
+    room, code = run(reacts({fill(): [AskPositions(("m",), 2)]}), arrange)
+    assert (2, Counted(2, False, False, (), (), "the client failed")) in room.seen
+    assert code == 1
+
+
+def test_a_second_failure_flattens_at_once_and_the_last_one_gives_up() -> None:
+    def arrange(room: Room) -> None:
+        room.desk.open = ["m: +1 ETH"]
+        for n in range(MOST_FAILURES + 1):
+            room.at(1 + n, boom)
+
+    room, code = run(reacts({StopAsked(1): []}), arrange)
+    text = "failed: ZeroDivisionError: boom; left open: m: +1 ETH; to recover: eagle recover"
+    assert (code, room.runner.ending) == (1, Ending(1, text))
+    assert room.seen[1:] == [(1, StopAsked(1)), (2, StopAsked(2))]
+    assert len(room.runner.failures) == MOST_FAILURES
+
+
+def test_a_desk_that_cannot_end_after_a_failure_is_left() -> None:
+    room, code = run(reacts({StopAsked(1): []}), lambda room: room.at(1_000, boom))
+    text = "failed: ZeroDivisionError: boom; left with nothing open"
+    assert (code, room.runner.ending) == (1, Ending(1, text))
+    assert room.loop.clock.now_ns() == START + 61 * S
+
+
+@pytest.mark.parametrize("part", ["sink", "trace"])
+def test_a_broken_screen_is_cut_off_and_ends_the_run_in_order(part: str) -> None:
+    shown: list[Effect] = []
+    room, code = run(
+        reacts({fill(): [MOVED]}),
+        lambda room: room.at(1, room.runner.handle, fill()),
+        **({"sinks": [boom, shown.append]} if part == "sink" else {"sinks": [shown.append], "trace": boom}),
+    )
+    assert (code, len(room.runner.failures)) == (1, 1)
+    expected = [FAILED, MOVED, DONE] if part == "sink" else [FAILED, DONE]
+    assert [effect for effect in shown if part == "sink" or effect != MOVED] == expected
+
+
+def test_a_lost_journal_ends_the_run_in_order_with_its_exit_code() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1, setattr, room.journal, "failed", True)
+        room.at(2, room.runner.handle, fill())
+        room.at(3, room.runner.handle, fill())
+
+    room, code = run(
+        reacts({StopAsked(1): [ArmTimer("x", "y", 0, START + S)], TimerFired("x", "y", 0): [DONE]}), arrange
+    )
+    assert code == 4
+    assert [given for _, given in room.seen].count(StopAsked(1)) == 1
+    assert [effect.code for effect in room.shown if isinstance(effect, Alert)] == ["journal_lost"]
+
+
+def test_rows_do_not_wait_in_memory_for_ever_where_little_happens() -> None:
+    def arrange(room: Room) -> None:
+        room.at(1_000, room.runner.handle, fill())
+        room.at(1_010, room.runner.handle, fill())
+        room.at(1_200, room.runner.handle, margin("m"))
+
+    room, _ = run(reacts({margin("m"): [DONE]}), arrange, flush_after_ns=100 * MS)
+    assert [call for call in room.calls if call == "flush" or call.startswith("step")] == [
+        "step 1 Started []", "flush", "step 2 Fill []", "step 3 Fill []", "flush", "step 4 Margin []", "flush",
+    ]  # fmt: skip
+
+
+# --- missing time (S14)
+
+
+class Clocks:
+    """The machine's two clocks, following virtual time until a test lets one of them jump."""
+
+    def __init__(self) -> None:
+        self.loop: VirtualLoop | None = None
+        self.slept_ns = 0
+
+    def steady(self) -> int:
+        return 0 if self.loop is None else self.loop.clock.now_ns()
+
+    def counting(self) -> int:
+        return self.steady() + self.slept_ns
+
+    def sleep(self, span_ns: int) -> None:
+        self.slept_ns += span_ns
+
+
+@pytest.mark.parametrize(("event", "at_ms"), [(True, 1_100), (False, 1_500)])
+def test_a_suspend_is_told_before_anything_else_and_every_account_resyncs(event: bool, at_ms: int) -> None:
+    clocks = Clocks()
+
+    def arrange(room: Room) -> None:
+        clocks.loop = room.loop
+        room.at(1_050, clocks.sleep, 600 * S)
+        room.clients["t"].errors["connect"] = []
+        room.at(1_060, lambda: room.clients["t"].errors["connect"].append(LinkDown("not yet")))
+        if event:
+            room.at(1_100, room.runner.handle, fill())
+        room.at(9_000, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange, gaps=GapWatch(steady=clocks.steady, counting=clocks.counting))
+    assert code == 0
+    assert room.seen[1:] == [
+        (at_ms, ClockJumped(600 * S)),
+        *([(at_ms, fill())] if event else []),
+        (9_000, StopAsked(1)),
+    ]
+    calls = [call for call in room.calls if "connect" in call]
+    assert calls == [
+        "m connect", "t connect",
+        "m disconnect", "m connect", "t disconnect", "t connect", "t connect",
+        "m disconnect", "t disconnect",
+    ]  # fmt: skip
+
+
+def test_a_run_without_missing_time_hears_nothing_of_it() -> None:
+    clocks = Clocks()
+
+    def arrange(room: Room) -> None:
+        clocks.loop = room.loop
+        room.at(60_000, room.runner.stop, 1)
+
+    room, _ = run(reacts({}), arrange, gaps=GapWatch(steady=clocks.steady, counting=clocks.counting))
+    assert room.seen == [STARTED, (60_000, StopAsked(1))]
+
+
+# --- garbage
+
+
+def test_rounds_are_kept_free_of_collections() -> None:
+    zero = D(0)
+    ended = RoundEnded(1, opened=zero, closed=zero, residue=zero, volume=zero, fees=zero, cash=zero)
+    enabled: list[bool] = []
+    with QuietRounds() as quiet:
+        for effect in (MOVED, RoundBegan(1, "buy"), MOVED, ended, RoundBegan(2, "buy")):
+            quiet(effect)
+            enabled.append(gc.isenabled())
+        assert gc.get_freeze_count() > 0
+    assert (enabled, gc.isenabled(), gc.get_freeze_count()) == ([True, False, False, True, False], True, 0)
