@@ -90,8 +90,6 @@ def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec]) -> Candidat
 
 def _domain(holder: str, target: str) -> str:
     """The innermost state that a row of `holder` to `target` leaves standing."""
-    if _inside(target, holder):
-        return holder
     # A target that holds the row is left and entered again, so it cannot stand itself.
     around = set(lineage(target)[1:])
     return next(name for name in lineage(holder) if name in around)
