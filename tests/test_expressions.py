@@ -294,6 +294,7 @@ def test_a_fault_is_found_at_its_column(source: str, kind: Type, found: list[tup
         ("ready && ready", 8, "write `and`"),
         ("ready and", 9, "check brackets and operators"),
         ("(ready", 1, "check brackets and operators"),
+        ("size > 1and ready", 8, "check brackets and operators"),
     ],
 )
 def test_broken_syntax_is_found_with_a_way_out(source: str, column: int, hint: str) -> None:

@@ -6,10 +6,13 @@ Most rows change one piece of the coffee machine's flow and name all that must b
 from __future__ import annotations
 
 import hashlib
+import re
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from load_faults import BROKEN, Found
 from toy_vocabulary import COFFEE, COFFEE_FLOW
 
@@ -66,6 +69,23 @@ def test_faults_of_every_family_are_found_in_one_go() -> None:
         .replace("final: true", "finale: true")
     )
     assert [code for code, _, _, _ in findings_of(text)] == ["Y107", "T402", "N301", "F201", "N308"]
+
+
+PIECES = re.findall(r"[\w.]+|[^\s\w.]|\s+", COFFEE_FLOW)
+ODDITIES = ["", "[]", "{}", "null", "3s", "{a: b}", "-1", ".", "é", "state", "event", "event.value"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(range(len(PIECES))), st.sampled_from(PIECES + ODDITIES)), max_size=3))
+def test_any_flow_loads_or_is_refused_with_findings(changes: list[tuple[int, str]]) -> None:
+    pieces = list(PIECES)
+    for index, piece in changes:
+        pieces[index] = piece
+    try:
+        flow = load("".join(pieces))
+    except FlowError:
+        return
+    assert flow.leaves
 
 
 # --- what a sound flow compiles to

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -130,7 +131,9 @@ def _parse(scalar: Scalar, source: str, faults: Faults) -> ast.expr | None:
         return None
     lead = len(source) - len(source.lstrip())
     try:
-        tree = ast.parse(source.lstrip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SyntaxWarning)  # `1and x`: Python would print a warning and go on
+            tree = ast.parse(source.lstrip(), mode="eval").body
     except SyntaxError as error:
         _report_syntax(scalar, source, (error.offset or len(source)) - 1 + lead, reason=error.msg, faults=faults)
         return None
