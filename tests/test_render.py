@@ -108,6 +108,33 @@ def test_the_main_path_ends_where_the_flow_last_turns_back() -> None:
     ]
 
 
+FAILING_LAST = """\
+flow: failing
+version: 1
+on:
+  coin.inserted: {do: [{beep: }]}
+ignore: {drink.chosen: no, cup.taken: no, door.closed: no, door.opened: no}
+states:
+  READY:
+    after: {3s: BUSY}
+  BUSY:
+    after: {2s: READY, 5s: BROKEN}
+  BROKEN: {resting: true}
+recipes:
+  espresso: {grams: 7, price: 0.80}
+"""
+
+
+def test_a_place_for_failures_declared_last_is_beside_the_main_path() -> None:
+    picture = picture_of(load_flow(FAILING_LAST, file="failing.yaml", vocabulary=COFFEE))
+    assert picture.main == ("READY", "BUSY")
+    assert [(edge.target, edge.tone, edge.back) for edge in picture.edges] == [
+        ("BUSY", Tone.MAIN, False),
+        ("READY", Tone.PLAIN, True),
+        ("BROKEN", Tone.QUIET, False),
+    ]
+
+
 @pytest.mark.parametrize("make", [coffee, awkward])
 def test_svg_has_one_element_for_each_state(make: Callable[[], Flow]) -> None:
     flow = make()

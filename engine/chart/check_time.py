@@ -93,9 +93,10 @@ def _limits(state: StateSpec, flow: Flow) -> Iterator[Delay]:
     """Timers that end the state for certain: its own and the enclosing states', with an unguarded way out."""
     for outer in above(flow, state.name):
         for delay in outer.delays:
-            if any(row.when is None and row.target and _leaves(row.target, state.name) for row in delay.rows):
+            if any(row.when is None and row.target and _leaves(row.target, outer.name) for row in delay.rows):
                 yield delay
 
 
 def _leaves(target: str, state: str) -> bool:
-    return not f"{target}.".startswith(f"{state}.") or target == state
+    """A row that stays within its compound state fires once and limits nothing that is entered after it."""
+    return bool(state) and (target == state or not f"{target}.".startswith(f"{state}."))
