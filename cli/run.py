@@ -14,18 +14,14 @@ _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
 _SPEED = re.compile(r"([1-9][0-9]{0,3})x")
 
 
-class Speed("click.ParamType[int | None]"):
-    """`1x`, `10x` … or `max`; converts to an integer, None for max."""
-
-    name = "speed"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if isinstance(value, int) or value == "max":
-            return None if value == "max" else int(value)
-        found = _SPEED.fullmatch(value)
-        if found is None:
-            self.fail(f"{value!r} is no speed; write 1x, a multiple such as 10x, or max", param, ctx)
-        return int(found[1])
+def _speed(context: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """`1x`, `10x` ... as a number, `max` as None."""
+    if value == "max":
+        return None
+    found = _SPEED.fullmatch(value)
+    if found is None:
+        raise click.BadParameter(f"{value!r}; write 1x, a multiple such as 10x, or max", context, parameter)
+    return int(found[1])
 
 
 @click.command()
@@ -36,7 +32,7 @@ class Speed("click.ParamType[int | None]"):
     "markets",
     multiple=True,
     metavar="PREFIX|VENUE=PREFIX",
-    help="Replay a recording: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz. For all venues, or for one.",
+    help="Replay a recording, for all venues or for one: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Stop after so many rounds.")
 @click.option(
@@ -48,19 +44,17 @@ class Speed("click.ParamType[int | None]"):
     help="Of the made-up market and of every draw.",
 )
 @click.option(
-    "--speed", type=Speed(), default="1x", show_default=True, metavar="1x|Nx|max", help="max: in virtual time."
+    "--speed",
+    callback=_speed,
+    default="1x",
+    show_default=True,
+    metavar="1x|Nx|max",
+    help="max runs in virtual time, as fast as the machine can.",
 )
 @click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE|off", help="Where the run is recorded.")
 @click.option("--repeat", is_flag=True, help="Repeat recordings until --rounds are done; else the run ends with them.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "csv"]),
-    default="text",
-    show_default=True,
-    help="Of the summary.",
-)
-@click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+@click.option("--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+@click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
     flow_path: str, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, live: bool,

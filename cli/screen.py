@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from cli.streams import BLUE, BOLD, GREEN, PLAIN, RED, YELLOW, colourful, write_note
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, CancelOrder, Effect, Finish, Level, Moved, PlaceOrder, RoundBegan, RoundEnded
-from engine.trading.inputs import Input
-from exchanges.types import ZERO, Clock, Fill, FillKind, Side
+from engine.trading.inputs import Answered, Input
+from exchanges.types import ZERO, Clock, Fill, FillKind, Refused, Side
 
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
 _TONES = {"ERROR": RED, "CLEANUP": YELLOW, "HOLDING": GREEN, "IDLE": PLAIN}
@@ -63,21 +63,27 @@ class Screen:
             self.idle_rounds += not effect.opened
             if not self._detailed:
                 self._progress()
-        elif isinstance(effect, Alert):
-            if effect.level > Level.INFO or self._detailed:
-                tone = RED if effect.level is Level.PERSON else YELLOW
-                self._line("ALERT", f"{effect.code}: {effect.text}", tone)
-        elif isinstance(effect, Moved) and self._level and not self._detailed:
-            self._moved(effect)
+        elif isinstance(effect, Alert) and effect.level > Level.INFO:
+            person = effect.level is Level.PERSON
+            self._line("ALERT" if person else "warning", f"{effect.code}: {effect.text}", RED if person else YELLOW)
 
     def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
-        """One step of the desk at a speed that a person can follow."""
+        """One step of the desk: shown at a speed that a person can follow, and on the way out at any speed."""
+        if not self._detailed and not self._level:
+            return
+        moves = [effect for effect in effects if isinstance(effect, Moved) and effect.target is not None]
+        if not self._detailed:
+            self._moved(moves)
+            return
         if isinstance(given, Fill):
             self._line("fill", _fill_text(given), GREEN)
+        elif isinstance(given, Answered) and isinstance(given.reply, Refused):
+            self._line("refused", f"{given.client_id}: {given.reply.refusal.value} {given.reply.text}".rstrip(), YELLOW)
         for effect in effects:
             match effect:
                 case Moved():
-                    self._moved(effect)
+                    self._moved(moves)
+                    moves = []
                 case PlaceOrder():
                     self._line(effect.purpose.value, _order_text(effect), BLUE)
                 case CancelOrder():
@@ -103,10 +109,11 @@ class Screen:
 
     # --- lines
 
-    def _moved(self, move: Moved) -> None:
-        if move.target is None:
+    def _moved(self, moves: list[Moved]) -> None:
+        """Where a step came to rest; while stopping also inside a state, with what is left."""
+        if not moves:
             return
-        full = move.target.upper()
+        full = (moves[-1].target or "").upper()
         state = full.split(".")[0]
         if self._level:
             self._line(state, f"{full}; left: {self._what_is_left()}", _TONES.get(state, BLUE))
@@ -160,8 +167,13 @@ def _fill_text(fill: Fill) -> str:
     kind = "" if fill.kind is FillKind.TRADE else f" ({fill.kind.value})"
     return (
         f"{fill.account} {verb} {plain(fill.qty)} {fill.symbol} at {plain(fill.price)} as {fill.liquidity.value},"
-        f" fee {plain(fill.fee)} {fill.fee_asset}{kind}"
+        f" fee {plain(_short(fill.fee))} {fill.fee_asset}{kind}"
     )
+
+
+def _short(value: Decimal) -> Decimal:
+    """Four significant digits, for the eye."""
+    return Context(prec=4).plus(value)
 
 
 def _order_text(effect: PlaceOrder) -> str:

@@ -55,6 +55,7 @@ from exchanges.types import Clock, Instrument, LinkState, MarketKind, Rng
 
 DEMO_CONFIG = "demo_config.yaml"
 COUNTER = "run_number"  # beside the journal, which may get lost
+RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
 SPOT_STOCK = 20  # base balance and cash of paper spot accounts without one, in quantities: the default max_position
@@ -360,8 +361,8 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=lambda order: _objection(desk, order),
-            sinks=(quiet_rounds, screen.effect), trace=screen.step if live else None,
-            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
+            sinks=(quiet_rounds, screen.effect), trace=screen.step,
+            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
         journal.run_started(_run_start(setup, plan, options, number=number, wall_ms=clock.wall_ms()))
         screen.begin(desk, clock, run=number)
