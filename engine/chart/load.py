@@ -14,6 +14,7 @@ from engine.chart.arithmetic import UNKNOWN
 from engine.chart.compile import compile_states
 from engine.chart.expressions import Vocables, compile_expression
 from engine.chart.faults import Faults, in_file_order, name_hint, nearest_name
+from engine.chart.known import Known, entry, text_of
 from engine.chart.model import (
     BOOL,
     Counter,
@@ -32,7 +33,7 @@ from engine.chart.model import (
     Vocabulary,
 )
 from engine.chart.settings import read_context, read_literal, read_settings
-from engine.chart.states import Known, entry, read_states, state_tree
+from engine.chart.states import read_states, state_tree
 from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.yaml_nodes import parse_nodes, read_nodes
 
@@ -98,8 +99,8 @@ class _Reading:
         compiled = compile_states(states)
         return Flow(
             name=name,
-            version=int(_text(self._root, "version")),
-            about=_text(self._root, "about"),
+            version=int(text_of(entry(self._root, "version"))),
+            about=text_of(entry(self._root, "about")),
             file=file,
             digest=hashlib.sha256(text.encode()).hexdigest(),
             text=text,
@@ -121,7 +122,7 @@ class _Reading:
 
     def _name(self, file: str) -> str:
         node = entry(self._root, "flow")
-        name, path = _text(self._root, "flow"), PurePath(file)
+        name, path = text_of(entry(self._root, "flow")), PurePath(file)
         if isinstance(node, Scalar) and path.suffix in (".yaml", ".yml") and path.stem != name:
             message = f'the flow is called "{name}", its file "{path.name}"'
             self._faults.report("F206", node.span, message, f"write `flow: {path.stem}` or rename the file")
@@ -178,7 +179,7 @@ class _Reading:
         read = []
         for item in _mappings(entry(self._root, "invariants")):
             holds = self._expressions(item, ("holds",))
-            read.append(Property(_text(item, "name"), "always", holds, None, item.span))
+            read.append(Property(text_of(entry(item, "name")), "always", holds, None, item.span))
         return tuple(read)
 
     def _properties(self) -> tuple[Property, ...]:
@@ -189,7 +190,7 @@ class _Reading:
         kinds = [key for key in item.entries if key in ("always", "never", "sometimes", "leads_to", "on_exit")]
         if len(kinds) != 1:
             return None
-        kind, name = kinds[0], _text(item, "name")
+        kind, name = kinds[0], text_of(entry(item, "name"))
         inner = item.entries[kind]
         match kind:
             case "leads_to":
@@ -276,8 +277,3 @@ def _untyped_names(root: Mapped) -> dict[str, Type]:
 
 def _mappings(node: Node | None) -> list[Mapped]:
     return [item for item in node.items if isinstance(item, Mapped)] if isinstance(node, Listing) else []
-
-
-def _text(node: Node, key: str) -> str:
-    value = entry(node, key)
-    return value.text if isinstance(value, Scalar) else ""

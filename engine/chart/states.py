@@ -1,4 +1,4 @@
-"""The states of a flow as written: rows, actions, delays and invocations, every name resolved.
+"""The states of a flow as written: rows, delays and invocations, every name resolved.
 
 Reads tolerantly: what the schema has refused already is passed over, so that the rest is still checked.
 """
@@ -8,61 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.chart.actions import ActionReader
 from engine.chart.compile import lineage
-from engine.chart.expressions import Vocables, compile_expression
 from engine.chart.faults import Faults, is_empty, name_hint
+from engine.chart.known import Known, entry, text_of
 from engine.chart.model import (
     BOOL,
     COUNT,
     DURATION,
     DURATION_RANGE,
-    Action,
-    Counter,
     Delay,
-    EventKind,
-    Expression,
     Invoke,
     Listing,
     Mapped,
     Node,
-    Parameter,
     Row,
     RowKind,
     Scalar,
-    Setting,
     Span,
     StateSpec,
     Type,
-    Verb,
 )
 from engine.chart.units import LiteralError, parse_literal
-
-BUILT_IN_VERBS = ("set", "count", "reset", "raise")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Everything that a state may name."""
-
-    events: Mapping[str, EventKind]
-    raised: Mapping[str, str]
-    verbs: Mapping[str, Verb]
-    settings: Mapping[str, Setting]
-    context: Mapping[str, Counter]
-    names: Mapping[str, Type]
-    refers: Mapping[str, frozenset[str]]
-    states: Mapping[str, tuple[str, ...]]  # full name -> children; "" is the root
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        return tuple(name for name in self.states if name)
-
-    def vocables(self, attributes: Mapping[str, Type] | None) -> Vocables:
-        if attributes is None:
-            return Vocables(self.names, self.state_names, frozenset({"event"}))
-        return Vocables(
-            {**self.names, **{f"event.{name}": kind for name, kind in attributes.items()}}, self.state_names
-        )
 
 
 @dataclass(slots=True)
@@ -105,14 +72,11 @@ def read_states(root: Mapped, known: Known, faults: Faults) -> dict[str, StateSp
     return specs
 
 
-def entry(node: Node | None, key: str) -> Node | None:
-    return node.entries.get(key) if isinstance(node, Mapped) else None
-
-
 class _StateReader:
     def __init__(self, known: Known, faults: Faults) -> None:
         self._known = known
         self._faults = faults
+        self._actions = ActionReader(known, faults)
 
     def state(self, name: str, node: Node, span: Span) -> StateSpec:
         children = self._known.states[name]
@@ -129,9 +93,9 @@ class _StateReader:
             initial=initial,
             final=final,
             resting=resting,
-            about=_text(entry(node, "about")),
-            entry=self._actions(entry(node, "entry"), {}) if name else (),
-            exit=self._actions(entry(node, "exit"), {}) if name else (),
+            about=text_of(entry(node, "about")),
+            entry=self._actions.actions(entry(node, "entry"), {}) if name else (),
+            exit=self._actions.actions(entry(node, "exit"), {}) if name else (),
             rows=tuple(reactions.rows),
             delays=tuple(reactions.delays),
             invoke=self._invoke(name, entry(node, "invoke")) if name else None,
@@ -269,10 +233,10 @@ class _StateReader:
             kind=kind,
             state=state,
             event=event,
-            when=self._expression(when, BOOL, attributes),
-            actions=self._actions(entry(node, "do"), attributes),
+            when=self._actions.expression(when, BOOL, attributes),
+            actions=self._actions.actions(entry(node, "do"), attributes),
             target=self._target(to, state) if isinstance(to, Scalar) else None,
-            because=_text(entry(node, "because")),
+            because=text_of(entry(node, "because")),
             span=node.span,
         )
 
@@ -301,160 +265,13 @@ class _StateReader:
             return name_hint(word, around)
         return name_hint(word, names)
 
-    # --- actions
-
-    def _actions(self, node: Node | None, attributes: Mapping[str, Type] | None) -> tuple[Action, ...]:
-        items = node.items if isinstance(node, Listing) else ()
-        read = (self._action(item, attributes) for item in items)
-        return tuple(action for action in read if action is not None)
-
-    def _action(self, node: Node, attributes: Mapping[str, Type] | None, *, invoked: bool = False) -> Action | None:
-        if not isinstance(node, Mapped) or len(node.entries) != 1:
-            return None
-        [(word, value)] = node.entries.items()
-        if word in BUILT_IN_VERBS and not invoked:
-            return self._built_in(word, value, node.span, attributes)
-        verb = self._known.verbs.get(word)
-        if verb is None:
-            known = [*self._known.verbs, *(() if invoked else BUILT_IN_VERBS)]
-            self._faults.report("N303", node.keys[word].span, f'no verb "{word}"', name_hint(word, known))
-            return None
-        if verb.replies != invoked:
-            self._misplaced(verb, node.keys[word].span)
-        return Action(word, self._arguments(verb, value, node.keys[word], attributes), node.span)
-
-    def _misplaced(self, verb: Verb, span: Span) -> None:
-        if verb.replies:
-            message = f'verb "{verb.name}" finishes later; it may only stand in `invoke:`'
-            hint = f"write `invoke: {{do: {{{verb.name}: …}}, timeout: 3s, done: …, error: …}}`"
-        else:
-            message = f'verb "{verb.name}" has no reply; it may not stand in `invoke:`'
-            hint = "put it under `entry:` or `do:`"
-        self._faults.report("N312", span, message, hint)
-
-    def _built_in(self, word: str, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
-        if word == "set":
-            return self._set(value, span, attributes)
-        what = "event" if word == "raise" else "counter"
-        if not isinstance(value, Scalar) or is_empty(value):
-            self._faults.report(
-                "F203", value.span, f"`{word}` needs the name of one {what}", f"write `{{{word}: name}}`"
-            )
-            return None
-        if word == "raise":
-            if value.text not in self._known.raised:
-                hint = name_hint(value.text, self._known.raised, nothing="declare it under `events:`")
-                self._faults.report("N302", value.span, f'the flow raises no event "{value.text}"', hint)
-                return None
-            return Action(word, {"event": value.text}, span)
-        counter = self._counter(value)
-        if counter is None:
-            return None
-        if word == "count" and counter.type != COUNT:
-            self._faults.report(
-                "T403", value.span, f"{counter.name} is a {counter.type}, expected a count", "use `set`"
-            )
-            return None
-        return Action(word, {"counter": value.text}, span)
-
-    def _set(self, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
-        if not isinstance(value, Mapped) or not value.entries:
-            self._faults.report("F203", value.span, "`set` needs counters and values", "write `{set: {name: value}}`")
-            return None
-        arguments: dict[str, Expression | str] = {}
-        for name, given in value.entries.items():
-            counter = self._counter(value.keys[name])
-            expression = None if counter is None else self._expression(given, counter.type, attributes)
-            if expression is not None:
-                arguments[name] = expression
-        return Action("set", arguments, span)
-
-    def _counter(self, scalar: Scalar) -> Counter | None:
-        counter = self._known.context.get(scalar.text)
-        if counter is None and f"context.{scalar.text}" not in self._known.names:
-            bare = scalar.text.removeprefix("context.")
-            hint = name_hint(bare, self._known.context, nothing="declare it under `context:`")
-            self._faults.report("N305", scalar.span, f'no counter "{scalar.text}"', hint)
-        return counter
-
-    def _arguments(
-        self, verb: Verb, value: Node, key: Scalar, attributes: Mapping[str, Type] | None
-    ) -> dict[str, Expression | str]:
-        given = self._given(verb, value)
-        if given is None:
-            return {}
-        arguments: dict[str, Expression | str] = {}
-        for parameter in verb.parameters:
-            node = given.get(parameter.name)
-            if node is None and parameter.default is not None:
-                node = Scalar(parameter.default, False, key.span)
-            if node is not None:
-                argument = self._argument(parameter, node, attributes)
-                if argument is not None:
-                    arguments[parameter.name] = argument
-            elif parameter.required:
-                message = f'verb "{verb.name}" misses its parameter "{parameter.name}" ({parameter.about})'
-                self._faults.report("N307", key.span, message, f"write `{{{verb.name}: {{{parameter.name}: …}}}}`")
-        return arguments
-
-    def _given(self, verb: Verb, value: Node) -> dict[str, Node] | None:
-        names = [parameter.name for parameter in verb.parameters]
-        if is_empty(value):
-            return {}
-        if isinstance(value, Scalar) and names:
-            return {names[0]: value}
-        if isinstance(value, Mapped) and names:
-            for name, scalar in value.keys.items():
-                if name not in names:
-                    message = f'verb "{verb.name}" has no parameter "{name}"'
-                    self._faults.report("N306", scalar.span, message, name_hint(name, names))
-            return {name: node for name, node in value.entries.items() if name in names}
-        expected = "a value, or a mapping of parameters" if names else "nothing"
-        self._faults.report(
-            "F203",
-            value.span,
-            f'verb "{verb.name}" takes {expected}',
-            f"write `{{{verb.name}: {{{names[0]}: …}}}}`" if names else f"write `{{{verb.name}: }}`",
-        )
-        return None
-
-    def _argument(
-        self, parameter: Parameter, node: Node, attributes: Mapping[str, Type] | None
-    ) -> Expression | str | None:
-        if parameter.refers_to is None:
-            assert parameter.type is not None
-            return self._expression(node, parameter.type, attributes)
-        declared = self._known.refers.get(parameter.refers_to, frozenset())
-        if not isinstance(node, Scalar):
-            message = f"{parameter.name} needs the name of one {parameter.refers_to}"
-            self._faults.report("F203", node.span, message, name_hint("", declared))
-            return None
-        if node.text not in declared:
-            message = f'no {parameter.refers_to} "{node.text}" is declared'
-            self._faults.report("N310", node.span, message, name_hint(node.text, declared))
-            return None
-        return node.text
-
-    def _expression(
-        self, node: Node | None, expected: Type, attributes: Mapping[str, Type] | None
-    ) -> Expression | None:
-        if node is None:
-            return None
-        if not isinstance(node, Scalar):
-            shape = "a list" if isinstance(node, Listing) else "a mapping"
-            self._faults.report(
-                "F203", node.span, f"found {shape}, expected an expression of type {expected}", "write one value"
-            )
-            return None
-        return compile_expression(node, expected, among=self._known.vocables(attributes), faults=self._faults)
-
     # --- invoke, ignore, defer
 
     def _invoke(self, name: str, node: Node | None) -> Invoke | None:
         do = entry(node, "do")
         if not isinstance(node, Mapped) or do is None:
             return None
-        action = self._action(do, {}, invoked=True)
+        action = self._actions.action(do, {}, invoked=True)
         verb = None if action is None else self._known.verbs.get(action.verb)
         reply = verb.reply_attributes if verb is not None and verb.replies else None
         timeout = self._amount(entry(node, "timeout"), DURATION)
@@ -490,7 +307,7 @@ class _StateReader:
         if isinstance(node, Mapped):
             for event, reason in node.entries.items():
                 self._event_attributes(node.keys[event])
-                ignored[event] = (_text(reason), node.keys[event].span)
+                ignored[event] = (text_of(reason), node.keys[event].span)
         return ignored
 
     def _deferred(self, node: Node | None) -> frozenset[str]:
@@ -501,8 +318,4 @@ class _StateReader:
 
 
 def _flag(node: Node, key: str) -> bool:
-    return _text(entry(node, key)) == "true"
-
-
-def _text(node: Node | None) -> str:
-    return node.text if isinstance(node, Scalar) else ""
+    return text_of(entry(node, key)) == "true"
