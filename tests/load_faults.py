@@ -220,8 +220,14 @@ BROKEN: list[tuple[str, str, Found]] = [
         ("F201", "16:1-7", "key \"recipe\" is not known here", "did you mean \"recipes\"?"),
     ]),
     ("  patience: {type", "  pat-ience: {type", [
-        ("F204", "6:3-35", "settings: \"pat-ience\" is not allowed", "a setting's name has letters, digits and _"),
+        ("F204", "7:3-12", "settings: \"pat-ience\" cannot be a name here",
+         "a setting's name has letters, digits and _"),
         ("N304", "41:7-15", "no setting \"patience\"", "did you mean \"pat-ience\"?"),
+    ]),
+    ("  CHOOSING:\n    after:", "  X.Y: {always: .zzz}\n  CHOOSING:\n    after:", [
+        ("F204", "39:3-6", "states: \"X.Y\" cannot be a name here", "a state's name has letters, digits and _"),
+        ("N301", "39:17-21", "no state around X.Y has a child \"zzz\"",
+         "valid here: .BREWING, .CHOOSING, .IDLE, .SERVICE, .STOPPED, .Y"),
     ]),
     ("{set: {open: true}}", "{set: {open: 3}}", [
         ("T403", "25:48-49", "`3` is a number, expected a bool", "write a comparison"),

@@ -140,6 +140,7 @@ def findings_of(source: str, expected: Type) -> list[tuple[str, int, str, str]]:
         ("sell", SIDE, "sell"),
         ("'sell'", SIDE, "sell"),
         ("word", TEXT, "hello"),
+        ("side", TEXT, "buy"),
         ("a word, or two", TEXT, "a word, or two"),
         ("true", BOOL, True),
         ("False", BOOL, False),

@@ -123,6 +123,8 @@ class Checker:
         return Expression(self._source, self._scalar.span, expected, frozenset(self._used), run)
 
     def _as_expected(self, tree: ast.expr, value: _Value, expected: Type) -> _Value:
+        if expected == TEXT and value.type.members:
+            return value  # a word of an enumeration is a text
         try:
             joined = self._unify(tree, value, expected)
         except _Fault as fault:

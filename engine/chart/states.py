@@ -261,7 +261,11 @@ class _StateReader:
         if same_end:
             return f'did you mean "{next((name for name in same_end if name.startswith(state)), same_end[0])}"?'
         if word.startswith("."):
-            around = [f".{child.rpartition('.')[2]}" for scope in lineage(state) for child in self._known.states[scope]]
+            around = [
+                f".{child.rpartition('.')[2]}"
+                for scope in lineage(state)
+                for child in self._known.states.get(scope, ())
+            ]
             return name_hint(word, around)
         return name_hint(word, names)
 

@@ -88,13 +88,15 @@ def _wrong_shape(part: Any, error: Any) -> bool:
 def _findings(error: Any, root: Node) -> Iterator[Finding]:
     node, key = _walk(root, error.absolute_path)
     where = f"{key}: " if key else ""
+    if isinstance(node, Mapped) and isinstance(
+        error.instance, str
+    ):  # `propertyNames` fails for a key, not for its value
+        span = node.keys[error.instance].span if error.instance in node.keys else node.span
+        yield _fault("F204", span, f'{where}"{error.instance}" cannot be a name here', _about_pattern(error))
+        return
     match error.validator:
         case "additionalProperties" | "unevaluatedProperties":
             yield from _unknown_keys(error, node)
-        case "propertyNames":
-            yield _fault(
-                "F204", _key_span(node, error.instance), f'"{error.instance}" cannot be a name', _about_pattern(error)
-            )
         case "required":
             yield from _missing_keys(error, node, where)
         case "type":
@@ -167,10 +169,6 @@ def _walk(root: Node, path: Iterable[str | int]) -> tuple[Node, str]:
             case _:
                 break
     return node, key
-
-
-def _key_span(node: Node, key: str) -> Span:
-    return node.keys[key].span if isinstance(node, Mapped) and key in node.keys else node.span
 
 
 def _fault(code: str, span: Span, message: str, hint: str) -> Finding:
