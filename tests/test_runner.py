@@ -433,6 +433,18 @@ def test_accounts_that_cannot_be_connected_end_the_run_with_the_clients_words(er
     assert (room.seen, room.calls[-3:]) == ([], ["m disconnect", "t disconnect", "flush"])
 
 
+def test_one_account_that_cannot_be_connected_does_not_wait_for_the_others() -> None:
+    async def main(loop: VirtualLoop) -> int:
+        room = Room(loop, reacts({}))
+        room.clients["m"].errors["connect"] = [AuthFailed("wrong key")]
+        room.clients["t"].delays["connect"] = 20
+        with pytest.raises(AuthFailed):
+            await room.run()
+        return loop.clock.now_ns()
+
+    assert run_virtual(main) == START
+
+
 def boom(*_: object) -> None:
     raise ZeroDivisionError("boom")
 
@@ -612,6 +624,22 @@ def test_a_suspend_is_told_before_anything_else_and_every_account_resyncs(event:
         "m disconnect", "m connect", "t disconnect", "t connect", "t connect",
         "m disconnect", "t disconnect",
     ]  # fmt: skip
+
+
+def test_more_missing_time_during_a_reconnect_makes_one_more() -> None:
+    clocks = Clocks()
+
+    def arrange(room: Room) -> None:
+        clocks.loop = room.loop
+        room.at(1_060, lambda: room.clients["t"].delays.update(connect=4))
+        for ms in (1_070, 2_070):
+            room.at(ms, clocks.sleep, 600 * S)
+        room.at(12_000, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange, gaps=GapWatch(steady=clocks.steady, counting=clocks.counting))
+    assert [given for _, given in room.seen[1:]] == [ClockJumped(600 * S), ClockJumped(600 * S), StopAsked(1)]
+    calls = [call.split()[1] for call in room.calls if call.startswith("t ") and "connect" in call]
+    assert (code, calls) == (0, ["connect", *["disconnect", "connect"] * 2, "disconnect"])
 
 
 def test_a_run_without_missing_time_hears_nothing_of_it() -> None:

@@ -94,7 +94,7 @@ class Runner:
         self._guard_timer: Cancellable | None = None
         self._grace_timer: Cancellable | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
-        self._reconnecting: dict[str, None] = {}
+        self._reconnecting: dict[str, bool] = {}
         self._over: asyncio.Future[None] | None = None
         self._questions = Questions(clients, moves=self._moves_of)
         self._senders = {
@@ -340,13 +340,16 @@ class Runner:
             return
         self._inbox.appendleft(ClockJumped(gap_ns))  # before the input that came out of the gap
         for account in self._clients:
-            if account not in self._reconnecting:
-                self._reconnecting[account] = None
+            running = account in self._reconnecting
+            self._reconnecting[account] = True
+            if not running:
                 self._spawn(self._reconnect(account))
 
     async def _reconnect(self, account: str) -> None:
         try:
-            await self._questions.reconnect(account)
+            while self._reconnecting[account]:  # again if more time went missing meanwhile
+                self._reconnecting[account] = False
+                await self._questions.reconnect(account)
         finally:
             del self._reconnecting[account]
 
