@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -94,13 +97,25 @@ def run(
         write_error(str(wrong))
         return 1
     shown = screen.Screen(detailed=speed is not None)
-    ran = wiring.perform_run(setup, options, shown)
-    told = screen.summary_of(
-        ran.desk, shown, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
-        journal=None if options.journal is None else journal,
-    )  # fmt: skip
-    write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))
+    with _no_signal_in_between():
+        ran = wiring.perform_run(setup, options, shown)
+        told = screen.summary_of(
+            ran.desk, shown, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
+            journal=None if options.journal is None else journal,
+        )  # fmt: skip
+        write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))
     return ran.exit_code
+
+
+@contextmanager
+def _no_signal_in_between() -> Iterator[None]:
+    """The run takes signals while it goes on; one that comes when it is over must not cost the summary."""
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, receiver in former.items():
+            signal.signal(number, receiver)
 
 
 def _markets(given: tuple[str, ...]) -> dict[str, str]:

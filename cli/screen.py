@@ -41,7 +41,7 @@ class Screen:
         self._last = ""
         self._level = 0
         self.rounds = 0
-        self.idle_rounds = 0  # rounds whose opening was given up unfilled
+        self.given_up = 0  # openings that ended without a fill
         self._told_rounds = 0
         self._began_s = self._told_s = time.monotonic()
 
@@ -59,8 +59,10 @@ class Screen:
 
     def effect(self, effect: Effect) -> None:
         if isinstance(effect, RoundEnded):
-            self.rounds += 1
-            self.idle_rounds += not effect.opened
+            if effect.opened:
+                self.rounds += 1
+            else:
+                self.given_up += 1
             if not self._detailed:
                 self._progress()
         elif isinstance(effect, Alert) and effect.level > Level.INFO:
@@ -214,7 +216,7 @@ class Summary:
     market: str
     quote: str
     rounds: int
-    idle_rounds: int
+    given_up: int
     seconds: Decimal  # of the run's own clock
     volume: Decimal
     fees: Decimal
@@ -237,7 +239,7 @@ def summary_of(
     return Summary(
         run=run, exit_code=exit_code, ending=ending, market=plan.market,
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=screen.rounds,
-        idle_rounds=screen.idle_rounds, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
+        given_up=screen.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
         fees=sum((line.fees for line in lines), ZERO), profit=desk.equity(), journal=journal, accounts=lines,
     )  # fmt: skip
 
@@ -253,7 +255,7 @@ def as_text(summary: Summary) -> str:
         )
         for line in it.accounts
     ]  # fmt: skip
-    given_up = f" ({it.idle_rounds} without a fill)" if it.idle_rounds else ""
+    given_up = f" (and {it.given_up} openings given up)" if it.given_up else ""
     lines = [
         f"{it.ending}",
         f"rounds {it.rounds}{given_up} in {it.seconds:.1f} s; volume {it.volume:.2f} {it.quote},"

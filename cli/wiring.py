@@ -177,7 +177,7 @@ def _with_prices(flow: Flow, config: Config, *, by_option: bool, demo: bool) -> 
     if recordings:
         axis = common_axis(recording.prefix for recording in recordings.values())
         price, *_ = [_checked_price(recording, axis) for recording in recordings.values()]
-    if demo and by_option:
+    if by_option:
         first = next(iter(instruments.values()))
         market = f"{first.base}-{first.quote if first.kind is MarketKind.SPOT else 'PERP'}"
         config = replace(config, market=market)

@@ -1,0 +1,307 @@
+"""`eagle run` from the option to the exit code, on made-up and recorded markets, in virtual time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from cli_kit import FLOW, ROOT, Eagle, Said, eagle, write_recording
+
+from cli import plan_json, screen, wiring
+from cli.locate import Source
+from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
+from engine.trading.effects import Effect, Moved
+
+__all__ = ["eagle"]
+
+JOURNAL = Path("state/eagle.sqlite")
+
+
+def run(eagle: Eagle, *args: object) -> Said:
+    return eagle("run", "--flow", FLOW, "--speed", "max", *args)
+
+
+def test_the_demo_ends_flat_and_its_journal_proves_it(eagle: Eagle) -> None:
+    said = run(eagle)
+    assert said.code == 0
+    assert said.out.startswith("flat\nrounds 5 ")
+    assert said.out.endswith(
+        "journal state/eagle.sqlite, run 1; check it with: eagle audit state/eagle.sqlite --run 1\n"
+    )
+    audited = eagle("audit", JOURNAL, "--run", 1)
+    assert (audited.code, audited.out.splitlines()[-1]) == (0, "audit holds")
+    replayed = eagle("replay", JOURNAL)
+    assert replayed.code == 0
+    assert replayed.out.endswith(" steps, the same states and effects\n")
+
+
+def test_equal_seeds_give_equal_journals_and_another_seed_another(eagle: Eagle) -> None:
+    for name, seed in (("one", 7), ("same", 7), ("other", 8)):
+        assert run(eagle, "--rounds", 2, "--seed", seed, "--journal", f"{name}/j.sqlite").code == 0
+    one, same, other = (list(comparable_dump(Path(name) / "j.sqlite")) for name in ("one", "same", "other"))
+    assert one == same
+    assert one != other
+
+
+def test_without_a_journal_nothing_is_written(eagle: Eagle, tmp_path: Path) -> None:
+    said = run(eagle, "--rounds", 1, "--journal", "off")
+    assert said.code == 0
+    assert "journal" not in said.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_as_json_and_csv(eagle: Eagle) -> None:
+    told = json.loads(run(eagle, "--rounds", 1, "--journal", "off", "--format", "json").out)
+    assert (told["exit_code"], told["ending"], told["rounds"], told["market"]) == (0, "flat", 1, "ETH-PERP")
+    assert [line["account"] for line in told["accounts"]] == ["hawk", "chick-1", "chick-2", "chick-3"]
+    assert all(Decimal(line["position"]) == 0 for line in told["accounts"])
+    lines = run(eagle, "--rounds", 1, "--journal", "off", "--format", "csv").out.splitlines()
+    assert lines[0] == "account,venue,symbol,position,volume,fees,cash"
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["hawk", "paper-a", "ETH-PERP"],
+        ["chick-1", "paper-b", "ETH-PERP"],
+        ["chick-2", "paper-b", "ETH-PERP"],
+        ["chick-3", "paper-b", "ETH-PERP"],
+    ]
+
+
+def test_a_shipped_flow_stands_in_for_a_path_that_is_not_here(eagle: Eagle) -> None:
+    said = eagle("run", "--flow", "flows/eagle_chicken.yaml", "--speed", "max", "--rounds", 1, "--journal", "off")
+    assert said.code == 0
+    assert said.err.startswith("flows/eagle_chicken.yaml is not here: using the shipped flow eagle_chicken.yaml\n")
+
+
+# --- recordings
+
+
+@pytest.mark.parametrize("name", ["x_spot_ethusdt", "x_usdm_ethusdt"])
+def test_a_recording_is_traded_to_its_end_and_closed_on_its_prices(eagle: Eagle, tmp_path: Path, name: str) -> None:
+    """Without --rounds the demo's five do not count; the stop comes before the last quote."""
+    prefix = write_recording(tmp_path, name, seconds=90)
+    said = run(eagle, "--market", prefix, "--format", "json")
+    assert said.code == 0
+    told = json.loads(said.out)
+    assert told["rounds"] > 5
+    assert {line["symbol"] for line in told["accounts"]} == {"ETHUSDT"}
+    assert told["market"] == ("ETH-USDT" if "spot" in name else "ETH-PERP")
+    assert Decimal(told["seconds"]) < 90
+    assert "the recording ends in 9 s: stopping in order" in said.err
+    assert eagle("audit", JOURNAL).code == 0
+    assert eagle("replay", JOURNAL).code == 0
+
+
+def test_maker_and_takers_may_trade_different_recordings(eagle: Eagle, tmp_path: Path) -> None:
+    one = write_recording(tmp_path, "x_spot_ethusdt", seconds=40)
+    other = write_recording(tmp_path, "x_usdm_ethusdt", seconds=40)
+    said = run(eagle, "--market", f"paper-a={one}", "--market", f"paper-b={other}")
+    assert said.code == 0
+    assert "hawk: ETHUSDT is spot, so it starts with 0.40 ETH and 10000 USDT\n" in said.err
+    assert "chick-1: ETHUSDT is spot" not in said.err
+    assert eagle("audit", JOURNAL).code == 0
+
+
+def test_a_repeated_recording_goes_on_until_the_rounds_are_done(eagle: Eagle, tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=20)
+    said = run(eagle, "--market", prefix, "--repeat", "--rounds", 8, "--format", "json")
+    told = json.loads(said.out)
+    assert (said.code, told["rounds"]) == (0, 8)
+    assert Decimal(told["seconds"]) > 22
+    assert eagle("audit", JOURNAL).code == 0
+
+
+def test_a_fault_deep_in_a_recording_is_told_before_anything_is_written(eagle: Eagle, tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=20)
+    trades = prefix.with_name(f"{prefix.name}_trades.csv.gz")
+    whole = gzip.decompress(trades.read_bytes()).splitlines()
+    whole[150], whole[151] = whole[151], whole[150]
+    trades.write_bytes(gzip.compress(b"\n".join(whole) + b"\n"))
+    said = run(eagle, "--market", prefix)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"eagle: {trades}:152: local_ts_us 1700000014950000 is before 1700000015050000 of the row before;"
+        " sort the file by time\n"
+    )
+    assert not JOURNAL.parent.exists()
+
+
+def test_recordings_of_two_coins_are_no_market(eagle: Eagle, tmp_path: Path) -> None:
+    one = write_recording(tmp_path, "x_usdm_ethusdt", seconds=2)
+    other = write_recording(tmp_path, "x_usdm_btcusdt", seconds=2)
+    said = run(eagle, "--market", f"paper-a={one}", "--market", f"paper-b={other}")
+    assert said == Said(
+        2, "", "eagle: --market: a market has one base asset, but paper-a trades ETH, paper-b trades BTC;"
+        " use recordings of one coin\n",
+    )  # fmt: skip
+
+
+# --- E18
+
+
+class Interrupted(screen.Screen):
+    """Sends signals to this very process when the flow first comes to a state."""
+
+    state = ""
+    times = 1
+    sent = False
+
+    def effect(self, effect: Effect) -> None:
+        super().effect(effect)
+        if isinstance(effect, Moved) and effect.target is not None and not self.sent:
+            if effect.target.split(".")[0] == self.state:
+                type(self).sent = True
+                for _ in range(self.times):
+                    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    "state", ["maker_opening", "taker_hedging", "holding", "maker_closing", "taker_closing", "idle", "cleanup"]
+)
+def test_interrupted_in_any_state_it_ends_flat(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch, state: str, times: int
+) -> None:
+    """E18: once closes in order, twice by market; both end flat within dust and say what is left on the way."""
+    monkeypatch.setattr(screen, "Screen", Interrupted)
+    monkeypatch.setattr(Interrupted, "state", state)
+    monkeypatch.setattr(Interrupted, "times", times)
+    monkeypatch.setattr(Interrupted, "sent", False)
+    said = run(eagle, "--rounds", 20)
+    assert Interrupted.sent
+    assert said.code == 0
+    assert said.out.startswith("flat")
+    assert said.err.count(" STOP ") == times
+    assert "left: " in said.err
+    assert eagle("audit", JOURNAL).code == 0
+
+
+def test_the_third_interrupt_leaves_at_once_and_says_what_is_open(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "Screen", Interrupted)
+    monkeypatch.setattr(Interrupted, "state", "holding")
+    monkeypatch.setattr(Interrupted, "times", 3)
+    monkeypatch.setattr(Interrupted, "sent", False)
+    said = run(eagle, "--rounds", 20)
+    assert said.code == 130
+    assert said.out.startswith("left open: hawk: +0.0200 ETH-PERP; ")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- the journal and its run numbers
+
+
+def test_a_lost_counter_goes_on_above_the_journal(eagle: Eagle) -> None:
+    """S15: client order ids never come back."""
+    for _ in range(2):
+        assert run(eagle, "--rounds", 1).code == 0
+    (JOURNAL.parent / wiring.COUNTER).unlink()
+    assert run(eagle, "--rounds", 1).code == 0
+    with open_journal(JOURNAL) as journal:
+        assert [it.number for it in read_runs(journal)] == [1, 2, 3]
+
+
+def test_a_lost_journal_does_not_set_the_numbers_back(eagle: Eagle) -> None:
+    assert run(eagle, "--rounds", 1).code == 0
+    for path in JOURNAL.parent.glob("eagle.sqlite*"):
+        path.unlink()
+    assert run(eagle, "--rounds", 1).code == 0
+    with open_journal(JOURNAL) as journal:
+        assert [it.number for it in read_runs(journal)] == [2]
+
+
+def test_a_journal_that_cannot_be_used_is_refused_and_left_alone(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("not a database")
+    (tmp_path / "folder").mkdir()
+    foreign = run(eagle, "--journal", "notes")
+    assert foreign == Said(5, "", "eagle: notes: is not an SQLite file; name another path for the journal\n")
+    assert run(eagle, "--journal", "folder") == Said(
+        4, "", "eagle: folder: is a directory; name a file for the journal\n"
+    )
+    assert run(eagle, "--journal", "notes/j.sqlite").code == 4
+    assert (tmp_path / "notes").read_text() == "not a database"
+
+
+def test_a_plan_comes_back_from_its_json(eagle: Eagle) -> None:
+    options = wiring.Options(markets={}, rounds=1, seed=1, speed=None, journal=None, repeat=False, live=False)
+    text = Path(FLOW).read_text()
+    setup = wiring.load_setup(Source(FLOW, text), None, options)
+    plan = wiring.plan_of(setup, {})
+    pool = wiring.open_pool(setup, clock=wiring.VirtualClock(), seed=1, repeat=False, on_failure=print)
+    plan = wiring.plan_of(setup, pool.accounts)
+    stored = plan_json.encode_plan(plan), plan_json.encode_settings(plan.settings)
+    assert plan_json.decode_plan(*stored, flow=setup.flow) == plan
+
+
+# --- refusals
+
+
+def test_real_venues_are_refused_with_the_words_to_use(eagle: Eagle) -> None:
+    config = ROOT / "docs" / "examples" / "eagle_backpack_lighter.yaml"
+    said = run(eagle, "--config", config)
+    assert (said.code, said.out) == (1, "")
+    assert (
+        "error G722: this config names real venues (backpack, lighter); nothing is sent to them, and nothing simulated,"
+        " without --live"
+    ) in said.err
+    assert run(eagle, "--config", config, "--live") == Said(
+        2, "",
+        "eagle: --live: trading on real venues (backpack, lighter) comes with a later release; nothing was sent."
+        " Give the venues `kind: paper` to try the config on paper\n",
+    )  # fmt: skip
+    assert not JOURNAL.parent.exists()
+
+
+SEE = "; see `eagle run --help`\n"
+WRONG = [
+    ((), f"Missing option '--flow'{SEE}"),
+    (("--flow", "no/such.yaml"), "no/such.yaml: no such file, and no shipped flow of that name; shipped: "),
+    (("--flow", FLOW, "--speed", "fast"), f"Invalid value for '--speed': 'fast'; write 1x, a multiple such as 10x, or max{SEE}"),
+    (("--flow", FLOW, "--rounds", "0"), f"Invalid value for '--rounds': 0 is not in the range x>=1{SEE}"),
+    (("--flow", FLOW, "--repeat"), f"--repeat needs --rounds: a recording that repeats has no end{SEE}"),
+    (("--flow", FLOW, "--repeat", "--rounds", "1"), "--repeat: a made-up market has no end; it is for recordings\n"),
+    (("--flow", FLOW, "--market", "x"), f"--market: there is no x_bbo.csv.gz; give the part before _bbo.csv.gz as the prefix{SEE}"),
+    (("--flow", FLOW, "--config", "x.yaml"), "x.yaml: cannot be read (No such file or directory); check the path and its rights\n"),
+    (("--flow", "."), ".: cannot be read (Is a directory); check the path and its rights\n"),
+    (("--flow", FLOW, "--qqqqqqqq"), f"No such option '--qqqqqqqq'{SEE}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "words"), WRONG, ids=[words.split(":")[0] for _, words in WRONG])
+def test_a_wrong_option_is_one_line_and_exit_code_2(eagle: Eagle, args: tuple[str, ...], words: str) -> None:
+    said = eagle("run", *args)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"eagle: {words}")
+
+
+def test_one_venue_on_a_recording_and_one_made_up_are_refused(eagle: Eagle, tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=2)
+    said = run(eagle, "--market", f"paper-a={prefix}")
+    assert said.code == 2
+    assert said.err.startswith("eagle: --market: paper-b would trade a made-up market beside a recording")
+    unknown = run(eagle, "--market", f"paper-c={prefix}")
+    assert unknown == Said(2, "", "eagle: --market: no venue paper-c in use; venues: paper-a, paper-b\n")
+
+
+def test_an_inverse_contract_is_refused_with_words(eagle: Eagle, tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "x_coinm_ethusd_perp", seconds=2)
+    said = run(eagle, "--market", prefix)
+    assert said.code == 1
+    assert "an inverse (COIN-M) contract" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_findings_of_flow_and_config_are_told_with_their_place(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text((ROOT / "docs/examples/eagle_paper.yaml").read_text().replace("hold:", "hodl:"))
+    said = run(eagle, "--config", "c.yaml")
+    assert (said.code, said.out) == (1, "")
+    assert 'error G701: flow eagle_chicken has no setting "hodl"' in said.err
+    (tmp_path / "eagle_chicken.yaml").write_text(Path(FLOW).read_text().replace("to: HOLDING", "to: HODLING"))
+    broken = eagle("run", "--flow", "eagle_chicken.yaml", "--speed", "max")
+    assert broken.code == 1
+    assert "error N301: " in broken.err
+    assert "HODLING" in broken.err
+    assert not JOURNAL.parent.exists()
