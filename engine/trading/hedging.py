@@ -52,7 +52,18 @@ class HedgeRule:
 class Hedging:
     """State of the rule for one market: refusals of this exposure, age of what is unhedged, the stage."""
 
-    __slots__ = ("_epoch", "_last", "_refused", "_world", "hard_told", "rule", "since_ns", "stage", "waiting_until_ns")
+    __slots__ = (
+        "_alarm_ns",
+        "_epoch",
+        "_last",
+        "_refused",
+        "_world",
+        "hard_told",
+        "rule",
+        "since_ns",
+        "stage",
+        "waiting_until_ns",
+    )
 
     def __init__(self, world: World, rule: HedgeRule) -> None:
         self._world = world
@@ -63,6 +74,7 @@ class Hedging:
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
         self.hard_told = False
         self.waiting_until_ns = 0
+        self._alarm_ns = 0  # a person is not called again before
         self._epoch = 0
 
     # --- what is to be done
@@ -338,7 +350,8 @@ class Hedging:
         self.stage = Stage.WAITING
         self.waiting_until_ns = world.now_ns + TRY_AGAIN_NS
         effects.append(self._timer("again", self.waiting_until_ns))
-        if self._refused:
+        if self._refused and world.now_ns >= self._alarm_ns:
+            self._alarm_ns = world.now_ns + ALARM_NS
             effects.append(
                 Alert(
                     Level.PERSON, "hedge_stuck",
