@@ -7,6 +7,8 @@ from decimal import Decimal
 from trading_kit import Bench
 
 from engine.trading.inputs import NotSent, Request
+from engine.trading.orders import KEEP_NS
+from exchanges.types import FillKind, Side
 
 D = Decimal
 
@@ -34,3 +36,24 @@ def test_an_order_stopped_at_the_wire_waits_before_it_is_made_again() -> None:
     effects = bench.give(NotSent(bench.newest("closing"), Request.PLACE, "book is 1200 ms old"))
     assert bench.placed(effects) == []
     assert bench.placed(bench.fire("reprice_wait")) == [("m", "closing", "sell", D(1))]
+
+
+def test_a_liquidation_that_is_told_twice_counts_once() -> None:
+    """S5, S12: a resync tells its overlap again; no order of ours knows the row."""
+    bench = hedged()
+    row = bench.row(bench.newest("hedge"), "1", client_id="", order_id="liq", side=Side.BUY, kind=FillKind.LIQUIDATION)
+    assert bench.placed(bench.give(row)) == [("t1", "hedge", "sell", D(1))]
+    assert bench.placed(bench.give(row)) == []
+    assert bench.desk.world.ledger.books["t1"].position == 0
+
+
+def test_a_row_of_an_order_long_out_of_memory_is_not_counted_again() -> None:
+    """S5: the rows of an order outlive it."""
+    bench = hedged()
+    row = bench.row(bench.newest("opening"), "1", trade="t1")
+    orders = bench.desk.world.orders
+    orders._evict(bench.now + 2 * KEEP_NS)
+    assert orders.all == {}
+    before = bench.desk.view.exposure
+    bench.give(row)
+    assert bench.desk.view.exposure == before

@@ -255,7 +255,9 @@ class Desk:
         return events
 
     def _foreign_fill(self, fill: Fill) -> list[StrategyEvent]:
-        """A fill that no order in memory caused: exposure all the same (S9, S12)."""
+        """A fill that no order in memory caused: exposure all the same (S9, S12), once (S5)."""
+        if not self.world.orders.first_seen(fill):
+            return []
         self.world.ledger.add_fill(fill, fill.qty, None)
         settled = fill.kind is FillKind.SETTLEMENT
         self._effects.append(

@@ -15,6 +15,7 @@ from exchanges.types import ZERO, Fill, OrderState, OrderUpdate, Refusal, Side
 
 KEEP_NS = 600 * 1_000_000_000  # terminal orders stay in memory this long …
 KEEP_COUNT = 10_000  # … or until this many are there; then they are looked up in the journal
+KEEP_TRADES = 100_000  # fill rows without an order in memory that are known again: a resync tells its overlap twice
 
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
 
@@ -66,13 +67,14 @@ class Order:
 class Orders:
     """The order table. Live orders by id; terminal ones kept for late frames, bounded by age and number."""
 
-    __slots__ = ("_ended", "all", "covering", "evicted", "resting")
+    __slots__ = ("_ended", "_seen", "all", "covering", "evicted", "resting")
 
     def __init__(self) -> None:
         self.all: dict[str, Order] = {}
         self.resting: dict[str, Order] = {}  # live orders of the flow's legs
         self.covering: dict[str, Order] = {}  # live hedges, undos and flattens
         self._ended: OrderedDict[str, int] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # account, order id, trade id
         self.evicted = 0
 
     def register(self, order: Order) -> None:
@@ -108,6 +110,7 @@ class Orders:
         if fill.trade_id in order.trades:
             return None
         order.trades.add(fill.trade_id)
+        order.order_id = order.order_id or fill.order_id
         order.unknown = False
         explained = min(order.provisional, fill.qty)
         order.provisional -= explained
@@ -115,6 +118,19 @@ class Orders:
         full = order.filled >= order.qty
         self._advance(order, OrderState.FILLED if full else OrderState.PARTIALLY_FILLED, None, at_ns)
         return fill.qty - explained
+
+    def first_seen(self, fill: Fill) -> bool:
+        """Is this row, which belongs to no order in memory, told for the first time (S5)?"""
+        key = (fill.account, fill.order_id, fill.trade_id)
+        if key in self._seen:
+            return False
+        self._remember(key)
+        return True
+
+    def _remember(self, key: tuple[str, str, str]) -> None:
+        self._seen[key] = None
+        if len(self._seen) > KEEP_TRADES:
+            self._seen.popitem(last=False)
 
     def fail(self, order: Order, refusal: Refusal | None, at_ns: int) -> None:
         """The request is known never to have become an order (refused, not sent, or provably dead)."""
@@ -143,7 +159,9 @@ class Orders:
             if len(ended) <= KEEP_COUNT and at_ns - when <= KEEP_NS:
                 return
             del ended[client_id]
-            del self.all[client_id]
+            order = self.all.pop(client_id)
+            for trade_id in order.trades:
+                self._remember((order.account, order.order_id, trade_id))
             self.evicted += 1
 
 
