@@ -34,7 +34,13 @@ class Checker:
     def check(self, files: Sequence[str]) -> None:
         checks = {"flow": self._flow, "config": self._config, "table": self._table}
         by_kind: dict[str, list[Source]] = {kind: [] for kind in checks}
-        for source in map(read_flow_source, files):
+        for path in files:
+            try:
+                source = read_flow_source(path)
+            except FlowError as wrong:
+                self.findings += wrong.findings
+                self.told.append(f"{path} (unknown)")
+                continue
             kind = self._kind(source)
             self.told.append(f"{source.file} ({kind or 'unknown'})")
             if kind is not None:

@@ -14,6 +14,7 @@ from cli.streams import close_quietly, prepare, write_error, write_note
 from cli.tables import test
 from cli.validate import validate
 from cli.verbs import verbs
+from engine.chart.model import FlowError
 from engine.errors import EngineError
 
 EPILOG = (
@@ -58,5 +59,9 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt):
         write_error("interrupted")
         return 130
-    except BrokenPipeError:
+    except FlowError as wrong:
+        from cli.findings import tell
+
+        return tell(wrong.findings, {})
+    except (BrokenPipeError, SystemExit):  # click leaves by the latter when the reader of a help text has gone
         return close_quietly()

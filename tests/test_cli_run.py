@@ -13,6 +13,7 @@ from cli_kit import FLOW, ROOT, Eagle, Said, eagle, write_recording
 
 from cli import plan_json, screen, wiring
 from cli.locate import Source
+from engine.runtime.clock import VirtualClock
 from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
 from engine.trading.effects import Effect, Moved
 
@@ -150,11 +151,11 @@ class Interrupted(screen.Screen):
 
     def effect(self, effect: Effect) -> None:
         super().effect(effect)
-        if isinstance(effect, Moved) and effect.target is not None and not self.sent:
-            if effect.target.split(".")[0] == self.state:
-                type(self).sent = True
-                for _ in range(self.times):
-                    signal.raise_signal(signal.SIGINT)
+        if self.sent or not isinstance(effect, Moved) or (effect.target or "").split(".")[0] != self.state:
+            return
+        type(self).sent = True
+        for _ in range(self.times):
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -225,15 +226,18 @@ def test_a_journal_that_cannot_be_used_is_refused_and_left_alone(eagle: Eagle, t
     assert (tmp_path / "notes").read_text() == "not a database"
 
 
-def test_a_plan_comes_back_from_its_json(eagle: Eagle) -> None:
+def test_a_plan_comes_back_from_its_json() -> None:
     options = wiring.Options(markets={}, rounds=1, seed=1, speed=None, journal=None, repeat=False, live=False)
     text = Path(FLOW).read_text()
     setup = wiring.load_setup(Source(FLOW, text), None, options)
-    plan = wiring.plan_of(setup, {})
-    pool = wiring.open_pool(setup, clock=wiring.VirtualClock(), seed=1, repeat=False, on_failure=print)
+    pool = wiring.open_pool(setup, clock=VirtualClock(), seed=1, repeat=False, on_failure=_fail)
     plan = wiring.plan_of(setup, pool.accounts)
     stored = plan_json.encode_plan(plan), plan_json.encode_settings(plan.settings)
     assert plan_json.decode_plan(*stored, flow=setup.flow) == plan
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 # --- refusals
@@ -259,15 +263,24 @@ SEE = "; see `eagle run --help`\n"
 WRONG = [
     ((), f"Missing option '--flow'{SEE}"),
     (("--flow", "no/such.yaml"), "no/such.yaml: no such file, and no shipped flow of that name; shipped: "),
-    (("--flow", FLOW, "--speed", "fast"), f"Invalid value for '--speed': 'fast'; write 1x, a multiple such as 10x, or max{SEE}"),
+    (
+        ("--flow", FLOW, "--speed", "fast"),
+        f"Invalid value for '--speed': 'fast'; write 1x, a multiple such as 10x, or max{SEE}",
+    ),
     (("--flow", FLOW, "--rounds", "0"), f"Invalid value for '--rounds': 0 is not in the range x>=1{SEE}"),
     (("--flow", FLOW, "--repeat"), f"--repeat needs --rounds: a recording that repeats has no end{SEE}"),
     (("--flow", FLOW, "--repeat", "--rounds", "1"), "--repeat: a made-up market has no end; it is for recordings\n"),
-    (("--flow", FLOW, "--market", "x"), f"--market: there is no x_bbo.csv.gz; give the part before _bbo.csv.gz as the prefix{SEE}"),
-    (("--flow", FLOW, "--config", "x.yaml"), "x.yaml: cannot be read (No such file or directory); check the path and its rights\n"),
+    (
+        ("--flow", FLOW, "--market", "x"),
+        f"--market: there is no x_bbo.csv.gz; give the part before _bbo.csv.gz as the prefix{SEE}",
+    ),
+    (
+        ("--flow", FLOW, "--config", "x.yaml"),
+        "x.yaml: cannot be read (No such file or directory); check the path and its rights\n",
+    ),
     (("--flow", "."), ".: cannot be read (Is a directory); check the path and its rights\n"),
     (("--flow", FLOW, "--qqqqqqqq"), f"No such option '--qqqqqqqq'{SEE}"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("args", "words"), WRONG, ids=[words.split(":")[0] for _, words in WRONG])

@@ -1,0 +1,149 @@
+"""The other commands, and what all commands share: help, closed pipes, quick starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from cli_kit import FLOW, ROOT, Eagle, Said, eagle
+
+from cli.main import eagle as commands
+from engine.trading.vocabulary import trading_vocabulary
+
+__all__ = ["eagle"]
+
+NAMES = sorted(commands.commands)
+HEAVY = ("asyncio", "jsonschema", "peewee", "sqlite3", "transitions", "yaml")
+ROW = "  - {{in: IDLE.ready, given: {{may_open: false}}, when: always, then: {then}, sends: [], because: E5}}\n"
+TABLE = f"table: small\nflow: eagle_chicken\nsettings: {{quantity: 1}}\nrows:\n{ROW.format(then='stay')}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_a_sentence_and_an_example(eagle: Eagle, name: str) -> None:
+    said = eagle(name, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert f"\n    eagle {name} " in said.out
+
+
+def test_no_command_prints_the_help_and_fails(eagle: Eagle) -> None:
+    said = eagle()
+    assert (said.code, said.out) == (2, "")
+    assert "Usage: eagle [OPTIONS] COMMAND [ARGS]..." in said.err
+    assert eagle("fly") == Said(2, "", "eagle: No such command 'fly'; see `eagle --help`\n")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = f"import sys, cli.main; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("args", [("verbs",), ("diagram", FLOW), ("--help",), ("validate", FLOW, "--format", "json")])
+def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from cli.main import main; sys.exit(main())", *args],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+
+
+# --- verbs and diagrams
+
+
+def test_verbs_lists_the_whole_vocabulary(eagle: Eagle) -> None:
+    vocabulary = trading_vocabulary()
+    told = json.loads(eagle("verbs", "--format", "json").out)
+    assert [it["name"] for it in told["events"]] == list(vocabulary.events)
+    assert [it["name"] for it in told["verbs"]] == list(vocabulary.verbs)
+    assert list(told["facts"]) == list(vocabulary.names)
+    lines = eagle("verbs").out.splitlines()
+    for name in (*vocabulary.events, *vocabulary.verbs, *vocabulary.names):
+        assert any(line.startswith(f"  {name}") for line in lines), name
+    assert "      leg: name of a leg - which leg of the flow" in lines
+
+
+@pytest.mark.parametrize(("style", "start"), [("mermaid", "stateDiagram-v2"), ("dot", "digraph")])
+def test_a_diagram_goes_to_stdout_or_a_file(eagle: Eagle, tmp_path: Path, style: str, start: str) -> None:
+    drawn = eagle("diagram", FLOW, "--format", style)
+    assert drawn.code == 0
+    assert start in drawn.out
+    assert "HOLDING" in drawn.out
+    written = eagle("diagram", FLOW, "--format", style, "-o", "x.txt")
+    assert (written.code, written.out) == (0, "")
+    assert (tmp_path / "x.txt").read_text() == drawn.out
+    assert eagle("diagram", FLOW, "--format", style, "--highlight", "HOLDING").out != drawn.out
+
+
+def test_a_diagram_that_cannot_be_made_is_one_line(eagle: Eagle) -> None:
+    wrong = eagle("diagram", FLOW, "--highlight", "HOLDNG")
+    assert wrong == Said(2, "", f'eagle: --highlight: no state "HOLDNG" in {FLOW}; did you mean "HOLDING"?\n')
+    unwritable = eagle("diagram", FLOW, "-o", "no/such/folder")
+    assert unwritable.code == 2
+    assert unwritable.err.startswith("eagle: --output: no/such/folder cannot be written")
+
+
+# --- tables
+
+
+def test_tables_pass_and_say_what_they_cover(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(TABLE)
+    said = eagle("test", "small.yaml")
+    assert said.code == 0
+    assert said.out.startswith("small.yaml: 1 rows, 0 failed\n  ok   IDLE.ready · always (E5)\n")
+    assert "  transitions taken: 0 of " in said.out
+
+
+def test_a_row_that_fails_is_shown_with_what_happened(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "small.yaml").write_text(TABLE + ROW.format(then="HOLDING"))
+    said = eagle("test", "tables")
+    assert said.code == 1
+    assert "tables/small.yaml: 2 rows, 1 failed\n" in said.out
+    assert "       then: expected HOLDING, got stay\n" in said.out
+    told = json.loads(eagle("test", "tables", "--format", "json").out)
+    assert [row["ok"] for row in told[0]["tables"][0]["rows"]] == [True, False]
+    assert told[0]["ok"] is False
+
+
+def test_a_table_that_cannot_be_run_is_told(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(TABLE.replace("may_open", "may_fly"))
+    said = eagle("test", "small.yaml")
+    assert (said.code, said.out) == (1, "")
+    assert "small.yaml:5:30: error N308: " in said.err
+    assert eagle("test") == Said(2, "", "eagle: tests/tables: no such file or folder; name the tables to run\n")
+
+
+# --- journals
+
+
+@pytest.mark.parametrize("command", ["audit", "replay"])
+def test_a_journal_that_is_none_is_one_line(eagle: Eagle, tmp_path: Path, command: str) -> None:
+    (tmp_path / "words").write_text("not a database")
+    assert eagle(command, "gone") == Said(2, "", "eagle: gone: there is no such journal\n")
+    assert eagle(command, "words") == Said(
+        5, "", "eagle: words: is not an SQLite file; name another path for the journal\n"
+    )
+
+
+def test_an_audit_as_json_and_csv(eagle: Eagle) -> None:
+    assert eagle("run", "--flow", FLOW, "--speed", "max", "--rounds", 1, "--journal", "j.sqlite").code == 0
+    told = json.loads(eagle("audit", "j.sqlite", "--format", "json").out)
+    assert (told["holds"], told["rounds"], told["findings"]) == (True, 1, [])
+    lines = eagle("audit", "j.sqlite", "--format", "csv").out.splitlines()
+    assert lines[0] == "account,symbol,baseline,fills,venue"
+    assert len(lines) == 5
+    missing = eagle("audit", "j.sqlite", "--run", 9)
+    assert missing.code == 2
+    assert missing.err == "eagle: j.sqlite: the journal holds no run 9, only 1 to 1\n"
+
+
+def test_commands_are_what_the_help_lists() -> None:
+    assert isinstance(commands, click.Group)
+    assert NAMES == ["audit", "diagram", "replay", "run", "test", "validate", "verbs"]
