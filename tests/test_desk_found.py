@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from trading_kit import Bench
 
-from engine.trading.inputs import NotSent, Request
+from engine.trading.effects import AskOrder, AskPositions, Effect, Finish
+from engine.trading.inputs import Counted, Looked, NotSent, Request, StopAsked
 from engine.trading.orders import KEEP_NS
-from exchanges.types import FillKind, Side
+from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Side
 
 D = Decimal
 
@@ -57,3 +58,60 @@ def test_a_row_of_an_order_long_out_of_memory_is_not_counted_again() -> None:
     before = bench.desk.view.exposure
     bench.give(row)
     assert bench.desk.view.exposure == before
+
+
+def stopped(bench: Bench) -> list[Effect]:
+    """A stop while the opening rests; the venue is asked for the positions in the end."""
+    first = bench.newest("opening")
+    token = next(e.token for e in bench.give(StopAsked(1)) if isinstance(e, AskOrder))
+    bench.give(Looked(first, token, ok=True, update=bench.told(first, OrderState.OPEN)))
+    effects = bench.update(first, OrderState.CANCELED)
+    return effects if bench.state == "CLEANUP.verifying" else bench.fire("recheck")
+
+
+def test_positions_read_while_a_stream_is_lost_are_no_difference() -> None:
+    """S17: the stream may still owe us the fills that the venue shows."""
+    bench = opened()
+    bench.give(LinkUpdate("m", LinkState.LOST, 0))
+    ahead = (Position("m", "ETHUSDT", D("0.4")),)
+    for _ in range(3):
+        bench.give(Counted(0, ok=True, quiet=True, positions=ahead, margins=()))
+    assert not bench.desk.world.positions_doubted
+    assert not bench.desk.world.distrusted
+
+
+def test_a_late_fill_while_the_venues_are_read_is_closed_before_the_end() -> None:
+    """E18: flat is what the ledger says now, not when the question left."""
+    bench = opened()
+    first = bench.newest("opening")
+    token = [e.token for e in stopped(bench) if isinstance(e, AskPositions)][-1]
+    bench.fill(first, "0.4")
+    bench.fill(bench.newest("hedge"), "0.4")
+    told = (Position("m", "ETHUSDT", D("0.4")), Position("t1", "ETHUSDT", D("-0.4")))
+    effects = bench.give(Counted(token, ok=True, quiet=True, positions=told, margins=()))
+    assert [e for e in effects if isinstance(e, Finish)] == []
+    assert bench.placed(effects) == [("m", "cleanup", "sell", D("0.4"))]
+
+
+def test_a_stop_that_no_venue_confirms_ends_with_a_failure_and_no_distrust() -> None:
+    """E18, S17: a query that failed is neither flat nor a difference."""
+    bench = opened()
+    effects = stopped(bench)
+    for _ in range(120):
+        asked = [e.token for e in effects if isinstance(e, AskPositions)]
+        if asked:
+            effects = bench.give(Counted(asked[-1], ok=False, quiet=False, positions=(), margins=()))
+        elif bench.state == "CLEANUP.verifying":
+            effects = bench.fire("retry:CLEANUP.verifying")
+        elif bench.state == "CLEANUP.doubting":
+            effects = bench.fire("recheck")
+    assert [e.exit_code for e in bench.log if isinstance(e, Finish)] == [1]
+    assert not bench.desk.world.distrusted
+
+
+def test_leaving_with_an_order_still_live_is_no_success() -> None:
+    """E18: exit 0 only if the venue confirms flat; the second SIGINT's time ran out before the cancel was seen."""
+    bench = opened()
+    bench.give(StopAsked(2))
+    effects = bench.fire("leave_timeout")
+    assert [e.exit_code for e in effects if isinstance(e, Finish)] == [1]

@@ -419,7 +419,7 @@ class Desk:
     def _counted(self, given: Counted) -> list[StrategyEvent]:
         for margin in given.margins:
             self.world.margins[margin.account] = margin
-        if not (given.ok and given.quiet):
+        if not self._comparable(given):
             return []
         wrong = self._differences(given)
         self.world.positions_doubted = bool(wrong)
@@ -436,6 +436,11 @@ class Desk:
             self._effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + S))
             return []
         return self._breach("positions differ", "distrust")
+
+    def _comparable(self, given: Counted) -> bool:
+        """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills."""
+        trusted = all(state is LinkState.TRUSTED for state in self.world.links.values())
+        return given.ok and given.quiet and trusted
 
     def _differences(self, given: Counted) -> list[str]:
         """S17: compared over a quiet cut only; a symbol that the venue leaves out is flat."""
@@ -572,7 +577,9 @@ class Desk:
 
     def _reply(self, given: Looked | Counted) -> None:
         if isinstance(given, Counted):
-            payload: object = CountReply(matches=not self._differences(given)) if given.ok and given.quiet else None
+            payload: object = None
+            if self._comparable(given):
+                payload = CountReply(matches=not self._differences(given))
             self._guarded(partial(self.chart.reply, given.token, payload is not None, payload))
             return
         left = self.verbs.asked.get(given.token, 0) - 1

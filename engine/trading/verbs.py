@@ -231,9 +231,10 @@ class Verbs:
         world = self._world
         residues = residue_lines(world)
         hedgeable = not self._view.settled or not self._view.maker_flat or not self._view.takers_flat
-        failed = bool(arguments.get("failed")) or hedgeable
+        live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
+        failed = bool(arguments.get("failed")) or hedgeable or bool(live)
         words = "not flat" if hedgeable else ("flat within dust" if residues else "flat")
-        return (Finish(1 if failed else 0, "; ".join((words, *residues))),)
+        return (Finish(1 if failed else 0, "; ".join((words, *residues, *live))),)
 
     def _leg(self, arguments: Mapping[str, object]) -> Leg:
         return self._legs[str(arguments["leg"])]
