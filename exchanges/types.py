@@ -15,7 +15,13 @@ from typing import Protocol
 ZERO = Decimal(0)
 
 
-class Side(Enum):
+class FastEnum(Enum):
+    """An enumeration whose members hash by identity: as a dict key, Enum's own hash costs more than the look-up."""
+
+    __hash__ = object.__hash__
+
+
+class Side(FastEnum):
     """Direction of an order or fill."""
 
     BUY = "buy"
@@ -24,11 +30,14 @@ class Side(Enum):
     @property
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell: quantity times sign is the change of position."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
 
     @property
     def opposite(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _SELL if self is _BUY else _BUY
+
+
+_BUY, _SELL = Side
 
 
 class OrderType(Enum):
@@ -41,7 +50,7 @@ class TimeInForce(Enum):
     IOC = "ioc"
 
 
-class OrderState(Enum):
+class OrderState(FastEnum):
     """The user's six order states (E13)."""
 
     PENDING = "pending"
@@ -53,10 +62,10 @@ class OrderState(Enum):
 
     @property
     def terminal(self) -> bool:
-        return self in _TERMINAL
+        return self is _FILLED or self is _CANCELED or self is _FAILED
 
 
-_TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.FAILED})
+_FILLED, _CANCELED, _FAILED = OrderState.FILLED, OrderState.CANCELED, OrderState.FAILED
 
 
 class Refusal(Enum):
@@ -83,7 +92,7 @@ class Liquidity(Enum):
     UNKNOWN = "unknown"
 
 
-class FillKind(Enum):
+class FillKind(FastEnum):
     """What caused a fill. All kinds are exposure (S12)."""
 
     TRADE = "trade"
@@ -292,7 +301,7 @@ class Unknown:
 Reply = Accepted | Refused | Unknown
 
 
-class LinkState(Enum):
+class LinkState(FastEnum):
     """Trust in what one account's streams say (E17). LOST -> RESYNC -> TRUSTED; fills of a resync arrive in between."""
 
     LOST = "lost"

@@ -91,6 +91,10 @@ RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
 
 
+NOTHING_NEW: list[StrategyEvent] = []  # by identity: the input changed nothing, no rule needs to look again
+_QUIET = frozenset({TimerFired, Answered, MarketSeen})  # inputs that change no account by themselves
+
+
 @dataclass(frozen=True, slots=True)
 class AskReply:
     """Payload of `done` for ask and ask_all."""
@@ -174,8 +178,11 @@ class Desk:
         """Move the world by one input; returns what is to be done, in order."""
         world = self.world
         world.now_ns = at_ns
+        world.facts += type(given) not in _QUIET
         effects = self._effects = []
         events = self._apply(given)
+        if events is NOTHING_NEW and type(given) is not Looked:
+            return effects
         if self.hedging is not None:
             effects.extend(self.hedging.run())
         world.undo.clear()  # the first commit point: from here on only the chart's own doings can be undone (S2)
@@ -242,7 +249,7 @@ class Desk:
         before, was_terminal = order.state, order.state.terminal
         news = world.orders.apply_fill(fill, world.now_ns)
         if news is None:
-            return []
+            return NOTHING_NEW
         self._self_match(fill)
         world.ledger.add_fill(fill, news, order.purpose)
         self._checks(events)
@@ -299,8 +306,10 @@ class Desk:
         order = world.orders.get(update.client_id)
         if order is None:
             return []  # not ours, or long ended: reconcile compares positions (S1, S17)
-        before, was_terminal = order.state, order.state.terminal
+        before, was_terminal, was_unknown = order.state, order.state.terminal, order.unknown
         news = world.orders.apply_update(update, world.now_ns)
+        if not news and order.state is before and not was_unknown:
+            return NOTHING_NEW
         events: list[StrategyEvent] = []
         if news > 0:
             world.ledger.add_provisional(order.account, order.side, news, order.purpose)
@@ -323,7 +332,7 @@ class Desk:
         if order.state is OrderState.FAILED:
             self._effects.extend(self.hedging.refused(order))
         else:
-            self.hedging.ended(order)
+            self._effects.extend(self.hedging.ended(order))
 
     def _order_event(self, order: Order, *, late: bool) -> OrderEvent:
         leg = self.legs[order.leg]
@@ -348,13 +357,13 @@ class Desk:
             return []
         if given.request is Request.CANCEL:
             if isinstance(given.reply, Accepted):
-                return []
+                return NOTHING_NEW
             order.cancel_ns = 0
             return [] if order.purpose in COVERING else [CancelRefused(order.leg)]
         if isinstance(given.reply, Accepted):
             order.order_id = order.order_id or given.reply.order_id
-            order.unknown = False
-            return []
+            was_unknown, order.unknown = order.unknown, False
+            return [] if was_unknown else NOTHING_NEW
         if isinstance(given.reply, Refused):
             return self._failed(order, given.reply)
         return self._lost(order)

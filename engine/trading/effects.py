@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import IntEnum
 
-from exchanges.types import OrderRequest
+from exchanges.types import FastEnum, OrderRequest
 
 
 class Urgency(IntEnum):
@@ -23,7 +23,7 @@ class Urgency(IntEnum):
     OPEN = 4
 
 
-class Purpose(Enum):
+class Purpose(FastEnum):
     """Why an order exists; journalled, and part of the proof that every fill was covered."""
 
     OPEN = "open"

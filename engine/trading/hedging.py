@@ -54,9 +54,13 @@ class Hedging:
 
     __slots__ = (
         "_alarm_ns",
+        "_candidates",
+        "_enough",
+        "_enough_answer",
         "_epoch",
         "_last",
         "_refused",
+        "_takers",
         "_world",
         "hard_told",
         "rule",
@@ -68,6 +72,10 @@ class Hedging:
     def __init__(self, world: World, rule: HedgeRule) -> None:
         self._world = world
         self.rule = rule
+        self._takers = world.accounts(rule.role)
+        self._candidates = (*self._takers, world.maker)
+        self._enough: tuple[object, ...] = ()  # what the last answer of `enough_eligible` was computed from
+        self._enough_answer = False
         self.stage = Stage.CALM
         self._refused: dict[str, int] = {}
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
@@ -116,11 +124,19 @@ class Hedging:
         if world.orders.covering or world.resyncing:
             return False
         exposure = world.exposure
-        return exposure == 0 or self._largest(abs(exposure)) == 0
+        return exposure == 0 or not self._tradable(abs(exposure))
 
     def _largest(self, qty: Decimal) -> Decimal:
         world = self._world
-        return max((world.tradable(name, qty) for name in world.accounts(self.rule.role)), default=ZERO)
+        return max((world.tradable(name, qty) for name in self._takers), default=ZERO)
+
+    def _tradable(self, qty: Decimal) -> bool:
+        """Could some taker trade at least a part of `qty` (S6)?"""
+        tradable = self._world.tradable
+        for name in self._takers:  # noqa: SIM110 asked several times a step: a generator costs as much as the answer
+            if tradable(name, qty):
+                return True
+        return False
 
     # --- the step
 
@@ -136,7 +152,7 @@ class Hedging:
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
         need = self.need
-        if need == 0 or self._largest(abs(need)) == 0:
+        if need == 0 or not self._tradable(abs(need)):
             if not world.orders.covering:
                 self._calm()
             else:
@@ -150,10 +166,7 @@ class Hedging:
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
         links = self._world.links
-        return any(links[name] is LinkState.TRUSTED for name in self._candidates())
-
-    def _candidates(self) -> tuple[str, ...]:
-        return (*self._world.accounts(self.rule.role), self._world.maker)
+        return any(links[name] is LinkState.TRUSTED for name in self._candidates)
 
     def _calm(self) -> None:
         self.stage = Stage.CALM
@@ -181,20 +194,20 @@ class Hedging:
         )
         self.stage = Stage.COVERED
         effects.append(order)
-        effects.append(self._timer(f"check {order.request.client_id}", world.now_ns + CHECK_NS))
+        effects.append(_check(order.request.client_id, world.now_ns + CHECK_NS))
         if size < abs(need):
             self._hedge_rest(effects)
 
     def _hedge_rest(self, effects: list[Effect]) -> None:
         """More than one order is needed (max_order, lots): go on with what the first leaves."""
         rest = self.need
-        if rest != 0 and self._largest(abs(rest)) > 0 and len(self._world.orders.covering) < MOST_AT_ONCE:
+        if rest != 0 and self._tradable(abs(rest)) and len(self._world.orders.covering) < MOST_AT_ONCE:
             self._hedge(rest, effects)
 
     def _choose(self, side: Side, qty: Decimal) -> str | None:
         """The account that trades next, or None when none may now (blocked by S8, or all refused)."""
         world = self._world
-        free = [name for name in world.accounts(self.rule.role) if self._free(name, side, qty)]
+        free = [name for name in self._takers if self._free(name, side, qty)]
         able = [name for name in free if self._margin_ok(name, side, qty)] or free
         if not self._refused:
             if self._last in able:
@@ -245,7 +258,7 @@ class Hedging:
         )
 
     def _blockers(self, side: Side) -> list[Order]:
-        keys = {self._world.books_key[name] for name in self._world.accounts(self.rule.role)}
+        keys = {self._world.books_key[name] for name in self._takers}
         return [
             order
             for order in self._world.orders.resting.values()
@@ -281,7 +294,15 @@ class Hedging:
     def enough_eligible(self, qty: Decimal) -> bool:
         """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""
         world = self._world
-        names = world.accounts(self.rule.role)
+        read = (qty, world.facts, *[world.quote(name) for name in self._takers])
+        if read != self._enough:
+            self._enough = read
+            self._enough_answer = self._count_eligible(qty)
+        return self._enough_answer
+
+    def _count_eligible(self, qty: Decimal) -> bool:
+        world = self._world
+        names = self._takers
         wanted = min(2, len(names))
         for name in names:
             if (
@@ -302,6 +323,7 @@ class Hedging:
         self._last = ""
         why = order.refusal.value if order.refusal is not None else "not sent"
         return [
+            DisarmTimer(OWNER, f"check {order.client_id}", 0),
             Alert(
                 Level.WARNING, "hedge_refused",
                 f"{order.account} refused to {order.side.value} {order.qty} {order.symbol} ({why}); next rung",
@@ -309,7 +331,7 @@ class Hedging:
             )
         ]  # fmt: skip
 
-    def ended(self, order: Order) -> None:
+    def ended(self, order: Order) -> list[Effect]:
         """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
         if order.state is OrderState.FILLED:
             self._last = ""
@@ -317,6 +339,7 @@ class Hedging:
             self._last = order.account
         elif order.state is OrderState.CANCELED:
             self._refused[order.account] = self._refused.get(order.account, 0) + 1
+        return [DisarmTimer(OWNER, f"check {order.client_id}", 0)]
 
     def timer(self, name: str) -> list[Effect]:
         world = self._world
@@ -325,10 +348,10 @@ class Hedging:
             if order is None or not order.live:
                 return []
             if order.asked:
-                return [self._timer(name, world.now_ns + ASK_AGAIN_NS)]
+                return [_check(order.client_id, world.now_ns + ASK_AGAIN_NS)]
             if order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) and not order.unknown:
-                return [world.cancel(order), self._ask(order), self._timer(name, world.now_ns + CHECK_NS)]
-            return [self._ask(order), self._timer(name, world.now_ns + CHECK_NS)]
+                return [world.cancel(order), self._ask(order), _check(order.client_id, world.now_ns + CHECK_NS)]
+            return [self._ask(order), _check(order.client_id, world.now_ns + CHECK_NS)]
         if name == "again":
             self._refused.clear()
             self.waiting_until_ns = 0
@@ -342,7 +365,7 @@ class Hedging:
         """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
         if order.asked:
             return []
-        return [self._ask(order), self._timer(f"check {order.client_id}", self._world.now_ns + ASK_AGAIN_NS)]
+        return [self._ask(order), _check(order.client_id, self._world.now_ns + ASK_AGAIN_NS)]
 
     def _wait(self, need: Decimal, effects: list[Effect]) -> None:
         """No account may or will: never give up, never busy-loop (S3)."""
@@ -364,7 +387,7 @@ class Hedging:
 
     def _age(self, effects: list[Effect]) -> None:
         world = self._world
-        open_now = world.exposure != 0 and self._largest(abs(world.exposure)) > 0
+        open_now = world.exposure != 0 and self._tradable(abs(world.exposure))
         if open_now and self.since_ns is None:
             self.since_ns = world.now_ns
             self._epoch += 1
@@ -383,6 +406,10 @@ class Hedging:
     @staticmethod
     def is_refusal(order: Order) -> bool:
         return order.state is OrderState.FAILED and order.refusal is not Refusal.DUPLICATE_ID
+
+
+def _check(client_id: str, at_ns: int) -> ArmTimer:
+    return ArmTimer(OWNER, f"check {client_id}", 0, at_ns)
 
 
 MOST_AT_ONCE = 8  # hedges in flight at once for one market: bounds the burst when max_order is far below the need

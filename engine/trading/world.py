@@ -86,6 +86,9 @@ class World:
             for name in plan.accounts
         }
         self.now_ns = 0
+        self.facts = (
+            0
+        )
         self.round = 0
         self.sequence = 0
         self.attempts: dict[str, int] = {}
@@ -172,6 +175,7 @@ class World:
             dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,
         )  # fmt: skip
         self.orders.register(order)
+        self.facts += 1
         self.undo.append(lambda: self.orders.forget(order))
         self.rates[account].take(self.now_ns)
         return PlaceOrder(
