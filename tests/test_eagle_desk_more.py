@@ -296,6 +296,23 @@ def test_no_round_opens_after_a_stop(level: int) -> None:
     assert len(sent(bench, "opening")) == before
 
 
+def test_no_slice_replaces_one_that_is_neither_filled_nor_dead() -> None:
+    """S4: a slice of which nothing is heard is waited for; its quantity is not sent again."""
+    bench = Bench()
+    bench.begin()
+    for name, position in (("t1", D(1)), ("t2", D(-1))):
+        bench.desk.world.ledger.books[name].position = position
+        bench.desk.world.ledger.taker_hedges[name] = position
+    first = bench.newest("opening")
+    still_open(bench, first, asked(bench.give(StopAsked(1))))
+    bench.update(first, OrderState.CANCELED)
+    pair = sent(bench, "flatten")
+    assert [placed.request.account for placed in pair] == ["t1", "t2"]
+    bench.fire("slice_patience")
+    assert bench.placed(bench.fire("0ms")) == []
+    assert (bench.state, sent(bench, "flatten")) == ("CLEANUP.hedging", pair)
+
+
 def test_leaving_with_something_open_exits_with_one_and_says_what() -> None:
     """E18: the second SIGINT does not wait for ever."""
     bench = hedged()
