@@ -16,6 +16,7 @@ from cli.validate import validate
 from cli.verbs import verbs
 from engine.chart.model import FlowError
 from engine.errors import EngineError
+from exchanges.errors import ExchangeError
 
 EPILOG = (
     "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 account in use; 4 journal cannot be written; "
@@ -59,6 +60,9 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt):
         write_error("interrupted")
         return 130
+    except ExchangeError as wrong:
+        write_error(str(wrong))
+        return 1
     except FlowError as wrong:
         from cli.findings import tell
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cli.streams import write_error, write_result
+from cli.streams import write_result
 
 JOURNAL = "state/eagle.sqlite"
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
@@ -78,7 +78,6 @@ def run(
     from cli.locate import read_flow_source, read_source
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
-    from exchanges.errors import MarketDataError
 
     if repeat and rounds is None:
         raise click.UsageError("--repeat needs --rounds: a recording that repeats has no end")
@@ -93,9 +92,6 @@ def run(
     except FlowError as wrong:
         source = config or wiring.demo_config()
         return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
-    except MarketDataError as wrong:
-        write_error(str(wrong))
-        return 1
     shown = screen.Screen(detailed=speed is not None)
     with _no_signal_in_between():
         ran = wiring.perform_run(setup, options, shown)

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
+
+import click
 
 RED, GREEN, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
 
 
+class OutputLost(click.ClickException):
+    """The result could not be handed over."""
+
+    exit_code = 1
+
+
 def write_result(text: str) -> None:
-    """The command's result. A reader that has gone away (`| head`) is no error."""
-    _write(sys.stdout, text)
+    """The command's result. A reader that has gone away (`| head`) is no error. Raises: OutputLost for a full disk."""
+    try:
+        _write(sys.stdout, text)
+    except OSError as error:
+        _to_nowhere(sys.stdout)
+        raise OutputLost(f"the result cannot be written ({error.strerror})") from error
 
 
 def write_note(text: str) -> None:
-    """A line for the person at the terminal; never part of a result."""
-    _write(sys.stderr, text)
+    """A line for the person at the terminal; never part of a result. A terminal that has gone stops nothing."""
+    try:
+        _write(sys.stderr, text)
+    except OSError:
+        _to_nowhere(sys.stderr)
 
 
 def write_error(text: str) -> None:
     """One line that says what is wrong."""
-    _write(sys.stderr, f"{paint('eagle:', RED, stream=sys.stderr)} {text}")
+    write_note(f"{paint('eagle:', RED, stream=sys.stderr)} {text}")
 
 
 def paint(text: str, tone: str, *, stream: TextIO) -> str:
@@ -34,7 +50,9 @@ def colourful(stream: TextIO) -> bool:
 
 
 def prepare() -> None:
-    """A terminal or pipe that cannot show a character gets a stand-in, not a traceback."""
+    """A terminal that cannot show a character gets a stand-in; a stream that was closed beforehand takes anything."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -60,5 +78,9 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 a device, not a path
+    with _nowhere() as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

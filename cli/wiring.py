@@ -167,7 +167,7 @@ def _with_markets(config: Config, options: Options) -> Config:
 def _with_prices(flow: Flow, config: Config, *, by_option: bool, demo: bool) -> Setup:
     used = _used_venues(config)
     instruments = {name: _instrument(config, venue, renamed=by_option) for name, venue in used.items()}
-    _refuse_mixed(instruments)
+    _refuse_mixed(instruments, synthetic=all(venue.market == SYNTHETIC for venue in used.values()))
     recordings = {
         name: Recording(Path(venue.market), instruments[name])
         for name, venue in used.items()
@@ -208,8 +208,11 @@ def _instrument(config: Config, venue: VenueConfig, *, renamed: bool) -> Instrum
     return replace(plain, market=config.market, symbol=symbol, **fields)  # type: ignore[arg-type]
 
 
-def _refuse_mixed(instruments: Mapping[str, Instrument]) -> None:
-    """One market is one base asset; and one made-up price walks in one tick."""
+def _refuse_mixed(instruments: Mapping[str, Instrument], *, synthetic: bool) -> None:
+    """One market is one base asset; and the one made-up price walks in one tick."""
+    ticks = {instrument.tick for instrument in instruments.values()}
+    if synthetic and len(ticks) > 1:
+        raise CannotUse("the venues of a made-up market need one tick; give them the same `tick:` or recordings")
     bases = {f"{name} trades {instrument.base}": instrument.base for name, instrument in instruments.items()}
     if len(set(bases.values())) > 1:
         raise CannotUse(f"--market: a market has one base asset, but {', '.join(bases)}; use recordings of one coin")
@@ -325,7 +328,7 @@ class Ran:
 
 def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     """Run to the end, or as far as signals let it. Raises: EngineError for journal and run number."""
-    journal, number = _open_journal(options)
+    journal, number = _open_journal(options, Sync(setup.config.journal_sync))
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
             return loop.run(_run(setup, options, screen, journal=journal, number=number))
@@ -431,7 +434,7 @@ def _stop_before_the_end(axis: TimeAxis, clock: Clock, runner: Runner, screen: S
 # --- the journal
 
 
-def _open_journal(options: Options) -> tuple[Journal, int]:
+def _open_journal(options: Options, sync: Sync) -> tuple[Journal, int]:
     """The journal and the run's number; without a journal nothing is written, and paper forgets ids with the run."""
     path = options.journal
     if path is None:
@@ -441,7 +444,7 @@ def _open_journal(options: Options) -> tuple[Journal, int]:
     except OSError as error:
         raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
     counter = path.with_name(COUNTER)
-    journal = SqliteJournal(path, sync=Sync.NORMAL, on_lost=write_note)
+    journal = SqliteJournal(path, sync=sync, on_lost=write_note)
     try:
         return journal, next_run(counter, above=0 if counter.exists() else _last_run(path))
     except BaseException:

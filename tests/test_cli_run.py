@@ -299,6 +299,27 @@ def test_one_venue_on_a_recording_and_one_made_up_are_refused(eagle: Eagle, tmp_
     assert unknown == Said(2, "", "eagle: --market: no venue paper-c in use; venues: paper-a, paper-b\n")
 
 
+def test_venues_of_a_made_up_market_need_one_tick(eagle: Eagle, tmp_path: Path) -> None:
+    text = (ROOT / "docs/examples/eagle_paper.yaml").read_text().replace("tick: 0.01", "tick: 0.05")
+    (tmp_path / "c.yaml").write_text(text)
+    said = run(eagle, "--config", "c.yaml")
+    assert said == Said(
+        2, "", "eagle: the venues of a made-up market need one tick; give them the same `tick:` or recordings\n"
+    )
+
+
+def test_a_config_of_my_own_may_name_the_recording(eagle: Eagle, tmp_path: Path) -> None:
+    """Its symbol and its rounds are the config's."""
+    write_recording(tmp_path, "x_usdm_ethusdt", seconds=60)
+    text = (ROOT / "docs/examples/eagle_same_venue.yaml").read_text()
+    text = text.replace("{kind: paper,", "{kind: paper, market: x_usdm_ethusdt,").replace("rounds: 5", "rounds: 2")
+    (tmp_path / "c.yaml").write_text(text.replace("paper: ETHUSDT", "paper: ETH_PERP"))
+    told = json.loads(run(eagle, "--config", "c.yaml", "--format", "json").out)
+    assert (told["exit_code"], told["rounds"], told["market"]) == (0, 2, "ETH-PERP")
+    assert {line["symbol"] for line in told["accounts"]} == {"ETH_PERP"}
+    assert eagle("audit", JOURNAL).code == 0
+
+
 def test_an_inverse_contract_is_refused_with_words(eagle: Eagle, tmp_path: Path) -> None:
     prefix = write_recording(tmp_path, "x_coinm_ethusd_perp", seconds=2)
     said = run(eagle, "--market", prefix)

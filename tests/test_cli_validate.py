@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_kit import FLOW, ROOT, Eagle, eagle
+from cli_kit import FLOW, ROOT, Eagle, Said, eagle
 
 __all__ = ["eagle"]
 
@@ -93,6 +93,14 @@ def test_what_is_not_utf8_is_a_finding(eagle: Eagle, tmp_path: Path) -> None:
     assert said.code == 1
     assert "x.yaml:1:7: error Y101: byte 0xff is not UTF-8 text" in said.out
     assert said.err == ""
+
+
+def test_a_recording_that_is_not_there_is_one_line(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(EXAMPLE.read_text().replace("market: synthetic", "market: no/x_ethusdt"))
+    said = eagle("validate", "c.yaml", FLOW)
+    assert said == Said(
+        1, "", "eagle: no/x_ethusdt_bbo.csv.gz: no such file; give the part before _bbo.csv.gz as the prefix\n"
+    )
 
 
 def test_a_secret_in_a_config_is_not_repeated(eagle: Eagle) -> None:
