@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trading_kit import Bench
+from trading_kit import Bench, S, account
 
 from engine.trading.effects import AskOrder, AskPositions, Effect, Finish
 from engine.trading.inputs import Counted, Looked, NotSent, Request, StopAsked
@@ -115,3 +115,50 @@ def test_leaving_with_an_order_still_live_is_no_success() -> None:
     bench.give(StopAsked(2))
     effects = bench.fire("leave_timeout")
     assert [e.exit_code for e in effects if isinstance(e, Finish)] == [1]
+
+
+def test_no_slice_leaves_on_a_stream_that_is_lost() -> None:
+    """S14: nothing but cancels; the slice leaves when the stream is trusted again."""
+    bench = hedged()
+    bench.give(LinkUpdate("t1", LinkState.LOST, 0))
+    assert bench.placed(bench.give(StopAsked(2))) == []
+    bench.give(LinkUpdate("t1", LinkState.TRUSTED, 0))
+    assert bench.placed(bench.fire("recheck")) == [("m", "flatten", "sell", D(1)), ("t1", "flatten", "buy", D(1))]
+
+
+def test_no_second_slice_while_the_first_is_in_flight() -> None:
+    """S9: positions do not show it yet; cut from them it would be the same slice once more."""
+    bench = hedged()
+    assert len(bench.placed(bench.give(StopAsked(2)))) == 2
+    assert bench.placed(bench.fire("slice_patience")) == []
+    assert bench.placed(bench.fire("recheck")) == []
+
+
+def test_no_slice_meets_our_own_resting_order() -> None:
+    """S8: on one book the flattening waits for the end of what rests."""
+    bench = hedged(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    bench.fire("hold")
+    closing = bench.newest("closing")
+    bench.give(StopAsked(2))
+    assert bench.placed(bench.fire("ask_timeout")) == []
+    bench.update(closing, OrderState.CANCELED)
+    assert len(bench.placed(bench.fire("recheck"))) == 2
+
+
+def test_an_account_that_refuses_its_slice_is_left_out_longer_each_time() -> None:
+    """S9: the other half of the pair fills and is undone at a price, every time."""
+    bench = hedged()
+    bench.give(StopAsked(2))
+    pairs = 0
+    while bench.now < 9 * S:
+        live = [o.client_id for o in bench.desk.world.orders.covering.values()]
+        for client_id in live:
+            order = bench.desk.world.orders.all[client_id]
+            if order.account == "t1":
+                pairs += 1
+                bench.refuse(client_id)
+            else:
+                bench.fill(client_id, str(order.qty))
+        if not bench.desk.world.orders.covering:
+            bench.fire("recheck")
+    assert pairs <= 5

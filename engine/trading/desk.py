@@ -329,6 +329,7 @@ class Desk:
     def _covering_changed(self, order: Order, before: OrderState) -> None:
         if self.hedging is None or order.state is before or not order.state.terminal:
             return
+        self.world.covering_ended(order)
         if order.state is OrderState.FAILED:
             self._effects.extend(self.hedging.refused(order))
         else:

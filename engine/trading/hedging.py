@@ -238,7 +238,7 @@ class Hedging:
             name not in self._refused
             and world.links[name] is LinkState.TRUSTED
             and world.tradable(name, qty) > 0
-            and not self._would_match_own(name, side)
+            and not world.meets_own(name, side)
             and self._has_base(name, side, qty)
         )
 
@@ -248,14 +248,6 @@ class Hedging:
         if side is Side.BUY or world.instruments[name].kind is not MarketKind.SPOT:
             return True
         return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
-
-    def _would_match_own(self, name: str, side: Side) -> bool:
-        """S8: our own resting order on the same book could be what the market order hits."""
-        key = self._world.books_key[name]
-        return any(
-            order.side is side.opposite and self._world.books_key[order.account] == key
-            for order in self._world.orders.resting.values()
-        )
 
     def _blockers(self, side: Side) -> list[Order]:
         keys = {self._world.books_key[name] for name in self._takers}

@@ -182,13 +182,15 @@ class Verbs:
     def _flatten(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world
         role = arguments.get("accounts")
+        if world.orders.covering or world.resyncing or world.distrusted:
+            return ()  # what is in flight still changes the positions that a slice would be cut from
         accounts = tuple(world.plan.accounts) if role is None else world.accounts(str(role))
-        slices = next_slice(world, accounts)
+        slices = next_slice(world, tuple(name for name in accounts if world.may_slice(name))) or ()
+        if any(world.meets_own(account, _towards(signed)) for account, signed in slices):
+            return ()
         effects: list[Effect] = []
-        for account, signed in slices or ():
-            shape = OrderShape(
-                side=Side.BUY if signed > 0 else Side.SELL, qty=abs(signed), price=None, ioc=True, reduce_only=True
-            )
+        for account, signed in slices:
+            shape = OrderShape(side=_towards(signed), qty=abs(signed), price=None, ioc=True, reduce_only=True)
             effects.append(world.place(account, shape, purpose=Purpose.FLATTEN, leg="flatten", covers=-signed))
         return effects
 
@@ -254,6 +256,10 @@ def residue_lines(world: World) -> list[str]:
 
 def _side(leg: Leg, view: View) -> Side:
     return Side.BUY if leg.spec.buys.value(view) else Side.SELL
+
+
+def _towards(signed: Decimal) -> Side:
+    return Side.BUY if signed > 0 else Side.SELL
 
 
 def _missing_book(account: str) -> Alert:

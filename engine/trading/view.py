@@ -220,8 +220,9 @@ class View:
 def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Decimal], ...] | None:
     """The next orders that bring `accounts` towards flat, as (account, signed quantity); None when nothing is left.
 
-    Opposite positions go in matched pairs no larger than the soft unhedged limit (S9). A position without an
-    opposite is closed only as far as that brings the exposure of all accounts nearer to zero.
+    Opposite positions go in matched pairs no larger than the soft unhedged limit (S9), or one against several where
+    lots differ. A position without an opposite is closed only as far as that brings the exposure of all accounts
+    nearer to zero; the maker's also beyond that where no lots match and somebody can hedge it.
     """
     held = {name: world.ledger.books[name].position for name in accounts}
     longs = sorted(((qty, name) for name, qty in held.items() if qty > 0), reverse=True)
@@ -237,7 +238,35 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
         size = world.tradable(name, min(qty, abs(open_qty), cap))
         if size > 0:
             return ((name, -size if open_qty > 0 else size),)
+    return _against_several(world, longs, shorts) or _maker_alone(world, held)
+
+
+def _against_several(
+    world: World, longs: list[tuple[Decimal, str]], shorts: list[tuple[Decimal, str]]
+) -> tuple[tuple[str, Decimal], ...] | None:
+    """One account's least order against several opposite ones that add up to it."""
+    for many, others, sign in ((longs, shorts, -1), (shorts, longs, 1)):
+        for qty, name in many:
+            size = rest = world.least(name, min(qty, world.plan.limits.unhedged_soft))
+            parts = []
+            for other_qty, other in others:
+                part = world.tradable(other, min(other_qty, rest))
+                if part > 0:
+                    parts.append((other, -sign * part))
+                    rest -= part
+            if size > 0 and rest == 0:
+                return ((name, sign * size), *parts)
     return None
+
+
+def _maker_alone(world: World, held: Mapping[str, Decimal]) -> tuple[tuple[str, Decimal], ...] | None:
+    if len(held) < len(world.plan.accounts):
+        return None  # its opposite may be an account that is left out for the moment
+    qty = held[world.maker]
+    size = world.tradable(world.maker, min(abs(qty), world.plan.limits.unhedged_soft))
+    if size == 0 or not any(name != world.maker and world.tradable(name, size) == size for name in held):
+        return None
+    return ((world.maker, -size if qty > 0 else size),)
 
 
 def _both_trade(world: World, one: str, other: str, qty: Decimal) -> Decimal:

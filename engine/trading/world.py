@@ -13,7 +13,7 @@ from decimal import Decimal
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
-from engine.trading.limits import RateBucket
+from engine.trading.limits import RateBucket, smallest_order
 from engine.trading.orders import COVERING, Order, Orders
 from engine.trading.plan import AccountPlan, Plan
 from exchanges.types import (
@@ -36,6 +36,8 @@ MS = 1_000_000
 S = 1_000_000_000
 VALID_MS = 2_000  # the longest that an order request may be accepted after it was made (S4)
 DEAD_MARGIN_NS = 100 * MS  # beyond the validity before "not found" means "never" (reliability.md, at most once)
+SLICE_WAIT_NS = 1 * S  # an account that took no slice is left out for so long, doubled each time …
+SLICE_WAIT_MOST_NS = 60 * S  # … up to this: the other half of a pair is undone at a price every time (S9)
 CANCEL_AGAIN_NS = 1 * S  # a standing cancel that brought no answer is asked again
 
 _URGENCY = {
@@ -86,12 +88,11 @@ class World:
             for name in plan.accounts
         }
         self.now_ns = 0
-        self.facts = (
-            0
-        )
+        self.facts = 0
         self.round = 0
         self.sequence = 0
         self.attempts: dict[str, int] = {}
+        self.slice_waits: dict[str, tuple[int, int]] = {}  # account -> (wait, until when) after a covering order failed
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
@@ -150,6 +151,14 @@ class World:
         self._tradable[account] = (quote, qty, size)
         return size
 
+    def least(self, account: str, qty: Decimal) -> Decimal:
+        """The smallest quantity that the account's venue would accept now, or 0 if that is above `qty`."""
+        quote = self.quote(account)
+        if quote is None:
+            return ZERO
+        least = smallest_order(self.instruments[account], quote.bid if quote.bid > 0 else quote.ask)
+        return least if least <= qty else ZERO
+
     @property
     def resyncing(self) -> bool:
         """True while an account's resync is delivering fills: they are judged as one batch at its end."""
@@ -158,6 +167,28 @@ class World:
     @property
     def unknown(self) -> bool:
         return any(order.unknown for table in (self.orders.covering, self.orders.resting) for order in table.values())
+
+    def meets_own(self, account: str, side: Side) -> bool:
+        """S8: our own resting order on the same book could be what a market order hits."""
+        key = self.books_key[account]
+        return any(
+            order.side is side.opposite and self.books_key[order.account] == key
+            for order in self.orders.resting.values()
+        )
+
+    def may_slice(self, account: str) -> bool:
+        """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused."""
+        waits = self.slice_waits.get(account)
+        return self.links[account] is LinkState.TRUSTED and (waits is None or waits[1] <= self.now_ns)
+
+    def covering_ended(self, order: Order) -> None:
+        """Lengthen or end the wait of an account whose covering order has come to its end."""
+        wait, until_ns = self.slice_waits.get(order.account, (0, 0))
+        if order.done_qty > 0:
+            self.slice_waits.pop(order.account, None)
+        elif self.now_ns >= until_ns:
+            wait = min(2 * wait, SLICE_WAIT_MOST_NS) or SLICE_WAIT_NS
+            self.slice_waits[order.account] = (wait, self.now_ns + wait)
 
     # --- making orders
 
