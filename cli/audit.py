@@ -55,7 +55,7 @@ def replay(journal: str, number: int | None, style: str) -> int:
     import json
     from dataclasses import asdict
 
-    from cli.wiring import desk_of_run
+    from cli.record import desk_of_run
     from engine.runtime.replay import replay as replayed
 
     report = replayed(Path(journal), desk_of_run, run=number)

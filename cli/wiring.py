@@ -9,17 +9,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 
 from cli.locate import CannotUse, Source
-from cli.plan_json import decode_plan, encode_plan, encode_settings
+from cli.record import open_record, run_start
 from cli.screen import Screen
 from cli.streams import write_note
 from engine.chart.load import load_flow
 from engine.chart.model import Finding, Flow, FlowError
 from engine.chart.validate import check
-from engine.errors import JournalCorrupt, JournalUnwritable
 from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import GapWatch, LiveClock, S, ScaledClock, VirtualClock
 from engine.runtime.config import (
@@ -29,15 +28,11 @@ from engine.runtime.config import (
     instrument_findings,
     live_findings,
     load_config,
-    masked,
     real_venues,
 )
 from engine.runtime.config_values import SYNTHETIC
-from engine.runtime.counter import next_run
 from engine.runtime.garbage import QuietRounds
-from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
-from engine.runtime.journal_read import RunRow, open_journal, read_runs
-from engine.runtime.journal_sqlite import SqliteJournal
+from engine.runtime.journal import Journal, Sync
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
@@ -51,10 +46,9 @@ from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import Clock, Instrument, LinkState, MarketKind, Rng
+from exchanges.types import Clock, Instrument, LinkState, MarketKind
 
 DEMO_CONFIG = "demo_config.yaml"
-COUNTER = "run_number"  # beside the journal, which may get lost
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -328,7 +322,7 @@ class Ran:
 
 def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     """Run to the end, or as far as signals let it. Raises: EngineError for journal and run number."""
-    journal, number = _open_journal(options, Sync(setup.config.journal_sync))
+    journal, number = open_record(options.journal, Sync(setup.config.journal_sync))
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
             return loop.run(_run(setup, options, screen, journal=journal, number=number))
@@ -367,7 +361,7 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
             sinks=(quiet_rounds, screen.effect), trace=screen.step,
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
-        journal.run_started(_run_start(setup, plan, options, number=number, wall_ms=clock.wall_ms()))
+        journal.run_started(run_start(plan, setup.config, number=number, seed=options.seed, wall_ms=clock.wall_ms()))
         screen.begin(desk, clock, run=number)
         start_ns = clock.now_ns()
         pool.start(start_ns)
@@ -429,52 +423,3 @@ def _stop_before_the_end(axis: TimeAxis, clock: Clock, runner: Runner, screen: S
             runner.stop(1)
 
     clock.call_at(clock.now_ns() + span_ns - lead_ns, stop)
-
-
-# --- the journal
-
-
-def _open_journal(options: Options, sync: Sync) -> tuple[Journal, int]:
-    """The journal and the run's number; without a journal nothing is written, and paper forgets ids with the run."""
-    path = options.journal
-    if path is None:
-        return NullJournal(), 1
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
-    counter = path.with_name(COUNTER)
-    journal = SqliteJournal(path, sync=sync, on_lost=write_note)
-    try:
-        return journal, next_run(counter, above=0 if counter.exists() else _last_run(path))
-    except BaseException:
-        journal.close()
-        raise
-
-
-def _last_run(path: Path) -> int:
-    """The highest number in the journal, for a counter that was lost."""
-    with open_journal(path) as journal:
-        return max((run.number for run in read_runs(journal)), default=0)
-
-
-def _run_start(setup: Setup, plan: Plan, options: Options, *, number: int, wall_ms: int) -> RunStart:
-    flow, config = setup.flow, setup.config
-    return RunStart(
-        number=number, flow=flow.name, flow_version=flow.version, flow_digest=flow.digest, flow_text=flow.text,
-        config_text=masked(config.text), seed=options.seed, settings=encode_settings(plan.settings),
-        plan=encode_plan(plan), program=f"eagle-flow {metadata.version('eagle-flow')}",
-        accounts=tuple((name, account.instrument) for name, account in plan.accounts.items()), wall_ms=wall_ms,
-    )  # fmt: skip
-
-
-def desk_of_run(row: RunRow, chance: Rng) -> Desk:
-    """The desk of a journalled run, for replay. Raises: JournalCorrupt."""
-    try:
-        flow = load_flow(row.flow_text, file=f"{row.flow}.yaml", vocabulary=trading_vocabulary())
-        plan = decode_plan(row.plan, row.settings, flow=flow)
-    except FlowError as wrong:
-        raise JournalCorrupt(f"run {row.number}: this program cannot read its flow: {wrong}") from wrong
-    except (KeyError, ValueError, TypeError, ArithmeticError) as wrong:
-        raise JournalCorrupt(f"run {row.number}: its plan cannot be read ({wrong})") from wrong
-    return Desk(plan, run=row.number, chance=dict.fromkeys(Chance(0), chance))

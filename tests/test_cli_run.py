@@ -13,6 +13,7 @@ from cli_kit import FLOW, ROOT, Eagle, Said, eagle, write_recording
 
 from cli import plan_json, screen, wiring
 from cli.locate import Source
+from cli.record import COUNTER
 from engine.runtime.clock import VirtualClock
 from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
 from engine.trading.effects import Effect, Moved
@@ -199,7 +200,7 @@ def test_a_lost_counter_goes_on_above_the_journal(eagle: Eagle) -> None:
     """S15: client order ids never come back."""
     for _ in range(2):
         assert run(eagle, "--rounds", 1).code == 0
-    (JOURNAL.parent / wiring.COUNTER).unlink()
+    (JOURNAL.parent / COUNTER).unlink()
     assert run(eagle, "--rounds", 1).code == 0
     with open_journal(JOURNAL) as journal:
         assert [it.number for it in read_runs(journal)] == [1, 2, 3]

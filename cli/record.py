@@ -1,0 +1,73 @@
+"""The journal of a run, its number, and the desk that a journal alone builds again."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from cli.plan_json import decode_plan, encode_plan, encode_settings
+from cli.streams import write_note
+from engine.chart.load import load_flow
+from engine.chart.model import FlowError
+from engine.errors import JournalCorrupt, JournalUnwritable
+from engine.runtime.chance import Chance
+from engine.runtime.config import Config, masked
+from engine.runtime.counter import next_run
+from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
+from engine.runtime.journal_read import RunRow, open_journal, read_runs
+from engine.runtime.journal_sqlite import SqliteJournal
+from engine.trading.desk import Desk
+from engine.trading.plan import Plan
+from engine.trading.vocabulary import trading_vocabulary
+from exchanges.types import Rng
+
+COUNTER = "run_number"  # beside the journal, which may get lost
+
+
+def open_record(path: Path | None, sync: Sync) -> tuple[Journal, int]:
+    """The journal and the run's number; without a journal nothing is written, and paper forgets ids with the run.
+
+    Raises: JournalError, CounterError.
+    """
+    if path is None:
+        return NullJournal(), 1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
+    counter = path.with_name(COUNTER)
+    journal = SqliteJournal(path, sync=sync, on_lost=write_note)
+    try:
+        return journal, next_run(counter, above=0 if counter.exists() else _last_run(path))
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _last_run(path: Path) -> int:
+    """The highest number in the journal, for a counter that was lost."""
+    with open_journal(path) as journal:
+        return max((run.number for run in read_runs(journal)), default=0)
+
+
+def run_start(plan: Plan, config: Config, *, number: int, seed: int, wall_ms: int) -> RunStart:
+    """What the journal keeps of a run, secrets left out."""
+    flow = plan.flow
+    return RunStart(
+        number=number, flow=flow.name, flow_version=flow.version, flow_digest=flow.digest, flow_text=flow.text,
+        config_text=masked(config.text), seed=seed, settings=encode_settings(plan.settings),
+        plan=encode_plan(plan), program=f"eagle-flow {metadata.version('eagle-flow')}",
+        accounts=tuple((name, account.instrument) for name, account in plan.accounts.items()), wall_ms=wall_ms,
+    )  # fmt: skip
+
+
+def desk_of_run(row: RunRow, chance: Rng) -> Desk:
+    """The desk of a journalled run, for replay. Raises: JournalCorrupt."""
+    try:
+        flow = load_flow(row.flow_text, file=f"{row.flow}.yaml", vocabulary=trading_vocabulary())
+        plan = decode_plan(row.plan, row.settings, flow=flow)
+    except FlowError as wrong:
+        raise JournalCorrupt(f"run {row.number}: this program cannot read its flow: {wrong}") from wrong
+    except (KeyError, ValueError, TypeError, ArithmeticError) as wrong:
+        raise JournalCorrupt(f"run {row.number}: its plan cannot be read ({wrong})") from wrong
+    return Desk(plan, run=row.number, chance=dict.fromkeys(Chance(0), chance))
