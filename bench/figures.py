@@ -21,12 +21,12 @@ def print_machine() -> None:
 
 
 def print_head(unit: str) -> None:
-    print(f"{unit:44}{'min':>10}{'median':>10}{'max':>10}")
+    print(f"{unit:50}{'min':>10}{'median':>10}{'max':>10}")
 
 
 def print_row(name: str, values: Sequence[float], *, digits: int = 0, note: str = "") -> None:
     spread = (min(values), statistics.median(values), max(values))
-    print(f"{name:44}{''.join(f'{value:10.{digits}f}' for value in spread)}   {note}".rstrip())
+    print(f"{name:50}{''.join(f'{value:10.{digits}f}' for value in spread)}   {note}".rstrip())
 
 
 def in_own_process(script: str, *arguments: str) -> dict[str, float]:
