@@ -18,6 +18,7 @@ from engine.trading.effects import Alert, CancelOrder, Effect, Finish, Level, Mo
 from engine.trading.inputs import Answered, Input
 from exchanges.types import ZERO, Clock, Fill, FillKind, Refused, Side
 
+ALERTS_KEPT = 20  # in the summary; the journal has all
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
 _TONES = {"ERROR": RED, "CLEANUP": YELLOW, "HOLDING": GREEN, "IDLE": PLAIN}
 _STOPPING = (
@@ -41,6 +42,7 @@ class Screen:
         self._last = ""
         self._level = 0
         self.rounds = 0
+        self.person_alerts: list[str] = []  # what a person must know of, the first ones
         self.given_up = 0  # openings that ended without a fill
         self._told_rounds = 0
         self._began_s = self._told_s = time.monotonic()
@@ -67,6 +69,8 @@ class Screen:
                 self._progress()
         elif isinstance(effect, Alert) and effect.level > Level.INFO:
             person = effect.level is Level.PERSON
+            if person and len(self.person_alerts) < ALERTS_KEPT:
+                self.person_alerts.append(f"{effect.code}: {effect.text}")
             self._line("ALERT" if person else "warning", f"{effect.code}: {effect.text}", RED if person else YELLOW)
 
     def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
@@ -213,6 +217,7 @@ class Summary:
     run: int
     exit_code: int
     ending: str
+    alerts: tuple[str, ...]  # that call for a person, the first ones
     market: str
     quote: str
     rounds: int
@@ -237,7 +242,7 @@ def summary_of(
         for name, book in books.items()
     )  # fmt: skip
     return Summary(
-        run=run, exit_code=exit_code, ending=ending, market=plan.market,
+        run=run, exit_code=exit_code, ending=ending, alerts=tuple(screen.person_alerts), market=plan.market,
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=screen.rounds,
         given_up=screen.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
         fees=sum((line.fees for line in lines), ZERO), profit=desk.equity(), journal=journal, accounts=lines,
@@ -257,7 +262,8 @@ def as_text(summary: Summary) -> str:
     ]  # fmt: skip
     given_up = f" (and {it.given_up} openings given up)" if it.given_up else ""
     lines = [
-        f"{it.ending}",
+        it.ending,
+        *(f"ALERT {alert}" for alert in it.alerts),
         f"rounds {it.rounds}{given_up} in {it.seconds:.1f} s; volume {it.volume:.2f} {it.quote},"
         f" fees {it.fees:.4f} {it.quote}, P&L {profit} (fees included)",
         *_table(rows),

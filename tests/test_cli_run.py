@@ -77,6 +77,19 @@ def test_a_shipped_flow_stands_in_for_a_path_that_is_not_here(eagle: Eagle) -> N
     assert said.err.startswith("flows/eagle_chicken.yaml is not here: using the shipped flow eagle_chicken.yaml\n")
 
 
+def test_a_run_that_a_limit_ended_says_so_beside_flat(eagle: Eagle, tmp_path: Path) -> None:
+    text = (ROOT / "docs/examples/eagle_paper.yaml").read_text()
+    text = text.replace("max_loss_run: 100 ", "max_loss_run: 0.1 ").replace("rounds: 5 ", "rounds: 0 ")
+    (tmp_path / "c.yaml").write_text(text)
+    said = run(eagle, "--config", "c.yaml")
+    assert said.code == 1
+    lines = said.out.splitlines()
+    assert lines[0].startswith("flat")
+    assert lines[1].startswith("ALERT limit: loss of the run 0.1")
+    assert json.loads(run(eagle, "--config", "c.yaml", "--format", "json").out)["alerts"] != []
+    assert eagle("audit", JOURNAL).code == 0
+
+
 # --- recordings
 
 
