@@ -63,18 +63,19 @@ class Verbs:
 
     def _begin_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world
-        saved, attempts = world.round, world.attempts
+        saved, attempts, was_open = world.round, world.attempts, world.round_open
         legs = {name: leg.saved() for name, leg in self._legs.items()}
         money = (self._cash_before, self._fees_before, self._volume_before)
 
         def undo() -> None:
-            world.round, world.attempts = saved, attempts
+            world.round, world.attempts, world.round_open = saved, attempts, was_open
             self._cash_before, self._fees_before, self._volume_before = money
             for name, leg in self._legs.items():
                 leg.restore(legs[name])
 
         world.undo.append(undo)
         world.round += 1
+        world.round_open = True
         world.attempts = {}
         for leg in self._legs.values():
             leg.begin_round()
@@ -85,6 +86,10 @@ class Verbs:
 
     def _end_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world
+        if not world.round_open:
+            return ()
+        world.undo.append(lambda: setattr(world, "round_open", True))
+        world.round_open = False
         opened = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), ZERO)
         closed = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.CLOSE), ZERO)
         cash, fees, volume = self._money()

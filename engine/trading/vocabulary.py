@@ -59,7 +59,7 @@ def trading_vocabulary() -> Vocabulary:
 
 _VERBS = (
     Verb("begin_round", "Start a new round: number it, forget the last round's legs."),
-    Verb("end_round", "Close the round's books: volume, fees, cash, what is left on the maker."),
+    Verb("end_round", "Close the round's books: volume, fees, cash, what the maker still holds. No-op without one."),
     Verb(
         "rest",
         "Rest a post-only order of a leg at the opposite best less its offset (E5). Nothing is sent when the leg's"

@@ -90,6 +90,7 @@ class World:
         self.now_ns = 0
         self.facts = 0
         self.round = 0
+        self.round_open = False
         self.sequence = 0
         self.attempts: dict[str, int] = {}
         self.slice_waits: dict[str, tuple[int, int]] = {}  # account -> (wait, until when) after a covering order failed
