@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from trading_kit import Bench, S, account
 
-from engine.trading.effects import AskOrder, AskPositions, Effect, Finish
-from engine.trading.inputs import Counted, Looked, NotSent, Request, StopAsked
+from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish
+from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, StopAsked
 from engine.trading.orders import KEEP_NS
-from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Side
+from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Side, Unknown
 
 D = Decimal
 
@@ -162,3 +162,71 @@ def test_an_account_that_refuses_its_slice_is_left_out_longer_each_time() -> Non
         if not bench.desk.world.orders.covering:
             bench.fire("recheck")
     assert pairs <= 5
+
+
+def test_a_hedge_is_dead_only_by_a_question_asked_after_its_time() -> None:
+    """S4: an answer that comes late was true when it was given, and the request may have arrived since."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    hedge = bench.newest("hedge")
+    bench.give(Answered(hedge, Request.PLACE, Unknown("timeout")))
+    late = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=4_200)
+    assert bench.placed(late) == []
+    bench.fire(f"check {hedge}", owner="hedging")
+    assert bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None))) == [("t2", "hedge", "sell", D(1))]
+
+
+def test_a_refused_cancel_of_a_blocking_order_is_asked_and_repeated_after_a_while() -> None:
+    """S8, S11: repeated at once it would never leave the moment where the client answers at once."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    assert [c.client_id for c in bench.cancels] == [first]
+    effects = bench.give(Answered(first, Request.CANCEL, Unknown("the client raised")))
+    assert [e for e in effects if isinstance(e, CancelOrder)] == []
+    assert [e.client_id for e in effects if isinstance(e, AskOrder)] == [first]
+    again = bench.give(Looked(first, 0, ok=False, update=None), after_ms=1_001)
+    assert [e.client_id for e in again if isinstance(e, CancelOrder)] == [first]
+
+
+def test_the_undo_takes_our_own_resting_order_out_of_its_way() -> None:
+    """S3, S8: the last rung is the maker itself, whose remainder rests on the same book."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    bench.refuse(bench.newest("hedge"))
+    effects = bench.refuse(bench.newest("hedge"))
+    assert [e.client_id for e in effects if isinstance(e, CancelOrder)] == [first]
+    assert bench.placed(bench.update(first, OrderState.CANCELED, "0.4")) == [("m", "hedge", "sell", D("0.4"))]
+
+
+def test_a_part_that_only_the_update_tells_keeps_the_account() -> None:
+    """E9: same account first, also before the row comes."""
+    bench = opened(Bench(choice=1))
+    bench.fill(bench.newest("opening"), "1")
+    effects = bench.update(bench.newest("hedge"), OrderState.CANCELED, "0.4")
+    assert bench.placed(effects) == [("t2", "hedge", "sell", D("0.6"))]
+
+
+def test_a_slice_that_is_not_over_within_a_second_is_asked_about() -> None:
+    """S4: its end may have been missed."""
+    bench = hedged()
+    bench.give(StopAsked(2))
+    flatten = bench.newest("flatten")
+    effects = bench.fire(f"check {flatten}", owner="hedging")
+    assert [e.client_id for e in effects if isinstance(e, AskOrder)] == [flatten]
+
+
+def test_an_order_that_the_venue_no_longer_knows_ends_after_a_while() -> None:
+    """Fault 15: stuck for ever otherwise, with the run."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.update(first, OrderState.OPEN)
+    token = next(e.token for e in bench.fire("order_timeout") if isinstance(e, AskOrder))
+    bench.give(Looked(first, token, ok=True, update=None))
+    while bench.now < 20 * S and bench.desk.world.orders.all[first].live:
+        bench.fire(f"check {first}", owner="hedging")
+        bench.give(Looked(first, 0, ok=True, update=None))
+    assert bench.desk.world.orders.all[first].state is OrderState.CANCELED
+    assert 8 * S < bench.now < 10 * S
+    assert [e.code for e in bench.log if isinstance(e, Alert)].count("order_lost") == 1

@@ -55,6 +55,7 @@ from exchanges.types import (
     Margin,
     MarketKind,
     OrderState,
+    OrderUpdate,
     Position,
     Quote,
     Refusal,
@@ -145,6 +146,8 @@ class Storm:
         self.timers: dict[tuple[str, str], tuple[int, ArmTimer]] = {}
         self.links = dict.fromkeys(self.instruments, LinkState.TRUSTED)
         self.frames = dict.fromkeys(self.instruments, 0)  # on their way
+        self.deaf: set[str] = set()  # accounts whose client fails at every request, at once
+        self.wiped: set[str] = set()  # orders that a venue lost without a word
         self.lost_ns = dict.fromkeys(self.instruments, -1)  # since when frames may be missing
         self.moves = dict.fromkeys(self.instruments, 0)
         self.requests: dict[str, int] = {}  # place requests under way
@@ -288,6 +291,9 @@ class Storm:
         if effect.urgency is Urgency.OPEN and self.now < self.stale_until:
             self.give(NotSent(client_id, Request.PLACE, "book is old"))
             return
+        if name in self.deaf:
+            self.give(Answered(client_id, Request.PLACE, Unknown("raised")))
+            return
         if self.fault(0.01):
             late = self.chance.choice((0, 2_000 * MS))
             self.at(late, lambda: self.give(NotSent(client_id, Request.PLACE, "expired")))
@@ -339,6 +345,9 @@ class Storm:
             self.at(delay, lambda: self.give(answer))
 
     def cancel(self, effect: CancelOrder) -> None:
+        if effect.account in self.deaf:
+            self.give(Answered(effect.client_id, Request.CANCEL, Unknown("raised")))
+            return
         if self.fault(0.01):
             self.give(NotSent(effect.client_id, Request.CANCEL, "expired"))
             return
@@ -384,13 +393,14 @@ class Storm:
 
     def ask(self, effect: AskOrder) -> None:
         venue, delay = self.venue_of[effect.account], self.hop()
-        if self.fault(0.05):
+        if effect.account in self.deaf or self.fault(0.05):
             answer = Looked(effect.client_id, effect.token, ok=False, update=None)
             self.at(delay * 5, lambda: self.give(answer))
             return
 
         def arrive() -> None:
-            seen = Looked(effect.client_id, effect.token, ok=True, update=venue.look(effect.client_id))
+            update = None if effect.client_id in self.wiped else venue.look(effect.client_id)
+            seen = Looked(effect.client_id, effect.token, ok=True, update=update)
             late = self.hop() if not self.fault(0.05) else int(self.chance.uniform(100, 1_500) * MS)
             self.at(late, lambda: self.give(seen))
 
@@ -459,6 +469,8 @@ class Storm:
                 self.shut("stale", lasts)
         elif kind == 4:
             self.shut("volatile", lasts)
+        elif kind == 6 and self.chance.random() < 0.2:
+            self.wipe()
         elif kind == 5 and self.chance.random() < 0.15:
             self.liquidate()
 
@@ -471,6 +483,15 @@ class Storm:
             self.give(MarketSeen(open=True, reason="", text=""))
 
         self.at(lasts, again)
+
+    def wipe(self) -> None:
+        live = [held for venue in self.venues for held in venue.live() if held.request.post_only]
+        if live:
+            held = self.chance.choice(live)
+            self.venue_of[held.request.account].cancel(held.request.client_id, self.now)
+            self.wiped.add(held.request.client_id)
+            self.counts["wiped"] += 1
+            self.fault_ns = max(self.fault_ns, self.now + 2 * QUIET_NS)
 
     def liquidate(self) -> None:
         name = self.chance.choice(list(self.instruments))
@@ -487,9 +508,12 @@ class Storm:
         self.lost_ns[name] = self.now - 5 * S
         self.fault_ns = max(self.fault_ns, self.now + lasts + QUIET_NS)
         self.give(LinkUpdate(name, LinkState.LOST, self.now))
+        if self.chance.random() < 0.4:
+            self.deaf.add(name)
         self.at(lasts, lambda: self.resync(name))
 
     def resync(self, name: str) -> None:
+        self.deaf.discard(name)
         self.links[name] = LinkState.RESYNC
         self.give(LinkUpdate(name, LinkState.RESYNC, self.now))
         self.at(self.hop(), lambda: self.trust(name))
@@ -498,6 +522,8 @@ class Storm:
         fills, changed = missed(self.venue_of[name], name, self.lost_ns[name])
         frames: list[Frame] = [*fills, *changed] if self.chance.random() < 0.5 else [*changed, *fills]
         for frame in frames:
+            if frame.client_id in self.wiped and isinstance(frame, OrderUpdate):
+                continue
             self.moves[name] += 1
             self.give(frame)
         self.links[name] = LinkState.TRUSTED

@@ -206,8 +206,10 @@ def test_an_unknown_hedge_is_asked_and_never_placed_twice() -> None:
     assert [e.client_id for e in effects if isinstance(e, AskOrder)] == [hedge]
     assert bench.placed(bench.give(Looked(hedge, 0, ok=False, update=None))) == []
     assert bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None))) == []  # its request may still arrive
-    dead = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=5_000)
-    assert len(bench.placed(dead)) == 1
+    late = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=5_000)
+    assert bench.placed(late) == []  # asked while the request might still have arrived
+    bench.fire(f"check {hedge}", owner="hedging")
+    assert len(bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None)))) == 1
 
 
 def test_while_a_hedge_is_unknown_nothing_grows_the_worst_case() -> None:

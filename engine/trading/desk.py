@@ -87,6 +87,7 @@ from exchanges.types import (
 
 CHART = "chart"
 DESK = "desk"
+MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
 
@@ -357,9 +358,10 @@ class Desk:
         if order is None:
             return []
         if given.request is Request.CANCEL:
-            if isinstance(given.reply, Accepted):
+            if isinstance(given.reply, Accepted) or not order.live:
                 return NOTHING_NEW
-            order.cancel_ns = 0
+            if self.hedging is not None:
+                self._effects.extend(self.hedging.look(order))  # cancelled again after a while, not at once
             return [] if order.purpose in COVERING else [CancelRefused(order.leg)]
         if isinstance(given.reply, Accepted):
             order.order_id = order.order_id or given.reply.order_id
@@ -414,17 +416,45 @@ class Desk:
         order = world.orders.get(given.client_id)
         events: list[StrategyEvent] = []
         if order is not None:
-            order.asked = False
+            standing = given.token == 0
+            if standing:
+                order.asked = False
             if given.update is not None:
                 events = self._update(given.update)
-            elif given.ok and order.live and world.now_ns > order.dead_after_ns and order.state is OrderState.PENDING:
-                before = order.state
-                world.orders.fail(order, None, world.now_ns)
-                if order.purpose in COVERING:
-                    self._covering_changed(order, before)
-                else:
-                    events = [self._order_event(order, late=False)]
+            elif given.ok and order.live:
+                events = self._unknown_there(order, standing=standing)
         return events
+
+    def _unknown_there(self, order: Order, *, standing: bool) -> list[StrategyEvent]:
+        """The venue knows no such order: not yet, never, or no more. Ask on until one of these is certain (S4)."""
+        world, before = self.world, order.state
+        if order.state is not OrderState.PENDING:
+            order.missing_ns = order.missing_ns or world.now_ns
+            trusted = world.links[order.account] is LinkState.TRUSTED
+            if not trusted or world.now_ns - order.missing_ns < MISSING_NS:
+                return self._ask_on(order)
+            world.orders.lose(order, world.now_ns)
+            self._effects.append(
+                Alert(
+                    Level.PERSON, "order_lost",
+                    f"{order.account}: the venue no longer knows {order.client_id}; taken as ended with"
+                    f" {order.done_qty} of {order.qty} filled, look at the account",
+                    {"account": order.account, "client_id": order.client_id},
+                )
+            )  # fmt: skip
+        elif standing and order.asked_ns > order.dead_after_ns:
+            world.orders.fail(order, None, world.now_ns)
+        else:
+            return self._ask_on(order)
+        if order.purpose in COVERING:
+            self._covering_changed(order, before)
+            return []
+        return [self._order_event(order, late=False)]
+
+    def _ask_on(self, order: Order) -> list[StrategyEvent]:
+        if self.hedging is not None:
+            self._effects.append(self.hedging.look_again(order))
+        return []
 
     def _counted(self, given: Counted) -> list[StrategyEvent]:
         for margin in given.margins:

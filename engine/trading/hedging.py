@@ -13,7 +13,7 @@ from enum import Enum
 
 from engine.trading.effects import Alert, ArmTimer, AskOrder, DisarmTimer, Effect, Level, Purpose
 from engine.trading.limits import can_carry
-from engine.trading.orders import Order
+from engine.trading.orders import COVERING, Order
 from engine.trading.world import MS, OrderShape, S, World
 from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Refusal, Side
 
@@ -194,7 +194,7 @@ class Hedging:
         )
         self.stage = Stage.COVERED
         effects.append(order)
-        effects.append(_check(order.request.client_id, world.now_ns + CHECK_NS))
+        effects.append(check_timer(order.request.client_id, world.now_ns + CHECK_NS))
         if size < abs(need):
             self._hedge_rest(effects)
 
@@ -250,7 +250,8 @@ class Hedging:
         return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
 
     def _blockers(self, side: Side) -> list[Order]:
-        keys = {self._world.books_key[name] for name in self._takers}
+        accounts = self._candidates if self._refused else self._takers  # the undo comes after refusals only
+        keys = {self._world.books_key[name] for name in accounts}
         return [
             order
             for order in self._world.orders.resting.values()
@@ -327,7 +328,7 @@ class Hedging:
         """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
         if order.state is OrderState.FILLED:
             self._last = ""
-        elif order.filled > 0:
+        elif order.done_qty > 0:
             self._last = order.account
         elif order.state is OrderState.CANCELED:
             self._refused[order.account] = self._refused.get(order.account, 0) + 1
@@ -340,10 +341,13 @@ class Hedging:
             if order is None or not order.live:
                 return []
             if order.asked:
-                return [_check(order.client_id, world.now_ns + ASK_AGAIN_NS)]
-            if order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) and not order.unknown:
-                return [world.cancel(order), self._ask(order), _check(order.client_id, world.now_ns + CHECK_NS)]
-            return [self._ask(order), _check(order.client_id, world.now_ns + CHECK_NS)]
+                return [check_timer(order.client_id, world.now_ns + ASK_AGAIN_NS)]
+            if order.purpose not in COVERING:
+                if not order.unknown and not order.missing_ns:
+                    return []  # found: its leg looks after it
+            elif order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) and not order.unknown:
+                return [world.cancel(order), self._ask(order), check_timer(order.client_id, world.now_ns + CHECK_NS)]
+            return [self._ask(order), check_timer(order.client_id, world.now_ns + CHECK_NS)]
         if name == "again":
             self._refused.clear()
             self.waiting_until_ns = 0
@@ -351,13 +355,18 @@ class Hedging:
 
     def _ask(self, order: Order) -> AskOrder:
         order.asked = True
+        order.asked_ns = self._world.now_ns
         return AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=0)
 
     def look(self, order: Order) -> list[Effect]:
         """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
         if order.asked:
             return []
-        return [self._ask(order), _check(order.client_id, self._world.now_ns + ASK_AGAIN_NS)]
+        return [self._ask(order), check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)]
+
+    def look_again(self, order: Order) -> ArmTimer:
+        """The venue knew no such order: ask again a little later."""
+        return check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)
 
     def _wait(self, need: Decimal, effects: list[Effect]) -> None:
         """No account may or will: never give up, never busy-loop (S3)."""
@@ -400,7 +409,7 @@ class Hedging:
         return order.state is OrderState.FAILED and order.refusal is not Refusal.DUPLICATE_ID
 
 
-def _check(client_id: str, at_ns: int) -> ArmTimer:
+def check_timer(client_id: str, at_ns: int) -> ArmTimer:
     return ArmTimer(OWNER, f"check {client_id}", 0, at_ns)
 
 

@@ -43,7 +43,9 @@ class Order:
     filled: Decimal = ZERO
     provisional: Decimal = ZERO
     unknown: bool = False  # outcome of the request unknown: asked until found or provably dead
-    asked: bool = False  # a question about it is on its way
+    asked: bool = False  # a question of the standing rule about it is on its way …
+    asked_ns: int = 0  # … since then
+    missing_ns: int = 0  # since when the venue knows no such order, although it was seen before
     cancel_ns: int = 0  # when a cancel was last asked for
     refusal: Refusal | None = None
     ended_ns: int = 0
@@ -96,6 +98,7 @@ class Orders:
         if update.order_id:
             order.order_id = update.order_id
         order.unknown = False
+        order.missing_ns = 0
         news = update.cum_qty - order.done_qty
         if news > 0:
             order.provisional += news
@@ -136,6 +139,11 @@ class Orders:
         """The request is known never to have become an order (refused, not sent, or provably dead)."""
         order.unknown = False
         self._advance(order, OrderState.FAILED, refusal, at_ns)
+
+    def lose(self, order: Order, at_ns: int) -> None:
+        """The venue had the order and knows it no more: it has ended with what is known to have filled."""
+        order.unknown = False
+        self._advance(order, OrderState.CANCELED, None, at_ns)
 
     def _advance(self, order: Order, state: OrderState, refusal: Refusal | None, at_ns: int) -> None:
         if order.done_qty >= order.qty:

@@ -19,6 +19,7 @@ from engine.trading.effects import (
     RoundBegan,
     RoundEnded,
 )
+from engine.trading.hedging import CHECK_NS, check_timer
 from engine.trading.legs import Leg
 from engine.trading.limits import close_size
 from engine.trading.orders import Order
@@ -196,7 +197,8 @@ class Verbs:
         effects: list[Effect] = []
         for account, signed in slices:
             shape = OrderShape(side=_towards(signed), qty=abs(signed), price=None, ioc=True, reduce_only=True)
-            effects.append(world.place(account, shape, purpose=Purpose.FLATTEN, leg="flatten", covers=-signed))
+            order = world.place(account, shape, purpose=Purpose.FLATTEN, leg="flatten", covers=-signed)
+            effects += (order, check_timer(order.request.client_id, world.now_ns + CHECK_NS))
         return effects
 
     # --- questions
