@@ -479,7 +479,7 @@ class Desk:
 
     def _comparable(self, given: Counted) -> bool:
         """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills."""
-        trusted = all(state is LinkState.TRUSTED for state in self.world.links.values())
+        trusted = self.world.links.all_trusted
         return given.ok and given.quiet and trusted
 
     def _differences(self, given: Counted) -> list[str]:
@@ -497,8 +497,7 @@ class Desk:
         ]
 
     def _link(self, given: LinkUpdate) -> list[StrategyEvent]:
-        before = self.world.links[given.account]
-        self.world.links[given.account] = given.state
+        before = self.world.links.put(given.account, given.state)
         if given.state is LinkState.LOST and before is not LinkState.LOST:
             return [LinkLost(given.account)]
         if given.state is LinkState.TRUSTED and before is not LinkState.TRUSTED:
@@ -521,10 +520,7 @@ class Desk:
                 {"gap_ns": str(given.gap_ns)},
             )
         )  # fmt: skip
-        lost = [name for name, state in world.links.items() if state is not LinkState.LOST]
-        for name in lost:
-            world.links[name] = LinkState.LOST
-        return [LinkLost(name) for name in lost]
+        return [LinkLost(name) for name in world.links.lose_all()]
 
     def _timer(self, given: TimerFired) -> list[StrategyEvent]:
         world = self.world

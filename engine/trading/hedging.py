@@ -54,7 +54,6 @@ class Hedging:
 
     __slots__ = (
         "_alarm_ns",
-        "_candidates",
         "_enough",
         "_enough_answer",
         "_epoch",
@@ -73,7 +72,6 @@ class Hedging:
         self._world = world
         self.rule = rule
         self._takers = world.accounts(rule.role)
-        self._candidates = (*self._takers, world.maker)
         self._enough: tuple[object, ...] = ()  # what the last answer of `enough_eligible` was computed from
         self._enough_answer = False
         self.stage = Stage.CALM
@@ -165,8 +163,7 @@ class Hedging:
 
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
-        links = self._world.links
-        return any(links[name] is LinkState.TRUSTED for name in self._candidates)
+        return self._world.links.any_trusted
 
     def _calm(self) -> None:
         self.stage = Stage.CALM
@@ -287,7 +284,7 @@ class Hedging:
     def enough_eligible(self, qty: Decimal) -> bool:
         """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""
         world = self._world
-        read = (qty, world.facts, *[world.quote(name) for name in self._takers])
+        read = (qty, world.facts)
         if read != self._enough:
             self._enough = read
             self._enough_answer = self._count_eligible(qty)

@@ -137,7 +137,7 @@ class View:
 
     @property
     def _trusted(self) -> bool:
-        return all(state is LinkState.TRUSTED for state in self._world.links.values())
+        return self._world.links.all_trusted
 
     def _opening_qty(self) -> Decimal:
         for leg in self._legs.values():

@@ -14,6 +14,7 @@ from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urg
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
 from engine.trading.limits import RateBucket, smallest_order
+from engine.trading.links import Links
 from engine.trading.orders import COVERING, Order, Orders
 from engine.trading.plan import AccountPlan, Plan
 from exchanges.types import (
@@ -79,7 +80,7 @@ class World:
         self._quotes_used: dict[tuple[str, str], Quote] = {}
         # The last answer per account; guards ask the same many times a step.
         self._tradable: dict[str, tuple[Quote, Decimal, Decimal]] = {}
-        self.links: dict[str, LinkState] = dict.fromkeys(plan.accounts, LinkState.LOST)
+        self.links = Links(plan.accounts)
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
         self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
@@ -163,7 +164,7 @@ class World:
     @property
     def resyncing(self) -> bool:
         """True while an account's resync is delivering fills: they are judged as one batch at its end."""
-        return LinkState.RESYNC in self.links.values()
+        return self.links.resyncing
 
     @property
     def unknown(self) -> bool:

@@ -1,0 +1,39 @@
+"""How far each account's streams are trusted (E17); what is asked many times a step is kept, not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exchanges.types import LinkState
+
+
+class Links:
+    """Link states by account; all LOST until the venues say otherwise."""
+
+    __slots__ = ("_states", "all_trusted", "any_trusted", "resyncing")
+
+    def __init__(self, accounts: Iterable[str]) -> None:
+        self._states = dict.fromkeys(accounts, LinkState.LOST)
+        self.all_trusted = False
+        self.any_trusted = False
+        self.resyncing = False  # a resync is delivering fills: they are judged as one batch at its end
+
+    def __getitem__(self, account: str) -> LinkState:
+        return self._states[account]
+
+    def put(self, account: str, state: LinkState) -> LinkState:
+        """Note a new state; returns the former one."""
+        former = self._states[account]
+        self._states[account] = state
+        states = self._states.values()
+        self.all_trusted = all(each is LinkState.TRUSTED for each in states)
+        self.any_trusted = LinkState.TRUSTED in states
+        self.resyncing = LinkState.RESYNC in states
+        return former
+
+    def lose_all(self) -> list[str]:
+        """Trust nothing any more (S14); returns the accounts that were not lost before."""
+        lost = [account for account, state in self._states.items() if state is not LinkState.LOST]
+        for account in lost:
+            self.put(account, LinkState.LOST)
+        return lost
