@@ -247,7 +247,7 @@ class Hedging:
         return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
 
     def _blockers(self, side: Side) -> list[Order]:
-        accounts = self._candidates if self._refused else self._takers  # the undo comes after refusals only
+        accounts = (*self._takers, self._world.maker) if self._refused else self._takers  # the undo comes after refusals only
         keys = {self._world.books_key[name] for name in accounts}
         return [
             order
