@@ -37,7 +37,6 @@ from engine.runtime.loop import VirtualLoop
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
 from engine.trading.desk import Desk
-from engine.trading.effects import PlaceOrder, Purpose
 from engine.trading.guards import MarketWatch
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
 from engine.trading.vocabulary import trading_vocabulary
@@ -46,7 +45,7 @@ from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import Clock, Instrument, LinkState, MarketKind
+from exchanges.types import Clock, Instrument, MarketKind
 
 DEMO_CONFIG = "demo_config.yaml"
 RECOVERY = "nothing to do: paper accounts end with this process"
@@ -357,7 +356,7 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
-            max_book_age_ns=plan.guards.max_book_age_ns, may_send=lambda order: _objection(desk, order),
+            max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
             sinks=(quiet_rounds, screen.effect), trace=screen.step,
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
@@ -397,19 +396,6 @@ def watch_of(plan: Plan) -> MarketWatch:
         plan.guards, books[maker], hedges=[book for name, book in books.items() if name != maker],
         quantity=quantity if isinstance(quantity, Decimal) else Decimal(0),
     )  # fmt: skip
-
-
-def _objection(desk: Desk, order: PlaceOrder) -> str:
-    """S16, at the wire: what changed since an opening was decided. Reads no quote: replay must not miss a reading."""
-    world = desk.world
-    if order.purpose is not Purpose.OPEN:
-        return ""
-    if world.halted:
-        return "halted"
-    if not world.market.open:
-        return f"market: {world.market.text}"
-    lost = [name for name, state in world.links.items() if state is not LinkState.TRUSTED]
-    return f"the stream of {lost[0]} is not trusted" if lost else ""
 
 
 def _stop_before_the_end(axis: TimeAxis, clock: Clock, runner: Runner, screen: Screen) -> None:

@@ -167,13 +167,21 @@ class Desk:
         return residue_lines(self.world) + live
 
     def objection(self, order: PlaceOrder) -> str:
-        """S16: why this opening must not leave any more, asked at the wire; empty if it may."""
-        known = self.world.orders.get(order.request.client_id)
-        if known is None or not known.live or order.epoch != self.world.round:
+        """S16: why this opening must not leave any more, asked at the wire; empty if it may.
+
+        Reads no quote: what a step read is journalled with its input, and this is no step.
+        """
+        world = self.world
+        known = world.orders.get(order.request.client_id)
+        if known is None or not known.live or order.epoch != world.round:
             return "its round has moved on"
-        if order.purpose is Purpose.OPEN and not self.view.may_rest:
-            return "openings are not allowed any more"
-        return ""
+        if order.purpose is not Purpose.OPEN:
+            return ""
+        if world.halted:
+            return "halted"
+        if not world.market.open:
+            return f"market: {world.market.text}"
+        return "" if world.links.all_trusted else "a stream is not trusted"
 
     def step(self, given: Input, at_ns: int) -> list[Effect]:
         """Move the world by one input; returns what is to be done, in order."""
