@@ -230,3 +230,53 @@ def test_an_order_that_the_venue_no_longer_knows_ends_after_a_while() -> None:
     assert bench.desk.world.orders.all[first].state is OrderState.CANCELED
     assert 8 * S < bench.now < 10 * S
     assert [e.code for e in bench.log if isinstance(e, Alert)].count("order_lost") == 1
+
+
+def test_a_close_does_not_rest_while_no_taker_can_be_reached() -> None:
+    """E5: its fill could not be hedged."""
+    bench = hedged()
+    for name in ("t1", "t2"):
+        bench.give(LinkUpdate(name, LinkState.LOST, 0))
+    assert bench.placed(bench.fire("hold")) == []
+    assert bench.placed(bench.give(LinkUpdate("t2", LinkState.TRUSTED, 0))) == [("m", "closing", "sell", D(1))]
+
+
+def test_an_order_that_the_venue_cancels_by_itself_is_not_made_again_at_once() -> None:
+    """E5: some venues take a post-only order that would cross, and cancel it: at most three a second."""
+    bench = opened()
+    effects = bench.update(bench.newest("opening"), OrderState.CANCELED)
+    assert bench.placed(effects) == []
+    assert len(bench.placed(bench.fire("reprice_wait"))) == 1
+
+
+def test_the_cancel_of_the_second_sigint_is_sent_again() -> None:
+    """E18: the first one may be lost, and nobody may leave a resting order behind for that."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.give(StopAsked(2))
+    bench.fire("ask_timeout")
+    effects = bench.fire("recheck")
+    assert [e.client_id for e in effects if isinstance(e, CancelOrder)] == [first]
+
+
+def test_a_halt_does_not_end_while_an_order_rests() -> None:
+    """E15: nothing is left behind at the venue."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.give(bench.row(first, "0.1", client_id="", order_id="x", kind=FillKind.LIQUIDATION))
+    go_on(bench, 20)
+    assert [e for e in bench.log if isinstance(e, Finish)] == []
+    bench.update(first, OrderState.CANCELED)
+    go_on(bench, 5)
+    assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [(1, "flat")]
+
+
+def go_on(bench: Bench, times: int) -> None:
+    """Fill what covers and let the halt's timers fire."""
+    for _ in range(times):
+        for order in list(bench.desk.world.orders.covering.values()):
+            bench.fill(order.client_id, str(order.qty))
+        if bench.state == "ERROR.again":
+            bench.fire("recheck")
+        elif bench.state == "ERROR.cancelling":
+            bench.fire("cancel_timeout")

@@ -247,7 +247,9 @@ class Hedging:
         return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
 
     def _blockers(self, side: Side) -> list[Order]:
-        accounts = (*self._takers, self._world.maker) if self._refused else self._takers  # the undo comes after refusals only
+        accounts = (
+            (*self._takers, self._world.maker) if self._refused else self._takers
+        )  # the undo comes after refusals only
         keys = {self._world.books_key[name] for name in accounts}
         return [
             order
@@ -280,6 +282,12 @@ class Hedging:
     def _free_margin(self, name: str) -> Decimal:
         margin = self._world.margins.get(name)
         return margin.free if margin is not None else ZERO
+
+    @property
+    def willing(self) -> bool:
+        """Is an account there to hedge a fill, and does not every one refuse the last (E5)?"""
+        links = self._world.links
+        return self.stage is not Stage.WAITING and any(links[name] is LinkState.TRUSTED for name in self._takers)
 
     def enough_eligible(self, qty: Decimal) -> bool:
         """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""

@@ -111,13 +111,16 @@ class View:
         world = self._world
         if not world.market.open or world.halted or world.self_matched or not self._trusted:
             return False
-        return self._hedging is None or self._hedging.enough_eligible(self._opening_qty())
+        hedging = self._hedging
+        return hedging is None or (hedging.willing and hedging.enough_eligible(self._opening_qty()))
 
     @property
     def may_close(self) -> bool:
-        """The maker's stream is trusted and there is a book to price from."""
+        """The maker's stream is trusted, there is a book to price from, and somebody can hedge the close (E5, S3)."""
         world = self._world
-        return world.links[world.maker] is LinkState.TRUSTED and world.touch(world.maker, Side.BUY) is not None
+        if world.links[world.maker] is not LinkState.TRUSTED or world.touch(world.maker, Side.BUY) is None:
+            return False
+        return self._hedging is None or self._hedging.willing
 
     @property
     def streams_live(self) -> bool:
