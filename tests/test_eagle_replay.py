@@ -76,7 +76,6 @@ def bench(tmp_path: Path) -> JournalledBench:
     bench.begin()
     for number in range(4):
         bench.play_round(number)
-        bench.fire("pause")
     bench.end()
     return bench
 
