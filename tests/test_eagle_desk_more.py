@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from test_eagle_desk import hedged, opened
@@ -18,6 +19,7 @@ from engine.trading.effects import (
     Effect,
     Finish,
     Level,
+    Moved,
     PlaceOrder,
     RoundEnded,
 )
@@ -34,6 +36,11 @@ def asked(effects: list[Effect]) -> int:
 
 def cancelled(effects: list[Effect]) -> list[str]:
     return [effect.client_id for effect in effects if isinstance(effect, CancelOrder)]
+
+
+def moves(effects: list[Effect]) -> list[str]:
+    """Where the chart went, in lower case as it is journalled."""
+    return [effect.target for effect in effects if isinstance(effect, Moved) and effect.target]
 
 
 def finished(effects: list[Effect]) -> list[tuple[int, str]]:
@@ -69,6 +76,18 @@ def in_cleanup(settings: dict[str, str]) -> Bench:
     bench.fire("hold")
     for _ in range(3):
         bench.refuse(bench.newest("closing"))
+        bench.fire("reprice_wait")
+    bench.refuse(bench.newest("closing"))
+    return bench
+
+
+def with_matched_takers() -> Bench:
+    """A desk whose opening is sent while its takers hold +1 and -1 from before."""
+    bench = Bench()
+    bench.begin()
+    for name, position in (("t1", D(1)), ("t2", D(-1))):
+        bench.desk.world.ledger.books[name].position = position
+        bench.desk.world.ledger.taker_hedges[name] = position
     return bench
 
 
@@ -298,18 +317,14 @@ def test_no_round_opens_after_a_stop(level: int) -> None:
 
 def test_no_slice_replaces_one_that_is_neither_filled_nor_dead() -> None:
     """S4: a slice of which nothing is heard is waited for; its quantity is not sent again."""
-    bench = Bench()
-    bench.begin()
-    for name, position in (("t1", D(1)), ("t2", D(-1))):
-        bench.desk.world.ledger.books[name].position = position
-        bench.desk.world.ledger.taker_hedges[name] = position
+    bench = with_matched_takers()
     first = bench.newest("opening")
     still_open(bench, first, asked(bench.give(StopAsked(1))))
     bench.update(first, OrderState.CANCELED)
     pair = sent(bench, "flatten")
     assert [placed.request.account for placed in pair] == ["t1", "t2"]
     bench.fire("slice_patience")
-    assert bench.placed(bench.fire("0ms")) == []
+    assert bench.placed(bench.fire("recheck")) == []
     assert (bench.state, sent(bench, "flatten")) == ("CLEANUP.hedging", pair)
 
 
@@ -353,3 +368,166 @@ def test_a_person_is_called_when_cancels_bring_no_end() -> None:
     assert bench.state == "ERROR.cancelling"
     assert [e.code for e in effects if isinstance(e, Alert) and e.level is Level.PERSON] == ["halt"]
     assert bench.placed(bench.log) == [("m", "opening", "buy", D(1))]
+
+
+def test_a_filled_order_and_a_spent_hold_go_straight_on() -> None:
+    """E4: a round is journalled without states that decide nothing."""
+    bench = opened()
+    path = moves(bench.fill(bench.newest("opening"), "1"))
+    path += moves(bench.fill(bench.newest("hedge"), "1"))
+    path += moves(bench.fire("hold"))
+    path += moves(bench.fill(bench.newest("closing"), "1"))
+    path += moves(bench.fill(bench.newest("hedge"), "1"))
+    assert path == [
+        "taker_hedging", "holding", "maker_closing.resting", "taker_closing", "idle.ready", "maker_opening.resting",
+    ]  # fmt: skip
+
+
+def test_a_pause_between_rounds_is_kept() -> None:
+    bench = ended_round(hedged(Bench({"pause": "2s"})))
+    assert bench.state == "IDLE.pausing"
+    assert bench.timers["chart", "after:IDLE.pausing:pause"].at_ns == bench.now + 2 * S
+    assert bench.placed(bench.fire("pause")) == [("m", "opening", "buy", D(1))]
+
+
+def test_one_post_only_refusal_more_than_the_limit_rests_nothing() -> None:
+    """E5: twenty a round, two here."""
+    bench = Bench({"reprice_limit": "2"})
+    bench.begin()
+    for _ in range(2):
+        assert bench.placed(bench.refuse(bench.newest("opening"), Refusal.POST_ONLY)) == []
+        assert bench.placed(bench.fire("reprice_wait")) == [("m", "opening", "buy", D(1))]
+    assert bench.placed(bench.refuse(bench.newest("opening"), Refusal.POST_ONLY)) == []
+    assert bench.state == "IDLE.cooling"
+
+
+def test_both_legs_of_a_round_share_its_post_only_refusals() -> None:
+    """E5: what the opening used up is not there for the close."""
+    bench = Bench({"reprice_limit": "2"})
+    bench.begin()
+    bench.refuse(bench.newest("opening"), Refusal.POST_ONLY)
+    bench.fire("reprice_wait")
+    bench.ack(bench.newest("opening"))
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    assert bench.placed(bench.fire("hold")) == [("m", "closing", "sell", D(1))]
+    bench.refuse(bench.newest("closing"), Refusal.POST_ONLY)
+    assert bench.placed(bench.fire("reprice_wait")) == [("m", "closing", "sell", D(1))]
+    bench.refuse(bench.newest("closing"), Refusal.POST_ONLY)
+    assert bench.state == "CLEANUP.resting"
+
+
+def test_a_refusal_of_any_kind_waits_and_the_fourth_gives_the_opening_up() -> None:
+    """E13: a venue that refuses is not asked at the speed of its refusals."""
+    bench = Bench()
+    bench.begin()
+    for _ in range(3):
+        refused = bench.refuse(bench.newest("opening"), Refusal.MARGIN)
+        assert bench.placed(refused) == []
+        assert bench.timers["chart", "after:MAKER_OPENING.repricing:reprice_wait"].at_ns == bench.now + 350 * MS
+        assert bench.placed(bench.fire("reprice_wait")) == [("m", "opening", "buy", D(1))]
+    effects = bench.refuse(bench.newest("opening"), Refusal.MARGIN)
+    assert (bench.placed(effects), bench.state) == ([], "IDLE.cooling")
+
+
+def test_cancels_that_did_end_do_not_add_up_to_a_halt() -> None:
+    """E13: counted are cancels that brought no end."""
+    bench = opened()
+    for _ in range(5):
+        first = bench.newest("opening")
+        still_open(bench, first, asked(bench.fire("order_timeout")))
+        refused = bench.give(Answered(first, Request.CANCEL, Refused(Refusal.RATE, "busy")))
+        still_open(bench, first, asked(refused))
+        bench.update(first, OrderState.CANCELED)
+        bench.ack(bench.newest("opening"))
+    assert bench.state == "MAKER_OPENING.resting"
+
+
+def test_the_second_sigint_does_not_send_a_live_slice_again() -> None:
+    """S4: also when nothing is heard of it."""
+    bench = hedged()
+    bench.give(StopAsked(2))
+    pair = sent(bench, "flatten")
+    assert len(pair) == 2
+    bench.fire("slice_patience")
+    bench.fire("recheck")
+    assert (bench.state, sent(bench, "flatten")) == ("CLEANUP.leaving.everyone", pair)
+
+
+def test_a_halt_does_not_send_a_live_slice_again() -> None:
+    """S4, S3: the halt looks again, and sends only what is not in flight."""
+    bench = hedged(Bench(limits=replace(LIMITS, max_loss_run=D("0.01"))))
+    bench.quote("90.0", "90.1")
+    bench.fire("reconcile", owner="desk")
+    pair = sent(bench, "flatten")
+    assert len(pair) == 2
+    bench.fire("slice_patience")
+    assert (bench.state, sent(bench, "flatten")) == ("ERROR.reducing", pair)
+
+
+def test_a_halt_whose_cancels_bring_no_end_calls_again_and_reduces_beside_the_order() -> None:
+    """S3, E15: the close rests for ever; the halt cancels three times more and then flattens all the same."""
+    bench = hedged()
+    bench.fire("hold")
+    first = bench.newest("closing")
+    bench.ack(first)
+    still_open(bench, first, asked(bench.fire("order_timeout")))
+    for _ in range(3):
+        still_open(bench, first, asked(bench.fire("cancel_timeout")))
+    assert bench.placed(bench.fire("cancel_timeout")) == []
+    assert [cancelled(bench.fire("cancel_timeout")) for _ in range(3)] == [[first]] * 3
+    effects = bench.fire("cancel_timeout")
+    assert [e.text for e in effects if isinstance(e, Alert)] == ["an order does not end; reducing beside it"]
+    assert bench.placed(effects) == [("m", "flatten", "sell", D(1)), ("t1", "flatten", "buy", D(1))]
+
+
+def test_a_halt_inside_a_round_closes_its_books_once() -> None:
+    bench = hedged(Bench(limits=replace(LIMITS, max_loss_run=D("0.01"))))
+    bench.quote("90.0", "90.1")
+    bench.fire("reconcile", owner="desk")
+    assert [(e.opened, e.closed, e.residue) for e in bench.log if isinstance(e, RoundEnded)] == [(D(1), D(0), D(1))]
+
+
+def test_a_pair_that_is_always_refused_is_sent_ever_less_often() -> None:
+    """S11: a venue in maintenance is not asked at the speed of its refusals, and the chart does not spin."""
+    bench = with_matched_takers()
+    first = bench.newest("opening")
+    still_open(bench, first, asked(bench.give(StopAsked(1))))
+    bench.update(first, OrderState.CANCELED)
+    began = bench.now
+    for _ in range(100):
+        for leg in ("flatten", "hedge"):
+            for placed in sent(bench, leg):
+                order = bench.desk.world.orders.get(placed.request.client_id)
+                if order is not None and not order.state.terminal:
+                    bench.refuse(order.client_id)
+        owner, name = min((key for key in bench.timers if key[0] != "desk"), key=lambda key: bench.timers[key].at_ns)
+        bench.fire(name, owner=owner)
+    assert bench.now - began > 10 * S
+    times = sorted({placed.not_after_ns for placed in sent(bench, "flatten")})
+    gaps = [late - early for early, late in pairwise(times)]
+    assert gaps != []
+    assert gaps[0] >= S
+    assert gaps == sorted(gaps)
+
+
+def test_a_stop_whose_maker_stream_is_lost_comes_to_an_end() -> None:
+    """E18: twenty seconds for the maker, a look, ten seconds to flatten, and the exposure is told."""
+    bench = hedged()
+    bench.give(LinkUpdate("m", LinkState.LOST, 0))
+    bench.give(StopAsked(1))
+    asked_at = bench.now
+    bench.fire("recheck")
+    assert bench.state == "CLEANUP.maker"
+    bench.fire("stop_timeout")
+    assert "cleanup.leaving.cancelling" in moves(bench.fire("recheck"))
+    assert finished(bench.fire("leave_timeout")) == [(1, "not flat; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
+    assert bench.now - asked_at <= 30 * S + 250 * MS
+
+
+def test_a_stop_whose_maker_stream_comes_back_closes_with_the_maker() -> None:
+    bench = hedged()
+    bench.give(LinkUpdate("m", LinkState.LOST, 0))
+    bench.give(StopAsked(1))
+    assert sent(bench, "cleanup") == []
+    assert bench.placed(bench.give(LinkUpdate("m", LinkState.TRUSTED, 0))) == [("m", "cleanup", "sell", D(1))]
