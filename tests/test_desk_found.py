@@ -280,3 +280,11 @@ def go_on(bench: Bench, times: int) -> None:
             bench.fire("recheck")
         elif bench.state == "ERROR.cancelling":
             bench.fire("cancel_timeout")
+
+
+def test_a_slow_resync_of_one_account_does_not_hold_up_the_hedges_of_the_others() -> None:
+    """S3: its fills are waited for as one batch, but not for ever."""
+    bench = opened()
+    bench.give(LinkUpdate("t1", LinkState.RESYNC, 0))
+    assert bench.placed(bench.fill(bench.newest("opening"), "1")) == []
+    assert bench.placed(bench.fire("resync", owner="hedging")) == [("t2", "hedge", "sell", D(1))]

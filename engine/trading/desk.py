@@ -88,6 +88,7 @@ from exchanges.types import (
 CHART = "chart"
 DESK = "desk"
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
+RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
 
@@ -506,6 +507,9 @@ class Desk:
 
     def _link(self, given: LinkUpdate) -> list[StrategyEvent]:
         before = self.world.links.put(given.account, given.state)
+        if given.state is LinkState.RESYNC:
+            self.world.resync_until_ns = until_ns = self.world.now_ns + RESYNC_NS
+            self._effects.append(ArmTimer(HEDGING, "resync", 0, until_ns))
         if given.state is LinkState.LOST and before is not LinkState.LOST:
             return [LinkLost(given.account)]
         if given.state is LinkState.TRUSTED and before is not LinkState.TRUSTED:

@@ -81,6 +81,7 @@ class World:
         # The last answer per account; guards ask the same many times a step.
         self._tradable: dict[str, tuple[Quote, Decimal, Decimal]] = {}
         self.links = Links(plan.accounts)
+        self.resync_until_ns = 0  # until when fills of a resync are waited for before the rest is hedged
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
         self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
@@ -164,7 +165,7 @@ class World:
     @property
     def resyncing(self) -> bool:
         """True while an account's resync is delivering fills: they are judged as one batch at its end."""
-        return self.links.resyncing
+        return self.links.resyncing and self.now_ns < self.resync_until_ns
 
     @property
     def unknown(self) -> bool:
