@@ -267,11 +267,14 @@ def test_the_cleanup_rests_then_takes_within_its_slippage_then_sweeps() -> None:
 
 
 def test_the_books_of_a_round_are_closed_once() -> None:
+    """The last cleanup ends the round once more; without an open round that is nothing."""
     bench = in_cleanup({"rounds": "1"})
     assert [(e.opened, e.closed, e.residue) for e in bench.log if isinstance(e, RoundEnded)] == [(D(1), D(0), D(1))]
     bench.fill(bench.newest("cleanup"), "1")
     bench.fill(bench.newest("hedge"), "1")
     counted(bench)
+    bench.fire("pause")
+    assert finished(counted(bench)) == [(0, "flat")]
     assert len([e for e in bench.log if isinstance(e, RoundEnded)]) == 1
 
 
