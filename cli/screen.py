@@ -104,14 +104,13 @@ class Screen:
                     pass
 
     def stopping(self, level: int) -> None:
-        """A signal came (E18)."""
+        """A signal came, or what stands for one (E18)."""
         self._level = max(self._level, min(level, 3))
         self._line("STOP", _STOPPING[self._level], RED)
         self._left()
 
     def recording_ends(self, lead_ns: int) -> None:
-        self._level = max(self._level, 1)
-        self._line("STOP", f"the recording ends in {lead_ns / 1_000_000_000:.0f} s: stopping in order", YELLOW)
+        self._line("END", f"the recording ends in {lead_ns / 1_000_000_000:.0f} s", YELLOW)
 
     # --- lines
 
@@ -245,7 +244,7 @@ def summary_of(
         run=run, exit_code=exit_code, ending=ending, alerts=tuple(screen.person_alerts), market=plan.market,
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=screen.rounds,
         given_up=screen.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
-        fees=sum((line.fees for line in lines), ZERO), profit=desk.equity(), journal=journal, accounts=lines,
+        fees=sum((line.fees for line in lines), ZERO), profit=desk.risk.equity(), journal=journal, accounts=lines,
     )  # fmt: skip
 
 

@@ -64,9 +64,9 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from engine.trading.legs import Leg
-from engine.trading.limits import Holding, equity, position_breach
 from engine.trading.orders import COVERING, Order
 from engine.trading.plan import Plan
+from engine.trading.risk import Breach, Risk
 from engine.trading.verbs import Verbs, residue_lines
 from engine.trading.view import View
 from engine.trading.world import S, World
@@ -132,6 +132,7 @@ class Desk:
         rule = sections["hedging"].value
         self.hedging = Hedging(self.world, rule) if isinstance(rule, HedgeRule) else None
         self.view = View(self.world, self.hedging, self.legs)
+        self.risk = Risk(self.world)
         self.verbs = Verbs(self.world, self.legs, self.view)
         self.chart = Chart(plan.flow, self.view, self.verbs, settings=plan.settings, decider=decider)
         self._trades: deque[tuple[str, str, str]] = deque(maxlen=MATCHES_KEPT)
@@ -222,7 +223,7 @@ class Desk:
                 return self._market(given)
             case Margin():
                 self.world.margins[given.account] = given
-                return []
+                return self._breaches(self.risk.accounts((given,), ()))
             case Looked():
                 return self._looked(given)
             case NotSent():
@@ -262,7 +263,7 @@ class Desk:
             return NOTHING_NEW
         self._self_match(fill)
         world.ledger.add_fill(fill, news, order.purpose)
-        self._checks(events)
+        events += self._breaches(self.risk.after_fill())
         if news > 0:
             self._progress(order, news)
         if order.purpose in COVERING:
@@ -288,8 +289,7 @@ class Desk:
         events: list[StrategyEvent] = (
             [] if settled else [LimitBreached(limit=f"foreign {fill.kind.value}", policy="reduce")]
         )
-        self._checks(events)
-        return events
+        return events + self._breaches(self.risk.after_fill())
 
     def _self_match(self, fill: Fill) -> None:
         """S8: both sides of one trade are ours: its exposure is still open, and opening stops."""
@@ -324,7 +324,7 @@ class Desk:
         if news > 0:
             world.ledger.add_provisional(order.account, order.side, news, order.purpose)
             self._progress(order, news)
-            self._checks(events)
+            events += self._breaches(self.risk.after_fill())
         if order.purpose in COVERING:
             self._covering_changed(order, before)
         elif news > 0 or order.state is not before:
@@ -468,13 +468,14 @@ class Desk:
     def _counted(self, given: Counted) -> list[StrategyEvent]:
         for margin in given.margins:
             self.world.margins[margin.account] = margin
+        events = self._breaches(self.risk.accounts(given.margins, given.positions))
         if not self._comparable(given):
-            return []
+            return events
         wrong = self._differences(given)
         self.world.positions_doubted = bool(wrong)
         self._doubts = self._doubts + 1 if wrong else 0
         if not wrong:
-            return []
+            return events
         self._effects.append(
             Alert(
                 Level.PERSON, "positions_differ", "ledger and venue differ: " + "; ".join(wrong),
@@ -483,8 +484,8 @@ class Desk:
         )  # fmt: skip
         if self._doubts < 2:
             self._effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + S))
-            return []
-        return self._breach("positions differ", "distrust")
+            return events
+        return events + self._breach("positions differ", "distrust")
 
     def _comparable(self, given: Counted) -> bool:
         """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills."""
@@ -539,9 +540,7 @@ class Desk:
         if given.owner == DESK:
             self._effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
             self._effects.append(AskPositions(accounts=tuple(world.plan.accounts), token=0))
-            events: list[StrategyEvent] = []
-            self._losses(events)
-            return events
+            return self._breaches(self.risk.money())
         if given.owner != HEDGING or self.hedging is None:
             return []
         if given.name == "soft age" and self.hedging.since_ns is not None:
@@ -565,36 +564,8 @@ class Desk:
 
     # --- limits (E15)
 
-    def _checks(self, events: list[StrategyEvent]) -> None:
-        text = self.world.ledger.breach()
-        if text is not None:
-            events.extend(self._breach(text, "distrust"))
-        positions = {name: book.position for name, book in self.world.ledger.books.items()}
-        text = position_breach(positions, self.world.plan.limits)
-        if text is not None:
-            events.extend(self._breach(text, "reduce"))
-
-    def _losses(self, events: list[StrategyEvent]) -> None:
-        limits = self.world.plan.limits
-        if limits.max_loss_run is None:
-            return
-        worth = self.equity()
-        if worth is not None and worth < -limits.max_loss_run:
-            events.extend(self._breach(f"loss of the run {-worth:.2f} above {limits.max_loss_run}", "reduce"))
-
-    def equity(self) -> Decimal | None:
-        """Mark-to-market result since the baseline: cash, fees and what flattening would bring (S10)."""
-        world = self.world
-        cash, holdings = ZERO, []
-        for name, book in world.ledger.books.items():
-            cash += book.cash
-            if book.position == 0:
-                continue
-            quote = world.quote(name)
-            if quote is None:
-                return None
-            holdings.append(Holding(book.position, quote, world.instruments[name]))
-        return equity(cash, holdings)
+    def _breaches(self, found: list[Breach]) -> list[StrategyEvent]:
+        return [event for breach in found for event in self._breach(breach.limit, breach.policy)]
 
     def _breach(self, limit: str, policy: str) -> list[StrategyEvent]:
         """Tell the chart once per kind of breach; it stays halted."""
@@ -693,9 +664,7 @@ class Desk:
         self._effects.append(cast(Effect, effect))
         if isinstance(effect, RoundEnded):
             self._forget_flat_round()
-            events: list[StrategyEvent] = []
-            self._losses(events)
-            for event in events:
+            for event in self._breaches(self.risk.money()):
                 self._guarded(partial(self.chart.dispatch, event.kind, event))
         elif isinstance(effect, Finish):
             self._finished = True

@@ -15,7 +15,7 @@ from engine.trading.effects import Alert, ArmTimer, AskOrder, DisarmTimer, Effec
 from engine.trading.limits import can_carry
 from engine.trading.orders import COVERING, Order
 from engine.trading.world import MS, OrderShape, S, World
-from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Refusal, Side
+from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Side
 
 OWNER = "hedging"
 TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
@@ -61,7 +61,6 @@ class Hedging:
         "_refused",
         "_takers",
         "_world",
-        "hard_told",
         "rule",
         "since_ns",
         "stage",
@@ -78,7 +77,6 @@ class Hedging:
         self._refused: dict[str, int] = {}
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
-        self.hard_told = False
         self.waiting_until_ns = 0
         self._alarm_ns = 0  # a person is not called again before
         self._epoch = 0
@@ -402,16 +400,11 @@ class Hedging:
             effects.append(self._timer("hard age", world.now_ns + limits.unhedged_hard_age_ns))
         elif not open_now and self.since_ns is not None:
             self.since_ns = None
-            self.hard_told = False
             effects.append(DisarmTimer(OWNER, "soft age", self._epoch))
             effects.append(DisarmTimer(OWNER, "hard age", self._epoch))
 
     def _timer(self, name: str, at_ns: int) -> ArmTimer:
         return ArmTimer(OWNER, name, self._epoch, at_ns)
-
-    @staticmethod
-    def is_refusal(order: Order) -> bool:
-        return order.state is OrderState.FAILED and order.refusal is not Refusal.DUPLICATE_ID
 
 
 def check_timer(client_id: str, at_ns: int) -> ArmTimer:

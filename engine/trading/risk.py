@@ -1,0 +1,103 @@
+"""E15: what breaks a limit now, in words, and what becomes of the position then (S12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.trading.limits import Holding, equity, liquidation_distance_bps, margin_ratio, position_breach
+from engine.trading.world import World
+from exchanges.types import ZERO, Margin, Position
+
+DAY_NS = 24 * 3600 * 1_000_000_000
+
+
+class Breach(NamedTuple):
+    """`limit` begins with its kind; `policy` is reduce, keep or distrust."""
+
+    limit: str
+    policy: str
+
+
+class Risk:
+    """Looks at a world after fills, at the end of rounds and when accounts were read; changes nothing of it."""
+
+    __slots__ = ("_day_ns", "_day_worth", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._day_ns: int | None = None
+        self._day_worth = ZERO
+
+    def after_fill(self) -> list[Breach]:
+        """Positions, exposure, and whether the ledger adds up (E12)."""
+        world = self._world
+        found = []
+        text = world.ledger.breach()
+        if text is not None:
+            found.append(Breach(text, "distrust"))
+        limits = world.plan.limits
+        text = position_breach({name: book.position for name, book in world.ledger.books.items()}, limits)
+        if text is not None:
+            found.append(Breach(text, "reduce"))
+        if abs(world.exposure) > limits.unhedged_hard:
+            text = f"unhedged size {abs(world.exposure)} is above unhedged_hard {limits.unhedged_hard}"
+            found.append(Breach(text, "reduce"))
+        return found
+
+    def money(self) -> list[Breach]:
+        """Loss of the run, and of the day: since the run began, then anew every 24 hours of it."""
+        limits, world = self._world.plan.limits, self._world
+        if limits.max_loss_run is None and limits.max_loss_day is None:
+            return []
+        worth = self.equity()
+        if worth is None:
+            return []
+        if self._day_ns is None:
+            self._day_ns = world.now_ns
+        elif world.now_ns - self._day_ns >= DAY_NS:
+            self._day_ns, self._day_worth = world.now_ns, worth
+        found = []
+        if limits.max_loss_run is not None and worth < -limits.max_loss_run:
+            found.append(Breach(f"loss of the run {-worth:.2f} is above max_loss_run {limits.max_loss_run}", "reduce"))
+        day = worth - self._day_worth
+        if limits.max_loss_day is not None and day < -limits.max_loss_day:
+            found.append(Breach(f"loss of the day {-day:.2f} is above max_loss_day {limits.max_loss_day}", "reduce"))
+        return found
+
+    def accounts(self, margins: Iterable[Margin], positions: Iterable[Position]) -> list[Breach]:
+        """Margin ratio and distance to liquidation, as the venues tell them."""
+        limits = self._world.plan.limits
+        found = []
+        for margin in margins:
+            ratio = margin_ratio(margin)
+            if ratio is not None and ratio < limits.min_margin_ratio:
+                text = (
+                    f"margin ratio {ratio:.2f} of {margin.account} is below min_margin_ratio {limits.min_margin_ratio}"
+                )
+                found.append(Breach(text, "reduce"))
+        for position in positions:
+            quote = self._world.quote(position.account)
+            distance = None if quote is None else liquidation_distance_bps(position, quote.mid)
+            if distance is not None and distance < limits.min_liquidation_distance_bps:
+                text = (
+                    f"liquidation of {position.account} is {distance:.0f} bps away,"
+                    f" below min_liquidation_distance {limits.min_liquidation_distance_bps} bps"
+                )
+                found.append(Breach(text, "reduce"))
+        return found
+
+    def equity(self) -> Decimal | None:
+        """Mark-to-market result since the baseline: cash, fees and what flattening would bring (S10)."""
+        world = self._world
+        cash, holdings = ZERO, []
+        for name, book in world.ledger.books.items():
+            cash += book.cash
+            if book.position == 0:
+                continue
+            quote = world.quote(name)
+            if quote is None:
+                return None
+            holdings.append(Holding(book.position, quote, world.instruments[name]))
+        return equity(cash, holdings)

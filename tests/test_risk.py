@@ -1,0 +1,86 @@
+"""E15: each limit breaks at its number, is told once, and halts the flow with its policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from trading_kit import LIMITS, Bench
+
+from engine.trading.effects import Alert, RoundEnded
+from engine.trading.inputs import Counted
+from exchanges.types import FillKind, Margin, Position
+
+D = Decimal
+
+
+def told(effects: list[object]) -> list[str]:
+    return [effect.text for effect in effects if isinstance(effect, Alert) and effect.code == "limit"]
+
+
+def opened(**limits: object) -> Bench:
+    bench = Bench(limits=replace(LIMITS, **limits))  # type: ignore[arg-type]
+    bench.begin()
+    return bench
+
+
+def test_unhedged_size_at_the_limit_is_allowed_and_above_it_halts() -> None:
+    bench = opened(unhedged_hard=D("0.5"))
+    assert told(bench.fill(bench.newest("opening"), "0.5")) == []
+    assert told(bench.fill(bench.newest("opening"), "0.1")) == ["unhedged size 0.6 is above unhedged_hard 0.5"]
+    assert bench.state.startswith("ERROR")
+
+
+def test_a_position_above_its_limit_halts_and_the_fill_is_hedged_all_the_same() -> None:
+    bench = opened(max_position=D(1))
+    first = bench.newest("opening")
+    assert told(bench.fill(first, "0.5")) == []
+    outside = bench.row(first, "0.6", client_id="", order_id="x", kind=FillKind.SETTLEMENT)
+    effects = bench.give(outside)
+    assert told(effects) == ["position 1.1 of m is above max_position 1"]
+    assert ("t1", "hedge", "sell", D("0.6")) in bench.placed(effects)
+
+
+def test_a_margin_ratio_below_the_limit_halts_once() -> None:
+    bench = opened(min_margin_ratio=D("1.5"))
+    assert told(bench.give(Margin("t1", D(15), D(0), D(10)))) == []
+    assert told(bench.give(Margin("t1", D(14), D(0), D(10)))) == ["margin ratio 1.40 of t1 is below min_margin_ratio 1.5"]
+    assert told(bench.give(Margin("t1", D(13), D(0), D(10)))) == []
+    assert bench.state.startswith("ERROR")
+
+
+def test_a_liquidation_price_that_is_near_halts() -> None:
+    bench = opened(min_liquidation_distance_bps=D(100))
+    near = Position("t1", "ETHUSDT", D(-1), liquidation_price=D("100.5"))
+    effects = bench.give(Counted(0, ok=True, quiet=False, positions=(near,), margins=()))
+    assert told(effects) == ["liquidation of t1 is 45 bps away, below min_liquidation_distance 100 bps"]
+
+
+def round_lost(bench: Bench) -> list[object]:
+    """A round that buys at 100 and sells at 98."""
+    bench.fill(bench.newest("opening"), "1", price="100")
+    bench.fill(bench.newest("hedge"), "1", price="99")
+    bench.fire("hold")
+    bench.fill(bench.newest("closing"), "1", price="98")
+    return bench.fill(bench.newest("hedge"), "1", price="99")
+
+
+def test_a_loss_above_the_runs_limit_halts_at_the_end_of_the_round() -> None:
+    bench = opened(max_loss_run=D("1.5"))
+    effects = round_lost(bench)
+    assert [effect.cash for effect in effects if isinstance(effect, RoundEnded)][0] == D(-2)
+    assert told(effects) == ["loss of the run 2.00 is above max_loss_run 1.5"]
+    assert bench.state.startswith("ERROR")
+
+
+def test_a_loss_at_the_limit_is_allowed() -> None:
+    assert told(round_lost(opened(max_loss_run=D(2), max_loss_day=D(2)))) == []
+
+
+def test_the_days_loss_starts_anew_after_24_hours() -> None:
+    bench = opened(max_loss_day=D(3))
+    assert told(round_lost(bench)) == []
+    bench.now += 24 * 3600 * 1_000_000_000
+    bench.fire("reconcile", owner="desk")
+    assert told(round_lost(bench)) == []
+    assert told(round_lost(bench)) == ["loss of the day 4.00 is above max_loss_day 3"]
