@@ -34,9 +34,11 @@ from engine.runtime.config_values import SYNTHETIC
 from engine.runtime.garbage import QuietRounds
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.loop import VirtualLoop
+from engine.runtime.ports import Sink
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
 from engine.trading.desk import Desk
+from engine.trading.effects import Alert, Effect, Level
 from engine.trading.guards import MarketWatch
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
 from engine.trading.vocabulary import trading_vocabulary
@@ -48,6 +50,7 @@ from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind
 
 DEMO_CONFIG = "demo_config.yaml"
+CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -352,30 +355,47 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
     chance = Chance(options.seed)
     desk = Desk(plan, run=number, chance=chance)
     live = options.speed is not None
+
+    def stop(level: int) -> None:
+        screen.stopping(level)
+        runner.stop(level)
+
     with QuietRounds() as quiet_rounds:
+        sinks: list[Sink] = [quiet_rounds, screen.effect]
+        if not live:
+            sinks.append(Unattended(stop))
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=(quiet_rounds, screen.effect), trace=screen.step,
-            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
+            sinks=sinks, trace=screen.step, gaps=GapWatch() if live else None,
+            flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
         journal.run_started(run_start(plan, setup.config, number=number, seed=options.seed, wall_ms=clock.wall_ms()))
         screen.begin(desk, clock, run=number)
         start_ns = clock.now_ns()
         pool.start(start_ns)
         if setup.axis is not None and not options.repeat:
-            _stop_before_the_end(setup.axis, clock, runner, screen)
-
-        def stop(level: int) -> None:
-            screen.stopping(level)
-            runner.stop(level)
-
+            _stop_before_the_end(setup.axis, clock, screen, stop)
         with StopSignals(loop, stop):
             exit_code = await runner.run()
         journal.run_ended(exit_code, clock.wall_ms())
     seconds = Decimal(clock.now_ns() - start_ns) / S
     return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, seconds)
+
+
+class Unattended:
+    """A sink for virtual time, which no person can follow: calls for one that go unheard end the run, step by step."""
+
+    def __init__(self, stop: Callable[[int], None]) -> None:
+        self._stop = stop
+        self._calls = 0
+
+    def __call__(self, effect: Effect) -> None:
+        if isinstance(effect, Alert) and effect.level is Level.PERSON:
+            self._calls += 1
+            if self._calls % CALLS_UNHEARD == 0:
+                self._stop(min(self._calls // CALLS_UNHEARD, 3))
 
 
 def plan_of(setup: Setup, accounts: Mapping[str, AccountPlan]) -> Plan:
@@ -398,14 +418,18 @@ def watch_of(plan: Plan) -> MarketWatch:
     )  # fmt: skip
 
 
-def _stop_before_the_end(axis: TimeAxis, clock: Clock, runner: Runner, screen: Screen) -> None:
-    """Ask for an orderly end while recorded prices are left to close on; behind its end the last book stands still."""
+def _stop_before_the_end(axis: TimeAxis, clock: Clock, screen: Screen, stop: Callable[[int], None]) -> None:
+    """Ask for an orderly end while recorded prices are left to close on; behind its end the last book stands still.
+
+    Where that did not end the run, it is asked to flatten by market on that book.
+    """
     span_ns = (axis.end_us - axis.start_us) * 1000
     lead_ns = min(END_LEAD_NS, span_ns // 10)
 
-    def stop() -> None:
+    def ends_soon() -> None:
         if not screen.is_stopping:
             screen.recording_ends(lead_ns)
-            runner.stop(1)
+            stop(1)
 
-    clock.call_at(clock.now_ns() + span_ns - lead_ns, stop)
+    clock.call_at(clock.now_ns() + span_ns - lead_ns, ends_soon)
+    clock.call_at(clock.now_ns() + span_ns + END_LEAD_NS, stop, 2)

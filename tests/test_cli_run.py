@@ -16,7 +16,7 @@ from cli.locate import Source
 from cli.record import COUNTER
 from engine.runtime.clock import VirtualClock
 from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
-from engine.trading.effects import Effect, Moved
+from engine.trading.effects import Alert, Effect, Level, Moved
 
 __all__ = ["eagle"]
 
@@ -104,7 +104,8 @@ def test_a_recording_is_traded_to_its_end_and_closed_on_its_prices(eagle: Eagle,
     assert {line["symbol"] for line in told["accounts"]} == {"ETHUSDT"}
     assert told["market"] == ("ETH-USDT" if "spot" in name else "ETH-PERP")
     assert Decimal(told["seconds"]) < 90
-    assert "the recording ends in 9 s: stopping in order" in said.err
+    assert "END            the recording ends in 9 s\n" in said.err
+    assert said.err.count(" STOP ") == 1
     assert eagle("audit", JOURNAL).code == 0
     assert eagle("replay", JOURNAL).code == 0
 
@@ -204,6 +205,16 @@ def test_the_third_interrupt_leaves_at_once_and_says_what_is_open(
     assert said.code == 130
     assert said.out.startswith("left open: hawk: +0.0200 ETH-PERP; ")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_calls_for_a_person_that_nobody_can_hear_end_the_run() -> None:
+    """In virtual time an alarm that repeats every ten seconds would go on for ever."""
+    asked: list[int] = []
+    unattended = wiring.Unattended(asked.append)
+    for _ in range(4 * wiring.CALLS_UNHEARD):
+        unattended(Alert(Level.WARNING, "w", "a warning calls nobody", {}))
+        unattended(Alert(Level.PERSON, "p", "look", {}))
+    assert asked == [1, 2, 3, 3]
 
 
 # --- the journal and its run numbers
