@@ -44,7 +44,8 @@ def test_a_position_above_its_limit_halts_and_the_fill_is_hedged_all_the_same() 
 def test_a_margin_ratio_below_the_limit_halts_once() -> None:
     bench = opened(min_margin_ratio=D("1.5"))
     assert told(bench.give(Margin("t1", D(15), D(0), D(10)))) == []
-    assert told(bench.give(Margin("t1", D(14), D(0), D(10)))) == ["margin ratio 1.40 of t1 is below min_margin_ratio 1.5"]
+    low = bench.give(Margin("t1", D(14), D(0), D(10)))
+    assert told(low) == ["margin ratio 1.40 of t1 is below min_margin_ratio 1.5"]
     assert told(bench.give(Margin("t1", D(13), D(0), D(10)))) == []
     assert bench.state.startswith("ERROR")
 
@@ -68,7 +69,7 @@ def round_lost(bench: Bench) -> list[object]:
 def test_a_loss_above_the_runs_limit_halts_at_the_end_of_the_round() -> None:
     bench = opened(max_loss_run=D("1.5"))
     effects = round_lost(bench)
-    assert [effect.cash for effect in effects if isinstance(effect, RoundEnded)][0] == D(-2)
+    assert next(effect.cash for effect in effects if isinstance(effect, RoundEnded)) == D(-2)
     assert told(effects) == ["loss of the run 2.00 is above max_loss_run 1.5"]
     assert bench.state.startswith("ERROR")
 
