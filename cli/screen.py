@@ -244,7 +244,7 @@ def summary_of(
         run=run, exit_code=exit_code, ending=ending, alerts=tuple(screen.person_alerts), market=plan.market,
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=screen.rounds,
         given_up=screen.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
-        fees=sum((line.fees for line in lines), ZERO), profit=desk.equity(), journal=journal, accounts=lines,
+        fees=sum((line.fees for line in lines), ZERO), profit=desk.risk.equity(), journal=journal, accounts=lines,
     )  # fmt: skip
 
 
