@@ -3,7 +3,7 @@
 #   make run      the eagle flow on the embedded paper venues          make run ARGS="--rounds 2"
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
-#   make bench    print the figures of bench/
+#   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make lock     resolve the dependencies anew and write both lock files
 #   make clean    remove .venv, build results and caches
 #
@@ -13,11 +13,13 @@ PYTHON ?= python3
 FLOW ?= flows/eagle_chicken.yaml
 ARGS ?=
 PYTEST_ARGS ?= -q -n 2
+MARKETS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
+BENCHES := step chart_step loop journal rounds commands
 LOCK_VENV := build/lock-venv
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # setuptools is in the locks, so the project is built with it and nothing unlocked is fetched for the build.
@@ -46,7 +48,8 @@ format: $(DEV_READY)
 	$(BIN)/ruff format .
 
 bench: $(DEV_READY)
-	@set -e; for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done
+	@echo "== bench/quotes.py"; $(BIN)/python bench/quotes.py $(MARKETS)
 
 $(BIN)/python:
 	@command -v "$(PYTHON)" >/dev/null || { \

@@ -3,8 +3,9 @@
     python bench/rounds.py           about 10 quotes, 5 orders and one partial fill a round; targets 1,500 and 500
     python bench/rounds.py --long    late rounds beside early ones, and memory over 100,000 rounds (takes minutes)
 
-Every run is a process of its own, journal off and on take turns. One core; wall and CPU time are both printed, as a
-busy machine lengthens only the first. What a round consists of is counted in runs that are not timed.
+Every run is a process of its own; journal off, journal on and the floor take turns. The floor is a round of bare
+`transitions` dispatches without actions, accounts and markets. One core; wall and CPU time are both printed, as other
+work on the machine lengthens the first more. What a round consists of is counted in a run that is not timed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+from chart_step import STATES, bare, flow_of_leaves
 from figures import ROOT, in_own_process, print_head, print_machine, print_row
 
 sys.path.insert(0, str(ROOT))
@@ -41,6 +43,7 @@ SEED = 1
 TARGET_OFF, TARGET_ON = 1_500, 500
 EARLY, LATE = (1_000, 2_000), (19_000, 20_000)
 LONG = 100_000
+DISPATCHES = 9  # of the floor's round: as many as a round has steps that do something (bench/step.py)
 AXIS = TimeAxis(1_700_000_000_000_000, 1_800_000_000_000_000)
 
 # The spread always leaves room for a better price, so that no queue is ahead of the maker; a market order is one fill,
@@ -139,6 +142,14 @@ def timed(rounds: int, journal: Path | None) -> dict[str, float]:
     }
 
 
+def floor(rounds: int, journal: Path | None) -> dict[str, float]:  # noqa: ARG001 called as the others are
+    trigger = bare(flow_of_leaves(STATES))
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(rounds * DISPATCHES):
+        trigger()
+    return {"wall": rounds / (time.perf_counter() - wall), "cpu": rounds / (time.process_time() - cpu)}
+
+
 def counted(rounds: int, journal: Path | None) -> dict[str, float]:
     counts: Counter[str] = Counter()
     run(rounds, journal=journal, screen=CountingScreen(counts), counts=counts)
@@ -165,7 +176,7 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1_000_000
 
 
-CHILDREN = {child.__name__: child for child in (timed, counted, paced, weighed)}
+CHILDREN = {child.__name__: child for child in (timed, floor, counted, paced, weighed)}
 
 
 def child(name: str, rounds: int, *, journal: bool) -> dict[str, float]:
@@ -184,18 +195,21 @@ def print_rates(*, runs: int, rounds: int) -> None:
     counts = child("counted", rounds, journal=False)
     told = ", ".join(f"{counts[name]:.1f} {name}" for name in ("quotes", "orders", "fills", "partials", "steps"))
     print(f"a round on average over {rounds} rounds, cleanups included: {told}")
-    found: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    variants = {
+        f"journal off; target >= {TARGET_OFF:,}": ("timed", False),
+        f"journal on; target >= {TARGET_ON:,}": ("timed", True),
+        f"floor: {DISPATCHES} transitions dispatches a round": ("floor", False),
+    }
+    found: dict[str, list[dict[str, float]]] = {title: [] for title in variants}
     for _ in range(runs):
-        for journal, results in found.items():
-            results.append(child("timed", rounds, journal=journal))
-    print_head(f"rounds/s, {runs} interleaved runs of {rounds}")
-    for journal, results in found.items():
-        word, target = ("on", TARGET_ON) if journal else ("off", TARGET_OFF)
-        for kind in ("wall", "cpu"):
-            print_row(
-                f"journal {word}, {kind} time", [result[kind] for result in results], note=f"target >= {target:,}"
-            )
-    print(f"the journal grows by {found[True][0]['journal_kb']:.1f} kB a round")
+        for title, (name, journal) in variants.items():
+            found[title].append(child(name, rounds, journal=journal))
+    for kind in ("wall", "cpu"):
+        print_head(f"rounds/s of {kind} time, {runs} interleaved runs of {rounds}")
+        for title, results in found.items():
+            print_row(title, [result[kind] for result in results])
+    kilobytes = max(result.get("journal_kb", 0) for results in found.values() for result in results)
+    print(f"the journal grows by {kilobytes:.1f} kB a round")
 
 
 def print_long(*, runs: int, rounds: int) -> None:
