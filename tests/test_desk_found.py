@@ -288,3 +288,11 @@ def test_a_slow_resync_of_one_account_does_not_hold_up_the_hedges_of_the_others(
     bench.give(LinkUpdate("t1", LinkState.RESYNC, 0))
     assert bench.placed(bench.fill(bench.newest("opening"), "1")) == []
     assert bench.placed(bench.fire("resync", owner="hedging")) == [("t2", "hedge", "sell", D(1))]
+
+
+def test_a_position_in_another_market_is_not_measured_with_this_market_s_price() -> None:
+    """S1: the person's own holding would halt the run."""
+    bench = hedged()
+    other = Position("t1", "BTCUSDT", D(1), liquidation_price=D(60_000))
+    bench.give(Counted(0, ok=True, quiet=False, positions=(other,), margins=()))
+    assert bench.state == "HOLDING"

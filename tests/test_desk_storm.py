@@ -69,7 +69,7 @@ SETTLE_NS = 60 * S  # from the stop, or the last fault after it, to the end of t
 AGE_NS = 3 * S  # longest hedgeable exposure without a fault
 QUIET_NS = 6 * S  # a fault's echo: an unknown order is dead after 4.1 s, a repeated question adds its round trips
 MOST_STEPS_AT_ONCE = 300
-MOST_ORDERS_A_SECOND = 40
+MOST_ORDERS_A_SECOND = 24
 
 
 class Broken(AssertionError):

@@ -78,6 +78,8 @@ class Risk:
                 )
                 found.append(Breach(text, "reduce"))
         for position in positions:
+            if position.symbol != self._world.instruments[position.account].symbol:
+                continue  # another market of the account: not this desk's, and not at this price (S1)
             quote = self._world.quote(position.account)
             distance = None if quote is None else liquidation_distance_bps(position, quote.mid)
             if distance is not None and distance < limits.min_liquidation_distance_bps:
