@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from cli.locate import Source, read_source
 from cli.screen import Screen
-from cli.wiring import Options, load_setup, perform_run
+from cli.wiring import Options, Setup, load_setup, perform_run
 from engine.runtime.chance import Stream
 from engine.trading.effects import Effect, Moved, PlaceOrder, RoundEnded
 from engine.trading.inputs import Input
@@ -50,7 +50,7 @@ AXIS = TimeAxis(1_700_000_000_000_000, 1_800_000_000_000_000)
 # and about every second trade is smaller than the 200 lots of a maker order.
 MARKET = SyntheticMarket(
     quote_interval_ns=200_000_000, wide_permille=1_000, wide_ticks=3, shown_lots_min=2_000, shown_lots_max=9_000,
-    trade_permille=1_000, trade_lots_min=145, trade_lots_max=245,
+    trade_permille=1_000, trade_lots_min=150, trade_lots_max=250,
 )  # fmt: skip
 QUOTES_SHOWN = {"paper-a": 1, "paper-b": 2}  # every how many quotes a venue shows one
 
@@ -118,23 +118,34 @@ class MarkingScreen(Screen):
             self.readings[str(self.rounds)] = self._reading()
 
 
-def run(rounds: int, *, journal: Path | None, screen: Screen, counts: Counter[str]) -> None:
-    """A run of the eagle flow through the program's own wiring, on the tuned market."""
+def prepared(rounds: int, *, journal: Path | None, counts: Counter[str]) -> tuple[Setup, Options]:
+    """The eagle flow on the tuned market."""
     flow = read_source(str(ROOT / "flows" / "eagle_chicken.yaml"))
     options = Options(markets={}, rounds=rounds, seed=SEED, speed=None, journal=journal, repeat=False, live=False)
     setup = load_setup(flow, Source("bench.yaml", CONFIG), options)
     markets = {venue: cast(Recording, MadeUp(venue, counts)) for venue in QUOTES_SHOWN}
-    ran = perform_run(replace(setup, recordings=markets, axis=AXIS), replace(options, repeat=True), screen)
+    return replace(setup, recordings=markets, axis=AXIS), replace(options, repeat=True)
+
+
+def perform(setup: Setup, options: Options, screen: Screen) -> None:
+    ran = perform_run(setup, options, screen)
     if ran.exit_code:
         raise SystemExit(f"exit {ran.exit_code}: {ran.ending}")
+
+
+def run(rounds: int, *, journal: Path | None, screen: Screen, counts: Counter[str]) -> None:
+    """A run through the program's own wiring."""
+    perform(*prepared(rounds, journal=journal, counts=counts), screen)
 
 
 # --- one run, in a process of its own
 
 
 def timed(rounds: int, journal: Path | None) -> dict[str, float]:
+    """From an open venue to the last row of the journal; reading flow and config comes before, and is not counted."""
+    setup, options = prepared(rounds, journal=journal, counts=Counter())
     wall, cpu = time.perf_counter(), time.process_time()
-    run(rounds, journal=journal, screen=Screen(detailed=False), counts=Counter())
+    perform(setup, options, Screen(detailed=False))
     return {
         "wall": rounds / (time.perf_counter() - wall),
         "cpu": rounds / (time.process_time() - cpu),
