@@ -384,3 +384,31 @@ def test_alternate_switches_the_side_each_round() -> None:
     bench.fill(bench.newest("closing"), "1")
     bench.fill(bench.newest("hedge"), "1")
     assert bench.placed(bench.log)[-1] == ("m", "opening", "sell", D(1))
+
+
+def test_a_refused_half_of_a_pair_waits_for_its_partner() -> None:
+    """S9: hedging the refused half while the other is on its way would build two positions out of none."""
+    bench = hedged()
+    bench.give(StopAsked(2))
+    one, two = [client_id for client_id, placed in bench.orders.items() if placed.leg == "flatten"]
+    assert bench.placed(bench.refuse(two)) == []
+    assert bench.placed(bench.fill(one, "1")) == [("t2", "hedge", "buy", D(1))]
+
+
+def test_both_halves_refused_leave_nothing_to_hedge() -> None:
+    bench = hedged()
+    bench.give(StopAsked(2))
+    one, two = [client_id for client_id, placed in bench.orders.items() if placed.leg == "flatten"]
+    effects = bench.refuse(two) + bench.refuse(one)
+    assert [order for order in bench.placed(effects) if order[1] == "hedge"] == []
+
+
+def test_a_move_into_the_next_round_carries_its_number() -> None:
+    bench = hedged()
+    bench.fire("hold")
+    bench.fill(bench.newest("closing"), "1")
+    effects = bench.fill(bench.newest("hedge"), "1")
+    assert [(e.target, e.round) for e in effects if isinstance(e, Moved)] == [
+        ("idle.ready", 1),
+        ("maker_opening.resting", 2),
+    ]

@@ -137,6 +137,10 @@ class Desk:
         self.chart = Chart(plan.flow, self.view, self.verbs, settings=plan.settings, decider=decider)
         self._trades: deque[tuple[str, str, str]] = deque(maxlen=MATCHES_KEPT)
         self._trade_owner: dict[tuple[str, str, str], str] = {}
+        self._told_round = 0
+        self._round_starts = tuple(
+            name for name, state in plan.flow.states.items() if any(do.verb == "begin_round" for do in state.entry)
+        )
         self._crippled = False
         self._finished = False
         self._began = False
@@ -642,9 +646,14 @@ class Desk:
         if outcome is None or not outcome.handled:
             return False
         world, effects = self.world, self._effects
+        number = self._told_round
         for move in outcome.moves:
-            target = None if move.target is None else move.target.lower()
-            effects.append(Moved(move.event, move.source.lower(), target, world.round))
+            target = move.target
+            if number != world.round and target is not None and target.startswith(self._round_starts):
+                number = world.round
+            target = None if target is None else target.lower()
+            effects.append(Moved(move.event, move.source.lower(), target, number))
+        self._told_round = world.round
         for effect in outcome.effects:
             if isinstance(effect, StartTimer):
                 delay = effect.low_ns

@@ -147,6 +147,9 @@ class Hedging:
         self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
+        if self._slicing():
+            self.stage = Stage.COVERED
+            return effects
         need = self.need
         if need == 0 or not self._tradable(abs(need)):
             if not world.orders.covering:
@@ -158,6 +161,14 @@ class Hedging:
             return effects
         self._hedge(need, effects)
         return effects
+
+    def _slicing(self) -> bool:
+        """S9: nothing is open and only halves of a matched pair are on their way: their end decides."""
+        world = self._world
+        if world.exposure != 0 and self._tradable(abs(world.exposure)):
+            return False
+        covering = world.orders.covering
+        return bool(covering) and all(order.purpose is Purpose.FLATTEN for order in covering.values())
 
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
