@@ -110,6 +110,16 @@ def test_a_recording_is_traded_to_its_end_and_closed_on_its_prices(eagle: Eagle,
     assert eagle("replay", JOURNAL).code == 0
 
 
+def test_the_seed_draws_takers_and_holds_on_a_recording_too(eagle: Eagle, tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=30)
+    for seed in (7, 8):
+        assert run(eagle, "--market", prefix, "--seed", seed, "--journal", f"{seed}/j.sqlite").code == 0
+    seven, eight = (
+        [line for line in comparable_dump(Path(seed) / "j.sqlite") if line.startswith("inputs ")] for seed in "78"
+    )
+    assert seven != eight
+
+
 def test_maker_and_takers_may_trade_different_recordings(eagle: Eagle, tmp_path: Path) -> None:
     one = write_recording(tmp_path, "x_spot_ethusdt", seconds=40)
     other = write_recording(tmp_path, "x_usdm_ethusdt", seconds=40)
@@ -130,15 +140,15 @@ def test_a_repeated_recording_goes_on_until_the_rounds_are_done(eagle: Eagle, tm
 
 
 def test_a_fault_deep_in_a_recording_is_told_before_anything_is_written(eagle: Eagle, tmp_path: Path) -> None:
-    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=20)
+    prefix = write_recording(tmp_path, "x_usdm_ethusdt", seconds=520)  # beyond the head that tick and lot come from
     trades = prefix.with_name(f"{prefix.name}_trades.csv.gz")
     whole = gzip.decompress(trades.read_bytes()).splitlines()
-    whole[150], whole[151] = whole[151], whole[150]
+    whole[5150], whole[5151] = whole[5151], whole[5150]
     trades.write_bytes(gzip.compress(b"\n".join(whole) + b"\n"))
     said = run(eagle, "--market", prefix)
     assert (said.code, said.out) == (1, "")
     assert said.err == (
-        f"eagle: {trades}:152: local_ts_us 1700000014950000 is before 1700000015050000 of the row before;"
+        f"eagle: {trades}:5152: local_ts_us 1700000514950000 is before 1700000515050000 of the row before;"
         " sort the file by time\n"
     )
     assert not JOURNAL.parent.exists()
