@@ -172,7 +172,7 @@ def test_a_hedge_is_dead_only_by_a_question_asked_after_its_time() -> None:
     bench.give(Answered(hedge, Request.PLACE, Unknown("timeout")))
     late = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=4_200)
     assert bench.placed(late) == []
-    bench.fire(f"check {hedge}", owner="hedging")
+    bench.fire(hedge, owner="inquiry")
     assert bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None))) == [("t2", "hedge", "sell", D(1))]
 
 
@@ -213,7 +213,7 @@ def test_a_slice_that_is_not_over_within_a_second_is_asked_about() -> None:
     bench = hedged()
     bench.give(StopAsked(2))
     flatten = bench.newest("flatten")
-    effects = bench.fire(f"check {flatten}", owner="hedging")
+    effects = bench.fire(flatten, owner="inquiry")
     assert [e.client_id for e in effects if isinstance(e, AskOrder)] == [flatten]
 
 
@@ -225,7 +225,7 @@ def test_an_order_that_the_venue_no_longer_knows_ends_after_a_while() -> None:
     token = next(e.token for e in bench.fire("order_timeout") if isinstance(e, AskOrder))
     bench.give(Looked(first, token, ok=True, update=None))
     while bench.now < 20 * S and bench.desk.world.orders.all[first].live:
-        bench.fire(f"check {first}", owner="hedging")
+        bench.fire(first, owner="inquiry")
         bench.give(Looked(first, 0, ok=True, update=None))
     assert bench.desk.world.orders.all[first].state is OrderState.CANCELED
     assert 8 * S < bench.now < 10 * S

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from trading_kit import LIMITS, Bench, account
+from trading_kit import LIMITS, Bench, account, capabilities
 
 from engine.trading.effects import (
     Alert,
@@ -21,6 +21,7 @@ from engine.trading.effects import (
 )
 from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, Request, StopAsked
 from exchanges.types import (
+    ClientIdStyle,
     FillKind,
     LinkState,
     LinkUpdate,
@@ -208,7 +209,7 @@ def test_an_unknown_hedge_is_asked_and_never_placed_twice() -> None:
     assert bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None))) == []  # its request may still arrive
     late = bench.give(Looked(hedge, 0, ok=True, update=None), after_ms=5_000)
     assert bench.placed(late) == []  # asked while the request might still have arrived
-    bench.fire(f"check {hedge}", owner="hedging")
+    bench.fire(hedge, owner="inquiry")
     assert len(bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None)))) == 1
 
 
@@ -412,3 +413,34 @@ def test_a_move_into_the_next_round_carries_its_number() -> None:
         ("idle.ready", 1),
         ("maker_opening.resting", 2),
     ]
+
+
+def test_a_hedge_that_nobody_takes_may_go_further_from_the_touch_each_time() -> None:
+    """Fault 12: a bound that is never reached would leave the exposure open for ever."""
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    bounds = []
+    for _ in range(3):
+        bounds.append(bench.orders[bench.newest("hedge")].request.worst_price)
+        for _ in range(3):
+            bench.refuse(bench.newest("hedge"))
+        bench.fire("again", owner="hedging")
+    assert bounds == [D("99.5"), D("99.0"), D("98.5")]
+
+
+def test_with_every_taker_cut_off_the_fill_is_undone_after_the_soft_age() -> None:
+    """S3: the undo is for refusals; streams that stay lost must not keep an exposure open either."""
+    bench = opened()
+    bench.give(LinkUpdate("t1", LinkState.LOST, 0))
+    bench.give(LinkUpdate("t2", LinkState.LOST, 0))
+    assert bench.placed(bench.fill(bench.newest("opening"), "1")) == []
+    assert ("m", "hedge", "sell", D(1)) in bench.placed(bench.fire("soft age", owner="hedging"))
+
+
+def test_openings_stop_before_ids_of_another_run_could_come_back() -> None:
+    """S15: a 32-bit venue has 4,194,304 ids a run."""
+    spec = replace(account("m", "a"), capabilities=capabilities(ClientIdStyle.UINT32))
+    bench = opened(Bench(accounts=(spec, account("t1", "b"), account("t2", "b"))))
+    assert bench.newest("opening") == str(1 << 22 | 1)
+    bench.desk.world.sequence = (1 << 22) - 100_000
+    assert bench.desk.view.closed_because() == "client order ids of this run are used up; start a new run"

@@ -105,13 +105,14 @@ class Bench:
         accounts: tuple[AccountPlan, ...] = (account("m", "a"), account("t1", "b"), account("t2", "b")),
         limits: Limits = LIMITS,
         choice: int = 0,
+        roles: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         text = "".join(f"{name}: {value}\n" for name, value in {"quantity": "1.0", **(settings or {})}.items())
         values = settings_values(flow, read_nodes(text, file="settings").entries)  # type: ignore[union-attr]
         names = [spec.name for spec in accounts]
         self.plan = Plan(
             flow=flow, market="ETH-PERP", settings=values, accounts={spec.name: spec for spec in accounts},
-            roles={"maker": (names[0],), "takers": tuple(names[1:])}, limits=limits, guards=GUARDS,
+            roles=roles or {"maker": (names[0],), "takers": tuple(names[1:])}, limits=limits, guards=GUARDS,
         )  # fmt: skip
         chance = {"taker": FixedRng(choice), "hold": FixedRng()}
         self.desk = Desk(self.plan, run=1, chance=chance)

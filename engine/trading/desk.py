@@ -63,6 +63,8 @@ from engine.trading.inputs import (
     StopAsked,
     TimerFired,
 )
+from engine.trading.inquiry import OWNER as INQUIRY
+from engine.trading.inquiry import Inquiry, check_over
 from engine.trading.legs import Leg
 from engine.trading.orders import COVERING, Order
 from engine.trading.plan import Plan
@@ -132,6 +134,7 @@ class Desk:
         rule = sections["hedging"].value
         self.hedging = Hedging(self.world, rule) if isinstance(rule, HedgeRule) else None
         self.view = View(self.world, self.hedging, self.legs)
+        self.inquiry = Inquiry(self.world)
         self.risk = Risk(self.world)
         self.verbs = Verbs(self.world, self.legs, self.view)
         self.chart = Chart(plan.flow, self.view, self.verbs, settings=plan.settings, decider=decider)
@@ -341,13 +344,16 @@ class Desk:
             leg.count(order, news)
 
     def _covering_changed(self, order: Order, before: OrderState) -> None:
-        if self.hedging is None or order.state is before or not order.state.terminal:
+        if order.state is before or not order.state.terminal:
             return
+        self._effects.append(check_over(order.client_id))
         self.world.covering_ended(order)
+        if self.hedging is None:
+            return
         if order.state is OrderState.FAILED:
             self._effects.extend(self.hedging.refused(order))
         else:
-            self._effects.extend(self.hedging.ended(order))
+            self.hedging.ended(order)
 
     def _order_event(self, order: Order, *, late: bool) -> OrderEvent:
         leg = self.legs[order.leg]
@@ -373,8 +379,7 @@ class Desk:
         if given.request is Request.CANCEL:
             if isinstance(given.reply, Accepted) or not order.live:
                 return NOTHING_NEW
-            if self.hedging is not None:
-                self._effects.extend(self.hedging.look(order))  # cancelled again after a while, not at once
+            self._effects.extend(self.inquiry.look(order))  # cancelled again after a while, not at once
             return [] if order.purpose in COVERING else [CancelRefused(order.leg)]
         if isinstance(given.reply, Accepted):
             order.order_id = order.order_id or given.reply.order_id
@@ -399,8 +404,7 @@ class Desk:
         if order.state is not OrderState.PENDING:
             return []
         order.unknown = True
-        if self.hedging is not None:
-            self._effects.extend(self.hedging.look(order))
+        self._effects.extend(self.inquiry.look(order))
         self._effects.append(
             Alert(
                 Level.WARNING, "outcome_unknown",
@@ -465,8 +469,7 @@ class Desk:
         return [self._order_event(order, late=False)]
 
     def _ask_on(self, order: Order) -> list[StrategyEvent]:
-        if self.hedging is not None:
-            self._effects.append(self.hedging.look_again(order))
+        self._effects.append(self.inquiry.look_again(order))
         return []
 
     def _counted(self, given: Counted) -> list[StrategyEvent]:
@@ -545,6 +548,9 @@ class Desk:
             self._effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
             self._effects.append(AskPositions(accounts=tuple(world.plan.accounts), token=0))
             return self._breaches(self.risk.money())
+        if given.owner == INQUIRY:
+            self._effects.extend(self.inquiry.timer(given.name))
+            return []
         if given.owner != HEDGING or self.hedging is None:
             return []
         if given.name == "soft age" and self.hedging.since_ns is not None:

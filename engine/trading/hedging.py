@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
-from engine.trading.effects import Alert, ArmTimer, AskOrder, DisarmTimer, Effect, Level, Purpose
+from engine.trading.effects import Alert, ArmTimer, DisarmTimer, Effect, Level, Purpose
+from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.limits import can_carry
-from engine.trading.orders import COVERING, Order
+from engine.trading.orders import Order
 from engine.trading.world import MS, OrderShape, S, World
 from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Side
 
 OWNER = "hedging"
 TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
-CHECK_NS = 1 * S  # a hedge that is not terminal by then is asked about, and its remainder cancelled (E9)
-ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again
 ALARM_NS = 10 * S  # a person hears again about exposure that stays
 
 
@@ -57,6 +56,7 @@ class Hedging:
         "_enough",
         "_enough_answer",
         "_epoch",
+        "_failures",
         "_last",
         "_refused",
         "_takers",
@@ -75,6 +75,7 @@ class Hedging:
         self._enough_answer = False
         self.stage = Stage.CALM
         self._refused: dict[str, int] = {}
+        self._failures = 0  # how often every rung refused: each time the worst price goes a step further
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
         self.waiting_until_ns = 0
@@ -178,6 +179,7 @@ class Hedging:
         self.stage = Stage.CALM
         self._refused.clear()
         self._last = ""
+        self._failures = 0
 
     def _hedge(self, need: Decimal, effects: list[Effect]) -> None:
         world = self._world
@@ -194,7 +196,10 @@ class Hedging:
             return
         size = world.tradable(account, qty)
         undo = account == world.maker
-        shape = OrderShape(side=side, qty=size, price=None, ioc=True, reduce_only=self._reduces(account, side, size))
+        shape = OrderShape(
+            side=side, qty=size, price=None, ioc=True, reduce_only=self._reduces(account, side, size),
+            slack=1 + self._failures,
+        )  # fmt: skip
         order = world.place(
             account, shape, purpose=Purpose.UNDO if undo else Purpose.HEDGE, leg="hedge", covers=-side.sign * size
         )
@@ -215,7 +220,7 @@ class Hedging:
         world = self._world
         free = [name for name in self._takers if self._free(name, side, qty)]
         able = [name for name in free if self._margin_ok(name, side, qty)] or free
-        if not self._refused:
+        if not self._refused and (able or not self._cut_off()):
             if self._last in able:
                 return self._last
             return self._draw(able, side) if able else None
@@ -229,6 +234,13 @@ class Hedging:
             elif rung is Rung.UNDO_ON_MAKER and not free and self._free(world.maker, side, qty):
                 return world.maker
         return None
+
+    def _cut_off(self) -> bool:
+        """No taker's stream is trusted and the exposure is older than the soft age: the maker itself must undo it."""
+        world = self._world
+        if any(world.links[name] is LinkState.TRUSTED for name in self._takers) or self.since_ns is None:
+            return False
+        return world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
 
     def _draw(self, able: list[str], side: Side) -> str:
         if self.rule.choose == "holder_first":
@@ -330,7 +342,6 @@ class Hedging:
         self._last = ""
         why = order.refusal.value if order.refusal is not None else "not sent"
         return [
-            DisarmTimer(OWNER, f"check {order.client_id}", 0),
             Alert(
                 Level.WARNING, "hedge_refused",
                 f"{order.account} refused to {order.side.value} {order.qty} {order.symbol} ({why}); next rung",
@@ -338,7 +349,7 @@ class Hedging:
             )
         ]  # fmt: skip
 
-    def ended(self, order: Order) -> list[Effect]:
+    def ended(self, order: Order) -> None:
         """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
         if order.state is OrderState.FILLED:
             self._last = ""
@@ -346,46 +357,18 @@ class Hedging:
             self._last = order.account
         elif order.state is OrderState.CANCELED:
             self._refused[order.account] = self._refused.get(order.account, 0) + 1
-        return [DisarmTimer(OWNER, f"check {order.client_id}", 0)]
 
     def timer(self, name: str) -> list[Effect]:
-        world = self._world
-        if name.startswith("check "):
-            order = world.orders.get(name.removeprefix("check "))
-            if order is None or not order.live:
-                return []
-            if order.asked:
-                return [check_timer(order.client_id, world.now_ns + ASK_AGAIN_NS)]
-            if order.purpose not in COVERING:
-                if not order.unknown and not order.missing_ns:
-                    return []  # found: its leg looks after it
-            elif order.state in (OrderState.OPEN, OrderState.PARTIALLY_FILLED) and not order.unknown:
-                return [world.cancel(order), self._ask(order), check_timer(order.client_id, world.now_ns + CHECK_NS)]
-            return [self._ask(order), check_timer(order.client_id, world.now_ns + CHECK_NS)]
         if name == "again":
             self._refused.clear()
             self.waiting_until_ns = 0
         return []
 
-    def _ask(self, order: Order) -> AskOrder:
-        order.asked = True
-        order.asked_ns = self._world.now_ns
-        return AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=0)
-
-    def look(self, order: Order) -> list[Effect]:
-        """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
-        if order.asked:
-            return []
-        return [self._ask(order), check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)]
-
-    def look_again(self, order: Order) -> ArmTimer:
-        """The venue knew no such order: ask again a little later."""
-        return check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)
-
     def _wait(self, need: Decimal, effects: list[Effect]) -> None:
         """No account may or will: never give up, never busy-loop (S3)."""
         world = self._world
         self.stage = Stage.WAITING
+        self._failures += bool(self._refused) and self._failures < MOST_SLACK
         self.waiting_until_ns = world.now_ns + TRY_AGAIN_NS
         effects.append(self._timer("again", self.waiting_until_ns))
         if self._refused and world.now_ns >= self._alarm_ns:
@@ -418,8 +401,5 @@ class Hedging:
         return ArmTimer(OWNER, name, self._epoch, at_ns)
 
 
-def check_timer(client_id: str, at_ns: int) -> ArmTimer:
-    return ArmTimer(OWNER, f"check {client_id}", 0, at_ns)
-
-
+MOST_SLACK = 9  # the worst price of a hedge is never further than this and one times max_hedge_slippage from the touch
 MOST_AT_ONCE = 8  # hedges in flight at once for one market: bounds the burst when max_order is far below the need

@@ -19,7 +19,7 @@ from engine.trading.effects import (
     RoundBegan,
     RoundEnded,
 )
-from engine.trading.hedging import CHECK_NS, check_timer
+from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.legs import Leg
 from engine.trading.limits import close_size
 from engine.trading.orders import Order

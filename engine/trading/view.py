@@ -109,7 +109,9 @@ class View:
     def may_rest(self) -> bool:
         """An opening order may stay where it is (E5): market, streams and hedgers are as when it was placed."""
         world = self._world
-        if not world.market.open or world.halted or world.self_matched or not self._trusted:
+        if not world.market.open or world.halted or world.self_matched or world.positions_doubted:
+            return False
+        if not self._trusted:
             return False
         hedging = self._hedging
         return hedging is None or (hedging.willing and hedging.enough_eligible(self._opening_qty()))
@@ -160,6 +162,8 @@ class View:
             return "a self-trade waits to be acknowledged"
         if world.positions_doubted:
             return "positions of ledger and venue differ"
+        if not world.ids_left:
+            return "client order ids of this run are used up; start a new run"
         if not world.market.open:
             return f"market: {world.market.text}"
         if not self._trusted:

@@ -39,6 +39,9 @@ VALID_MS = 2_000  # the longest that an order request may be accepted after it w
 DEAD_MARGIN_NS = 100 * MS  # beyond the validity before "not found" means "never" (reliability.md, at most once)
 SLICE_WAIT_NS = 1 * S  # an account that took no slice is left out for so long, doubled each time …
 SLICE_WAIT_MOST_NS = 60 * S  # … up to this: the other half of a pair is undone at a price every time (S9)
+UINT32_ORDERS = 1 << 22  # orders of one run on venues with 32-bit ids …
+UINT48_ORDERS = 1 << 34  # … and with 48-bit ids
+IDS_KEPT_BACK = 100_000  # for hedges and the way home: openings stop before
 CANCEL_AGAIN_NS = 1 * S  # a standing cancel that brought no answer is asked again
 
 _URGENCY = {
@@ -61,6 +64,7 @@ class OrderShape:
     post_only: bool = False
     ioc: bool = False
     reduce_only: bool = False
+    slack: int = 1  # a market order's worst price is this many times max_hedge_slippage from the touch
 
 
 class World:
@@ -246,11 +250,19 @@ class World:
         touch = self.touch(account, shape.side)
         if touch is None:
             return None
-        slip = self.plan.limits.max_hedge_slippage_bps / 10_000
+        slip = self.plan.limits.max_hedge_slippage_bps * shape.slack / 10_000
         instrument = self.instruments[account]
         if shape.side is Side.BUY:
             return instrument.price_up(touch * (1 + slip))
         return instrument.price_down(touch * (1 - slip))
+
+    @property
+    def ids_left(self) -> bool:
+        """S15: may another order be made without an id of another run coming back?"""
+        styles = {spec.capabilities.client_id for spec in self.plan.accounts.values()}
+        if ClientIdStyle.UINT32 in styles and self.sequence >= UINT32_ORDERS - IDS_KEPT_BACK:
+            return False
+        return ClientIdStyle.UINT48 not in styles or self.sequence < UINT48_ORDERS - IDS_KEPT_BACK
 
     def _next_id(self, style: ClientIdStyle, leg: str, attempt: int) -> str:
         self.sequence += 1
