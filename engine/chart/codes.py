@@ -80,6 +80,17 @@ CODES: dict[str, str] = {
     "W907": "the timeout of an invoked action outlasts the time that its state is given",
     "W908": "with a delay of zero, rows run in a circle",
     "W909": "an event is ignored or deferred by a state whose rows answer it in any case",
+    # trading sections
+    "H601": "a role does not say how many accounts it takes",
+    "H602": "a role is apart from an unknown role",
+    "H603": "a leg names no account or purpose",
+    "H604": "a leg does not say side or quantity",
+    "H605": "hedging does not say by whom",
+    "H606": "hedges are market orders",
+    "H607": "no such step of the ladder",
+    "H608": "no such role",
+    "H609": "no such leg",
+    "H610": "a leg's fills would not be hedged",
     # configs
     "G701": "the config sets a setting that the flow does not have",
     "G702": "a setting has no default and the config does not set it",

@@ -141,10 +141,10 @@ class _Reading:
     # --- the domain's sections
 
     def _sections(self) -> dict[str, SectionResult]:
-        results = {}
+        results: dict[str, SectionResult] = {}
         for key, read in self._vocabulary.sections.items():
             node = entry(self._root, key)
-            result = read(node, _Tools(self._names, self._state_names, self._faults))
+            result = read(node, _Tools(self._names, self._state_names, results, self._faults))
             for name in result.names:
                 if name in self._names:
                     span = self._root.keys[key].span if key in self._root.keys else self._root.span
@@ -233,9 +233,16 @@ class _Reading:
 class _Tools:
     """What a section's reader is handed (SectionTools)."""
 
-    def __init__(self, names: Mapping[str, Type], states: Sequence[str], faults: Faults) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, Type],
+        states: Sequence[str],
+        sections: Mapping[str, SectionResult],
+        faults: Faults,
+    ) -> None:
         self._names = names
         self._states = states
+        self._sections = sections
         self._faults = faults
 
     def report(self, code: str, span: Span, message: str, hint: str = "") -> None:
@@ -253,6 +260,9 @@ class _Tools:
 
     def literal(self, node: Node, expected: Type) -> object | None:
         return read_literal(node, expected, self._faults)
+
+    def declared(self, kind: str) -> frozenset[str]:
+        return frozenset().union(*(result.refers.get(kind, frozenset()) for result in self._sections.values()))
 
     def nearest(self, word: str, among: Sequence[str]) -> str:
         near = nearest_name(word, among)

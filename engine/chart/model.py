@@ -189,6 +189,9 @@ class SectionTools(Protocol):
     def literal(self, node: Node, expected: Type) -> object | None:
         """Parse a literal with its unit (`250ms`, `10bps`, `2 ticks`, `0.5`); reports and returns None."""
 
+    def declared(self, kind: str) -> frozenset[str]:
+        """What the sections read so far (in the vocabulary's order) declare of this kind."""
+
     def nearest(self, word: str, among: Sequence[str]) -> str:
         """`; did you mean "x"?` or an empty text."""
 

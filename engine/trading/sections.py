@@ -93,6 +93,12 @@ def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
         span = purpose.span if purpose is not None else node.span
         tools.report("H603", span, f"leg {name} needs `account:` and `purpose: open | close | cleanup`")
         return None
+    roles = tools.declared("role")
+    if role.text not in roles:
+        message = (
+            f'leg {name} trades on "{role.text}", which is no role of accounts{tools.nearest(role.text, tuple(roles))}'
+        )
+        tools.report("H608", role.span, message, "name a role that `accounts:` declares")
     values = {key: node.entries[key] for key in ("buys", "quantity") if key in node.entries}
     if len(values) < 2:
         tools.report("H604", node.span, f"leg {name} needs `buys:` (true or false) and `quantity:`")
@@ -127,6 +133,19 @@ def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
     order = _word(by, "order") if by is not None else None
     if order is not None and order.text != "market":
         tools.report("H606", order.span, f'hedges are market orders, not "{order.text}"', "write order: market")
+    roles, declared = tools.declared("role"), tools.declared("leg")
+    if match[2] not in roles:
+        message = f'hedges go to "{match[2]}", which is no role of accounts{tools.nearest(match[2], tuple(roles))}'
+        tools.report("H608", account.span, message, "name a role that `accounts:` declares")
+    covered = _words(node.entries.get("every fill of"))
+    for item in covered:
+        if item.text not in declared:
+            message = f'hedging covers "{item.text}", which is no leg{tools.nearest(item.text, tuple(declared))}'
+            tools.report("H609", item.span, message, "name a leg that `legs:` declares")
+    left_out = sorted(declared - {item.text for item in covered})
+    if left_out:
+        message = f"fills of {', '.join(left_out)} would not be hedged, but exposure is one sum over all legs"
+        tools.report("H610", node.span, message, "list every leg under `every fill of:`, or declare no hedging")
     ladder = []
     for item in _words(node.entries.get("if refused")):
         try:
@@ -134,7 +153,7 @@ def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
         except ValueError:
             known = [rung.value for rung in Rung]
             tools.report("H607", item.span, f'"{item.text}" is no step of the ladder', tools.nearest(item.text, known))
-    legs = tuple(item.text for item in _words(node.entries.get("every fill of")))
+    legs = tuple(item.text for item in covered)
     rule = HedgeRule(legs=legs, role=match[2], choose=match[1], ladder=tuple(ladder))
     return SectionResult(value=rule)
 
