@@ -444,3 +444,31 @@ def test_openings_stop_before_ids_of_another_run_could_come_back() -> None:
     assert bench.newest("opening") == str(1 << 22 | 1)
     bench.desk.world.sequence = (1 << 22) - 100_000
     assert bench.desk.view.closed_because() == "client order ids of this run are used up; start a new run"
+
+
+def test_a_pair_takes_an_untradeable_remainder_along() -> None:
+    """S7: the maker holds 1.0, the taker is short 0.8, and 0.2 is below every minimum: sell 1.0, buy 0.8."""
+    small = {"min_qty": D("0.3")}
+    bench = opened(
+        Bench(accounts=(account("m", "a", **small), account("t1", "b", **small), account("t2", "b", **small)))
+    )
+    bench.fill(bench.newest("opening"), "0.8")
+    bench.fill(bench.newest("hedge"), "0.8")
+    bench.fill(bench.newest("opening"), "0.2")
+    assert bench.placed(bench.give(StopAsked(2))) == [
+        ("m", "flatten", "sell", D("1.0")),
+        ("t1", "flatten", "buy", D("0.8")),
+    ]
+
+
+def test_a_halt_says_why_when_it_ends() -> None:
+    bench = Bench(limits=replace(LIMITS, unhedged_hard=D("0.5")))
+    bench.begin()
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    bench.fire("recheck")
+    for client_id in [client_id for client_id, placed in bench.orders.items() if placed.leg == "flatten"]:
+        bench.fill(client_id, "1")
+    assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [
+        (1, "flat; halted: unhedged size 1 is above unhedged_hard 0.5")
+    ]

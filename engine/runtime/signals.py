@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as calls in the loop, on the machine's loop and in virtual time alike (E18)."""
+"""SIGINT, SIGTERM and SIGHUP as calls in the loop, on the machine's loop and in virtual time alike (E18)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StopSignals:
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopSignals:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._former[number] = signal.signal(number, self._arrived)
         return self
 

@@ -583,6 +583,7 @@ class Desk:
         if kind in self._breached:
             return []
         self._breached.add(kind)
+        self.world.trouble = self.world.trouble or limit
         if policy == "distrust":
             self.world.distrusted = True
         self._effects.append(Alert(Level.PERSON, "limit", limit, {"policy": policy}))

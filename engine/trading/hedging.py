@@ -197,7 +197,7 @@ class Hedging:
         size = world.tradable(account, qty)
         undo = account == world.maker
         shape = OrderShape(
-            side=side, qty=size, price=None, ioc=True, reduce_only=self._reduces(account, side, size),
+            side=side, qty=size, price=None, ioc=True, reduce_only=undo and self._reduces(account, side, size),
             slack=1 + self._failures,
         )  # fmt: skip
         order = world.place(

@@ -92,7 +92,7 @@ class Verbs:
         world.undo.append(lambda: setattr(world, "round_open", True))
         world.round_open = False
         opened = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), ZERO)
-        closed = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is Purpose.CLOSE), ZERO)
+        closed = sum((leg.filled for leg in self._legs.values() if leg.spec.purpose is not Purpose.OPEN), ZERO)
         cash, fees, volume = self._money()
         return (
             RoundEnded(
@@ -243,7 +243,8 @@ class Verbs:
         live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
         failed = bool(arguments.get("failed")) or hedgeable or bool(live)
         words = "not flat" if hedgeable else ("flat within dust" if residues else "flat")
-        return (Finish(1 if failed else 0, "; ".join((words, *residues, *live))),)
+        trouble = (f"halted: {world.trouble}",) if world.trouble else ()
+        return (Finish(1 if failed else 0, "; ".join((words, *trouble, *residues, *live))),)
 
     def _leg(self, arguments: Mapping[str, object]) -> Leg:
         return self._legs[str(arguments["leg"])]

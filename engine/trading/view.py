@@ -235,12 +235,17 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
     longs = sorted(((qty, name) for name, qty in held.items() if qty > 0), reverse=True)
     shorts = sorted(((-qty, name) for name, qty in held.items() if qty < 0), reverse=True)
     cap = world.plan.limits.unhedged_soft
+    open_qty = world.exposure + world.in_flight(COVERING)
     for long_qty, long_name in longs:
         for short_qty, short_name in shorts:
             size = _both_trade(world, long_name, short_name, min(long_qty, short_qty, cap))
             if size > 0:
-                return ((long_name, -size), (short_name, size))
-    open_qty = world.exposure + world.in_flight(COVERING)
+                more_long = _remainder(world, long_name, long_qty - size) if open_qty > 0 else ZERO
+                more_short = _remainder(world, short_name, short_qty - size) if open_qty < 0 else ZERO
+                return (
+                    (long_name, -size - min(more_long, abs(open_qty))),
+                    (short_name, size + min(more_short, abs(open_qty))),
+                )
     for qty, name in longs if open_qty > 0 else shorts:
         size = world.tradable(name, min(qty, abs(open_qty), cap))
         if size > 0:
@@ -274,6 +279,13 @@ def _maker_alone(world: World, held: Mapping[str, Decimal]) -> tuple[tuple[str, 
     if size == 0 or not any(name != world.maker and world.tradable(name, size) == size for name in held):
         return None
     return ((world.maker, -size if qty > 0 else size),)
+
+
+def _remainder(world: World, account: str, rest: Decimal) -> Decimal:
+    """S7: what a slice would leave untradeable, in whole lots: it goes along where that lessens the exposure."""
+    if rest <= 0 or world.tradable(account, rest) > 0:
+        return ZERO
+    return world.instruments[account].floor_qty(rest)
 
 
 def _both_trade(world: World, one: str, other: str, qty: Decimal) -> Decimal:

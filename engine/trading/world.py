@@ -104,6 +104,7 @@ class World:
         self.self_matched = False
         self.positions_doubted = False
         self.halted = False
+        self.trouble = ""  # the limit that broke first
         self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
 
     # --- reading
