@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from engine.runtime.journal import NullJournal
 from engine.runtime.loop import VirtualLoop
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
-from engine.trading.inputs import Input, MarketSeen, Request
+from engine.trading.inputs import Input, MarketSeen, Recalled, Request
 from exchanges.base import BaseExchangeClient
 from exchanges.types import (
     Accepted,
@@ -176,8 +176,12 @@ class ScriptedDesk:
         self.books: dict[tuple[str, str], Quote] = {}
         self.seen: list[tuple[int, Input]] = []
         self.open: list[str] = []
+        self.forgotten: set[str] = set()
         self._script = script
         self._busy = False
+
+    def knows(self, client_id: str) -> bool:
+        return client_id not in self.forgotten
 
     def step(self, given: Input, at_ns: int) -> list[Effect]:
         assert not self._busy, "a step inside a step"
@@ -201,6 +205,10 @@ class ListJournal(NullJournal):
     def __init__(self, calls: list[str]) -> None:
         self.failed = False
         self.calls = calls
+        self.known: dict[str, Recalled] = {}
+
+    def recall(self, client_id: str) -> Recalled | None:
+        return self.known.get(client_id)
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
         self.calls.append(f"intent {effect.request.client_id if isinstance(effect, PlaceOrder) else effect.client_id}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from runtime_kit import (
@@ -51,13 +52,14 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    Recalled,
     Request,
     Started,
     StopAsked,
     TimerFired,
 )
 from exchanges.errors import AuthFailed, LinkDown
-from exchanges.types import Accepted, Position, Quote, Unknown
+from exchanges.types import Accepted, OrderState, Position, Quote, Unknown
 
 DONE = Finish(0, "flat")
 MOVED = Moved("order.filled", "opening", "hedging", 1)
@@ -175,6 +177,23 @@ def test_private_events_reach_the_desk_as_they_are_and_each_book_is_asked_for_on
     assert room.seen == [STARTED, (5, margin("t")), (10, TimerFired("x", "y", 0))]
     assert room.desk.books == {("v", "ETH"): quote()}
     assert [list(client.quotes) for client in room.clients.values()] == [["ETH"], []]
+
+
+def test_a_frame_of_an_order_out_of_memory_comes_after_what_the_journal_knows_of_it() -> None:
+    late = replace(fill("t"), client_id="gone")
+    known = Recalled(
+        client_id="gone", account="t", venue="v", symbol="ETH", side=late.side, qty=late.qty, price=None,
+        purpose="hedge", leg="hedge", round=1, order_id="1", state=OrderState.CANCELED, filled=D(0), provisional=D(0),
+        trades=(),
+    )  # fmt: skip
+
+    def arrange(room: Room) -> None:
+        room.desk.forgotten.add("gone")
+        room.journal.known["gone"] = known
+        room.at(5, lambda: room.clients["t"].private(late))
+
+    room, _ = run(reacts({late: [DONE]}), arrange)
+    assert room.seen == [STARTED, (5, known), (5, late)]
 
 
 def test_two_runs_leave_equal_traces() -> None:

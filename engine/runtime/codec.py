@@ -38,6 +38,7 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    Recalled,
     Request,
     Started,
     StopAsked,
@@ -285,6 +286,27 @@ def _clock_jumped(value: ClockJumped) -> str:
     return f"[{value.gap_ns}]"
 
 
+def _recalled(value: Recalled) -> str:
+    trades = ",".join(map(quoted, value.trades))
+    return (
+        f"[{quoted(value.client_id)},{quoted(value.account)},{quoted(value.venue)},{quoted(value.symbol)},"
+        f'"{value.side.value}","{value.qty!s}",{_maybe(value.price)},{quoted(value.purpose)},{quoted(value.leg)},'
+        f'{value.round},{quoted(value.order_id)},"{value.state.value}","{value.filled!s}","{value.provisional!s}",'
+        f"[{trades}]]"
+    )
+
+
+def _read_recalled(fields: list[Any]) -> Recalled:
+    client_id, account, venue, symbol, side, qty, price, purpose, leg, number, order_id, state, filled, more, trades = (
+        fields
+    )
+    return Recalled(
+        client_id=client_id, account=account, venue=venue, symbol=symbol, side=Side(side), qty=Decimal(qty),
+        price=_decimal_or_none(price), purpose=purpose, leg=leg, round=number, order_id=order_id,
+        state=OrderState(state), filled=Decimal(filled), provisional=Decimal(more), trades=tuple(trades),
+    )  # fmt: skip
+
+
 _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Started: ("started", _started),
     OrderUpdate: ("order", _order),
@@ -299,6 +321,7 @@ _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     MarketSeen: ("market", _market),
     StopAsked: ("stop", _stop),
     ClockJumped: ("clock_jumped", _clock_jumped),
+    Recalled: ("recalled", _recalled),
 }
 
 _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -315,6 +338,7 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "market": _read_market,
     "stop": lambda fields: StopAsked(*fields),
     "clock_jumped": lambda fields: ClockJumped(*fields),
+    "recalled": _read_recalled,
 }
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder
-from engine.trading.inputs import Input, Request
+from engine.trading.inputs import Input, Recalled, Request
 from exchanges.types import Instrument, Margin, Position, Quote
 
 __all__ = ["Journal", "NullJournal", "RunStart", "Sync"]
@@ -76,6 +76,9 @@ class Journal(Protocol):
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         """Record what the venues report at the end; an account is taken as read if its margin is given."""
 
+    def recall(self, client_id: str) -> Recalled | None:
+        """An order of this run that left the desk's memory; None if there never was one."""
+
     def flush(self) -> None:
         """Write what waits in memory; to be called when the inbox was quiet for a moment."""
 
@@ -107,6 +110,9 @@ class NullJournal:
     def sent(self, client_id: str, request: Request, at_ns: int) -> None: ...
 
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None: ...
+
+    def recall(self, client_id: str) -> Recalled | None:
+        return None
 
     def flush(self) -> None: ...
 

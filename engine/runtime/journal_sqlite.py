@@ -23,8 +23,9 @@ from engine.runtime.journal import RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
 from engine.runtime.order_rows import OrderRow, OrderRows
 from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
-from engine.trading.inputs import Answered, Input, Looked, NotSent, Request, Started
+from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
+    ZERO,
     Accepted,
     Fill,
     FillKind,
@@ -387,6 +388,18 @@ class SqliteJournal:
         self._cursor.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
 
     # --- reading back
+
+    def recall(self, client_id: str) -> Recalled | None:
+        """An order that left the desk's memory, as the desk's own order table would know it."""
+        row = self.lookup_order(client_id)
+        if row is None:
+            return None
+        return Recalled(
+            client_id=row.client_id, account=row.account, venue=row.venue, symbol=row.symbol, side=Side(row.side),
+            qty=row.qty, price=row.price, purpose=row.purpose, leg=row.leg, round=row.round, order_id=row.order_id,
+            state=row.state, filled=row.row_qty, provisional=max(row.cum_qty - row.row_qty, ZERO),
+            trades=tuple(sorted(row.trades)),
+        )  # fmt: skip
 
     def lookup_order(self, client_id: str) -> OrderRow | None:
         """The newest state of an order of this run, also one that left memory long ago."""

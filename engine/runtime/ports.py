@@ -19,6 +19,9 @@ class Desk(Protocol):
 
     def step(self, given: Input, at_ns: int) -> list[Effect]: ...
 
+    def knows(self, client_id: str) -> bool:
+        """Is this order in memory?"""
+
     def take_used_quotes(self) -> list[Quote]: ...
 
     def exposure_lines(self) -> list[str]:

@@ -302,6 +302,10 @@ class Runner:
     def _private(self, event: PrivateEvent) -> None:
         if type(event) is Fill or type(event) is OrderUpdate:
             self._moves[event.account] += 1
+            if event.client_id and not self._desk.knows(event.client_id):
+                recalled = self._journal.recall(event.client_id)
+                if recalled is not None:
+                    self.handle(recalled)
         self.handle(event)
 
     def _moves_of(self, account: str) -> int:

@@ -58,6 +58,7 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    Recalled,
     Request,
     Started,
     StopAsked,
@@ -163,6 +164,10 @@ class Desk:
         """The chart's leaf."""
         return self.chart.leaf
 
+    def knows(self, client_id: str) -> bool:
+        """Is this order in memory? If not, the runtime looks it up in the journal before its frame is handled."""
+        return client_id in self.world.orders.all
+
     def take_used_quotes(self) -> list[Quote]:
         return self.world.take_used_quotes()
 
@@ -243,6 +248,9 @@ class Desk:
                 return self._jumped(given)
             case Started():
                 return self._started(given)
+            case Recalled():
+                self.world.orders.recall(given, self.world.now_ns)
+                return NOTHING_NEW
 
     def _started(self, given: Started) -> list[StrategyEvent]:
         world = self.world

@@ -6,9 +6,10 @@ Venue facts (`OrderUpdate`, `Fill`, `LinkUpdate`, `Margin`) come as they are; th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 
-from exchanges.types import Fill, LinkUpdate, Margin, OrderUpdate, Position, Quote, Reply
+from exchanges.types import Fill, LinkUpdate, Margin, OrderState, OrderUpdate, Position, Quote, Reply, Side
 
 
 class Request(Enum):
@@ -100,8 +101,33 @@ class ClockJumped:
     gap_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """An order that left memory, read back from the journal because a frame names it; handled before that frame.
+
+    `purpose` is the word of `effects.Purpose`; `filled` is by rows, `provisional` by snapshots beyond them (S5).
+    """
+
+    client_id: str
+    account: str
+    venue: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal | None
+    purpose: str
+    leg: str
+    round: int
+    order_id: str
+    state: OrderState
+    filled: Decimal
+    provisional: Decimal
+    trades: tuple[str, ...]
+
+
 Input = (
-    Started
+    Recalled
+    | Started
     | OrderUpdate
     | Fill
     | LinkUpdate

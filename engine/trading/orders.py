@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.trading.effects import Purpose
+from engine.trading.inputs import Recalled
 from exchanges.types import ZERO, Fill, OrderState, OrderUpdate, Refusal, Side
 
 KEEP_NS = 600 * 1_000_000_000  # terminal orders stay in memory this long …
 KEEP_COUNT = 10_000  # … or until this many are there; then they are looked up in the journal
-KEEP_TRADES = 100_000  # fill rows without an order in memory that are known again: a resync tells its overlap twice
+KEEP_TRADES = 5_000  # fill rows without an order in memory that are known again: a resync tells its overlap twice
 
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
 
@@ -135,6 +136,24 @@ class Orders:
         if len(self._seen) > KEEP_TRADES:
             self._seen.popitem(last=False)
 
+    def recall(self, given: Recalled, at_ns: int) -> None:
+        """Take an ended order back into memory, with every row that was counted."""
+        if given.client_id in self.all:
+            return
+        order = Order(
+            client_id=given.client_id, account=given.account, venue=given.venue, symbol=given.symbol, side=given.side,
+            qty=given.qty, price=given.price, purpose=Purpose(given.purpose), leg=given.leg, round=given.round,
+            attempt=0, reduce_only=False, created_ns=at_ns, dead_after_ns=at_ns, state=given.state,
+            order_id=given.order_id, filled=given.filled, provisional=given.provisional, ended_ns=at_ns,
+            trades=set(given.trades),
+        )  # fmt: skip
+        self.all[order.client_id] = order
+        if order.live:  # the journal never saw its end: it is looked after like any other
+            order.ended_ns = 0
+            self.register(order)
+        else:
+            self._ended[order.client_id] = at_ns
+
     def fail(self, order: Order, refusal: Refusal | None, at_ns: int) -> None:
         """The request is known never to have become an order (refused, not sent, or provably dead)."""
         order.unknown = False
@@ -168,7 +187,7 @@ class Orders:
                 return
             del ended[client_id]
             order = self.all.pop(client_id)
-            for trade_id in order.trades:
+            for trade_id in order.trades:  # for a run without a journal to look it up in
                 self._remember((order.account, order.order_id, trade_id))
             self.evicted += 1
 
