@@ -215,7 +215,8 @@ class SqliteJournal:
                 round_over = True
             elif type(effect) is Alert:
                 self._alert(effect, seq, at_ns, wall_ms)
-        if round_over or len(self._inputs) >= FLUSH_STEPS:
+        # On paper a round's rows are worth no flush of their own: the venue dies with this process.
+        if len(self._inputs) >= FLUSH_STEPS or (round_over and self._sync is not Sync.NORMAL):
             self._write(round_over=round_over)
 
     def _round_ended(self, ended: RoundEnded, seq: int, at_ns: int, wall_ms: int) -> None:
@@ -323,7 +324,8 @@ class SqliteJournal:
             return
         self._forget_written()
         self._rows_since_checkpoint += rows
-        if round_over and self._rows_since_checkpoint >= CHECKPOINT_ROWS:
+        may_wait = round_over or self._sync is Sync.NORMAL  # a checkpoint takes its time between rounds, or on paper
+        if may_wait and self._rows_since_checkpoint >= CHECKPOINT_ROWS:
             self._checkpoint()
 
     def _write_batches(self) -> int:
