@@ -219,6 +219,8 @@ class Hedging:
         """The account that trades next, or None when none may now (blocked by S8, or all refused)."""
         world = self._world
         free = [name for name in self._takers if self._free(name, side, qty)]
+        if free and not self._refused and self.rule.choose == "random":
+            return self._draw_random(free, side, qty)
         able = [name for name in free if self._margin_ok(name, side, qty)] or free
         if not self._refused and (able or not self._cut_off()):
             if self._last in able:
@@ -241,6 +243,21 @@ class Hedging:
         if any(world.links[name] is LinkState.TRUSTED for name in self._takers) or self.since_ns is None:
             return False
         return world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
+
+    def _draw_random(self, free: list[str], side: Side, qty: Decimal) -> str:
+        """E8, E9: the account that filled partly, else any whose margin carries it, each with equal chance.
+
+        Draws until one can: the margin of those that are not drawn need not be computed.
+        """
+        if self._last in free and self._margin_ok(self._last, side, qty):
+            return self._last
+        left = list(free)
+        while len(left) > 1:
+            drawn = self._world.chance["taker"].below(len(left))
+            if self._margin_ok(left[drawn], side, qty):
+                return left[drawn]
+            del left[drawn]
+        return left[0]
 
     def _draw(self, able: list[str], side: Side) -> str:
         if self.rule.choose == "holder_first":
@@ -391,11 +408,16 @@ class Hedging:
             self._epoch += 1
             limits = world.plan.limits
             effects.append(self._timer("soft age", world.now_ns + limits.unhedged_soft_age_ns))
-            effects.append(self._timer("hard age", world.now_ns + limits.unhedged_hard_age_ns))
         elif not open_now and self.since_ns is not None:
+            overdue = world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
             self.since_ns = None
-            effects.append(DisarmTimer(OWNER, "soft age", self._epoch))
-            effects.append(DisarmTimer(OWNER, "hard age", self._epoch))
+            effects.append(DisarmTimer(OWNER, "hard age" if overdue else "soft age", self._epoch))
+
+    def hard_age(self) -> ArmTimer:
+        """The soft age has passed: the hard one is next, and then again every ten seconds."""
+        assert self.since_ns is not None
+        due_ns = self.since_ns + self._world.plan.limits.unhedged_hard_age_ns
+        return self._timer("hard age", due_ns if due_ns > self._world.now_ns else self._world.now_ns + ALARM_NS)
 
     def _timer(self, name: str, at_ns: int) -> ArmTimer:
         return ArmTimer(OWNER, name, self._epoch, at_ns)

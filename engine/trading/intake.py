@@ -93,6 +93,8 @@ class Intake:
         self.inquiry = inquiry
         self.risk = risk
         self.effects: list[Effect] = []
+        keys = list(world.books_key.values())
+        self._shared_books = frozenset(key for key in keys if keys.count(key) > 1)  # where our accounts could meet
         self._trades: deque[tuple[str, str, str]] = deque(maxlen=MATCHES_KEPT)
         self._trade_owner: dict[tuple[str, str, str], str] = {}
         self._doubts = 0
@@ -154,7 +156,8 @@ class Intake:
         news = world.orders.apply_fill(fill, world.now_ns)
         if news is None:
             return NOTHING_NEW
-        self._self_match(fill)
+        if (fill.venue, fill.symbol) in self._shared_books:
+            self._self_match(fill)
         world.ledger.add_fill(fill, news, order.purpose)
         events += self.breaches(self.risk.after_fill())
         if news > 0:
@@ -441,9 +444,10 @@ class Intake:
             return []
         if given.name == "soft age" and self.hedging.since_ns is not None:
             self.effects.append(self._unhedged_alert(Level.WARNING, "unhedged_soft"))
+            self.effects.append(self.hedging.hard_age())
         elif given.name == "hard age" and self.hedging.since_ns is not None:
             self.effects.append(self._unhedged_alert(Level.PERSON, "unhedged_hard"))
-            self.effects.append(ArmTimer(HEDGING, "hard age", 0, world.now_ns + 10 * S))
+            self.effects.append(self.hedging.hard_age())
             return self._breach("age of unhedged size", "reduce")
         else:
             self.effects.extend(self.hedging.timer(given.name))

@@ -38,8 +38,10 @@ class Risk:
         if text is not None:
             found.append(Breach(text, "distrust"))
         limits = world.plan.limits
-        text = position_breach({name: book.position for name, book in world.ledger.books.items()}, limits)
-        if text is not None:
+        sizes = [abs(book.position) for book in world.ledger.books.values()]
+        if max(sizes) > limits.max_position or sum(sizes) > limits.max_gross or abs(world.exposure) > limits.max_net:
+            text = position_breach({name: book.position for name, book in world.ledger.books.items()}, limits)
+            assert text is not None
             found.append(Breach(text, "reduce"))
         if abs(world.exposure) > limits.unhedged_hard:
             text = f"unhedged size {abs(world.exposure)} is above unhedged_hard {limits.unhedged_hard}"
