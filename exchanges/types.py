@@ -68,7 +68,7 @@ class OrderState(FastEnum):
 _FILLED, _CANCELED, _FAILED = OrderState.FILLED, OrderState.CANCELED, OrderState.FAILED
 
 
-class Refusal(Enum):
+class Refusal(FastEnum):
     """Why a venue said no; adapters map their own codes to these."""
 
     POST_ONLY = "post_only"  # would have taken liquidity
@@ -107,7 +107,7 @@ class MarketKind(Enum):
     MARGIN = "margin"
 
 
-class SelfTrade(Enum):
+class SelfTrade(FastEnum):
     """Self-trade prevention asked of the venue (S8)."""
 
     NONE = "none"

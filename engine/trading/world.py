@@ -93,6 +93,8 @@ class World:
             name: RateBucket(capacity=plan.limits.orders_per_minute, per_minute=plan.limits.orders_per_minute)
             for name in plan.accounts
         }
+        self._self_trade = {name: _strictest(spec.capabilities.self_trade) for name, spec in plan.accounts.items()}
+        self._slip = plan.limits.max_hedge_slippage_bps / 10_000
         self.now_ns = 0
         self.facts = 0
         self.round = 0
@@ -178,11 +180,14 @@ class World:
 
     def meets_own(self, account: str, side: Side) -> bool:
         """S8: our own resting order on the same book could be what a market order hits."""
+        resting = self.orders.resting
+        if not resting:
+            return False
         key = self.books_key[account]
-        return any(
-            order.side is side.opposite and self.books_key[order.account] == key
-            for order in self.orders.resting.values()
-        )
+        for order in resting.values():  # noqa: SIM110 asked for every taker at every fill: a generator costs as much again
+            if order.side is not side and self.books_key[order.account] == key:
+                return True
+        return False
 
     def may_slice(self, account: str) -> bool:
         """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused."""
@@ -223,7 +228,7 @@ class World:
                 price=shape.price, type=OrderType.MARKET if shape.price is None else OrderType.LIMIT,
                 tif=TimeInForce.IOC if shape.ioc or shape.price is None else TimeInForce.GTC,
                 post_only=shape.post_only, reduce_only=shape.reduce_only and _knows_reduce_only(spec),
-                valid_ms=VALID_MS, self_trade=_strictest(spec.capabilities.self_trade),
+                valid_ms=VALID_MS, self_trade=self._self_trade[account],
                 worst_price=self._worst_price(account, shape),
             ),
             venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=self.round, attempt=attempt,
@@ -251,11 +256,11 @@ class World:
         touch = self.touch(account, shape.side)
         if touch is None:
             return None
-        slip = self.plan.limits.max_hedge_slippage_bps * shape.slack / 10_000
+        slip = self._slip if shape.slack == 1 else self._slip * shape.slack
         instrument = self.instruments[account]
         if shape.side is Side.BUY:
-            return instrument.price_up(touch * (1 + slip))
-        return instrument.price_down(touch * (1 - slip))
+            return instrument.price_up(touch + touch * slip)
+        return instrument.price_down(touch - touch * slip)
 
     @property
     def ids_left(self) -> bool:
