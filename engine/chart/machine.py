@@ -109,8 +109,11 @@ class TransitionsDecider:
         return self._taken if trigger() else None
 
     def restless(self) -> bool:
-        always = self._always[self.leaf]
-        return bool(always) and any(plan.open(self._scope) for plan in always)
+        scope = self._scope
+        for plan in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
+            if plan.open(scope):
+                return True
+        return False
 
     def put(self, leaf: str) -> None:
         self.leaf = leaf
@@ -379,8 +382,11 @@ class Chart:
     def _enter(self, states: Iterable[Waiting]) -> None:
         for waiting in states:
             self._epoch = epoch = self._epoch + 1
-            self._live = {**self._live, **{event: epoch for event, _, _ in waiting.delays}}
-            self._effects.extend(StartTimer(event, epoch, low, high) for event, low, high in waiting.delays)
+            live = dict(self._live)
+            for event, low, high in waiting.delays:
+                live[event] = epoch
+                self._effects.append(StartTimer(event, epoch, low, high))
+            self._live = live
             if waiting.asking:
                 self._ask(waiting.state, waiting.asking, waiting.asking.retries)
 

@@ -148,7 +148,7 @@ class Hedging:
         self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
-        if self._slicing():
+        if world.orders.covering and self._slicing():
             self.stage = Stage.COVERED
             return effects
         need = self.need
@@ -168,8 +168,7 @@ class Hedging:
         world = self._world
         if world.exposure != 0 and self._tradable(abs(world.exposure)):
             return False
-        covering = world.orders.covering
-        return bool(covering) and all(order.purpose is Purpose.FLATTEN for order in covering.values())
+        return all(order.purpose is Purpose.FLATTEN for order in world.orders.covering.values())
 
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""

@@ -64,7 +64,7 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         """What may still fill: 0 once the order is terminal."""
-        return ZERO if self.state.terminal else self.qty - self.done_qty
+        return ZERO if self.state.terminal else self.qty - self.filled - self.provisional
 
 
 class Orders:

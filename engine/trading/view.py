@@ -9,7 +9,6 @@ from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging
 from engine.trading.legs import Leg
 from engine.trading.limits import OPEN_SHARE, round_cost_bps
-from engine.trading.orders import COVERING
 from engine.trading.world import World
 from exchanges.types import ZERO, LinkState, Side
 
@@ -235,7 +234,7 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
     longs = sorted(((qty, name) for name, qty in held.items() if qty > 0), reverse=True)
     shorts = sorted(((-qty, name) for name, qty in held.items() if qty < 0), reverse=True)
     cap = world.plan.limits.unhedged_soft
-    open_qty = world.exposure + world.in_flight(COVERING)
+    open_qty = world.exposure + world.in_flight()
     for long_qty, long_name in longs:
         for short_qty, short_name in shorts:
             size = _both_trade(world, long_name, short_name, min(long_qty, short_qty, cap))

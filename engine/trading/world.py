@@ -7,15 +7,15 @@ Verbs, hedging rule and view work on it; nobody else does. No clock, chance or I
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
 from engine.trading.limits import RateBucket, smallest_order
 from engine.trading.links import Links
-from engine.trading.orders import COVERING, Order, Orders
+from engine.trading.orders import Order, Orders
 from engine.trading.plan import AccountPlan, Plan
 from exchanges.types import (
     ZERO,
@@ -54,9 +54,8 @@ _URGENCY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OrderShape:
-    """What kind of order to make; prices in quote units, None for market."""
+class OrderShape(NamedTuple):
+    """What kind of order to make; prices in quote units, None for market. A tuple: one is made for every hedge."""
 
     side: Side
     qty: Decimal
@@ -141,12 +140,11 @@ class World:
     def exposure(self) -> Decimal:
         return self.ledger.exposure
 
-    def in_flight(self, purposes: frozenset[Purpose] = COVERING) -> Decimal:
+    def in_flight(self) -> Decimal:
         """Signed quantity that live covering orders may still fill, unknown ones included."""
         total = ZERO
         for order in self.orders.covering.values():
-            if order.purpose in purposes:
-                total += order.side.sign * order.remaining
+            total += order.remaining if order.side is Side.BUY else -order.remaining
         return total
 
     def tradable(self, account: str, qty: Decimal) -> Decimal:
