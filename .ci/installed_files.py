@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import files
 from pathlib import Path
 
-SHIPPED = {"engine": "*.py", "exchanges": "*.py", "cli": "*.py", "flows": "*.yaml", "schemas": "*.json"}
+SHIPPED = {"engine": "*.py", "exchanges": "*.py", "cli": "*.py", "flows": "*.yaml", "schemas": "*.[jy]*"}
 
 
 def main() -> None:
