@@ -5,12 +5,14 @@ Command modules import what is heavy inside their functions, so that `eagle --he
 
 from __future__ import annotations
 
+import errno
+
 import click
 
 from cli.audit import audit, replay
 from cli.diagram import diagram
 from cli.run import run
-from cli.streams import close_quietly, prepare, write_error, write_note
+from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
 from cli.tables import test
 from cli.validate import validate
 from cli.verbs import verbs
@@ -69,3 +71,7 @@ def main() -> int:
         return tell(wrong.findings, {})
     except (BrokenPipeError, SystemExit):  # click leaves by the latter when the reader of a help text has gone
         return close_quietly()
+    except OSError as wrong:
+        if wrong.errno != errno.ENOSPC:
+            raise
+        return close_after_loss(wrong)

@@ -24,7 +24,7 @@ def write_result(text: str) -> None:
         _write(sys.stdout, text)
     except OSError as error:
         _to_nowhere(sys.stdout)
-        raise OutputLost(f"the result cannot be written ({error.strerror})") from error
+        raise OutputLost(_lost(error)) from error
 
 
 def write_note(text: str) -> None:
@@ -67,6 +67,17 @@ def close_quietly() -> int:
         except BrokenPipeError:
             _to_nowhere(stream)
     return 0
+
+
+def close_after_loss(error: OSError) -> int:
+    """Help and version are written by click itself; a full disk is told of in the same words as for a result."""
+    _to_nowhere(sys.stdout)
+    write_error(_lost(error))
+    return OutputLost.exit_code
+
+
+def _lost(error: OSError) -> str:
+    return f"the result cannot be written ({error.strerror})"
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -55,11 +55,12 @@ def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_result_that_cannot_be_written_is_one_line() -> None:
+@pytest.mark.parametrize("args", [("verbs",), ("--help",), ("run", "--help"), ("--version",)])
+def test_a_result_that_cannot_be_written_is_one_line(args: tuple[str, ...]) -> None:
     script = "import sys; from cli.main import main; sys.exit(main())"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", script, "verbs"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-c", script, *args], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (1, b"eagle: the result cannot be written (No space left on device)\n")
 

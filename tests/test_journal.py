@@ -485,6 +485,13 @@ def corrupt_file(path: Path) -> None:
     path.write_bytes(data)
 
 
+def zeroed_file(path: Path) -> None:
+    record(path, rounds=60)
+    data = bytearray(path.read_bytes())
+    data[4096 : 6 * 4096] = bytes(5 * 4096)
+    path.write_bytes(data)
+
+
 def foreign_file_with_log(path: Path) -> None:
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")
@@ -506,6 +513,7 @@ REFUSED = [
     (newer_file, errors.JournalNewer, f"journal has version {schema.VERSION + 1}, this program writes version"),
     (versionless_file, errors.JournalCorrupt, r"journal is damaged \(version 0\); move it aside"),
     (corrupt_file, errors.JournalCorrupt, "journal is damaged .*; move it aside and start a new one"),
+    (zeroed_file, errors.JournalCorrupt, r"journal is damaged \(.* Page 2: .*\); move it aside and start a new one"),
     (truncated_file, errors.JournalCorrupt, "journal is damaged .*; move it aside and start a new one"),
 ]
 
@@ -520,6 +528,7 @@ def test_a_file_that_is_not_a_sound_journal_is_refused_and_left_alone(
         with pytest.raises(error, match=words) as caught:
             attempt(path)
         assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
         assert caught.value.exit_code == 5
     assert path.read_bytes() == before
     assert sorted(file.name for file in path.parent.iterdir()) == ["eagle.db"]

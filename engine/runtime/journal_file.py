@@ -157,6 +157,6 @@ def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok" or version != schema.VERSION:
-        told = verdict if verdict != "ok" else f"version {version}"
+        told = " ".join(verdict.split()) if verdict != "ok" else f"version {version}"
         return JournalCorrupt(f"{path}: journal is damaged ({told}); move it aside and start a new one")
     return None
