@@ -67,6 +67,8 @@ class Screen:
                 self.given_up += 1
             if not self._detailed:
                 self._progress()
+        elif isinstance(effect, Alert) and effect.code == "round_cost":
+            self._line("cost", effect.text, BLUE)
         elif isinstance(effect, Alert) and effect.level > Level.INFO:
             person = effect.level is Level.PERSON
             if person and len(self.person_alerts) < ALERTS_KEPT:

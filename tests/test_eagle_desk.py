@@ -472,3 +472,27 @@ def test_a_halt_says_why_when_it_ends() -> None:
     assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [
         (1, "flat; halted: unhedged size 1 is above unhedged_hard 0.5")
     ]
+
+
+def test_the_expected_cost_of_a_round_is_told_before_the_first_one() -> None:
+    """S10: buy at 100.0, sell at 100.1 on the maker; pay 100.1 and get 100.0 on the taker: nothing without fees."""
+    free = Bench()
+    assert [e.text for e in free.begin() if isinstance(e, Alert)] == [
+        "expected cost of a round: 0.00 bps of its notional, fees and both spreads included"
+    ]
+    fees = {"taker_fee": D("0.0005")}
+    paid = Bench(accounts=(account("m", "a"), account("t1", "b", **fees), account("t2", "b", **fees)))
+    assert [e.facts["bps"] for e in paid.begin() if isinstance(e, Alert)] == ["10.0000"]
+
+
+def test_a_slice_is_a_whole_number_of_lots_whatever_the_exposure() -> None:
+    """S18: fees in base leave odd positions; what goes along with a slice is rounded to the lot all the same."""
+    small = {"min_qty": D("0.3")}
+    pool = (account("m", "a", **small), account("t1", "b", **small), account("t2", "b", **small))
+    bench = opened(Bench(accounts=pool))
+    bench.fill(bench.newest("opening"), "0.8", fee=D("0.03"), fee_asset="ETH")
+    bench.fill(bench.newest("hedge"), "0.7")
+    bench.fill(bench.newest("opening"), "0.2")
+    slices = bench.placed(bench.give(StopAsked(2)))
+    assert bench.desk.world.exposure == D("0.27")
+    assert slices == [("m", "flatten", "sell", D("0.9")), ("t1", "flatten", "buy", D("0.7"))]

@@ -83,7 +83,12 @@ class Verbs:
         self._cash_before, self._fees_before, self._volume_before = self._money()
         opening = next((leg for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), None)
         side = "" if opening is None else _side(opening, self._view).value
-        return (RoundBegan(world.round, side),)
+        began = RoundBegan(world.round, side)
+        cost = self._view.round_cost_bps() if world.round == 1 else None
+        if cost is None:
+            return (began,)
+        text = f"expected cost of a round: {cost:.2f} bps of its notional, fees and both spreads included"
+        return (began, Alert(Level.INFO, "round_cost", text, {"bps": f"{cost:.4f}"}))
 
     def _end_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world

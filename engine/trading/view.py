@@ -239,12 +239,9 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
         for short_qty, short_name in shorts:
             size = _both_trade(world, long_name, short_name, min(long_qty, short_qty, cap))
             if size > 0:
-                more_long = _remainder(world, long_name, long_qty - size) if open_qty > 0 else ZERO
-                more_short = _remainder(world, short_name, short_qty - size) if open_qty < 0 else ZERO
-                return (
-                    (long_name, -size - min(more_long, abs(open_qty))),
-                    (short_name, size + min(more_short, abs(open_qty))),
-                )
+                more_long = _remainder(world, long_name, long_qty - size, most=open_qty)
+                more_short = _remainder(world, short_name, short_qty - size, most=-open_qty)
+                return ((long_name, -size - more_long), (short_name, size + more_short))
     for qty, name in longs if open_qty > 0 else shorts:
         size = world.tradable(name, min(qty, abs(open_qty), cap))
         if size > 0:
@@ -280,11 +277,11 @@ def _maker_alone(world: World, held: Mapping[str, Decimal]) -> tuple[tuple[str, 
     return ((world.maker, -size if qty > 0 else size),)
 
 
-def _remainder(world: World, account: str, rest: Decimal) -> Decimal:
-    """S7: what a slice would leave untradeable, in whole lots: it goes along where that lessens the exposure."""
-    if rest <= 0 or world.tradable(account, rest) > 0:
+def _remainder(world: World, account: str, rest: Decimal, *, most: Decimal) -> Decimal:
+    """S7: what a slice would leave untradeable, in whole lots: it goes along as far as that lessens the exposure."""
+    if rest <= 0 or most <= 0 or world.tradable(account, rest) > 0:
         return ZERO
-    return world.instruments[account].floor_qty(rest)
+    return world.instruments[account].floor_qty(min(rest, most))
 
 
 def _both_trade(world: World, one: str, other: str, qty: Decimal) -> Decimal:
