@@ -551,6 +551,8 @@ class Storm:
             if request.client_id in self.used:
                 raise Broken(f"S15: {request.client_id} used twice")
             self.used.add(request.client_id)
+            if request.qty % world.instruments[request.account].lot:
+                raise Broken(f"S7: {effect.purpose} of {request.qty} is no whole number of lots")
             order = world.orders.all[request.client_id]
             if world.distrusted:
                 raise Broken(f"E15: {effect.purpose} while positions cannot be trusted")

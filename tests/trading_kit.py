@@ -147,6 +147,8 @@ class Bench:
             elif isinstance(effect, DisarmTimer):
                 self.timers.pop((effect.owner, effect.name), None)
             elif isinstance(effect, PlaceOrder):
+                lot = self.plan.accounts[effect.request.account].instrument.lot
+                assert effect.request.qty % lot == 0, f"{effect.request.qty} is no whole number of lots of {lot}"
                 self.orders[effect.request.client_id] = effect
             elif isinstance(effect, CancelOrder):
                 self.cancels.append(effect)
