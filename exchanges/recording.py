@@ -142,6 +142,7 @@ def _trades(path: Path, instrument: Instrument, *, axis: TimeAxis, base_ns: int)
     tick, lot = instrument.tick, instrument.lot
     for line, local_us, row in _rows(path, TRADE_COLUMNS):
         try:
+            int(row[2])  # the trade id is not replayed, but a file whose ids are no numbers is not what it says it is
             ticks, lots = _ticks(row[3], tick), _lots(row[4], lot)
         except _NOT_A_NUMBER as error:
             raise _bad_row(path, line, error, instrument) from None

@@ -157,6 +157,7 @@ def test_inverse_contracts_are_refused_with_words(tmp_path: Path, name: str) -> 
             "2: price 100.15 is not a multiple of the tick 0.1; give the right tick for ETHUSDT",
         ),
         ("trades", ["1000,,1,100,1,up,"], "2: taker_side is 'up', expected buy or sell; correct the file"),
+        ("trades", ["1000,,x,100,1,buy,"], "2: a price, quantity or id is not a decimal number; correct the file"),
         ("trades", ["1000,,1,100,,buy,"], "2: a price, quantity or id is not a decimal number; correct the file"),
         (
             "trades",
