@@ -9,7 +9,7 @@ from trading_kit import LIMITS, Bench
 
 from engine.trading.effects import Alert, RoundEnded
 from engine.trading.inputs import Counted
-from exchanges.types import FillKind, Margin, Position
+from exchanges.types import FillKind, LinkState, LinkUpdate, Margin, Position, Side
 
 D = Decimal
 
@@ -85,3 +85,33 @@ def test_the_days_loss_starts_anew_after_24_hours() -> None:
     bench.fire("reconcile", owner="desk")
     assert told(round_lost(bench)) == []
     assert told(round_lost(bench)) == ["loss of the day 4.00 is above max_loss_day 3"]
+
+
+def settled(bench: Bench, *, maker: str, taker: str) -> list[object]:
+    """Maker and taker are settled in one resync, row after row."""
+    for name in ("m", "t1"):
+        bench.give(LinkUpdate(name, LinkState.RESYNC, 0))
+    row = {"client_id": "", "order_id": "s", "kind": FillKind.SETTLEMENT}
+    effects = bench.give(bench.row(bench.newest("opening"), maker, side=Side.SELL, **row))
+    effects += bench.give(bench.row(bench.newest("hedge"), taker, side=Side.BUY, **row))
+    for name in ("m", "t1"):
+        effects += bench.give(LinkUpdate(name, LinkState.TRUSTED, 0))
+    return effects
+
+
+def test_sizes_are_judged_at_the_end_of_a_resync_not_between_its_rows() -> None:
+    """A repeated recording settles account after account: between two rows the net is large, at the end it is nil."""
+    bench = opened(max_net=D("1"), unhedged_hard=D("1"))
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    assert told(settled(bench, maker="2", taker="2")) == []
+
+
+def test_what_a_resync_leaves_is_judged() -> None:
+    bench = opened(max_net=D("1"), unhedged_hard=D("1"))
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    assert told(settled(bench, maker="1", taker="2.5")) == [
+        "net position 1.5 is above max_net 1",
+        "unhedged size 1.5 is above unhedged_hard 1",
+    ]

@@ -410,7 +410,7 @@ class Intake:
         if given.state is LinkState.LOST and before is not LinkState.LOST:
             return [LinkLost(given.account)]
         if given.state is LinkState.TRUSTED and before is not LinkState.TRUSTED:
-            return [LinkTrusted(given.account)]
+            return [LinkTrusted(given.account), *self.breaches(self.risk.after_fill())]
         return []
 
     def _market(self, given: MarketSeen) -> list[StrategyEvent]:

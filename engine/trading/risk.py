@@ -31,12 +31,14 @@ class Risk:
         self._day_worth = ZERO
 
     def after_fill(self) -> list[Breach]:
-        """Positions, exposure, and whether the ledger adds up (E12)."""
+        """Positions, exposure, and whether the ledger adds up (E12). Sizes of a resync are judged when it is over."""
         world = self._world
         found = []
         text = world.ledger.breach()
         if text is not None:
             found.append(Breach(text, "distrust"))
+        if world.resyncing:
+            return found
         limits = world.plan.limits
         sizes = [abs(book.position) for book in world.ledger.books.values()]
         if max(sizes) > limits.max_position or sum(sizes) > limits.max_gross or abs(world.exposure) > limits.max_net:
