@@ -88,15 +88,16 @@ def test_the_days_loss_starts_anew_after_24_hours() -> None:
 
 
 def settled(bench: Bench, *, maker: str, taker: str) -> list[object]:
-    """Maker and taker are settled in one resync, row after row."""
+    """Maker and taker are settled, one account's resync after the other."""
     for name in ("m", "t1"):
-        bench.give(LinkUpdate(name, LinkState.RESYNC, 0))
+        bench.give(LinkUpdate(name, LinkState.LOST, 0))
     row = {"client_id": "", "order_id": "s", "kind": FillKind.SETTLEMENT}
-    effects = bench.give(bench.row(bench.newest("opening"), maker, side=Side.SELL, **row))
+    effects = bench.give(LinkUpdate("m", LinkState.RESYNC, 0))
+    effects += bench.give(bench.row(bench.newest("opening"), maker, side=Side.SELL, **row))
+    effects += bench.give(LinkUpdate("m", LinkState.TRUSTED, 0))
+    effects += bench.give(LinkUpdate("t1", LinkState.RESYNC, 0))
     effects += bench.give(bench.row(bench.newest("hedge"), taker, side=Side.BUY, **row))
-    for name in ("m", "t1"):
-        effects += bench.give(LinkUpdate(name, LinkState.TRUSTED, 0))
-    return effects
+    return effects + bench.give(LinkUpdate("t1", LinkState.TRUSTED, 0))
 
 
 def test_sizes_are_judged_at_the_end_of_a_resync_not_between_its_rows() -> None:

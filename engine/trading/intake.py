@@ -449,6 +449,8 @@ class Intake:
             self.effects.append(self._unhedged_alert(Level.PERSON, "unhedged_hard"))
             self.effects.append(self.hedging.hard_age())
             return self._breach("age of unhedged size", "reduce")
+        elif given.name == "resync":
+            return self.breaches(self.risk.after_fill())
         else:
             self.effects.extend(self.hedging.timer(given.name))
         return []

@@ -10,13 +10,12 @@ from exchanges.types import LinkState
 class Links:
     """Link states by account; all LOST until the venues say otherwise."""
 
-    __slots__ = ("_states", "all_trusted", "any_trusted", "resyncing")
+    __slots__ = ("_states", "all_trusted", "any_trusted")
 
     def __init__(self, accounts: Iterable[str]) -> None:
         self._states = dict.fromkeys(accounts, LinkState.LOST)
         self.all_trusted = False
         self.any_trusted = False
-        self.resyncing = False  # a resync is delivering fills: they are judged as one batch at its end
 
     def __getitem__(self, account: str) -> LinkState:
         return self._states[account]
@@ -28,7 +27,6 @@ class Links:
         states = self._states.values()
         self.all_trusted = all(each is LinkState.TRUSTED for each in states)
         self.any_trusted = LinkState.TRUSTED in states
-        self.resyncing = LinkState.RESYNC in states
         return former
 
     def lose_all(self) -> list[str]:

@@ -169,8 +169,11 @@ class World:
 
     @property
     def resyncing(self) -> bool:
-        """True while an account's resync is delivering fills: they are judged as one batch at its end."""
-        return self.links.resyncing and self.now_ns < self.resync_until_ns
+        """True while resyncs deliver fills, one account after the other: they are judged as one batch at its end.
+
+        Bounded from the last resync that began: an account that stays away must not hold up the others (S3).
+        """
+        return not self.links.all_trusted and self.now_ns < self.resync_until_ns
 
     @property
     def unknown(self) -> bool:
