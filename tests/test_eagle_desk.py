@@ -496,3 +496,15 @@ def test_a_slice_is_a_whole_number_of_lots_whatever_the_exposure() -> None:
     slices = bench.placed(bench.give(StopAsked(2)))
     assert bench.desk.world.exposure == D("0.27")
     assert slices == [("m", "flatten", "sell", D("0.9")), ("t1", "flatten", "buy", D("0.7"))]
+
+
+def test_a_stream_that_comes_and_goes_does_not_hold_up_a_hedge() -> None:
+    """S3: the wait for a resync is one second in all, however often the stream resyncs again."""
+    bench = opened()
+    sent = bench.give(LinkUpdate("t2", LinkState.LOST, 0)) + bench.give(LinkUpdate("t2", LinkState.RESYNC, 0))
+    sent += bench.fill(bench.newest("opening"), "1")
+    assert [order for order in bench.placed(sent) if order[1] == "hedge"] == []
+    for _ in range(3):
+        sent += bench.give(LinkUpdate("t2", LinkState.LOST, 0), after_ms=400)
+        sent += bench.give(LinkUpdate("t2", LinkState.RESYNC, 0))
+    assert [order for order in bench.placed(sent) if order[1] == "hedge"] == [("t1", "hedge", "sell", D(1))]

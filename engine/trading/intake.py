@@ -404,7 +404,10 @@ class Intake:
 
     def _link(self, given: LinkUpdate) -> list[StrategyEvent]:
         before = self.world.links.put(given.account, given.state)
-        if given.state is LinkState.RESYNC:
+        if self.world.links.all_trusted:
+            self.world.resync_until_ns = 0
+        elif given.state is LinkState.RESYNC and not self.world.resync_until_ns:
+            # One wait until all are trusted again: a stream that comes and goes must not hold up hedges for ever (S3).
             self.world.resync_until_ns = until_ns = self.world.now_ns + RESYNC_NS
             self.effects.append(ArmTimer(HEDGING, "resync", 0, until_ns))
         if given.state is LinkState.LOST and before is not LinkState.LOST:

@@ -171,7 +171,7 @@ class World:
     def resyncing(self) -> bool:
         """True while resyncs deliver fills, one account after the other: they are judged as one batch at its end.
 
-        Bounded from the last resync that began: an account that stays away must not hold up the others (S3).
+        Bounded from the first resync that began: an account that stays away must not hold up the others (S3).
         """
         return not self.links.all_trusted and self.now_ns < self.resync_until_ns
 
