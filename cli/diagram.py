@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -40,7 +41,8 @@ def diagram(flow_path: str, style: str, highlight: str | None, output: str | Non
         hint = name_hint(highlight, [name for name in flow.states if name])
         raise CannotUse(f'--highlight: no state "{highlight}" in {source.file}; {hint}')
     try:
-        drawn = {"mermaid": mermaid, "dot": dot, "svg": svg}[style](flow, highlight=highlight)
+        drawers: dict[str, Callable[..., str]] = {"mermaid": mermaid, "dot": dot, "svg": svg}
+        drawn = drawers[style](flow, highlight=highlight)
     except DrawingUnavailable as missing:
         raise CannotUse(str(missing)) from missing
     if output is None:

@@ -15,7 +15,7 @@ from engine.chart.durations import duration_text
 from engine.chart.model import Action, Expression, Flow, Invoke, Row, RowKind, StateSpec
 from engine.chart.reach import below, rows_of
 
-__all__ = ["ANYWHERE", "Edge", "Picture", "Tone", "anywhere_in", "initial_leaf", "picture_of"]
+__all__ = ["ANYWHERE", "Edge", "Picture", "Tone", "anywhere_in", "ends_of", "initial_leaf", "picture_of", "row_label"]
 
 ANYWHERE = ""
 
@@ -58,7 +58,7 @@ def picture_of(flow: Flow) -> Picture:
     failing: dict[tuple[str, str], bool] = {}
     for state in flow.states.values():
         for row in rows_of(state):
-            for ends in _ends(row, flow):
+            for ends in ends_of(row, flow):
                 labels.setdefault(ends, []).append(row_label(row, flow))
                 failing[ends] = failing.get(ends, True) and row.kind is RowKind.ERROR
     main = _main_path(flow, [ends for ends in labels if not failing[ends]])
@@ -75,7 +75,7 @@ def anywhere_in(name: str) -> str:
     return f"{name}.*"
 
 
-def _ends(row: Row, flow: Flow) -> Iterator[tuple[str, str]]:
+def ends_of(row: Row, flow: Flow) -> Iterator[tuple[str, str]]:
     if row.target is None:
         return
     target = _outside_initial(row.state, row.target, flow)

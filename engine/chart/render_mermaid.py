@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.chart.journey import Journey, walked
 from engine.chart.model import Flow
 from engine.chart.picture import ANYWHERE, Picture, anywhere_in, picture_of
 
@@ -26,15 +27,22 @@ STYLES = {
     "now": "fill:#ffd54f,stroke:#b26a00,color:#000,stroke-width:3px",
     "aside": "fill:#f6f6f6,stroke:#9e9e9e,color:#333",
     "anywhere": "fill:#fff,stroke:#9e9e9e,color:#333,stroke-dasharray:4 3",
+    "visited": "fill:#dcedc8,stroke:#33691e,color:#000,stroke-width:2px",
 }
 
 
-def mermaid(flow: Flow, *, highlight: str | None = None) -> str:
-    """The diagram's text; `highlight` names a state to be shown as the current one."""
-    picture = picture_of(flow)
+def mermaid(flow: Flow, *, highlight: str | None = None, journey: Journey | None = None) -> str:
+    """The diagram's text; `highlight` names a state to be shown as the current one.
+
+    With a journey, only edges that were taken have words, numbered in their order, and states say how long the chart
+    stood there: Mermaid cannot draw one edge of a state diagram otherwise than the next.
+    """
+    picture = picture_of(flow) if journey is None else walked(picture_of(flow), journey)
+    visited = [] if journey is None else [name for name in flow.leaves if name in journey.states]
     lines = ["stateDiagram-v2", "    direction TB"]
     for name, style in STYLES.items():
-        lines.append(f"    classDef {name} {style}")
+        if name != "visited" or visited:
+            lines.append(f"    classDef {name} {style}")
     top = [name for name, state in flow.states.items() if name and not state.parent]
     for name in top:
         lines += _state(picture, name, "    ")
@@ -44,8 +52,13 @@ def mermaid(flow: Flow, *, highlight: str | None = None) -> str:
         anywhere.append("ANYWHERE")
     lines += _edges(picture)
     aside = [_id(name) for name in top if name not in picture.main and not flow.states[name].children]
-    for style, names in (("anywhere", anywhere), ("aside", aside), ("now", [_id(highlight)] if highlight else [])):
-        lines += [f"    class {','.join(names)} {style}"] if names else []
+    styled = {
+        "anywhere": anywhere,
+        "aside": aside,
+        "visited": [_id(name) for name in visited],
+        "now": [_id(highlight)] if highlight else [],
+    }
+    lines += [f"    class {','.join(names)} {style}" for style, names in styled.items() if names]
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +93,8 @@ def _edges(picture: Picture) -> Iterator[str]:
     yield f"    [*] --> {_id(picture.flow.initial.partition('.')[0])}"
     for edge in picture.edges:
         label = "<br/>".join(_text(text) for text in edge.labels)
-        yield f"    {_id(edge.source) or 'ANYWHERE'} --> {_id(edge.target)} : {label}"
+        words = f" : {label}" if label else ""
+        yield f"    {_id(edge.source) or 'ANYWHERE'} --> {_id(edge.target)}{words}"
     for name, state in picture.flow.states.items():
         if state.final:
             yield f"    {_id(name)} --> [*]"
