@@ -7,9 +7,7 @@ from decimal import Decimal
 import pytest
 
 from engine.trading.limits import (
-    MINUTE_NS,
     Holding,
-    RateBucket,
     can_carry,
     close_size,
     dust_bound,
@@ -218,34 +216,3 @@ def test_requests_that_leave_no_reserve_cannot_work() -> None:
         None,
         "needs up to 53 requests a minute on one account; of orders_per_minute 60 openings may use 36",
     ]
-
-
-def test_a_bucket_gives_its_burst_then_its_rate_and_keeps_the_reserve() -> None:
-    bucket = RateBucket(capacity=3, per_minute=60)
-    at = 10 * SECOND_NS
-    burst = [bucket.take(at, reserve=1) for _ in range(3)]
-    urgent = [bucket.take(at), bucket.take(at)]
-    later = [bucket.take(at + SECOND_NS - 1), bucket.take(at + SECOND_NS), bucket.take(at + SECOND_NS)]
-    assert (burst, urgent, later) == ([True, True, False], [True, False], [False, True, False])
-
-
-def test_a_bucket_never_holds_more_than_its_capacity_and_ignores_a_clock_that_goes_back() -> None:
-    bucket = RateBucket(capacity=2, per_minute=60)
-    assert [bucket.take(MINUTE_NS), bucket.take(0), bucket.take(0)] == [True, True, False]
-    assert [bucket.take(60 * MINUTE_NS, 3), bucket.take(60 * MINUTE_NS, 2)] == [False, True]
-
-
-def test_a_bucket_tells_when_the_next_request_may_go() -> None:
-    bucket = RateBucket(capacity=2, per_minute=90)
-    assert bucket.ready_ns(SECOND_NS, 2) == SECOND_NS
-    assert bucket.take(SECOND_NS, 2)
-    at = bucket.ready_ns(SECOND_NS)
-    early = bucket.copy()
-    assert (at, early.take(at - 1), bucket.take(at)) == (1_666_666_667, False, True)
-
-
-def test_a_copy_of_a_bucket_goes_its_own_way() -> None:
-    bucket = RateBucket(capacity=1, per_minute=60)
-    copy = bucket.copy()
-    assert bucket.take(0)
-    assert (bucket.take(0), copy.take(0)) == (False, True)

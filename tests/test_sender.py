@@ -8,9 +8,10 @@ import pytest
 from runtime_kit import MS, START, FakeClient, S, cancel, place, run_virtual
 
 from engine.runtime.loop import VirtualLoop
-from engine.runtime.sender import COALESCED, CROWDED, EXPIRED, MOST_OPENINGS, SUPERSEDED, RateWindow, Sender
+from engine.runtime.sender import COALESCED, CROWDED, EXPIRED, MOST_OPENINGS, SUPERSEDED, Sender
 from engine.trading.effects import AskOrder, PlaceOrder, Urgency
 from engine.trading.inputs import Answered, Input, NotSent, Request
+from engine.trading.rates import RateWindow
 from exchanges.types import Accepted, Unknown
 
 ASK = AskOrder(account="m", symbol="ETH", client_id="asked", token=1)
@@ -262,13 +263,3 @@ def test_a_closed_sender_sends_nothing_more() -> None:
         return wire.seen
 
     assert run_virtual(main) == [(0, "place h1")]
-
-
-def test_a_window_counts_any_sixty_seconds() -> None:
-    window = RateWindow(3)
-    took = [window.take(START + at_ns, most=3) for at_ns in (0, 30 * S, 59 * S, 60 * S - 1, 60 * S, 61 * S)]
-    assert (took, window.ready_ns(START + 61 * S, most=3), window.ready_ns(START + 61 * S, most=1)) == (
-        [True, True, True, False, True, False],
-        START + 90 * S,
-        START + 120 * S,
-    )

@@ -15,7 +15,7 @@ from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.ports import Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
-from engine.runtime.sender import RateWindow, Sender
+from engine.runtime.sender import Sender
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -33,6 +33,7 @@ from engine.trading.effects import (
     RoundEnded,
 )
 from engine.trading.inputs import ClockJumped, Counted, Input, Looked, Started, StopAsked, TimerFired
+from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
 from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, PrivateEvent, Quote

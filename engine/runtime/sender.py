@@ -5,7 +5,6 @@ Knows no strategy. Nothing here waits for an answer: it comes back as `Answered`
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -14,11 +13,10 @@ from itertools import count
 from engine.runtime.ports import Objection
 from engine.trading.effects import AskOrder, CancelOrder, PlaceOrder, Urgency
 from engine.trading.inputs import Answered, Input, NotSent, Request
+from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.types import Cancellable, Clock, Reply, Unknown
 
-MINUTE_NS = 60_000_000_000
-OPEN_TENTHS = 6  # openings may use this many tenths of the requests a minute; the rest is the hedges' reserve (S11)
 MOST_OPENINGS = 64  # openings that wait for a token; more would be stale long before their turn
 
 EXPIRED = "expired before it could be sent"
@@ -28,31 +26,6 @@ CROWDED = "too many openings wait"
 
 Sendable = PlaceOrder | CancelOrder | AskOrder
 _Waiting = tuple[int, int, int, Sendable]  # urgency, seq, decided_ns, request
-
-
-class RateWindow:
-    """At most `per_minute` requests in any 60 seconds, all of them at once if need be."""
-
-    __slots__ = ("_times", "per_minute")
-
-    def __init__(self, per_minute: int) -> None:
-        self.per_minute = per_minute
-        self._times: deque[int] = deque(maxlen=per_minute)
-
-    def take(self, at_ns: int, *, most: int) -> bool:
-        """Count a request if fewer than `most` were made in the last minute."""
-        times = self._times
-        while times and times[0] <= at_ns - MINUTE_NS:
-            times.popleft()
-        if len(times) >= most:
-            return False
-        times.append(at_ns)
-        return True
-
-    def ready_ns(self, at_ns: int, *, most: int) -> int:
-        """Earliest time at which `take` would succeed if nothing else takes."""
-        over = len(self._times) - most
-        return at_ns if over < 0 else max(at_ns, self._times[over] + MINUTE_NS)
 
 
 class Sender:
@@ -70,7 +43,7 @@ class Sender:
         self._clock = clock
         self._rate = rate
         self._most = rate.per_minute
-        self._most_opening = max(1, rate.per_minute * OPEN_TENTHS // 10)
+        self._most_opening = rate.most_opening
         self._tell = tell
         self._ask = ask
         self._objection = objection

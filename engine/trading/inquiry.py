@@ -48,7 +48,7 @@ class Inquiry:
     def _ask(self, order: Order) -> AskOrder:
         order.asked = True
         order.asked_ns = self._world.now_ns
-        return AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=0)
+        return self._world.ask(order, token=0)
 
 
 def check_timer(client_id: str, at_ns: int) -> ArmTimer:

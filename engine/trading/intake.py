@@ -307,11 +307,14 @@ class Intake:
         order = self.world.orders.get(given.client_id)
         if order is None:
             return []
+        rate = self.world.rates[order.account]
         if given.request is Request.CANCEL:
+            rate.give_back(order.cancel_ns)
             order.cancel_ns = 0
             return [] if order.purpose in COVERING else [CancelRefused(order.leg)]
         if order.state is not OrderState.PENDING:
             return []
+        rate.give_back(order.created_ns)
         self.world.orders.fail(order, None, self.world.now_ns)
         if order.purpose in COVERING:
             return []  # nobody refused it: the rule simply computes anew

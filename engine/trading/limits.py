@@ -1,4 +1,4 @@
-"""The formulas behind limits: what a round costs, what an account can carry, what is dust, how fast we may ask.
+"""The formulas behind limits: what a round costs, what an account can carry, what is dust, how much it asks a minute.
 
 Pure. Quantities in base units, money and prices in quote units, ratios as plain decimals, times in ns.
 """
@@ -6,14 +6,14 @@ Pure. Quantities in base units, money and prices in quote units, ratios as plain
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from engine.trading.plan import Limits
+from engine.trading.rates import MINUTE_NS, OPEN_TENTHS
 from exchanges.types import ZERO, Instrument, Margin, Position, Quote
 
 BPS = Decimal(10_000)
-MINUTE_NS = 60_000_000_000
 
 
 # --- money (S10)
@@ -151,7 +151,7 @@ def position_breach(positions: Mapping[str, Decimal], limits: Limits) -> str | N
 
 # --- requests (S11)
 
-OPEN_SHARE = Decimal("0.6")  # of orders_per_minute; the rest is the reserve for cancels, hedges, undo and flatten
+OPEN_SHARE = Decimal(OPEN_TENTHS) / 10  # of orders_per_minute
 TURNAROUND_NS = 400_000_000  # query, cancel and its confirmation between two resting orders, as seen on live venues
 REQUESTS_PER_ROUND = 2  # of the maker, or of a taker drawn for both hedges, when every order fills at once
 
@@ -185,43 +185,3 @@ def rate_breach(needed_per_minute: Decimal, limits: Limits) -> str | None:
         f"needs up to {needed_per_minute:.0f} requests a minute on one account; "
         f"of orders_per_minute {limits.orders_per_minute} openings may use {share:.0f}"
     )
-
-
-@dataclass(slots=True)
-class RateBucket:
-    """A token bucket on given times, exact in integers: `capacity` requests at once, `per_minute` in the long run.
-
-    Full at first. One token is a minute of nanoseconds, so that every nanosecond adds `per_minute` units.
-    """
-
-    capacity: int
-    per_minute: int
-    _units: int = -1
-    _at_ns: int = 0
-
-    def __post_init__(self) -> None:
-        if self._units < 0:
-            self._units = self.capacity * MINUTE_NS
-
-    def take(self, at_ns: int, n: int = 1, *, reserve: int = 0) -> bool:
-        """Take `n` tokens if they are there and `reserve` would remain; else take nothing (S11, S16)."""
-        self._refill(at_ns)
-        if self._units < (n + reserve) * MINUTE_NS:
-            return False
-        self._units -= n * MINUTE_NS
-        return True
-
-    def ready_ns(self, at_ns: int, n: int = 1, *, reserve: int = 0) -> int:
-        """Earliest time at which `take` would succeed if nothing else takes; `n + reserve` must not exceed capacity."""
-        self._refill(at_ns)
-        missing = (n + reserve) * MINUTE_NS - self._units
-        return self._at_ns if missing <= 0 else self._at_ns - (-missing // self.per_minute)
-
-    def copy(self) -> RateBucket:
-        return replace(self)
-
-    def _refill(self, at_ns: int) -> None:
-        if at_ns > self._at_ns:
-            grown = self._units + (at_ns - self._at_ns) * self.per_minute
-            self._units = min(grown, self.capacity * MINUTE_NS)
-            self._at_ns = at_ns

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from engine.trading.effects import (
     Alert,
-    AskOrder,
     AskPositions,
     Effect,
     Finish,
@@ -219,10 +218,7 @@ class Verbs:
             self.answered_now.append(token)
             return ()
         self.asked[token] = len(orders)
-        return [
-            AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=token)
-            for order in orders
-        ]
+        return [self._world.ask(order, token=token) for order in orders]
 
     def _count_positions(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         return (AskPositions(accounts=tuple(self._world.plan.accounts), token=token),)

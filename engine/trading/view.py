@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging
 from engine.trading.legs import Leg
-from engine.trading.limits import OPEN_SHARE, round_cost_bps
+from engine.trading.limits import round_cost_bps
 from engine.trading.world import World
 from exchanges.types import ZERO, LinkState, Side
 
@@ -27,7 +27,6 @@ class View:
         self._world = world
         self._hedging = hedging
         self._legs = legs
-        self._reserve = int(world.plan.limits.orders_per_minute * (1 - OPEN_SHARE))
         for name, leg in legs.items():
             setattr(self, name, leg)
 
@@ -190,8 +189,8 @@ class View:
 
     def _rates_refuse(self) -> str:
         world = self._world
-        for name, bucket in world.rates.items():
-            if bucket.ready_ns(world.now_ns, reserve=self._reserve) > world.now_ns:
+        for name, rate in world.rates.items():
+            if rate.ready_ns(world.now_ns, most=rate.most_opening) > world.now_ns:
                 return f"rate reserve of {name}"
         return ""
 

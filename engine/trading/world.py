@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
+from engine.trading.effects import AskOrder, CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
-from engine.trading.limits import RateBucket, smallest_order
+from engine.trading.limits import smallest_order
 from engine.trading.links import Links
 from engine.trading.orders import Order, Orders
 from engine.trading.plan import AccountPlan, Plan
+from engine.trading.rates import RateWindow
 from exchanges.types import (
     ZERO,
     ClientIdStyle,
@@ -88,10 +89,7 @@ class World:
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
         self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
-        self.rates = {
-            name: RateBucket(capacity=plan.limits.orders_per_minute, per_minute=plan.limits.orders_per_minute)
-            for name in plan.accounts
-        }
+        self.rates = {name: RateWindow(plan.limits.orders_per_minute) for name in plan.accounts}
         self._self_trade = {name: _strictest(spec.capabilities.self_trade) for name, spec in plan.accounts.items()}
         self._slip = plan.limits.max_hedge_slippage_bps / 10_000
         self.now_ns = 0
@@ -221,8 +219,8 @@ class World:
         )  # fmt: skip
         self.orders.register(order)
         self.facts += 1
-        self.undo.append(lambda: self.orders.forget(order))
-        self.rates[account].take(self.now_ns)
+        self.undo.append(lambda: self._unplace(order))
+        self.rates[account].count(self.now_ns)
         return PlaceOrder(
             request=OrderRequest(
                 client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
@@ -238,11 +236,28 @@ class World:
 
     def cancel(self, order: Order) -> CancelOrder:
         """Ask for a cancel; it is final only when a terminal state was seen (E7)."""
+        before = order.cancel_ns
+        self.undo.append(lambda: self._uncancel(order, before))
         order.cancel_ns = self.now_ns
-        self.rates[order.account].take(self.now_ns)
+        self.rates[order.account].count(self.now_ns)
         return CancelOrder(
             account=order.account, symbol=order.symbol, client_id=order.client_id, not_after_ns=self.now_ns + 5 * S
         )
+
+    def ask(self, order: Order, *, token: int) -> AskOrder:
+        """Fetch an order's newest state; token 0 is the standing rule's."""
+        rate, now_ns = self.rates[order.account], self.now_ns
+        self.undo.append(lambda: rate.give_back(now_ns))
+        rate.count(now_ns)
+        return AskOrder(account=order.account, symbol=order.symbol, client_id=order.client_id, token=token)
+
+    def _unplace(self, order: Order) -> None:
+        self.orders.forget(order)
+        self.rates[order.account].give_back(self.now_ns)
+
+    def _uncancel(self, order: Order, before_ns: int) -> None:
+        order.cancel_ns = before_ns
+        self.rates[order.account].give_back(self.now_ns)
 
     def cancel_all(self, orders: Iterable[Order]) -> list[Effect]:
         return [
