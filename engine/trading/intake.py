@@ -256,7 +256,6 @@ class Intake:
             case OrderState.CANCELED:
                 return OrderCanceled(*facts)
             case OrderState.FAILED:
-                leg.refusals += 1
                 return OrderRefused(*facts, reason=order.refusal.value if order.refusal else "venue")
             case _:
                 return OrderAccepted(*facts)

@@ -13,20 +13,18 @@ from exchanges.types import ZERO
 class Leg:
     """Facts that guards read as `opening.live`, `opening.filled`, and so on (sections.LEG_FACTS)."""
 
-    __slots__ = ("_world", "attempts", "filled", "newest", "refusals", "spec")
+    __slots__ = ("_world", "attempts", "filled", "newest", "spec")
 
     def __init__(self, spec: LegSpec, world: World) -> None:
         self.spec = spec
         self._world = world
         self.filled = ZERO  # of this round's orders
         self.attempts = 0
-        self.refusals = 0
         self.newest = ""  # client id of the newest order
 
     def begin_round(self) -> None:
         self.filled = ZERO
         self.attempts = 0
-        self.refusals = 0
         self.newest = ""
 
     @property
@@ -50,8 +48,8 @@ class Leg:
         if order.round == self._world.round:
             self.filled += news
 
-    def saved(self) -> tuple[Decimal, int, int, str]:
-        return (self.filled, self.attempts, self.refusals, self.newest)
+    def saved(self) -> tuple[Decimal, int, str]:
+        return (self.filled, self.attempts, self.newest)
 
-    def restore(self, saved: tuple[Decimal, int, int, str]) -> None:
-        self.filled, self.attempts, self.refusals, self.newest = saved
+    def restore(self, saved: tuple[Decimal, int, str]) -> None:
+        self.filled, self.attempts, self.newest = saved

@@ -24,7 +24,7 @@ from engine.trading.effects import Purpose
 from engine.trading.hedging import HedgeRule, Rung
 from engine.trading.plan import RoleSpec
 
-LEG_FACTS: Mapping[str, Type] = {"live": BOOL, "filled": QTY, "attempts": COUNT, "refusals": COUNT, "unknown": BOOL}
+LEG_FACTS: Mapping[str, Type] = {"live": BOOL, "filled": QTY, "attempts": COUNT, "unknown": BOOL}
 _PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
 _BY = re.compile(r"(random|holder_first)\((\w+)\)")
 
