@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cli.locate import Source, read_flow_source
+from cli.locate import Source, flow_path_for, read_flow_source
 from engine.chart.load import load_flow
 from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
 from engine.chart.validate import check
 from engine.chart.yaml_nodes import read_nodes
 from engine.trading.vocabulary import trading_vocabulary
 
-DEFAULT_FLOW = "flows/eagle_chicken.yaml"
-# What a file is, by keys that it has: the first that fits, because flows have `accounts` too.
-KINDS: Mapping[str, frozenset[str]] = {
-    "table": frozenset({"table", "rows"}),
-    "flow": frozenset({"flow", "states"}),
-    "config": frozenset({"version", "market", "markets", "venues", "accounts", "use"}),
-}
+# What a file is, by keys that it has: the first that fits, because tables and configs name their flow, and flows have
+# accounts too.
+KINDS: Sequence[tuple[str, frozenset[str]]] = (
+    ("table", frozenset({"table", "rows"})),
+    ("flow", frozenset({"states", "legs"})),
+    ("config", frozenset({"market", "markets", "venues", "use"})),
+    ("flow", frozenset({"flow"})),
+    ("config", frozenset({"version", "accounts"})),
+)
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Checker:
             self.findings += wrong.findings
             return None
         keys = root.entries.keys() if isinstance(root, Mapped) else set()
-        for kind, words in KINDS.items():
+        for kind, words in KINDS:
             if keys & words:
                 return kind
         self.findings.append(
@@ -92,10 +94,22 @@ class Checker:
         from engine.runtime.config import load_config, masked
 
         self.texts[source.file] = masked(source.text)
-        given = list(self.flows.values())
-        flow = given[0] if self.flow_path is None and len(given) == 1 else self._flow_at(self.flow_path or DEFAULT_FLOW)
+        flow = self._flow_of(source)
         if flow is not None:
             self.findings += config_faults(load_config(source.text, file=source.file, flow=flow))
+
+    def _flow_of(self, config: Source) -> Flow | None:
+        from engine.runtime.config import flow_named
+
+        given = list(self.flows.values())
+        if self.flow_path is None:
+            named = flow_named(config.text, file=config.file)
+            if named is None and len(given) == 1:
+                return given[0]
+            by_name = {flow.name: flow for flow in given if flow is not None}
+            if named in by_name:
+                return by_name[named]
+        return self._flow_at(self.flow_path or flow_path_for(config))
 
     def _table(self, source: Source) -> None:
         from engine.chart.table import bind_table, load_table

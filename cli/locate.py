@@ -1,4 +1,4 @@
-"""Reads the files that a command is given; a flow that is not there is taken from the shipped ones, said aloud."""
+"""Reads the files that a command is given; a flow that is not there is taken from the shipped ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class CannotUse(click.ClickException):
     """A path or option that names nothing usable."""
 
     exit_code = 2
+
+
+DEFAULT_FLOW = "flows/eagle_chicken.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def read_source(path: str) -> Source:
 
 
 def read_flow_source(path: str) -> Source:
-    """The flow file at `path`; where there is none, the shipped flow of that name.
+    """The flow file at `path`; where there is none, the shipped flow of that name, said aloud unless only named.
 
     Raises: CannotUse, FlowError for what is not UTF-8.
     """
@@ -46,8 +49,17 @@ def read_flow_source(path: str) -> Source:
     shipped = resources.files("flows").joinpath(name if name.endswith(".yaml") else f"{name}.yaml")
     if not name or not shipped.is_file():
         raise CannotUse(f"{path}: no such file, and no shipped flow of that name; shipped: {', '.join(_shipped())}")
-    write_note(f"{path} is not here: using the shipped flow {shipped.name}")
+    if path != shipped.name.removesuffix(".yaml"):
+        write_note(f"{path} is not here: using the shipped flow {shipped.name}")
     return Source(str(Path(path).with_name(shipped.name)), decode(shipped.read_bytes(), file=path))
+
+
+def flow_path_for(config: Source | None) -> str:
+    """The flow of a command that was given none: the one that the config names, else the eagle flow."""
+    from engine.runtime.config import flow_named
+
+    named = None if config is None else flow_named(config.text, file=config.file)
+    return named or DEFAULT_FLOW
 
 
 def _shipped() -> list[str]:

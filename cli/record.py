@@ -32,7 +32,7 @@ def open_record(path: Path | None, sync: Sync) -> tuple[Journal, int]:
     if path is None:
         return NullJournal(), 1
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
     counter = path.with_name(COUNTER)

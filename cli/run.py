@@ -28,7 +28,7 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 
 
 @click.command()
-@click.option("--flow", "flow_path", metavar="PATH", required=True, help="The flow; a shipped one if not there.")
+@click.option("--flow", "flow_path", metavar="PATH", help="The flow; else the config's, else the eagle flow.")
 @click.option("--config", "config_path", metavar="FILE", help="Accounts, venues, settings; a demo pool if left out.")
 @click.option(
     "--market",
@@ -59,7 +59,7 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 @click.option("--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
-    flow_path: str, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
+    flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, live: bool,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat; the summary goes to stdout, progress to stderr.
@@ -69,13 +69,14 @@ def run(
 
     \b
     Examples:
-      eagle run --flow flows/eagle_chicken.yaml
+      eagle run
+      eagle run --config eagle.yaml
       eagle run --flow flows/eagle_chicken.yaml --speed max --rounds 1000 --journal off
       eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
     """
     from cli import screen, wiring
     from cli.findings import tell
-    from cli.locate import read_flow_source, read_source
+    from cli.locate import flow_path_for, read_flow_source, read_source
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
 
@@ -85,8 +86,8 @@ def run(
         markets=_markets(markets), rounds=rounds, seed=seed, speed=speed,
         journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
     )  # fmt: skip
-    flow = read_flow_source(flow_path)
     config = None if config_path is None else read_source(config_path)
+    flow = read_flow_source(flow_path or flow_path_for(config))
     try:
         setup = wiring.load_setup(flow, config, options)
     except FlowError as wrong:

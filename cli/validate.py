@@ -16,7 +16,7 @@ from cli.streams import colourful, write_result
 def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
     """Find every fault of flows, configs and transition tables; a file's content tells which it is.
 
-    A config is checked against --flow, or else the one flow among the files, or else the eagle flow.
+    A config is checked against --flow, or else the flow that it names, the one flow among the files, the eagle flow.
     Exit code 1 on errors; warnings alone are no errors.
 
     \b

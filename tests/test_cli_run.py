@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import signal
 from decimal import Decimal
 from pathlib import Path
@@ -75,6 +76,25 @@ def test_a_shipped_flow_stands_in_for_a_path_that_is_not_here(eagle: Eagle) -> N
     said = eagle("run", "--flow", "flows/eagle_chicken.yaml", "--speed", "max", "--rounds", 1, "--journal", "off")
     assert said.code == 0
     assert said.err.startswith("flows/eagle_chicken.yaml is not here: using the shipped flow eagle_chicken.yaml\n")
+
+
+def test_without_a_flow_the_one_that_the_config_names_runs(eagle: Eagle, tmp_path: Path) -> None:
+    example = (ROOT / "docs" / "examples" / "eagle_paper.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(Path(FLOW).read_text().replace("flow: eagle_chicken", "flow: mine"))
+    (tmp_path / "c.yaml").write_text(example.replace("flow: eagle_chicken", "flow: mine.yaml"))
+    options = ("--speed", "max", "--rounds", 1, "--journal", "off")
+    assert "run 1: mine on ETH-PERP" in eagle("run", "--config", "c.yaml", *options).err
+    assert "run 1: eagle_chicken on ETH-PERP" in eagle("run", "--config", "c.yaml", "--flow", FLOW, *options).err
+    assert "run 1: eagle_chicken on ETH-PERP" in eagle("run", *options).err
+
+
+def test_the_folder_of_a_journal_is_made_for_its_owner_alone(eagle: Eagle) -> None:
+    former = os.umask(0)
+    try:
+        assert run(eagle, "--rounds", 1).code == 0
+    finally:
+        os.umask(former)
+    assert JOURNAL.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_run_that_a_limit_ended_says_so_beside_flat(eagle: Eagle, tmp_path: Path) -> None:
@@ -296,7 +316,6 @@ def test_real_venues_are_refused_with_the_words_to_use(eagle: Eagle) -> None:
 
 SEE = "; see `eagle run --help`\n"
 WRONG = [
-    ((), f"Missing option '--flow'{SEE}"),
     (("--flow", "no/such.yaml"), "no/such.yaml: no such file, and no shipped flow of that name; shipped: "),
     (
         ("--flow", FLOW, "--speed", "fast"),

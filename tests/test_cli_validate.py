@@ -31,16 +31,16 @@ def test_a_shipped_flow_is_found_by_name(eagle: Eagle) -> None:
     said = eagle("validate", "eagle_chicken")
     assert said.code == 0
     assert said.out == "eagle_chicken.yaml (flow): 0 errors, 0 warnings\n"
-    assert said.err == "eagle_chicken is not here: using the shipped flow eagle_chicken.yaml\n"
+    assert said.err == ""
+    assert eagle("validate", "my/eagle_chicken.yaml").err == (
+        "my/eagle_chicken.yaml is not here: using the shipped flow eagle_chicken.yaml\n"
+    )
 
 
 def test_a_fault_is_told_with_its_place_and_line(eagle: Eagle, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(EXAMPLE.read_text().replace("quantity: 0.02 ", "quantity: 0.00001 "))
     said = eagle("validate", "c.yaml")
-    assert (said.code, said.err) == (
-        1,
-        "flows/eagle_chicken.yaml is not here: using the shipped flow eagle_chicken.yaml\n",
-    )
+    assert (said.code, said.err) == (1, "")
     assert "error G720: quantity 0.00001 is under the minimum 0.0001 of ETHUSDT on paper-a\n" in said.out
     assert said.out.endswith("c.yaml (config): 2 errors, 0 warnings\n")
 
@@ -108,3 +108,21 @@ def test_a_secret_in_a_config_is_not_repeated(eagle: Eagle) -> None:
     assert said.code == 1
     assert "G712" in said.out
     assert "a-real-secret" not in said.out + said.err
+
+
+def test_a_config_is_checked_against_the_flow_that_it_names(eagle: Eagle, tmp_path: Path) -> None:
+    """Also when another flow is among the files: `eagle run --config` would take the named one."""
+    (tmp_path / "other.yaml").write_text(Path(FLOW).read_text().replace("flow: eagle_chicken", "flow: other"))
+    (tmp_path / "c.yaml").write_text(EXAMPLE.read_text().replace("flow: eagle_chicken", "flow: sparrow"))
+    said = eagle("validate", "c.yaml", "other.yaml")
+    assert said == Said(
+        2, "", "eagle: sparrow: no such file, and no shipped flow of that name; shipped: eagle_chicken.yaml\n"
+    )
+    assert eagle("validate", "c.yaml", "--flow", "other.yaml").code == 0
+
+
+def test_a_config_that_names_its_flow_is_no_flow(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("flow: eagle_chicken\nversion: 1\nvenues: {}\n")
+    assert "c.yaml (config): " in eagle("validate", "c.yaml").out
+    (tmp_path / "f.yaml").write_text("flow: f\nversion: 1\naccounts: {maker: {pick: one}}\n")
+    assert "f.yaml (flow): " in eagle("validate", "f.yaml").out

@@ -54,6 +54,7 @@ __all__ = [
     "DepthConfig",
     "Reference",
     "VenueConfig",
+    "flow_named",
     "instrument_findings",
     "live_findings",
     "load_config",
@@ -83,6 +84,14 @@ def load_config(text: str, *, file: str, flow: Flow) -> Config:
     reader.faults.add(config_findings(config, roles_of(flow)))
     reader.faults.raise_if_any()
     return config
+
+
+def flow_named(text: str, *, file: str) -> str | None:
+    """The flow that the config says it is for; None where it says nothing or cannot be read."""
+    try:
+        return _text(_entries(read_nodes(text, file=file)).get("flow")) or None
+    except FlowError:
+        return None
 
 
 def roles_of(flow: Flow) -> Mapping[str, RoleSpec]:
