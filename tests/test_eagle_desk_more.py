@@ -188,7 +188,7 @@ def test_a_refused_cancel_never_leads_to_a_second_order() -> None:
     still_open(bench, first, asked(bench.fire("order_timeout")))
     effects = bench.give(Answered(first, Request.CANCEL, Refused(Refusal.VENUE, "busy")))
     assert bench.placed(effects) == []
-    assert cancelled(still_open(bench, first, asked(effects))) == [first]
+    assert cancelled(still_open(bench, first, asked(bench.fire("cancel_pause")))) == [first]
     assert [placed.request.client_id for placed in sent(bench, "opening")] == [first]
 
 
