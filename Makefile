@@ -4,6 +4,7 @@
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
+#   make docs     write the generated pages of docs/ anew
 #   make lock     resolve the dependencies anew and write both lock files
 #   make clean    remove .venv, build results and caches
 #
@@ -26,7 +27,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench docs lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +51,11 @@ format: $(DEV_READY)
 bench: $(DEV_READY)
 	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done
 	@echo "== bench/quotes.py"; $(BIN)/python bench/quotes.py $(MARKETS)
+
+# The tests that compare the pages also write them; read the difference before committing it.
+docs: $(DEV_READY)
+	@EAGLE_WRITE_GOLDEN=1 $(BIN)/pytest -q tests/test_generated_pages.py
+	@EAGLE_WRITE_GOLDEN=1 $(BIN)/pytest -q tests/test_broken_flows.py -k page_of_findings
 
 $(BIN)/python:
 	@command -v "$(PYTHON)" >/dev/null || { \

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from cli.streams import write_result
+from cli.streams import format_option, write_result
 
 
 @click.command()
 @click.argument("journal", metavar="JOURNAL")
 @click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the newest if left out.")
-@click.option("--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+@format_option("text", "json", "csv")
 def audit(journal: str, number: int | None, style: str) -> int:
     """Prove from a journal that every maker fill was covered and that the ledger equals the venues.
 
@@ -44,7 +44,7 @@ def audit(journal: str, number: int | None, style: str) -> int:
 @click.command()
 @click.argument("journal", metavar="JOURNAL")
 @click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the newest if left out.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json")
 def replay(journal: str, number: int | None, style: str) -> int:
     """Feed a journalled run through this program's step: same states and effects, or the first difference.
 

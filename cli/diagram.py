@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from cli.streams import write_note, write_result
+from cli.streams import format_option, write_note, write_result
 
 
 @click.command()
 @click.argument("flow_path", metavar="FLOW")
-@click.option("--format", "style", type=click.Choice(["mermaid", "dot", "svg"]), default="mermaid", show_default=True)
+@format_option("mermaid", "dot", "svg")
 @click.option("--highlight", metavar="STATE", help="Mark this state, by its full name.")
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")
 def diagram(flow_path: str, style: str, highlight: str | None, output: str | None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cli.streams import write_result
+from cli.streams import format_option, write_result
 
 JOURNAL = "state/eagle.sqlite"
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
@@ -56,7 +56,7 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 )
 @click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE|off", help="Where the run is recorded.")
 @click.option("--repeat", is_flag=True, help="Repeat recordings until --rounds are done; else the run ends with them.")
-@click.option("--format", "style", type=click.Choice(["text", "json", "csv"]), default="text", show_default=True)
+@format_option("text", "json", "csv")
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 RED, GREEN, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
 
@@ -16,6 +19,14 @@ class OutputLost(click.ClickException):
     """The result could not be handed over."""
 
     exit_code = 1
+
+
+def format_option(*styles: str) -> Callable[[Command], Command]:
+    """`--format` of a command, as its parameter `style`; the first style is the default."""
+    return click.option(
+        "--format", "style", type=click.Choice(styles), default=styles[0], show_default=True,
+        help="How the result is written.",
+    )  # fmt: skip
 
 
 def write_result(text: str) -> None:

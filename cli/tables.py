@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.streams import GREEN, RED, paint, write_result
+from cli.streams import GREEN, RED, format_option, paint, write_result
 
 if TYPE_CHECKING:
     from engine.chart.model import Flow
@@ -21,7 +21,7 @@ MISSING_SHOWN = 20  # undecided transitions and cells that the text names; JSON 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER]...")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json")
 def test(paths: tuple[str, ...], style: str) -> int:
     """Run transition tables (YAML) against their flows and show what they cover.
 

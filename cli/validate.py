@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from cli.streams import colourful, write_result
+from cli.streams import colourful, format_option, write_result
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--flow", "flow_path", metavar="PATH", help="The flow that configs are checked against.")
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json")
 def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
     """Find every fault of flows, configs and transition tables; a file's content tells which it is.
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.streams import write_result
+from cli.streams import format_option, write_result
 
 if TYPE_CHECKING:
     from engine.chart.model import Type, Vocabulary
+    from engine.trading.sections import Fact
 
 
 @click.command()
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option("text", "json")
 def verbs(style: str) -> int:
     """List the events, verbs and facts that a flow may use.
 
@@ -27,13 +29,17 @@ def verbs(style: str) -> int:
 
     vocabulary = trading_vocabulary()
     if style == "json":
-        write_result(json.dumps(_record(vocabulary), indent=2, ensure_ascii=False))
+        write_result(json.dumps(as_record(vocabulary), indent=2, ensure_ascii=False))
     else:
         write_result("\n".join(_lines(vocabulary)))
     return 0
 
 
-def _record(vocabulary: Vocabulary) -> dict[str, object]:
+def as_record(vocabulary: Vocabulary) -> dict[str, Any]:
+    """The reference as plain values; docs/verbs.md is made of it."""
+    from engine.trading.sections import LEG_FACTS
+    from engine.trading.vocabulary import FACTS
+
     return {
         "events": [
             {
@@ -56,12 +62,20 @@ def _record(vocabulary: Vocabulary) -> dict[str, object]:
             }
             for verb in vocabulary.verbs.values()
         ],
-        "facts": {name: _type(kind) for name, kind in vocabulary.names.items()},
+        "facts": _facts(FACTS),
+        "leg_facts": _facts(LEG_FACTS),
         "sections": list(vocabulary.sections),
     }  # fmt: skip
 
 
+def _facts(facts: Mapping[str, Fact]) -> dict[str, dict[str, str]]:
+    return {name: {"type": _type(fact.type), "about": fact.about} for name, fact in facts.items()}
+
+
 def _lines(vocabulary: Vocabulary) -> list[str]:
+    from engine.trading.sections import LEG_FACTS
+    from engine.trading.vocabulary import FACTS
+
     lines = ["Events"]
     for event in vocabulary.events.values():
         attributes = ", ".join(f"{name}: {_type(kind)}" for name, kind in event.attributes.items())
@@ -78,7 +92,9 @@ def _lines(vocabulary: Vocabulary) -> list[str]:
         reply = ", ".join(f"event.{name}: {_type(kind)}" for name, kind in verb.reply_attributes.items())
         lines += [f"      done: {reply}"] if reply else []
     lines += ["", "Facts"]
-    lines += [f"  {name}: {_type(kind)}" for name, kind in vocabulary.names.items()]
+    lines += [f"  {name}: {_type(fact.type)} - {fact.about}" for name, fact in FACTS.items()]
+    lines += ["", "Facts of each leg"]
+    lines += [f"  LEG.{name}: {_type(fact.type)} - {fact.about}" for name, fact in LEG_FACTS.items()]
     return lines
 
 

@@ -322,7 +322,7 @@ class StateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """always | never | leads_to | on_exit | sometimes, for the prover; always and never also run live as invariants."""
+    """always | never | leads_to | on_exit | sometimes: what a prover is to look at; no run checks it."""
 
     name: str
     kind: str

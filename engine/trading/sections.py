@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.chart.model import (
     BOOL,
@@ -24,7 +25,21 @@ from engine.trading.effects import Purpose
 from engine.trading.hedging import HedgeRule, Rung
 from engine.trading.plan import RoleSpec
 
-LEG_FACTS: Mapping[str, Type] = {"live": BOOL, "filled": QTY, "attempts": COUNT, "unknown": BOOL}
+
+class Fact(NamedTuple):
+    """What a guard may read by its name."""
+
+    type: Type
+    about: str
+
+
+LEG_FACTS: Mapping[str, Fact] = {
+    "live": Fact(BOOL, "an order of the leg may still fill"),
+    "filled": Fact(QTY, "what filled of this round's orders of the leg"),
+    "attempts": Fact(COUNT, "orders of the leg made in this round"),
+    "unknown": Fact(BOOL, "nobody knows whether the venue took an order of the leg (S4)"),
+}
+
 _PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
 _BY = re.compile(r"(random|holder_first)\((\w+)\)")
 
@@ -69,8 +84,7 @@ def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
     if not isinstance(node, Mapped):
         return SectionResult(value=legs, refers={"leg": frozenset()})
     for name, spec in node.entries.items():
-        for fact, kind in LEG_FACTS.items():
-            names[f"{name}.{fact}"] = kind
+        names.update({f"{name}.{word}": fact.type for word, fact in LEG_FACTS.items()})
         leg = _read_leg(name, spec, tools)
         if leg is not None:
             legs[name] = leg

@@ -12,35 +12,34 @@ from engine.chart.model import (
     QTY,
     TEXT,
     Parameter,
-    Type,
     Verb,
     Vocabulary,
 )
 from engine.trading.events import MARKET_REASON, event_kinds
-from engine.trading.sections import read_accounts, read_hedging, read_legs
+from engine.trading.sections import Fact, read_accounts, read_hedging, read_legs
 
-FACTS: dict[str, Type] = {
-    "settled": BOOL,
-    "exposure": QTY,
-    "net_position": QTY,
-    "hedgeable": QTY,
-    "in_flight": QTY,
-    "dust": QTY,
-    "maker_open_position": QTY,
-    "maker_close_position": QTY,
-    "maker_position": QTY,
-    "maker_flat": BOOL,
-    "takers_flat": BOOL,
-    "flattening": BOOL,
-    "orders_live": BOOL,
-    "may_open": BOOL,
-    "may_rest": BOOL,
-    "may_close": BOOL,
-    "streams_live": BOOL,
-    "market_open": BOOL,
-    "market_reason": MARKET_REASON,
-    "volume": MONEY,
-    "pause_factor": COUNT,
+FACTS: dict[str, Fact] = {
+    "settled": Fact(BOOL, "nothing hedgeable is open, nothing is in flight and no hedge's outcome is unknown (S6)"),
+    "exposure": Fact(QTY, "signed sum of all fills since the run began, over all accounts (S17)"),
+    "net_position": Fact(QTY, "the same as exposure, by the user's name (E12)"),
+    "hedgeable": Fact(QTY, "the largest part of what is open and not in flight that some taker could trade (S6)"),
+    "in_flight": Fact(QTY, "signed quantity that live hedges, undos and flattening orders may still fill"),
+    "dust": Fact(QTY, "exposure + in_flight: what is open and not being covered (E12)"),
+    "maker_open_position": Fact(QTY, "signed sum of the maker's opening fills since it was last flat (E12)"),
+    "maker_close_position": Fact(QTY, "what the maker closed of it; open - close is what it holds (E12)"),
+    "maker_position": Fact(QTY, "the maker's position since the run began"),
+    "maker_flat": Fact(BOOL, "the maker holds nothing that its venue would let it close"),
+    "takers_flat": Fact(BOOL, "no slice is left that would bring the takers nearer to flat (S9)"),
+    "flattening": Fact(BOOL, "an order of `flatten` is on its way"),
+    "orders_live": Fact(BOOL, "an order of a leg may still fill"),
+    "may_open": Fact(BOOL, "every condition for a new opening order holds (E5, E15, E16, S6, S10, S11, S12)"),
+    "may_rest": Fact(BOOL, "a resting opening order may stay: market, streams and takers are as they must be (E5)"),
+    "may_close": Fact(BOOL, "the maker's stream and book are there, and somebody can hedge the close (E5, S3)"),
+    "streams_live": Fact(BOOL, "the maker's stream is live and without gaps (E7)"),
+    "market_open": Fact(BOOL, "no market guard stops opening (E14, E16)"),
+    "market_reason": Fact(MARKET_REASON, "which market guard speaks; none if none does"),
+    "volume": Fact(MONEY, "traded notional of all accounts in this run"),
+    "pause_factor": Fact(COUNT, "what the pause between rounds is multiplied by; above 1 in a thin market (E16)"),
 }
 
 _LEG = Parameter("leg", "which leg of the flow", refers_to="leg")
@@ -52,7 +51,7 @@ def trading_vocabulary() -> Vocabulary:
     return Vocabulary(
         events=event_kinds(),
         verbs={verb.name: verb for verb in _VERBS},
-        names=FACTS,
+        names={name: fact.type for name, fact in FACTS.items()},
         sections={"accounts": read_accounts, "legs": read_legs, "hedging": read_hedging},
     )
 
