@@ -13,6 +13,7 @@ from typing import Protocol
 from engine.errors import JournalCorrupt
 from engine.runtime.codec import decode_input, effects_digest, encode_effect
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
+from engine.runtime.ports import Trace
 from engine.trading.effects import Effect
 from engine.trading.inputs import Input
 from exchanges.types import Quote, Rng
@@ -102,10 +103,18 @@ class Playback:
         return self.complaints + left
 
 
-def replay(path: Path, make_desk: Callable[[RunRow, Rng], Desk], *, run: int | None = None) -> ReplayReport:
-    """Replay a run, the newest unless `run` says otherwise, up to the first difference.
+def replay(
+    path: Path,
+    make_desk: Callable[[RunRow, Rng], Desk],
+    *,
+    run: int | None = None,
+    until: int | None = None,
+    trace: Trace | None = None,
+) -> ReplayReport:
+    """Replay a run, the newest unless `run` says otherwise, up to the first difference or to step `until`.
 
-    `make_desk` builds the run's desk with the given chance for each of its streams.
+    `make_desk` builds the run's desk with the given chance for each of its streams. `trace` sees every step that went
+    as recorded, right after it.
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
@@ -114,9 +123,14 @@ def replay(path: Path, make_desk: Callable[[RunRow, Rng], Desk], *, run: int | N
         desk = make_desk(row, chance)
         steps = 0
         for recorded in _recorded_steps(journal, path, run=row.number):
-            difference = _compare(journal, desk, chance, run=row.number, recorded=recorded)
+            if until is not None and recorded.seq > until:
+                break
+            effects = _step(desk, chance, recorded)
+            difference = _compare(journal, desk, chance, run=row.number, recorded=recorded, effects=effects)
             if difference is not None:
                 return ReplayReport(row.number, steps, difference)
+            if trace is not None:
+                trace(recorded.seq, recorded.at_ns, recorded.given, effects)
             steps += 1
     return ReplayReport(row.number, steps, None)
 
@@ -169,13 +183,22 @@ class _QuotesBySeq:
         return tuple(taken)
 
 
-def _compare(
-    journal: sqlite3.Connection, desk: Desk, chance: Playback, *, run: int, recorded: _Recorded
-) -> Difference | None:
+def _step(desk: Desk, chance: Playback, recorded: _Recorded) -> list[Effect]:
     for quote in recorded.quotes:
         desk.books[quote.venue, quote.symbol] = quote
     chance.load(recorded.draws)
-    effects = desk.step(recorded.given, recorded.at_ns)
+    return desk.step(recorded.given, recorded.at_ns)
+
+
+def _compare(
+    journal: sqlite3.Connection,
+    desk: Desk,
+    chance: Playback,
+    *,
+    run: int,
+    recorded: _Recorded,
+    effects: list[Effect],
+) -> Difference | None:
     used = tuple(desk.take_used_quotes())
     complaints = chance.finish()
     if complaints:

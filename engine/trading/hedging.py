@@ -7,6 +7,7 @@ do), COVERED (hedges in flight), BLOCKED (own order rests on the same book), WAI
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -48,6 +49,24 @@ class HedgeRule:
     ladder: tuple[Rung, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the rule came to the account of an order, for who reviews a run.
+
+    `objections` are those of every taker, and of the maker where the ladder came to it: why it could not be taken, or
+    nothing. No account: all had one.
+    """
+
+    side: Side
+    qty: Decimal  # what is to be traded; the account's lot may allow less
+    exposure: Decimal
+    in_flight: Decimal
+    account: str | None
+    rung: Rung | None  # None where the ladder was not needed
+    again: bool  # it filled partly before and is asked first for the rest (E9)
+    objections: Mapping[str, str]
+
+
 class Hedging:
     """State of the rule for one market: refusals of this exposure, age of what is unhedged, the stage."""
 
@@ -59,8 +78,10 @@ class Hedging:
         "_failures",
         "_last",
         "_refused",
+        "_rung",
         "_takers",
         "_world",
+        "on_choice",
         "rule",
         "since_ns",
         "stage",
@@ -77,6 +98,8 @@ class Hedging:
         self._refused: dict[str, int] = {}
         self._failures = 0  # how often every rung refused: each time the worst price goes a step further
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
+        self._rung: Rung | None = None  # that the last choice came from
+        self.on_choice: Callable[[Choice], None] | None = None  # nobody listens while orders really leave
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
         self.waiting_until_ns = 0
         self._alarm_ns = 0  # a person is not called again before
@@ -185,6 +208,8 @@ class Hedging:
         side = Side.BUY if need > 0 else Side.SELL
         qty = min(abs(need), world.plan.limits.max_order)
         account = self._choose(side, qty)
+        if self.on_choice is not None:
+            self.on_choice(self._told(account, side, qty))
         if account is None:
             blockers = self._blockers(side)
             if blockers:
@@ -216,8 +241,8 @@ class Hedging:
 
     def _choose(self, side: Side, qty: Decimal) -> str | None:
         """The account that trades next, or None when none may now (blocked by S8, or all refused)."""
-        world = self._world
-        free = [name for name in self._takers if self._free(name, side, qty)]
+        self._rung = None
+        free = [name for name in self._takers if not self._objection(name, side, qty)]
         if free and not self._refused and self.rule.choose == "random":
             return self._draw_random(free, side, qty)
         able = [name for name in free if self._margin_ok(name, side, qty)] or free
@@ -225,16 +250,36 @@ class Hedging:
             if self._last in able:
                 return self._last
             return self._draw(able, side) if able else None
+        return self._climb(free, able, side, qty)
+
+    def _climb(self, free: list[str], able: list[str], side: Side, qty: Decimal) -> str | None:
+        """The first account that a rung of the ladder names (S3)."""
         for rung in self.rule.ladder:
+            self._rung = rung
             if rung is Rung.REDUCE_ELSEWHERE:
                 holders = [name for name in free if self._reduces(name, side, qty)]
                 if holders:
                     return holders[0]
             elif rung is Rung.NEXT_ELIGIBLE and able:
                 return max(able, key=lambda name: (self._free_margin(name), name))
-            elif rung is Rung.UNDO_ON_MAKER and not free and self._free(world.maker, side, qty):
-                return world.maker
+            elif rung is Rung.UNDO_ON_MAKER and not free and not self._objection(self._world.maker, side, qty):
+                return self._world.maker
         return None
+
+    def _told(self, account: str | None, side: Side, qty: Decimal) -> Choice:
+        """Asks what `_choose` asked, of the same accounts: a review must read no quote that the decision did not."""
+        world = self._world
+        objections = {name: self._objection(name, side, qty) for name in self._takers}
+        if self._rung is Rung.UNDO_ON_MAKER and all(objections.values()):
+            objections[world.maker] = self._objection(world.maker, side, qty)
+        for name in self._takers:
+            if not objections[name] and not self._margin_ok(name, side, qty):
+                objections[name] = "too little margin"
+        return Choice(
+            side=side, qty=qty, exposure=world.exposure, in_flight=world.in_flight(), account=account,
+            rung=self._rung if account is not None else None,
+            again=self._rung is None and account is not None and account == self._last, objections=objections,
+        )  # fmt: skip
 
     def _cut_off(self) -> bool:
         """No taker's stream is trusted and the exposure is older than the soft age: the maker itself must undo it."""
@@ -266,15 +311,18 @@ class Hedging:
             return able[0]
         return able[self._world.chance["taker"].below(len(able))]
 
-    def _free(self, name: str, side: Side, qty: Decimal) -> bool:
+    def _objection(self, name: str, side: Side, qty: Decimal) -> str:
+        """Why the account cannot trade now, whatever its margin; empty if it can."""
         world = self._world
-        return (
-            name not in self._refused
-            and world.links[name] is LinkState.TRUSTED
-            and world.tradable(name, qty) > 0
-            and not world.meets_own(name, side)
-            and self._has_base(name, side, qty)
-        )
+        if name in self._refused:
+            return "refused this exposure before"
+        if world.links[name] is not LinkState.TRUSTED:
+            return "stream not trusted"
+        if world.tradable(name, qty) <= 0:
+            return "below its smallest order"
+        if world.meets_own(name, side):
+            return "an own order rests on its book"
+        return "" if self._has_base(name, side, qty) else "holds too little to sell"
 
     def _has_base(self, name: str, side: Side, qty: Decimal) -> bool:
         """S18: spot has no short position; a sale is bounded by what the account holds."""
