@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from test_desk_found import hedged
 from trading_kit import Bench, S
 
 from engine.trading.effects import Alert, AskOrder, CancelOrder, Effect, Level
-from engine.trading.inputs import Answered, Looked, Request
-from exchanges.types import OrderState, Refusal, Refused
+from engine.trading.inputs import Answered, Looked, Request, StopAsked
+from exchanges.types import LinkState, LinkUpdate, OrderState, Refusal, Refused
 
 D = Decimal
 
@@ -85,3 +86,77 @@ def test_a_fill_after_a_refused_cancel_is_hedged_at_once() -> None:
     refuse_cancel(bench, order, Refusal.RATE)
     assert bench.placed(bench.fill(order, "0.4")) == [("t1", "hedge", "sell", D("0.4"))]
     assert bench.state == "MAKER_OPENING.waiting"
+
+
+# --- accounts that do not get flat
+
+
+def crossed_takers() -> Bench:
+    """A cleanup inside the run, the maker flat, one taker long and the other as much short."""
+    bench = hedged(Bench({"cleanup_rounds": "1"}))
+    bench.fire("hold")
+    bench.fill(bench.newest("closing"), "1")
+    bench.refuse(bench.newest("hedge"))
+    bench.fill(bench.newest("hedge"), "1")
+    assert {name: book.position for name, book in bench.desk.world.ledger.books.items()} == {"m": 0, "t1": -1, "t2": 1}
+    assert bench.state == "CLEANUP.next"  # t1 has just refused a hedge: no slice for a second
+    return bench
+
+
+def refuse_slices(bench: Bench, until_ns: int, *accounts: str) -> None:
+    """Time goes on; covering orders of these accounts are refused, those of the others fill."""
+    while bench.now < until_ns:
+        for order in list(bench.desk.world.orders.covering.values()):
+            if order.account in accounts:
+                bench.refuse(order.client_id)
+            else:
+                bench.fill(order.client_id, str(order.qty))
+        owner, name = min((key for key in bench.timers if key[0] != "desk"), key=lambda key: bench.timers[key].at_ns)
+        bench.fire(name, owner=owner)
+
+
+def test_a_cleanup_whose_takers_refuse_calls_a_person_and_goes_on() -> None:
+    """E13, S3: named by account after seven seconds, the cleanup as a whole after half a minute; then ever again."""
+    bench = crossed_takers()
+    refuse_slices(bench, 300 * S, "t1", "t2")
+    calls = [
+        (e.code, e.facts.get("account", "")) for e in bench.log if isinstance(e, Alert) and e.level is Level.PERSON
+    ]
+    assert calls[0][0] == "account_unwilling"
+    assert {account for code, account in calls if code == "account_unwilling"} == {"t1", "t2"}
+    assert calls.count(("flow", "")) >= 5
+    assert len(calls) < 40
+    assert not bench.desk.world.halted
+    late = [order for order in bench.orders.values() if order.leg == "flatten" and order.not_after_ns > 240 * S]
+    assert late != []
+
+
+def test_takers_that_are_willing_again_are_flattened_after_all() -> None:
+    bench = crossed_takers()
+    refuse_slices(bench, 100 * S, "t1", "t2")
+    refuse_slices(bench, 200 * S)
+    assert {book.position for book in bench.desk.world.ledger.books.values()} == {D(0)}
+
+
+def test_a_cleanup_whose_maker_cannot_be_reached_calls_a_person() -> None:
+    """S7: no budget helps where no order may leave."""
+    bench = hedged(Bench({"cleanup_rounds": "1"}))
+    bench.fire("hold")
+    closing = bench.newest("closing")
+    bench.fill(closing, "0.4")
+    bench.fill(bench.newest("hedge"), "0.4")
+    bench.give(LinkUpdate("m", LinkState.LOST, 0))
+    bench.update(closing, OrderState.CANCELED, "0.4")
+    assert bench.state == "CLEANUP.maker"
+    for _ in range(121):
+        assert persons(bench.log) == []
+        bench.fire("recheck")
+    assert (persons(bench.log), bench.state) == (["flow"], "CLEANUP.maker")
+
+
+def test_a_stop_calls_no_person_for_an_account_that_refuses_once() -> None:
+    bench = hedged()
+    bench.give(StopAsked(2))
+    flatten = bench.newest("flatten")
+    bench.refuse(flatten)
+    assert persons(bench.log) == []

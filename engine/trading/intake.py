@@ -75,6 +75,7 @@ DESK = "desk"
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
+UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
 
 
@@ -236,7 +237,9 @@ class Intake:
         if order.state is before or not order.state.terminal:
             return
         self.effects.append(check_over(order.client_id))
-        self.world.covering_ended(order)
+        wait_ns = self.world.covering_ended(order)
+        if wait_ns >= UNWILLING_NS:
+            self.effects.append(_unwilling(order, wait_ns))
         if self.hedging is None:
             return
         if order.state is OrderState.FAILED:
@@ -485,3 +488,14 @@ class Intake:
             self.world.distrusted = True
         self.effects.append(Alert(Level.PERSON, "limit", limit, {"policy": policy}))
         return [LimitBreached(limit=limit, policy=policy)]
+
+
+def _unwilling(order: Order, wait_ns: int) -> Alert:
+    """E13: an account that takes nothing, again and again, is for a person; it is tried on, ever less often."""
+    why = order.refusal.value if order.refusal is not None else "nothing filled"
+    return Alert(
+        Level.PERSON, "account_unwilling",
+        f"{order.account} takes none of our {order.purpose.value} orders ({why}); look at the account, its next slice"
+        f" is {wait_ns // S} s away",
+        {"account": order.account, "client_id": order.client_id, "why": why},
+    )  # fmt: skip

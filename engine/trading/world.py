@@ -193,14 +193,16 @@ class World:
         waits = self.slice_waits.get(account)
         return self.links[account] is LinkState.TRUSTED and (waits is None or waits[1] <= self.now_ns)
 
-    def covering_ended(self, order: Order) -> None:
-        """Lengthen or end the wait of an account whose covering order has come to its end."""
+    def covering_ended(self, order: Order) -> int:
+        """Lengthen or end the wait of an account whose covering order has come to its end; the new wait, else 0."""
         wait, until_ns = self.slice_waits.get(order.account, (0, 0))
         if order.done_qty > 0:
             self.slice_waits.pop(order.account, None)
         elif self.now_ns >= until_ns:
             wait = min(2 * wait, SLICE_WAIT_MOST_NS) or SLICE_WAIT_NS
             self.slice_waits[order.account] = (wait, self.now_ns + wait)
+            return wait
+        return 0
 
     # --- making orders
 
