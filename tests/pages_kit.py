@@ -138,6 +138,17 @@ def _options(command: click.Command) -> set[str]:
     return named | {"-h", "--help"}
 
 
+# --- keys of a config
+
+
+def unknown_keys(page: Page, known: set[str]) -> Iterator[str]:
+    """`limits.max_order` must be a key of a config if `limits` is a section of one."""
+    sections = {name.partition(".")[0] for name in known if "." in name and name.partition(".")[2].islower()}
+    for span in page.spans:
+        if re.fullmatch(r"[a-z_]+\.[a-z_]+", span) and span.partition(".")[0] in sections and span not in known:
+            yield f"{page.name}: `{span}` is no key of a config"
+
+
 # --- references into the code
 
 
@@ -170,10 +181,17 @@ def _defined(body: list[ast.stmt], prefix: str) -> Iterator[str]:
             yield prefix + node.name
             if isinstance(node, ast.ClassDef):
                 yield from _defined(node.body, f"{prefix}{node.name}.")
+                yield from (f"{prefix}{node.name}.{name}" for name in _set_on_self(node))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield prefix + node.target.id
         elif isinstance(node, ast.Assign):
             yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _set_on_self(owner: ast.ClassDef) -> Iterator[str]:
+    for node in ast.walk(owner):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
 
 
 def _keys(value: object, prefix: str) -> Iterator[str]:

@@ -7,11 +7,14 @@ import subprocess
 
 import click
 import pytest
-from pages_kit import ROOT, Page, broken_links, broken_references, pages, unknown_commands
+from pages_kit import ROOT, Page, broken_links, broken_references, pages, unknown_commands, unknown_keys
+from settings_page import keys_of
 
 from cli.main import eagle
+from engine.chart.structure import shipped_schema
 
 PAGES = pages()
+CONFIG_KEYS = {key.name for key in keys_of(shipped_schema("config.schema.json"))}
 # What no page and no text of the program may call the strategy (S10); in two parts, so that this file passes too.
 PROMISES = re.compile(r"arbi" r"trag|risk[- ]?l" r"ess|risk[- ]f" r"ree", re.IGNORECASE)
 
@@ -29,6 +32,11 @@ def test_every_command_and_option_exists(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_and_name_exists(page: Page) -> None:
     assert list(broken_references(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_key_of_a_config_exists(page: Page) -> None:
+    assert list(unknown_keys(page, CONFIG_KEYS)) == []
 
 
 def test_nothing_promises_a_gain() -> None:
@@ -99,6 +107,13 @@ def test_a_link_that_leads_nowhere_is_named(text: str, finding: str) -> None:
 def test_links_that_lead_somewhere_are_no_finding() -> None:
     text = "[a](flow-format.md#values-and-their-units) [b](../README.md) [c](https://example.org/x#y)"
     assert list(broken_links(Page("docs/x.md", text))) == []
+
+
+def test_a_key_that_no_config_has_is_named() -> None:
+    text = "`limits.max_order`, `limits.max_wings`, `event.leg`, `guards.spread`"
+    assert list(unknown_keys(Page("docs/x.md", text), CONFIG_KEYS)) == [
+        "docs/x.md: `limits.max_wings` is no key of a config"
+    ]
 
 
 def test_two_headings_of_one_name_make_two_anchors() -> None:

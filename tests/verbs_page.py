@@ -14,6 +14,9 @@ HEAD = f"""\
 
 What a trading flow may say, as `eagle verbs` prints it; [flow-format.md](flow-format.md) tells how.
 {MADE}
+
+S1 to S22 are the rules of [safety.md](safety.md), E1 to E20 the requirements of
+[eagle_note_mapping.md](eagle_note_mapping.md#the-requirements-e1-to-e20).
 """
 EVENTS = """\
 ## Events
