@@ -20,6 +20,7 @@ from exchanges.types import ZERO, Clock, Fill, FillKind, Refused, Side
 
 ALERTS_KEPT = 20  # in the summary; the journal has all
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
+_WORTH_A_LINE = {"round_cost": "cost", "not_opening": "waits"}  # of what no person is needed for
 _TONES = {"ERROR": RED, "CLEANUP": YELLOW, "HOLDING": GREEN, "IDLE": PLAIN}
 _STOPPING = (
     "",
@@ -67,8 +68,8 @@ class Screen:
                 self.given_up += 1
             if not self._detailed:
                 self._progress()
-        elif isinstance(effect, Alert) and effect.code == "round_cost":
-            self._line("cost", effect.text, BLUE)
+        elif isinstance(effect, Alert) and effect.code in _WORTH_A_LINE:
+            self._line(_WORTH_A_LINE[effect.code], effect.text, BLUE)
         elif isinstance(effect, Alert) and effect.level > Level.INFO:
             person = effect.level is Level.PERSON
             if person and len(self.person_alerts) < ALERTS_KEPT:

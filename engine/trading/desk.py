@@ -44,6 +44,7 @@ from engine.trading.intake import NOTHING_NEW, Intake
 from engine.trading.legs import Leg
 from engine.trading.plan import Plan
 from engine.trading.risk import Risk
+from engine.trading.standstill import Standstill
 from engine.trading.verbs import Verbs, residue_lines
 from engine.trading.view import View
 from engine.trading.world import World
@@ -98,6 +99,7 @@ class Desk:
         )
         self.verbs = Verbs(self.world, self.legs, self.view)
         self.chart = Chart(plan.flow, self.view, self.verbs, settings=plan.settings, decider=decider)
+        self._standstill = Standstill()
         self._told_round = 0
         self._round_starts = tuple(
             name for name, state in plan.flow.states.items() if any(do.verb == "begin_round" for do in state.entry)
@@ -169,6 +171,8 @@ class Desk:
             self._answer_now()
         if self._crippled:
             self._carry_home()
+        if self.view.why_closed is not None:
+            self._tell_standstill(self.view.why_closed)
         world.undo.clear()
         return effects
 
@@ -228,6 +232,12 @@ class Desk:
                     Alert(Level.PERSON, "chart_crippled", f"{again}; cancelling and leaving when hedged", {})
                 )
             return True
+
+    def _tell_standstill(self, why: str) -> None:
+        self.view.why_closed = None
+        alert = self._standstill.look(why, self.world.now_ns)
+        if alert is not None:
+            self._effects.append(alert)
 
     def _undo(self) -> None:
         undo = self.world.undo

@@ -81,6 +81,7 @@ class Hedging:
         "_rung",
         "_takers",
         "_world",
+        "lack",
         "on_choice",
         "rule",
         "since_ns",
@@ -94,6 +95,7 @@ class Hedging:
         self._takers = world.accounts(rule.role)
         self._enough: tuple[object, ...] = ()  # what the last answer of `enough_eligible` was computed from
         self._enough_answer = False
+        self.lack = ""  # which takers were not enough, and why, when `enough_eligible` last said no
         self.stage = Stage.CALM
         self._refused: dict[str, int] = {}
         self._failures = 0  # how often every rung refused: each time the worst price goes a step further
@@ -381,6 +383,7 @@ class Hedging:
         if read != self._enough:
             self._enough = read
             self._enough_answer = self._count_eligible(qty)
+            self.lack = "" if self._enough_answer else self._unfit(qty)
         return self._enough_answer
 
     def _count_eligible(self, qty: Decimal) -> bool:
@@ -397,6 +400,18 @@ class Hedging:
                 if wanted == 0:
                     return True
         return False
+
+    def _unfit(self, qty: Decimal) -> str:
+        """Why takers are not counted, in words; reads what the count has read."""
+        world, told = self._world, []
+        for name in self._takers:
+            if world.links[name] is not LinkState.TRUSTED:
+                told.append(f"{name}: stream not trusted")
+            elif world.tradable(name, qty) <= 0:
+                told.append(f"{name}: {qty} is below its smallest order")
+            elif not self._margin_ok(name, Side.BUY, qty):
+                told.append(f"{name}: free margin {self._free_margin(name):.2f} is too little")
+        return "; ".join(told)
 
     # --- what comes back
 

@@ -22,11 +22,13 @@ class View:
     settings: object
     context: object
     inside: Callable[[str], bool]
+    why_closed: str | None  # what the flow found when it last looked whether it may open; None once that was told
 
     def __init__(self, world: World, hedging: Hedging | None, legs: Mapping[str, Leg]) -> None:
         self._world = world
         self._hedging = hedging
         self._legs = legs
+        self.why_closed = None
         for name, leg in legs.items():
             setattr(self, name, leg)
 
@@ -101,7 +103,8 @@ class View:
 
     @property
     def may_open(self) -> bool:
-        return not self.closed_because()
+        self.why_closed = why = self.closed_because()
+        return not why
 
     @property
     def may_rest(self) -> bool:
@@ -165,7 +168,8 @@ class View:
         if not world.market.open:
             return f"market: {world.market.text}"
         if not self._trusted:
-            return "a stream is not trusted"
+            lost = [name for name in world.plan.accounts if world.links[name] is not LinkState.TRUSTED]
+            return f"the stream of {', '.join(lost)} is not trusted"
         if not self.settled:
             return "exposure is not settled"
         if world.unknown:
@@ -178,13 +182,15 @@ class View:
     def _pool_refuses(self, qty: Decimal) -> str:
         world, limits = self._world, self._world.plan.limits
         if self._hedging is not None and not self._hedging.enough_eligible(qty):
-            return "not enough eligible takers for the full size"
+            return f"not enough takers for the full size: {self._hedging.lack}"
         positions = [abs(book.position) for book in world.ledger.books.values()]
-        if max(positions) + qty > limits.max_position or sum(positions, ZERO) + 2 * qty > limits.max_gross:
-            return "position limit"
+        if max(positions) + qty > limits.max_position:
+            return f"an account that holds {max(positions)} would come above max_position {limits.max_position}"
+        if sum(positions, ZERO) + 2 * qty > limits.max_gross:
+            return f"accounts that hold {sum(positions, ZERO)} would come above max_gross {limits.max_gross}"
         quote = world.quote(world.maker)
         if quote is not None and abs(world.exposure) * quote.mid > limits.dust_cap:
-            return "dust cap"
+            return f"dust of {world.exposure} is worth more than dust_cap {limits.dust_cap}"
         return ""
 
     def _rates_refuse(self) -> str:
@@ -201,7 +207,9 @@ class View:
         cost = self.round_cost_bps()
         if cost is None:
             return "no book to price the round from"
-        return "" if cost <= limits.max_round_cost_bps else f"expected round cost {cost:.2f} bps"
+        if cost <= limits.max_round_cost_bps:
+            return ""
+        return f"expected round cost {cost:.2f} bps is above max_round_cost {limits.max_round_cost_bps} bps"
 
     def round_cost_bps(self) -> Decimal | None:
         """Expected cost of one round in bps of its notional (S10); None without both books."""
