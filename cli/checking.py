@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cli.findings import counted
 from cli.locate import Source, flow_path_for, read_flow_source
 from engine.chart.load import load_flow
 from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
+from engine.chart.report import as_text
 from engine.chart.validate import check
 from engine.chart.yaml_nodes import read_nodes
 from engine.trading.vocabulary import trading_vocabulary
@@ -34,25 +36,35 @@ class Checker:
     flows: dict[str, Flow | None] = field(default_factory=dict)  # by file; None for one that cannot be used
 
     def check(self, files: Sequence[str]) -> None:
-        checks = {"flow": self._flow, "config": self._config, "table": self._table}
-        by_kind: dict[str, list[Source]] = {kind: [] for kind in checks}
+        sources = []
         for path in files:
             try:
-                source = read_flow_source(path)
+                sources.append(read_flow_source(path))
             except FlowError as wrong:
                 self.findings += wrong.findings
                 self.told.append(f"{path} (unknown)")
-                continue
+        self.check_sources(sources)
+
+    def check_sources(self, sources: Sequence[Source]) -> None:
+        """As `check`, for texts that were read or are still to be written."""
+        checks = {"flow": self._flow, "config": self._config, "table": self._table}
+        by_kind: dict[str, list[Source]] = {kind: [] for kind in checks}
+        for source in sources:
             kind = self._kind(source)
             self.told.append(f"{source.file} ({kind or 'unknown'})")
             if kind is not None:
                 by_kind[kind].append(source)
-        for kind, sources in by_kind.items():
-            for source in sources:
+        for kind, members in by_kind.items():
+            for source in members:
                 try:
                     checks[kind](source)
                 except FlowError as wrong:
                     self.findings += wrong.findings
+
+    def as_text(self, *, colour: bool) -> str:
+        """Every finding at its line, and what the files are."""
+        blocks = [as_text(self.findings, self.texts, colour=colour)] if self.findings else []
+        return "\n\n".join([*blocks, f"{', '.join(self.told)}: {counted(self.findings)}"])
 
     def _kind(self, source: Source) -> str | None:
         """What the top-level keys say; None, and a finding, for a file that says nothing."""

@@ -11,6 +11,7 @@ import click
 
 from cli.audit import audit, replay
 from cli.diagram import diagram
+from cli.init import init
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
 from cli.tables import test
@@ -37,7 +38,7 @@ def eagle() -> None:
     """
 
 
-for command in (run, validate, diagram, test, verbs, audit, replay):
+for command in (init, run, validate, diagram, test, verbs, audit, replay):
     eagle.add_command(command)
 
 

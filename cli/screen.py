@@ -175,11 +175,11 @@ def _fill_text(fill: Fill) -> str:
     kind = "" if fill.kind is FillKind.TRADE else f" ({fill.kind.value})"
     return (
         f"{fill.account} {verb} {plain(fill.qty)} {fill.symbol} at {plain(fill.price)} as {fill.liquidity.value},"
-        f" fee {plain(_short(fill.fee))} {fill.fee_asset}{kind}"
+        f" fee {plain(short(fill.fee))} {fill.fee_asset}{kind}"
     )
 
 
-def _short(value: Decimal) -> Decimal:
+def short(value: Decimal) -> Decimal:
     """Four significant digits, for the eye."""
     return Context(prec=4).plus(value)
 

@@ -24,15 +24,10 @@ def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
       eagle validate flows/eagle_chicken.yaml docs/examples/eagle_paper.yaml
     """
     from cli.checking import Checker
-    from cli.findings import counted, has_errors
-    from engine.chart.report import as_json, as_text
+    from cli.findings import has_errors
+    from engine.chart.report import as_json
 
     checker = Checker(flow_path)
     checker.check(files)
-    found = checker.findings
-    if style == "json":
-        write_result(as_json(found))
-    else:
-        blocks = [as_text(found, checker.texts, colour=colourful(sys.stdout))] if found else []
-        write_result("\n\n".join([*blocks, f"{', '.join(checker.told)}: {counted(found)}"]))
-    return 1 if has_errors(found) else 0
+    write_result(as_json(checker.findings) if style == "json" else checker.as_text(colour=colourful(sys.stdout)))
+    return 1 if has_errors(checker.findings) else 0

@@ -47,9 +47,10 @@ from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import Clock, Instrument, MarketKind
+from exchanges.types import Clock, Instrument, MarketKind, Quote
 
 DEMO_CONFIG = "demo_config.yaml"
+LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
@@ -89,13 +90,23 @@ class Setup:
 
 def load_setup(flow: Source, config: Source | None, options: Options) -> Setup:
     """Raises: FlowError with all findings, MarketDataError, CannotUse."""
-    loaded = load_flow(flow.text, file=flow.file, vocabulary=trading_vocabulary())
-    _refuse([finding for finding in check(loaded) if finding.code[0] != "W"])
+    return setup_of(sound_flow(flow), config, options)
+
+
+def sound_flow(source: Source) -> Flow:
+    """A flow that may run. Raises: FlowError with all its errors."""
+    flow = load_flow(source.text, file=source.file, vocabulary=trading_vocabulary())
+    _refuse([finding for finding in check(flow) if finding.code[0] != "W"])
+    return flow
+
+
+def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
+    """As `load_setup`, for a flow that was read before."""
     source = config or demo_config()
-    read = load_config(source.text, file=source.file, flow=loaded)
+    read = load_config(source.text, file=source.file, flow=flow)
     _refuse_real(read, live=options.live)
     chosen = _with_markets(_with_rounds(read, options, demo=config is None), options)
-    return _with_prices(loaded, chosen, by_option=bool(options.markets), demo=config is None)
+    return _with_prices(flow, chosen, by_option=bool(options.markets), demo=config is None)
 
 
 def demo_config() -> Source:
@@ -125,7 +136,7 @@ def _refuse_real(config: Config, *, live: bool) -> None:
         _refuse(live_findings(config))
     elif names := real_venues(config):
         raise CannotUse(
-            f"--live: trading on real venues ({', '.join(names)}) comes with a later release; nothing was sent. "
+            f"--live: {LIVE_LATER} ({', '.join(names)}); nothing was sent. "
             "Give the venues `kind: paper` to try the config on paper"
         )
 
@@ -306,6 +317,23 @@ def _synthetic(instrument: Instrument) -> SyntheticMarket:
         trade_lots_min=scaled(plain.trade_lots_min, lots),
         trade_lots_max=scaled(plain.trade_lots_max, lots),
     )
+
+
+def expected_round_cost_bps(setup: Setup, *, seed: int = 1) -> Decimal | None:
+    """What a round costs on the first books of a run (S10), as the run itself will tell; None for an unhedged flow."""
+
+    def unreachable(error: Exception) -> None:
+        raise error
+
+    pool = open_pool(setup, clock=VirtualClock(), seed=seed, repeat=False, on_failure=unreachable)
+    desk = Desk(plan_of(setup, pool.accounts), run=1, chance=Chance(seed))
+    for name, instrument in setup.instruments.items():
+        first = next(it for it in _source(setup, name, seed=seed, repeat=False) if isinstance(it, MarketQuote))
+        desk.books[name, instrument.symbol] = Quote(
+            name, instrument.symbol, first.bid * instrument.tick, first.bid_lots * instrument.lot,
+            first.ask * instrument.tick, first.ask_lots * instrument.lot, recv_ns=0, venue_ms=0,
+        )  # fmt: skip
+    return desk.view.round_cost_bps()
 
 
 # --- the run

@@ -308,7 +308,7 @@ def test_real_venues_are_refused_with_the_words_to_use(eagle: Eagle) -> None:
     ) in said.err
     assert run(eagle, "--config", config, "--live") == Said(
         2, "",
-        "eagle: --live: trading on real venues (backpack, lighter) comes with a later release; nothing was sent."
+        "eagle: --live: trading on real venues comes with a later release (backpack, lighter); nothing was sent."
         " Give the venues `kind: paper` to try the config on paper\n",
     )  # fmt: skip
     assert not JOURNAL.parent.exists()
