@@ -80,7 +80,7 @@ def test_verbs_lists_the_whole_vocabulary(eagle: Eagle) -> None:
     assert "      leg: name of a leg - which leg of the flow" in lines
 
 
-@pytest.mark.parametrize(("style", "start"), [("mermaid", "stateDiagram-v2"), ("dot", "digraph")])
+@pytest.mark.parametrize(("style", "start"), [("mermaid", "stateDiagram-v2"), ("dot", "digraph"), ("svg", "<svg ")])
 def test_a_diagram_goes_to_stdout_or_a_file(eagle: Eagle, tmp_path: Path, style: str, start: str) -> None:
     drawn = eagle("diagram", FLOW, "--format", style)
     assert drawn.code == 0
@@ -98,6 +98,26 @@ def test_a_diagram_that_cannot_be_made_is_one_line(eagle: Eagle) -> None:
     unwritable = eagle("diagram", FLOW, "-o", "no/such/folder")
     assert unwritable.code == 2
     assert unwritable.err.startswith("eagle: --output: no/such/folder cannot be written")
+    themed = eagle("diagram", FLOW, "--theme", "dark")
+    message = "--theme: mermaid text has no theme; leave it out, or ask for --format svg; see `eagle diagram --help`"
+    assert themed == Said(2, "", f"eagle: {message}\n")
+
+
+def test_a_diagram_without_a_layout_engine_says_what_to_install(eagle: Eagle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    monkeypatch.setattr("shutil.which", lambda _program: None)
+    missing = eagle("diagram", FLOW, "--format", "svg")
+    assert (missing.code, missing.out) == (2, "")
+    assert missing.err.startswith('eagle: drawing SVG needs wasmtime: pip install "eagle-flow[diagram]", or install')
+    assert missing.err.count("\n") == 1
+
+
+def test_a_diagram_has_the_theme_that_was_asked_for(eagle: Eagle) -> None:
+    drawn = {
+        theme: eagle("diagram", FLOW, "--format", "svg", "--theme", theme).out for theme in ("auto", "light", "dark")
+    }
+    assert len({*drawn.values()}) == 3
+    assert eagle("diagram", FLOW, "--format", "svg").out == drawn["auto"]
 
 
 # --- tables

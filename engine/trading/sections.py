@@ -19,6 +19,7 @@ from engine.chart.model import (
     Scalar,
     SectionResult,
     SectionTools,
+    Sheet,
     Type,
 )
 from engine.trading.effects import Purpose
@@ -41,6 +42,12 @@ LEG_FACTS: Mapping[str, Fact] = {
 }
 
 _PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
+UNHEDGED = Sheet("Not hedged", ("Directional: no fill of this flow is hedged.",))
+RUNG_WORDS: Mapping[Rung, str] = {
+    Rung.REDUCE_ELSEWHERE: "an account whose own position the hedge reduces",
+    Rung.NEXT_ELIGIBLE: "the eligible account with most free margin",
+    Rung.UNDO_ON_MAKER: "take the fill back on the maker itself",
+}
 _BY = re.compile(r"(random|holder_first)\((\w+)\)")
 
 
@@ -74,7 +81,13 @@ def read_accounts(node: Node | None, tools: SectionTools) -> SectionResult:
             tools.report("H602", apart.span, f'role {name} is apart from "{apart.text}", which is no role here', hint)
             continue
         roles[name] = RoleSpec(name=name, many=pick.text == "many", apart_from=apart.text if apart else None)
-    return SectionResult(value=roles, refers={"role": frozenset(node.entries)})
+    shown = Sheet("Accounts", tuple(_role_words(role) for role in roles.values()))
+    return SectionResult(value=roles, refers={"role": frozenset(node.entries)}, shown=(shown,))
+
+
+def _role_words(role: RoleSpec) -> str:
+    apart = f", none of them the {role.apart_from}" if role.apart_from is not None else ""
+    return f"{role.name}: {'one or more accounts' if role.many else 'one account'}{apart}"
 
 
 def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
@@ -96,9 +109,21 @@ def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
         for read in expression.names
         if read.startswith("settings.")
     }
+    shown = Sheet("Legs", tuple(_leg_words(leg) for leg in legs.values()))
     return SectionResult(
-        value=legs, names=names, refers={"leg": frozenset(node.entries)}, settings_used=frozenset(used)
+        value=legs, names=names, refers={"leg": frozenset(node.entries)}, settings_used=frozenset(used), shown=(shown,)
     )
+
+
+def _leg_words(leg: LegSpec) -> str:
+    away = f", {_short(leg.offset)} from the opposite best" if leg.offset is not None else ""
+    reduces = ", only ever reducing" if leg.reduces else ""
+    side = {"true": "always buys", "false": "always sells"}.get(leg.buys.source, f"buys if {_short(leg.buys)}")
+    return f"{leg.name}: {leg.role} orders {_short(leg.quantity)}{away}{reduces}; {side}"
+
+
+def _short(expression: Expression) -> str:
+    return " ".join(expression.source.split()).replace("settings.", "").replace("context.", "")
 
 
 def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
@@ -133,7 +158,7 @@ def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
 def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
     """`{every fill of: [legs], by: {account: random(takers), order: market}, if refused: [rungs]}` -> HedgeRule."""
     if not isinstance(node, Mapped):
-        return SectionResult(value=None)
+        return SectionResult(value=None, shown=(UNHEDGED,))
     by = node.entries.get("by")
     account = _word(by, "account") if by is not None else None
     match = _BY.fullmatch(account.text) if account is not None else None
@@ -169,7 +194,17 @@ def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
             tools.report("H607", item.span, f'"{item.text}" is no step of the ladder', tools.nearest(item.text, known))
     legs = tuple(item.text for item in covered)
     rule = HedgeRule(legs=legs, role=match[2], choose=match[1], ladder=tuple(ladder))
-    return SectionResult(value=rule)
+    return SectionResult(value=rule, shown=(_rule_words(rule),))
+
+
+def _rule_words(rule: HedgeRule) -> Sheet:
+    chosen = "a random account" if rule.choose == "random" else "an account that holds the opposite, else any"
+    lines = (
+        "A standing rule: no state can switch it off.",
+        f"Every fill of {', '.join(rule.legs)}, full or partial, is hedged at once by a market order of the opposite "
+        f"side and equal quantity on {chosen} of {rule.role}. When it is refused:",
+    )
+    return Sheet("Hedging", lines, tuple(f"{rung.value}: {RUNG_WORDS[rung]}" for rung in rule.ladder))
 
 
 def _word(node: Node | None, key: str) -> Scalar | None:
