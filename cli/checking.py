@@ -33,6 +33,7 @@ class Checker:
     findings: list[Finding] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    costs: list[str] = field(default_factory=list)  # of configs that are all paper (S10)
     flows: dict[str, Flow | None] = field(default_factory=dict)  # by file; None for one that cannot be used
 
     def check(self, files: Sequence[str]) -> None:
@@ -102,13 +103,16 @@ class Checker:
         return self.flows[source.file]
 
     def _config(self, source: Source) -> None:
-        from cli.wiring import config_faults
+        from cli.wiring import on_paper
         from engine.runtime.config import load_config, masked
 
         self.texts[source.file] = masked(source.text)
         flow = self._flow_of(source)
         if flow is not None:
-            self.findings += config_faults(load_config(source.text, file=source.file, flow=flow))
+            found, cost = on_paper(load_config(source.text, file=source.file, flow=flow), flow)
+            self.findings += found
+            if cost:
+                self.costs.append(f"{source.file}: {cost}")
 
     def _flow_of(self, config: Source) -> Flow | None:
         from engine.runtime.config import flow_named

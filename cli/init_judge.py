@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from cli import wiring
 from cli.init_draft import Draft
 from cli.init_text import config_text
 from cli.locate import CannotUse, Source
-from cli.screen import plain, short
+from cli.screen import plain
 from engine.chart.model import Finding, Flow, FlowError
 from engine.runtime.config import Config, load_config
-from engine.trading.limits import BPS
+from engine.trading.limits import ExpectedCost
 from exchanges.errors import ExchangeError
 
 DRY = wiring.Options(markets={}, rounds=None, seed=1, speed=None, journal=None, repeat=False, live=False)
@@ -27,11 +26,10 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A draft that would be taken. The expected cost of a round, the price and its asset are known for paper."""
+    """A draft that would be taken. The expected cost and the asset that it is told in are known for paper."""
 
     config: Config
-    cost_bps: Decimal | None = None
-    price: Decimal | None = None
+    cost: ExpectedCost | None = None
     quote: str = ""
 
 
@@ -44,7 +42,7 @@ def judge(draft: Draft, flow: Flow, *, file: str) -> Judged:
             return Judged(config)
         setup = wiring.setup_of(flow, source, DRY)
         instrument = next(iter(setup.instruments.values()))
-        return Judged(config, wiring.expected_round_cost_bps(setup), setup.price, instrument.quote)
+        return Judged(config, wiring.expected_cost(setup), instrument.quote)
     except FlowError as wrong:
         raise Unusable(_told(wrong.findings)) from wrong
     except (CannotUse, ExchangeError) as wrong:
@@ -68,13 +66,11 @@ def clashes(draft: Draft, flow: Flow, *, file: str) -> list[str]:
 
 def cost_lines(judged: Judged) -> list[str]:
     """What a round is expected to cost, where that is known; and that it is too much, where it is."""
-    cost, price, limit = judged.cost_bps, judged.price, judged.config.limits.max_round_cost_bps
-    quantity = judged.config.settings.get("quantity")
-    if cost is None or price is None or not isinstance(quantity, Decimal):
+    cost, limit = judged.cost, judged.config.limits.max_round_cost_bps
+    if cost is None:
         return []
-    money = f"{plain(short(cost / BPS * quantity * price))} {judged.quote}"
-    lines = [f"A round is expected to cost {cost:.2f} bps of its notional, fees and both spreads included: {money}."]
-    if limit is not None and cost > limit:
+    lines = [cost.words(judged.quote)]
+    if limit is not None and cost.bps > limit:
         lines.append(f"That is above max_round_cost, {plain(limit)} bps: no round would open.")
     return lines
 

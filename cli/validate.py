@@ -17,6 +17,7 @@ def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
     """Find every fault of flows, configs and transition tables; a file's content tells which it is.
 
     A config is checked against --flow, or else the flow that it names, the one flow among the files, the eagle flow.
+    Of a sound config that is all paper it also tells what a round and a day are expected to cost.
     Exit code 1 on errors; warnings alone are no errors.
 
     \b
@@ -29,5 +30,8 @@ def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
 
     checker = Checker(flow_path)
     checker.check(files)
-    write_result(as_json(checker.findings) if style == "json" else checker.as_text(colour=colourful(sys.stdout)))
+    if style == "json":
+        write_result(as_json(checker.findings))
+    else:
+        write_result("\n".join([checker.as_text(colour=colourful(sys.stdout)), *checker.costs]))
     return 1 if has_errors(checker.findings) else 0

@@ -40,6 +40,7 @@ from engine.runtime.signals import StopSignals
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level
 from engine.trading.guards import MarketWatch
+from engine.trading.limits import ExpectedCost
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.market import MarketQuote, MarketSource
@@ -56,6 +57,7 @@ RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
 SPOT_STOCK = 20  # base balance and cash of paper spot accounts without one, in quantities: the default max_position
+WHOLE = TimeAxis(0, 1 << 62)  # of a recording, wherever in time it lies
 SYNTHETIC_PRICE = Decimal(2600)
 SYNTHETIC_TICK, SYNTHETIC_LOT = Decimal("0.01"), Decimal("0.0001")  # what the parameters of SyntheticMarket count in
 
@@ -114,16 +116,28 @@ def demo_config() -> Source:
     return Source(DEMO_CONFIG, resources.files("schemas").joinpath(DEMO_CONFIG).read_text("utf-8"))
 
 
-def config_faults(config: Config) -> list[Finding]:
-    """What a config is against its venues' instruments, as far as these are known without asking a venue.
+def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
+    """What a config is against its venues' instruments, and what a round will cost; empty where a venue must be asked.
 
-    Raises: MarketDataError for a recording that cannot be used.
+    Of a recording only the head is read. Raises: MarketDataError for one that cannot be used.
     """
     if real_venues(config):
-        return []
+        return [], ""
     instruments = {name: _instrument(config, venue, renamed=False) for name, venue in _used_venues(config).items()}
     by_account = {account.name: instruments[account.venue] for account in config.used_accounts}
-    return instrument_findings(config, by_account)
+    found = instrument_findings(config, by_account)
+    if found:
+        return found, ""
+    cost = expected_cost(Setup(flow, config, instruments, _recordings(config, instruments), WHOLE, SYNTHETIC_PRICE))
+    return [], "" if cost is None else cost.words(next(iter(by_account.values())).quote)
+
+
+def _recordings(config: Config, instruments: Mapping[str, Instrument]) -> dict[str, Recording]:
+    return {
+        name: Recording(Path(venue.market), instruments[name])
+        for name, venue in _used_venues(config).items()
+        if venue.market != SYNTHETIC
+    }
 
 
 def _refuse(findings: list[Finding]) -> None:
@@ -175,11 +189,7 @@ def _with_prices(flow: Flow, config: Config, *, by_option: bool, demo: bool) -> 
     used = _used_venues(config)
     instruments = {name: _instrument(config, venue, renamed=by_option) for name, venue in used.items()}
     _refuse_mixed(instruments, synthetic=all(venue.market == SYNTHETIC for venue in used.values()))
-    recordings = {
-        name: Recording(Path(venue.market), instruments[name])
-        for name, venue in used.items()
-        if venue.market != SYNTHETIC
-    }
+    recordings = _recordings(config, instruments)
     axis, price = None, SYNTHETIC_PRICE
     if recordings:
         axis = common_axis(recording.prefix for recording in recordings.values())
@@ -319,8 +329,8 @@ def _synthetic(instrument: Instrument) -> SyntheticMarket:
     )
 
 
-def expected_round_cost_bps(setup: Setup, *, seed: int = 1) -> Decimal | None:
-    """What a round costs on the first books of a run (S10), as the run itself will tell; None for an unhedged flow."""
+def expected_cost(setup: Setup, *, seed: int = 1) -> ExpectedCost | None:
+    """What a round and a day cost on a run's first books (S10), as it will tell itself; None for an unhedged flow."""
 
     def unreachable(error: Exception) -> None:
         raise error
@@ -333,7 +343,7 @@ def expected_round_cost_bps(setup: Setup, *, seed: int = 1) -> Decimal | None:
             name, instrument.symbol, first.bid * instrument.tick, first.bid_lots * instrument.lot,
             first.ask * instrument.tick, first.ask_lots * instrument.lot, recv_ns=0, venue_ms=0,
         )  # fmt: skip
-    return desk.view.round_cost_bps()
+    return desk.view.expected_cost()
 
 
 # --- the run

@@ -474,15 +474,30 @@ def test_a_halt_says_why_when_it_ends() -> None:
     ]
 
 
-def test_the_expected_cost_of_a_round_is_told_before_the_first_one() -> None:
+def test_the_expected_cost_of_a_round_and_of_a_day_is_told_before_the_first_one() -> None:
     """S10: buy at 100.0, sell at 100.1 on the maker; pay 100.1 and get 100.0 on the taker: nothing without fees."""
     free = Bench()
     assert [e.text for e in free.begin() if isinstance(e, Alert)] == [
-        "expected cost of a round: 0.00 bps of its notional, fees and both spreads included"
+        "expected cost: 0.0000 USDT a round (0.00 bps with fees and both spreads), 0.00 USDT a day at up to 33 rounds a"
+        " minute"
     ]
     fees = {"taker_fee": D("0.0005")}
-    paid = Bench(accounts=(account("m", "a"), account("t1", "b", **fees), account("t2", "b", **fees)))
-    assert [e.facts["bps"] for e in paid.begin() if isinstance(e, Alert)] == ["10.0000"]
+    pool = (account("m", "a"), account("t1", "b", **fees), account("t2", "b", **fees))
+    paid = Bench({"quantity": "2", "hold": "2200ms..9s"}, accounts=pool)
+    assert [(e.facts["bps"], e.text) for e in paid.begin() if isinstance(e, Alert)] == [
+        (
+            "10.0000",
+            "expected cost: 0.2001 USDT a round (10.00 bps with fees and both spreads), 5762.88 USDT a day at up to 20"
+            " rounds a minute",
+        )
+    ]
+
+
+def test_the_expected_cost_of_a_day_is_of_rounds_that_the_requests_allow() -> None:
+    """S11: of 40 requests a minute 24 may be openings, two of them for a round."""
+    cost = replace(LIMITS, orders_per_minute=40)
+    bench = Bench(limits=cost)
+    assert next(e.text for e in bench.begin() if isinstance(e, Alert)).endswith("a day at up to 12 rounds a minute")
 
 
 def test_a_slice_is_a_whole_number_of_lots_whatever_the_exposure() -> None:

@@ -34,6 +34,10 @@ REAL = (
     *("--symbol", "backpack=ETH_USDC_PERP", "--symbol", "lighter=ETH"),
     *("--use", "maker=hawk", "--use", "takers=chick-1,chick-2", "--set", "quantity=0.01", "--limit", "max_loss_run=20"),
 )
+COST = (
+    "expected cost: 0.0728 USD a round (14.00 bps with fees and both spreads), 3494.41 USD a day at up to 33 rounds a"
+    " minute"
+)
 SEE = "; see `eagle init --help`\n"
 
 
@@ -45,15 +49,17 @@ def test_what_is_written_with_defaults_validates_and_runs(eagle: Eagle, tmp_path
     assert (said.code, said.out) == (0, "")
     assert said.err == (
         "eagle.yaml (config): 0 errors, 0 warnings\n"
-        "A round is expected to cost 14.00 bps of its notional, fees and both spreads included: 0.0728 USD.\n"
+        f"{COST}\n"
         "wrote eagle.yaml, readable by you alone\n"
         "  eagle run --config eagle.yaml          runs it; Ctrl-C once stops in order\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["eagle.yaml"]
-    assert eagle("validate", "eagle.yaml") == Said(0, "eagle.yaml (config): 0 errors, 0 warnings\n", "")
+    assert eagle("validate", "eagle.yaml") == Said(
+        0, f"eagle.yaml (config): 0 errors, 0 warnings\neagle.yaml: {COST}\n", ""
+    )
     ran = eagle("run", "--config", "eagle.yaml", "--speed", "max", "--rounds", 1, "--journal", "off")
     assert (ran.code, ran.out.splitlines()[0]) == (0, "flat")
-    assert "expected cost of a round: 14.00 bps of its notional" in ran.err
+    assert f"cost           {COST}\n" in ran.err
 
 
 def test_the_file_is_its_owners_alone_whatever_the_umask(eagle: Eagle, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_person_who_presses_enter_gets_the_same_file_as_yes(eagle: Eagle, pers
     expected = eagle("init", "--dry-run").out
     said = person(*ENTER, "y", "n")
     assert (said.code, said.out) == (0, "")
-    assert "eagle.yaml (config): 0 errors, 0 warnings\nA round is expected to cost 14.00 bps" in said.err
+    assert "eagle.yaml (config): 0 errors, 0 warnings\nexpected cost: 0.0728 USD a round (14.00 bps" in said.err
     assert expected in said.err
     assert Path("eagle.yaml").read_text() == expected
 

@@ -14,6 +14,7 @@ from engine.trading.rates import MINUTE_NS, OPEN_TENTHS
 from exchanges.types import ZERO, Instrument, Margin, Position, Quote
 
 BPS = Decimal(10_000)
+MINUTES_A_DAY = 1440
 
 
 # --- money (S10)
@@ -34,6 +35,24 @@ def round_cost_bps(
     sell = maker_instrument.price_up(maker.bid + offset)
     fees = maker_instrument.maker_fee * (buy + sell) + hedge_instrument.taker_fee * (hedge.bid + hedge.ask)
     return (buy - sell + hedge.ask - hedge.bid + fees) / maker.mid * BPS
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedCost:
+    """S10: of one round, and of a day of rounds as many as settings and limits allow; None where no setting tells."""
+
+    bps: Decimal  # of one side's notional
+    notional: Decimal
+    rounds_per_minute: Decimal | None
+
+    def words(self, money: str) -> str:
+        """For a person; `money` is the quote asset."""
+        of_round = self.notional * self.bps / BPS
+        text = f"expected cost: {of_round:.4f} {money} a round ({self.bps:.2f} bps with fees and both spreads)"
+        if self.rounds_per_minute is None:
+            return text
+        of_day = of_round * self.rounds_per_minute * MINUTES_A_DAY
+        return f"{text}, {of_day:.2f} {money} a day at up to {self.rounds_per_minute:.0f} rounds a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +187,11 @@ def requoting_per_minute(order_timeout_ns: int, *, query_before_cancel: bool) ->
 def rounds_per_minute(hold_low_ns: int) -> Decimal:
     """S11: the most rounds a minute, every order filled at once: the hold and a turnaround for each side."""
     return Decimal(MINUTE_NS) / (hold_low_ns + 2 * TURNAROUND_NS)
+
+
+def busiest_rounds_per_minute(hold_low_ns: int, limits: Limits) -> Decimal:
+    """S10, S11: the most rounds a minute that the hold and the requests of an account allow."""
+    return min(rounds_per_minute(hold_low_ns), limits.orders_per_minute * OPEN_SHARE / REQUESTS_PER_ROUND)
 
 
 def requests_per_minute(order_timeout_ns: int, hold_low_ns: int, *, query_before_cancel: bool) -> Decimal:

@@ -83,11 +83,11 @@ class Verbs:
         opening = next((leg for leg in self._legs.values() if leg.spec.purpose is Purpose.OPEN), None)
         side = "" if opening is None else _side(opening, self._view).value
         began = RoundBegan(world.round, side)
-        cost = self._view.round_cost_bps() if world.round == 1 else None
+        cost = self._view.expected_cost() if world.round == 1 else None
         if cost is None:
             return (began,)
-        text = f"expected cost of a round: {cost:.2f} bps of its notional, fees and both spreads included"
-        return (began, Alert(Level.INFO, "round_cost", text, {"bps": f"{cost:.4f}"}))
+        text = cost.words(world.instruments[world.maker].quote)
+        return (began, Alert(Level.INFO, "round_cost", text, {"bps": f"{cost.bps:.4f}"}))
 
     def _end_round(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world

@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging
 from engine.trading.legs import Leg
-from engine.trading.limits import round_cost_bps
+from engine.trading.limits import ExpectedCost, busiest_rounds_per_minute, round_cost_bps
 from engine.trading.world import World
 from exchanges.types import ZERO, LinkState, Side
 
@@ -210,6 +210,16 @@ class View:
         if cost <= limits.max_round_cost_bps:
             return ""
         return f"expected round cost {cost:.2f} bps is above max_round_cost {limits.max_round_cost_bps} bps"
+
+    def expected_cost(self) -> ExpectedCost | None:
+        """What a round and a day cost by the books of now (S10); None without both books."""
+        bps, quote = self.round_cost_bps(), self._world.quote(self._world.maker)
+        if bps is None or quote is None:
+            return None
+        plan = self._world.plan
+        hold = plan.settings.get("hold")
+        rounds = busiest_rounds_per_minute(hold[0], plan.limits) if isinstance(hold, tuple) else None
+        return ExpectedCost(bps=bps, notional=self._opening_qty() * quote.mid, rounds_per_minute=rounds)
 
     def round_cost_bps(self) -> Decimal | None:
         """Expected cost of one round in bps of its notional (S10); None without both books."""
