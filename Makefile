@@ -86,7 +86,7 @@ lock:
 	"$(PYTHON)" -m venv --clear $(LOCK_VENV)
 	$(LOCK_VENV)/bin/pip install --quiet --disable-pip-version-check "pip-tools>=7.5,<8"
 	$(PIP_COMPILE) --output-file requirements.lock pyproject.toml
-	$(PIP_COMPILE) --extra dev --extra diagram --constraint requirements.lock \
+	$(PIP_COMPILE) --extra dev --extra diagram --extra notify --extra report --constraint requirements.lock \
 	    --output-file requirements-dev.lock pyproject.toml
 
 clean:

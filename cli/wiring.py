@@ -406,7 +406,7 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=sinks, trace=screen.step, gaps=GapWatch() if live else None,
+            sinks=sinks, traces=[screen.step], gaps=GapWatch() if live else None,
             flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
         journal.run_started(run_start(plan, setup.config, number=number, seed=options.seed, wall_ms=clock.wall_ms()))

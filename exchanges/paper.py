@@ -326,10 +326,12 @@ class PaperVenue:
         else:
             admitted = self._admit(client, market, request, age_ns=self.clock.now_ns() - sent_ns)
         if isinstance(admitted, Refused) or market is None:
-            self._deliver_later([(on_reply, admitted)])
+            assert isinstance(admitted, Refused)
+            self._deliver_later([(on_reply, replace(admitted, signed_ns=sent_ns, written_ns=sent_ns))])
             return
         client.orders[admitted.client_id] = admitted
-        self._publish(market, market.book.place(admitted), [(on_reply, Accepted(admitted.order_id))])
+        accepted = Accepted(admitted.order_id, sent_ns, sent_ns)
+        self._publish(market, market.book.place(admitted), [(on_reply, accepted)])
 
     def _cancel_arrived(self, client: PaperClient, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         found = self._find_open(client, symbol, client_id)
@@ -492,10 +494,11 @@ class PaperVenue:
             return None
         side = Side.BUY if missing > 0 else Side.SELL
         trade_id = self._next_trade_id()
+        recv_ns = self.clock.now_ns() + self._feed_latency_ns
         fill = Fill(
             self.name, client.account, instrument.symbol, "", f"settlement-{trade_id}", str(trade_id), side,
             abs(missing), mid, ZERO, instrument.quote, Liquidity.TAKER, self.clock.wall_ms(),
-            self.clock.now_ns() + self._feed_latency_ns, FillKind.SETTLEMENT,
+            recv_ns, FillKind.SETTLEMENT, recv_ns,
         )  # fmt: skip
         client.balances.settle(instrument.symbol, mid)
         self._record(fill)
@@ -525,6 +528,7 @@ class PaperVenue:
         fill = Fill(
             self.name, client.account, spec.symbol, order.client_id, order.order_id, str(trade_id), side, qty, price,
             fee, fee_asset(spec, side), Liquidity.MAKER if maker else Liquidity.TAKER, at_ms, recv_ns,
+            FillKind.TRADE, recv_ns,
         )  # fmt: skip
         client.balances.trade(spec, side, qty=qty, price=price, fee=fee)
         self._record(fill)

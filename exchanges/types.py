@@ -7,7 +7,7 @@ Prices, quantities and money are `Decimal` built from text; times are integers w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from typing import Protocol
@@ -253,6 +253,7 @@ class Fill:
     at_ms: int
     recv_ns: int
     kind: FillKind = FillKind.TRADE
+    decoded_ns: int = 0  # when the frame had become this value; 0 where nobody took the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +279,15 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The venue has the order; its life goes on in the order stream."""
+    """The venue has the order; its life goes on in the order stream.
+
+    `signed_ns` and `written_ns`, here and in the other replies: when the request was signed, and when its last byte
+    was handed to the socket; 0 if it never came so far. Answers that say the same are equal whenever they were sent.
+    """
 
     order_id: str
+    signed_ns: int = field(default=0, compare=False)
+    written_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +296,8 @@ class Refused:
 
     refusal: Refusal
     text: str = ""
+    signed_ns: int = field(default=0, compare=False)
+    written_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +305,8 @@ class Unknown:
     """No trustworthy answer: it may have happened. Ask by client id before anything else (S4)."""
 
     text: str = ""
+    signed_ns: int = field(default=0, compare=False)
+    written_ns: int = field(default=0, compare=False)
 
 
 Reply = Accepted | Refused | Unknown

@@ -15,8 +15,20 @@ from hypothesis import strategies as st
 
 from engine.runtime import codec
 from engine.trading.effects import ArmTimer, Effect, Finish, Moved
-from engine.trading.inputs import Input, Looked, StopAsked
-from exchanges.types import Fill, FillKind, Liquidity, OrderState, OrderUpdate, Side
+from engine.trading.inputs import Answered, Input, Looked, Request, StopAsked
+from exchanges.types import (
+    Accepted,
+    Fill,
+    FillKind,
+    Liquidity,
+    OrderState,
+    OrderUpdate,
+    Refusal,
+    Refused,
+    Reply,
+    Side,
+    Unknown,
+)
 
 _LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**62), 2**62),
@@ -69,12 +81,21 @@ def test_the_text_of_a_fill_is_compact_and_exact() -> None:
     fill = Fill(
         venue="paper-a", account="maker", symbol="ETH-PERP", client_id="e1r1", order_id="7", trade_id="t",
         side=Side.BUY, qty=Decimal("0.0100"), price=Decimal("1E+3"), fee=Decimal("-0.01"), fee_asset="USDC",
-        liquidity=Liquidity.MAKER, at_ms=5, recv_ns=6, kind=FillKind.ADL,
+        liquidity=Liquidity.MAKER, at_ms=5, recv_ns=6, kind=FillKind.ADL, decoded_ns=7,
     )  # fmt: skip
     assert codec.encode_input(fill) == (
         "fill",
-        '["paper-a","maker","ETH-PERP","e1r1","7","t","buy","0.0100","1E+3","-0.01","USDC","maker",5,6,"adl"]',
+        '["paper-a","maker","ETH-PERP","e1r1","7","t","buy","0.0100","1E+3","-0.01","USDC","maker",5,6,"adl",7]',
     )
+
+
+@pytest.mark.parametrize(
+    "reply", [Accepted("7", 11, 12), Refused(Refusal.RATE, "slow", 11, 12), Unknown("no answer", 11, 12)]
+)
+def test_an_answer_keeps_its_stamps(reply: Reply) -> None:
+    read = codec.decode_input(*codec.encode_input(Answered("c", Request.PLACE, reply)))
+    assert isinstance(read, Answered)
+    assert (read.reply, read.reply.signed_ns, read.reply.written_ns) == (reply, 11, 12)
 
 
 def test_a_looked_answer_carries_its_update() -> None:

@@ -19,7 +19,7 @@ from engine.trading.effects import (
     PlaceOrder,
     RoundEnded,
 )
-from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, Request, StopAsked
+from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, PauseAsked, Request, StopAsked
 from exchanges.types import (
     ClientIdStyle,
     FillKind,
@@ -281,6 +281,37 @@ def test_no_opening_while_the_market_is_closed_or_a_stream_is_lost() -> None:
     assert bench.state == "IDLE.ready"
     assert bench.desk.view.closed_because() == "market: moved 80 bps in 1 s"
     assert len(bench.placed(bench.give(MarketSeen(open=True, reason="", text="")))) == 1
+
+
+def test_a_pause_takes_a_resting_opening_back_and_opens_nothing_until_it_is_over() -> None:
+    bench = opened()
+    assert [e for e in bench.give(PauseAsked(paused=True)) if isinstance(e, AskOrder)] != []
+    bench.update(bench.newest("opening"), OrderState.CANCELED)
+    bench.fire("cool_down")
+    assert (bench.state, bench.desk.view.closed_because()) == ("IDLE.ready", "paused")
+    assert bench.placed(bench.fire("recheck")) == []
+    assert bench.placed(bench.give(PauseAsked(paused=False))) == [("m", "opening", "buy", D(1))]
+
+
+def test_a_pause_stops_an_opening_at_the_wire() -> None:
+    bench = Bench()
+    (order,) = [effect for effect in bench.begin() if isinstance(effect, PlaceOrder)]
+    assert bench.desk.objection(order) == ""
+    bench.give(PauseAsked(paused=True))
+    assert bench.desk.objection(order) == "paused"
+
+
+def test_a_pause_lets_the_round_close_and_hedges_go_on() -> None:
+    bench = hedged()
+    bench.give(PauseAsked(paused=True))
+    bench.fire("hold")
+    assert bench.placed(bench.log)[-1] == ("m", "closing", "sell", D(1))
+    bench.ack(bench.newest("closing"))
+    bench.give(PauseAsked(paused=True))
+    assert bench.placed(bench.fill(bench.newest("closing"), "1"))[-1][1] == "hedge"
+    bench.fill(bench.newest("hedge"), "1")
+    assert bench.state == "IDLE.ready"
+    assert bench.placed(bench.fire("recheck")) == []
 
 
 def test_fills_of_a_resync_are_judged_as_one_batch() -> None:

@@ -23,7 +23,7 @@ from engine.runtime.journal import NullJournal, Sync
 from engine.runtime.journal_file import open_for_reading
 from engine.runtime.journal_read import comparable_dump, open_journal, pick_run
 from engine.runtime.journal_sqlite import SqliteJournal
-from engine.trading.effects import Alert, CancelOrder, Level, Purpose
+from engine.trading.effects import Alert, CancelOrder, Level, PlaceOrder, Purpose
 from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, TimerFired
 from exchanges.types import Accepted, OrderState, Refusal, Refused, Side
 
@@ -49,8 +49,8 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
     return found
 
 
-def step(journal: SqliteJournal, given: object, *, seq: int = 1) -> None:
-    journal.step(seq, seq, 5, given, [], [], [])  # type: ignore[arg-type]
+def step(journal: SqliteJournal, given: object, *effects: PlaceOrder, seq: int = 1) -> None:
+    journal.step(seq, seq, 5, given, [], [], effects)  # type: ignore[arg-type]
 
 
 # --- what it holds
@@ -227,7 +227,8 @@ def test_an_order_that_left_memory_is_looked_up(
     found = journal.lookup_order("c0")
     assert found is not None
     assert found.stored(1)[9:] == (
-        "0.02", "2500.1", "o-c0", "filled", "0.020", "0.020", "50.0020", "2500.1", "0.03", "USDC", 50, 50
+        "0.02", "2500.1", "o-c0", "filled", "0.020", "0.020", "50.0020", "2500.1", "0.03", "USDC", 50, 50,
+        None, None, 0, None, None,
     )  # fmt: skip
     assert [(it.trade_id, it.qty, it.fee) for it in journal.lookup_fills(found)] == [
         ("t1", D("0.015"), D("0.01")),
@@ -236,6 +237,21 @@ def test_an_order_that_left_memory_is_looked_up(
     assert journal.lookup_order("c9") is None
     journal.close()
     assert rows(path, "SELECT count(*) FROM fills WHERE client_id = 'c0'") == [(2,)]
+
+
+def test_an_order_keeps_the_five_stamps(path: Path, journal: SqliteJournal) -> None:
+    """Received and decoded from the fill that caused it, decided with its intent, signed and written by the client."""
+    hedge, opening = place("h", account="taker", side=Side.SELL), place("o")
+    journal.intent(opening, 1, 100, 1)
+    step(journal, TimerFired("chart", "t", 1), opening, seq=1)
+    cause = fill(opening, "t1", recv_ns=200, decoded_ns=210)
+    journal.intent(hedge, 2, 220, 1)
+    step(journal, cause, hedge, seq=2)
+    step(journal, Answered("h", Request.PLACE, Accepted("o-h", 230, 240)), seq=3)
+    step(journal, Answered("o", Request.PLACE, Refused(Refusal.RATE, "", 101, 102)), seq=4)
+    journal.close()
+    stamps = "SELECT client_id, received_ns, decoded_ns, decided_ns, signed_ns, written_ns FROM orders ORDER BY 1"
+    assert rows(path, stamps) == [("h", 200, 210, 220, 230, 240), ("o", None, None, 100, 101, 102)]
 
 
 # --- durability
@@ -470,6 +486,13 @@ def newer_file(path: Path) -> None:
     database.close()
 
 
+def older_file(path: Path) -> None:
+    record(path)
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {schema.VERSION - 1}")
+    database.close()
+
+
 def versionless_file(path: Path) -> None:
     record(path)
     database = sqlite3.connect(path)
@@ -511,6 +534,7 @@ REFUSED = [
     (foreign_file, errors.JournalForeign, "is an SQLite file of another program; name another path"),
     (foreign_file_with_log, errors.JournalForeign, "is an SQLite file of another program; name another path"),
     (newer_file, errors.JournalNewer, f"journal has version {schema.VERSION + 1}, this program writes version"),
+    (older_file, errors.JournalCorrupt, f"journal has version {schema.VERSION - 1} of an older release, this program"),
     (versionless_file, errors.JournalCorrupt, r"journal is damaged \(version 0\); move it aside"),
     (corrupt_file, errors.JournalCorrupt, "journal is damaged .*; move it aside and start a new one"),
     (zeroed_file, errors.JournalCorrupt, r"journal is damaged \(.* Page 2: .*\); move it aside and start a new one"),

@@ -32,6 +32,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),
     "engine.runtime": ("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", *WORDS),
+    "engine.review": (
+        *("engine.review", "engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base"),
+        *WORDS,
+    ),
     "engine.trading": ("engine.trading", "engine.chart", "exchanges.types"),
     "engine.chart": ("engine.chart",),
     "engine.errors": (),

@@ -129,7 +129,7 @@ class Desk:
         }  # fmt: skip
         return Fill(
             venue="paper-a", account="m", symbol=self.spec.symbol, side=side, qty=D(qty), price=D(price), fee=D(fee),
-            at_ms=at_ms, recv_ns=(at_ms + 2) * MS, **fields,  # type: ignore[arg-type]
+            at_ms=at_ms, recv_ns=(at_ms + 2) * MS, decoded_ns=(at_ms + 2) * MS, **fields,  # type: ignore[arg-type]
         )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def test_other_effects_are_shown_beside_the_recorded_rows(journal: Path) -> None
         seq=7,
         at_ns=70 * MS,
         given='fill ["paper-a","taker-2","ETH-PERP","e1r1s2","o-e1r1s2","t1","sell","0.02","2500.1","0.01","USDC",'
-        '"maker",50,60,"trade"]',
+        '"maker",50,60,"trade",0]',
         what="effects",
         expected=("place e1r1s3 close sell 0.02", "moved order.filled: OPENING -> CLOSING"),
         got=(),

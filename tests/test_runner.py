@@ -52,6 +52,7 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    PauseAsked,
     Recalled,
     Request,
     Started,
@@ -84,7 +85,7 @@ class Room:
         self.runner = Runner(
             self.desk, self.clients, symbols={"m": "ETH", "t": "ETH"}, clock=loop.clock, watch=self.watch,
             journal=self.journal, chance=Chance(1), orders_per_minute=100, max_book_age_ns=S,
-            **{"sinks": [self.shown.append], "trace": lambda *step: self.trace.append(step), **options},
+            **{"sinks": [self.shown.append], "traces": [lambda *step: self.trace.append(step)], **options},
         )  # type: ignore[arg-type]  # fmt: skip
 
     def at(self, ms: int, callback: Callable[..., None], *args: object) -> None:
@@ -401,6 +402,16 @@ def test_the_first_two_stops_are_the_desks_business() -> None:
     assert (room.seen[1:], code) == ([(1, StopAsked(1)), (2, StopAsked(2))], 1)
 
 
+def test_a_pause_is_the_desks_business_also_while_accounts_connect() -> None:
+    def arrange(room: Room) -> None:
+        room.clients["t"].delays["connect"] = 5
+        room.at(1, room.runner.pause, True)
+        room.at(9, room.runner.pause, False)
+
+    room, _ = run(reacts({PauseAsked(False): [Finish(0, "flat")]}), arrange)
+    assert [given for _, given in room.seen if not isinstance(given, Started)] == [PauseAsked(True), PauseAsked(False)]
+
+
 def test_the_third_stop_leaves_at_once_and_says_what_is_open() -> None:
     def arrange(room: Room) -> None:
         room.desk.open = ["m: +1 ETH", "t: -0.5 ETH"]
@@ -564,7 +575,7 @@ def test_a_broken_screen_is_cut_off_and_ends_the_run_in_order(part: str) -> None
     room, code = run(
         reacts({fill(): [MOVED]}),
         lambda room: room.at(1, room.runner.handle, fill()),
-        **({"sinks": [boom, shown.append]} if part == "sink" else {"sinks": [shown.append], "trace": boom}),
+        **({"sinks": [boom, shown.append]} if part == "sink" else {"sinks": [shown.append], "traces": [boom]}),
     )
     assert (code, len(room.runner.failures)) == (1, 1)
     expected = [FAILED, MOVED, DONE] if part == "sink" else [FAILED, DONE]

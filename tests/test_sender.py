@@ -233,9 +233,9 @@ def test_answers_come_back_with_their_request() -> None:
 
     assert run_virtual(main) == [
         (0, "place h"),
-        (0, "answered h Accepted(order_id='o1')"),
+        (0, "answered h Accepted(order_id='o1', signed_ns=0, written_ns=0)"),
         (0, "cancel c"),
-        (0, "answered c Accepted(order_id='o1')"),
+        (0, "answered c Accepted(order_id='o1', signed_ns=0, written_ns=0)"),
     ]
 
 

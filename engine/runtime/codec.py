@@ -38,6 +38,7 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    PauseAsked,
     Recalled,
     Request,
     Started,
@@ -150,21 +151,22 @@ def _margins(values: Sequence[Margin]) -> str:
 
 
 def _reply(value: Reply) -> str:
+    stamps = f"{value.signed_ns},{value.written_ns}"
     if isinstance(value, Accepted):
-        return f'["accepted",{quoted(value.order_id)}]'
+        return f'["accepted",{stamps},{quoted(value.order_id)}]'
     if isinstance(value, Refused):
-        return f'["refused","{value.refusal.value}",{quoted(value.text)}]'
-    return f'["unknown",{quoted(value.text)}]'
+        return f'["refused",{stamps},"{value.refusal.value}",{quoted(value.text)}]'
+    return f'["unknown",{stamps},{quoted(value.text)}]'
 
 
 def _read_reply(fields: list[Any]) -> Reply:
-    kind, *rest = fields
+    kind, signed_ns, written_ns, *rest = fields
     if kind == "accepted":
-        return Accepted(rest[0])
+        return Accepted(rest[0], signed_ns, written_ns)
     if kind == "refused":
-        return Refused(Refusal(rest[0]), rest[1])
+        return Refused(Refusal(rest[0]), rest[1], signed_ns, written_ns)
     if kind == "unknown":
-        return Unknown(rest[0])
+        return Unknown(rest[0], signed_ns, written_ns)
     raise ValueError(f"no reply is called {kind!r}")
 
 
@@ -203,16 +205,19 @@ def _fill(value: Fill) -> str:
         f"[{quoted(value.venue)},{quoted(value.account)},{quoted(value.symbol)},{quoted(value.client_id)},"
         f'{quoted(value.order_id)},{quoted(value.trade_id)},"{value.side.value}","{value.qty!s}","{value.price!s}",'
         f'"{value.fee!s}",{quoted(value.fee_asset)},"{value.liquidity.value}",{value.at_ms},{value.recv_ns},'
-        f'"{value.kind.value}"]'
+        f'"{value.kind.value}",{value.decoded_ns}]'
     )
 
 
 def _read_fill(fields: list[Any]) -> Fill:
-    venue, account, symbol, client, order, trade, side, qty, price, fee, asset, liquidity, at_ms, recv_ns, kind = fields
+    (
+        venue, account, symbol, client, order, trade, side, qty, price, fee, asset, liquidity, at_ms, recv_ns, kind,
+        decoded_ns,
+    ) = fields  # fmt: skip
     return Fill(
         venue=venue, account=account, symbol=symbol, client_id=client, order_id=order, trade_id=trade,
         side=Side(side), qty=Decimal(qty), price=Decimal(price), fee=Decimal(fee), fee_asset=asset,
-        liquidity=Liquidity(liquidity), at_ms=at_ms, recv_ns=recv_ns, kind=FillKind(kind),
+        liquidity=Liquidity(liquidity), at_ms=at_ms, recv_ns=recv_ns, kind=FillKind(kind), decoded_ns=decoded_ns,
     )  # fmt: skip
 
 
@@ -282,6 +287,10 @@ def _stop(value: StopAsked) -> str:
     return f"[{value.level}]"
 
 
+def _pause(value: PauseAsked) -> str:
+    return f"[{_flag(value.paused)}]"
+
+
 def _clock_jumped(value: ClockJumped) -> str:
     return f"[{value.gap_ns}]"
 
@@ -320,6 +329,7 @@ _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     TimerFired: ("timer", _timer),
     MarketSeen: ("market", _market),
     StopAsked: ("stop", _stop),
+    PauseAsked: ("pause", _pause),
     ClockJumped: ("clock_jumped", _clock_jumped),
     Recalled: ("recalled", _recalled),
 }
@@ -337,6 +347,7 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "timer": lambda fields: TimerFired(*fields),
     "market": _read_market,
     "stop": lambda fields: StopAsked(*fields),
+    "pause": lambda fields: PauseAsked(*fields),
     "clock_jumped": lambda fields: ClockJumped(*fields),
     "recalled": _read_recalled,
 }

@@ -56,7 +56,7 @@ class Journal(Protocol):
     def run_ended(self, exit_code: int, wall_ms: int) -> None: ...
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        """Commit a request of step `seq` before it is handed to the sender."""
+        """Commit a request of step `seq`, decided at `at_ns`, before it is handed to the sender."""
 
     def step(
         self,

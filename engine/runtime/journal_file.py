@@ -155,6 +155,11 @@ def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
             f"{path}: journal has version {version}, this program writes version {schema.VERSION}; "
             "update the program or name another path"
         )
+    if 0 < version < schema.VERSION:
+        return JournalCorrupt(
+            f"{path}: journal has version {version} of an older release, this program reads version {schema.VERSION}; "
+            "read it with that release, or move it aside and start a new one"
+        )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok" or version != schema.VERSION:
         told = " ".join(verdict.split()) if verdict != "ok" else f"version {version}"

@@ -26,7 +26,6 @@ from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder
 from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
     ZERO,
-    Accepted,
     Fill,
     FillKind,
     Liquidity,
@@ -35,7 +34,6 @@ from exchanges.types import (
     OrderUpdate,
     Position,
     Quote,
-    Refused,
     Side,
 )
 
@@ -168,7 +166,7 @@ class SqliteJournal:
                 self._run, seq, "cancel", effect.account, effect.symbol, effect.client_id, *_NO_ORDER,
                 effect.not_after_ns, at_ns, wall_ms,
             )  # fmt: skip
-        self._orders.place(effect)
+        self._orders.place(effect, at_ns)
         order = effect.request
         price = order.price
         return (
@@ -215,6 +213,8 @@ class SqliteJournal:
                 round_over = True
             elif type(effect) is Alert:
                 self._alert(effect, seq, at_ns, wall_ms)
+            elif type(effect) is PlaceOrder and type(given) is Fill:
+                self._orders.caused(effect.request.client_id, given)
         # On paper a round's rows are worth no flush of their own: the venue dies with this process.
         if len(self._inputs) >= FLUSH_STEPS or (round_over and self._sync is not Sync.NORMAL):
             self._write(round_over=round_over)
@@ -284,12 +284,8 @@ class SqliteJournal:
             self._on_update(looked.update, seq, at_ns)
 
     def _on_answered(self, answered: Answered, seq: int, at_ns: int) -> None:
-        if answered.request is not Request.PLACE:
-            return
-        if isinstance(answered.reply, Accepted):
-            self._orders.accepted(answered.client_id, answered.reply.order_id)
-        elif isinstance(answered.reply, Refused):
-            self._orders.failed(answered.client_id)
+        if answered.request is Request.PLACE:
+            self._orders.answered(answered.client_id, answered.reply)
 
     def _on_not_sent(self, given: NotSent, seq: int, at_ns: int) -> None:
         self._sends.append((self._run, given.client_id, given.request.value, at_ns, given.why))
@@ -451,7 +447,7 @@ ORDER BY seq
 """
 _STORED_ORDER_SQL = """
 SELECT client_id, account, venue, symbol, round, leg, purpose, side, qty, price, order_id, state, cum_qty, row_qty,
-       notional, fee, fee_asset, first_fill_ms, last_fill_ms
+       notional, fee, fee_asset, first_fill_ms, last_fill_ms, received_ns, decoded_ns, decided_ns, signed_ns, written_ns
 FROM orders WHERE run = ? AND client_id = ?
 """
 
@@ -467,10 +463,13 @@ def _fill_of(*stored: Any) -> Fill:
 
 def _order_of(*stored: Any) -> OrderRow:
     client, account, venue, symbol, round_number, leg, purpose, side, qty, price, order, state = stored[:12]
-    cum_qty, row_qty, notional, fee, fee_asset, first_ms, last_ms = stored[12:]
+    cum_qty, row_qty, notional, fee, fee_asset, first_ms, last_ms, *stamps = stored[12:]
+    received_ns, decoded_ns, decided_ns, signed_ns, written_ns = stamps
     return OrderRow(
         client_id=client, account=account, venue=venue, symbol=symbol, round=round_number, leg=leg, purpose=purpose,
         side=side, qty=Decimal(qty), price=None if price is None else Decimal(price), order_id=order,
         state=OrderState(state), cum_qty=Decimal(cum_qty), row_qty=Decimal(row_qty), notional=Decimal(notional),
         fee=None if fee is None else Decimal(fee), fee_asset=fee_asset, first_fill_ms=first_ms, last_fill_ms=last_ms,
+        received_ns=received_ns, decoded_ns=decoded_ns, decided_ns=decided_ns, signed_ns=signed_ns,
+        written_ns=written_ns,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.trading.effects import PlaceOrder
-from exchanges.types import ZERO, Fill, OrderState, OrderUpdate
+from exchanges.types import ZERO, Accepted, Fill, OrderState, OrderUpdate, Refused, Reply
 
 KEEP_ENDED = 2_000  # rows of ended orders kept for late frames; older ones are read back from the file
 
@@ -49,6 +49,11 @@ class OrderRow:
     fee_asset: str | None = None
     first_fill_ms: int | None = None
     last_fill_ms: int | None = None
+    received_ns: int | None = None
+    decoded_ns: int | None = None
+    decided_ns: int | None = None
+    signed_ns: int | None = None
+    written_ns: int | None = None
     trades: set[str] = field(default_factory=set)
 
     def stored(self, run: int) -> tuple[object, ...]:
@@ -59,6 +64,7 @@ class OrderRow:
             str(self.cum_qty), str(self.row_qty), str(self.notional),
             str(self.notional / self.row_qty) if self.row_qty else None,
             None if self.fee is None else str(self.fee), self.fee_asset, self.first_fill_ms, self.last_fill_ms,
+            self.received_ns, self.decoded_ns, self.decided_ns, self.signed_ns, self.written_ns,
         )  # fmt: skip
 
     def advance(self, state: OrderState) -> None:
@@ -101,20 +107,34 @@ class OrderRows:
                 self._end(row)
         return row
 
-    def place(self, effect: PlaceOrder) -> None:
+    def place(self, effect: PlaceOrder, decided_ns: int) -> None:
         request = effect.request
         row = OrderRow(
             client_id=request.client_id, account=request.account, venue=effect.venue, symbol=request.symbol,
             round=effect.round, leg=effect.leg, purpose=effect.purpose.value, side=request.side.value,
-            qty=request.qty, price=request.price,
+            qty=request.qty, price=request.price, decided_ns=decided_ns,
         )  # fmt: skip
         self._rows[request.client_id] = row
         self.dirty[request.client_id] = row
 
-    def accepted(self, client_id: str, order_id: str) -> None:
+    def caused(self, client_id: str, fill: Fill) -> None:
+        """The order was decided by the step of this fill."""
+        row = self._rows[client_id]
+        row.received_ns = fill.recv_ns or None
+        row.decoded_ns = fill.decoded_ns or None
+
+    def answered(self, client_id: str, reply: Reply) -> None:
+        """Take the answer to a place request with the stamps that it brings."""
         row = self.get(client_id)
-        if row is not None and not row.order_id:
-            row.order_id = order_id
+        if row is None:
+            return
+        if reply.written_ns:
+            row.signed_ns, row.written_ns = reply.signed_ns, reply.written_ns
+            self.dirty[client_id] = row
+        if isinstance(reply, Refused):
+            self._advance(row, OrderState.FAILED)
+        elif isinstance(reply, Accepted) and not row.order_id:
+            row.order_id = reply.order_id
             self.dirty[client_id] = row
 
     def failed(self, client_id: str) -> None:

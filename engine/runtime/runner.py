@@ -32,7 +32,7 @@ from engine.trading.effects import (
     RoundBegan,
     RoundEnded,
 )
-from engine.trading.inputs import ClockJumped, Counted, Input, Looked, Started, StopAsked, TimerFired
+from engine.trading.inputs import ClockJumped, Counted, Input, Looked, PauseAsked, Started, StopAsked, TimerFired
 from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
@@ -63,7 +63,7 @@ class Runner:
     def __init__(
         self, desk: Desk, clients: Mapping[str, BaseExchangeClient], *, symbols: Mapping[str, str], clock: Clock,
         watch: Watch, journal: Journal, chance: Draws, orders_per_minute: int, max_book_age_ns: int,
-        may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), trace: Trace | None = None,
+        may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), traces: Sequence[Trace] = (),
         gaps: GapWatch | None = None, flush_after_ns: int = 0, recovery: str = "eagle recover",
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
@@ -78,7 +78,7 @@ class Runner:
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
         self._sinks = list(sinks)
-        self._trace = trace
+        self._traces = list(traces)
         self._gaps = gaps
         self._flush_after_ns = flush_after_ns
         self._recovery = recovery
@@ -149,6 +149,10 @@ class Runner:
         else:
             self._end(LEFT, "stopped before the start; nothing was sent")
 
+    def pause(self, paused: bool) -> None:
+        """No opening from now on, or openings again."""
+        self.handle(PauseAsked(paused))
+
     def handle(self, given: Input) -> None:
         """Take an input: at once, or after the inputs that are being taken. Never raises, for the sake of callers."""
         if self._closed:
@@ -192,9 +196,11 @@ class Runner:
         except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
             self.fail(error)
             return
+        decided_ns = 0
         for effect in effects:
             if type(effect) is PlaceOrder or type(effect) is CancelOrder:
-                journal.intent(effect, seq, at_ns, wall_ms)
+                decided_ns = decided_ns or self._clock.now_ns()
+                journal.intent(effect, seq, decided_ns, wall_ms)
         execute = self._execute
         for effect in effects:
             try:
@@ -206,7 +212,7 @@ class Runner:
             self._journal_lost()
         if self._flush_after_ns and self._flush_timer is None:
             self._flush_timer = self._clock.call_at(at_ns + self._flush_after_ns, self._flush)
-        if self._trace is not None:
+        if self._traces:
             self._show_step(seq, at_ns, given, effects)
 
     def _place(self, effect: PlaceOrder, at_ns: int) -> None:
@@ -282,12 +288,12 @@ class Runner:
                 self.fail(error)
 
     def _show_step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
-        assert self._trace is not None
-        try:
-            self._trace(seq, at_ns, given, effects)
-        except Exception as error:  # noqa: BLE001 as for sinks
-            self._trace = None
-            self.fail(error)
+        for trace in tuple(self._traces):
+            try:
+                trace(seq, at_ns, given, effects)
+            except Exception as error:  # noqa: BLE001 as for sinks
+                self._traces.remove(trace)
+                self.fail(error)
 
     # --- what comes from the clients
 

@@ -11,7 +11,7 @@ import sqlite3
 from peewee import BooleanField, CompositeKey, IntegerField, Model, SqliteDatabase, TextField
 
 APPLICATION_ID = 0x6561676C  # "eagl" in the file's header
-VERSION = 1  # PRAGMA user_version; raise it with every change of a table or of the codec
+VERSION = 2  # PRAGMA user_version; raise it with every change of a table or of the codec
 
 
 class Run(Model):
@@ -121,7 +121,12 @@ class Send(Model):
 
 
 class Order(Model):
-    """The newest state of an order. `cum_qty` is what is known to have filled, `row_qty` what fill rows explain."""
+    """The newest state of an order. `cum_qty` is what is known to have filled, `row_qty` what fill rows explain.
+
+    The five stamps are of the run's monotonic clock: `received_ns` and `decoded_ns` of the fill whose step decided the
+    order (null if it was none), `decided_ns` before the intent was written, `signed_ns` and `written_ns` as the
+    client tells them with its answer.
+    """
 
     run = IntegerField()
     client_id = TextField()
@@ -144,6 +149,11 @@ class Order(Model):
     fee_asset = TextField(null=True)
     first_fill_ms = IntegerField(null=True)
     last_fill_ms = IntegerField(null=True)
+    received_ns = IntegerField(null=True)
+    decoded_ns = IntegerField(null=True)
+    decided_ns = IntegerField(null=True)
+    signed_ns = IntegerField(null=True)
+    written_ns = IntegerField(null=True)
 
     class Meta:
         table_name = "orders"

@@ -150,6 +150,8 @@ class Desk:
             return ""
         if world.halted:
             return "halted"
+        if world.paused:
+            return "paused"
         if not world.market.open:
             return f"market: {world.market.text}"
         return "" if world.links.all_trusted else "a stream is not trusted"

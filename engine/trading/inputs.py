@@ -95,6 +95,13 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """A person asks for no opening, or for openings again; closing, hedging and cleanup go on."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClockJumped:
     """The machine slept or stalled for `gap_ns`: nothing that was believed before is trusted (S14)."""
 
@@ -139,6 +146,7 @@ Input = (
     | TimerFired
     | MarketSeen
     | StopAsked
+    | PauseAsked
     | ClockJumped
 )
 

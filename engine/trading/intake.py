@@ -46,6 +46,7 @@ from engine.trading.inputs import (
     Looked,
     MarketSeen,
     NotSent,
+    PauseAsked,
     Recalled,
     Request,
     Started,
@@ -127,6 +128,9 @@ class Intake:
                 return self._counted(given)
             case StopAsked():
                 return [StopRequested() if given.level == 1 else StopNow()]
+            case PauseAsked():
+                self.world.paused = given.paused
+                return []
             case ClockJumped():
                 return self._jumped(given)
             case Started():

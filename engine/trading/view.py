@@ -110,7 +110,7 @@ class View:
     def may_rest(self) -> bool:
         """An opening order may stay where it is (E5): market, streams and hedgers are as when it was placed."""
         world = self._world
-        if not world.market.open or world.halted or world.self_matched or world.positions_doubted:
+        if not world.market.open or world.halted or world.paused or world.self_matched or world.positions_doubted:
             return False
         if not self._trusted:
             return False
@@ -159,6 +159,8 @@ class View:
         limits = world.plan.limits
         if world.halted:
             return "halted"
+        if world.paused:
+            return "paused"
         if world.self_matched:
             return "a self-trade waits to be acknowledged"
         if world.positions_doubted:

@@ -104,6 +104,7 @@ class World:
         self.positions_doubted = False
         self.halted = False
         self.trouble = ""  # the limit that broke first
+        self.paused = False  # a person wants no opening for now
         self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
 
     # --- reading
