@@ -28,6 +28,24 @@ from exchanges.types import (
     TimeInForce,
 )
 
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
+_PERP = MarketKind.PERP
+_CANCELED, _FILLED, _OPEN, _PARTIALLY_FILLED = (
+    OrderState.CANCELED,
+    OrderState.FILLED,
+    OrderState.OPEN,
+    OrderState.PARTIALLY_FILLED,
+)
+_MARKET = OrderType.MARKET
+_CANCEL_BOTH, _CANCEL_MAKER, _CANCEL_TAKER, _NONE = (
+    SelfTrade.CANCEL_BOTH,
+    SelfTrade.CANCEL_MAKER,
+    SelfTrade.CANCEL_TAKER,
+    SelfTrade.NONE,
+)
+_BUY = Side.BUY
+_IOC = TimeInForce.IOC
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -82,7 +100,7 @@ def book_order(request: OrderRequest, instrument: Instrument, *, order_id: str, 
     if lots is None:
         return Refused(Refusal.SIZE, f"quantity {request.qty} is not a multiple of the lot {instrument.lot}")
     price = request.price
-    if request.type is OrderType.MARKET:
+    if request.type is _MARKET:
         price = _inward(request.worst_price, instrument, side=request.side)
     elif price is None:
         return Refused(Refusal.PRICE, "a limit order needs a price")
@@ -91,7 +109,7 @@ def book_order(request: OrderRequest, instrument: Instrument, *, order_id: str, 
         return Refused(Refusal.PRICE, f"price {price} is not a multiple of the tick {instrument.tick}")
     return BookOrder(
         request.account, request.client_id, order_id, request.side, ticks, lots,
-        owner=owner, ioc=request.type is OrderType.MARKET or request.tif is TimeInForce.IOC,
+        owner=owner, ioc=request.type is _MARKET or request.tif is _IOC,
         post_only=request.post_only, reduce_only=request.reduce_only, self_trade=request.self_trade,
     )  # fmt: skip
 
@@ -107,7 +125,7 @@ def _inward(price: Decimal | None, instrument: Instrument, *, side: Side) -> Dec
     """A bound on a market order, moved to the tick so that it is never exceeded."""
     if price is None:
         return None
-    return instrument.price_down(price) if side is Side.BUY else instrument.price_up(price)
+    return instrument.price_down(price) if side is _BUY else instrument.price_up(price)
 
 
 class Execution(NamedTuple):
@@ -230,7 +248,7 @@ class Book:
 
     def apply_trade(self, taker: Side, ticks: int, lots: int) -> Outcome:
         """A public trade: orders at better prices than it fill first, then the queue at its price, then ours there."""
-        side = self._asks if taker is Side.BUY else self._bids
+        side = self._asks if taker is _BUY else self._bids
         rank = ticks * side.sign
         if not side.resting or side.resting[0].rank > rank:
             return NOTHING
@@ -257,7 +275,7 @@ class Book:
     def place(self, order: BookOrder) -> Outcome:
         """Match what crosses, then rest the remainder of a GTC limit order or cancel that of any other."""
         outcome = Outcome()
-        order.state = OrderState.OPEN
+        order.state = _OPEN
         self._enter(order, outcome)
         return self._finish(outcome)
 
@@ -266,7 +284,7 @@ class Book:
         if order.state.terminal:
             return NOTHING
         outcome = Outcome()
-        self._end(order, OrderState.CANCELED, outcome)
+        self._end(order, _CANCELED, outcome)
         return outcome
 
     def modify(self, order: BookOrder, *, ticks: int, lots: int) -> Outcome:
@@ -285,7 +303,7 @@ class Book:
         """Cancel all own orders and forget the outside market and the positions: what follows is a new book."""
         outcome = Outcome()
         for order in tuple(self.open_orders()):
-            self._end(order, OrderState.CANCELED, outcome)
+            self._end(order, _CANCELED, outcome)
         self.positions.clear()
         self._bids = _BookSide(-1, self.depth)
         self._asks = _BookSide(1, self.depth)
@@ -307,7 +325,7 @@ class Book:
 
     def best(self, side: Side) -> int:
         """The outside best bid (BUY) or offer (SELL) in ticks; only when `quoted`."""
-        book_side = self._bids if side is Side.BUY else self._asks
+        book_side = self._bids if side is _BUY else self._asks
         return (book_side.best or 0) * book_side.sign
 
     def worst_price(self, side: Side) -> int:
@@ -333,7 +351,7 @@ class Book:
     def _refuse_reduce_only(self, order: BookOrder) -> Refused | None:
         if not order.reduce_only:
             return None
-        if self.instrument.kind is not MarketKind.PERP:
+        if self.instrument.kind is not _PERP:
             return Refused(Refusal.UNSUPPORTED, f"reduce-only is unknown on a {self.instrument.kind.value} market")
         reducible = self._reducible(order)
         if reducible <= 0:
@@ -369,7 +387,7 @@ class Book:
             order.rank = order.ticks * side.sign
             side.rest(order)
         elif order.leaves:
-            order.state = OrderState.CANCELED
+            order.state = _CANCELED
 
     def _take(self, taker: BookOrder, outcome: Outcome) -> None:
         """Walk the other side by price, then time, outside and own liquidity mixed, while the limit allows."""
@@ -399,7 +417,7 @@ class Book:
         self._execute(taker, rank * side.sign, lots=lots, trade_id=self._next_trade_id(), maker=False, outcome=outcome)
 
     def _take_own(self, taker: BookOrder, resting: BookOrder, outcome: Outcome) -> None:
-        if resting.owner == taker.owner and taker.self_trade is not SelfTrade.NONE:
+        if resting.owner == taker.owner and taker.self_trade is not _NONE:
             self._prevent_self_trade(taker, resting, outcome)
             return
         lots = min(taker.leaves, resting.leaves)
@@ -413,9 +431,9 @@ class Book:
         self._execute(taker, ticks, lots=lots, trade_id=trade_id, maker=False, outcome=outcome)
 
     def _prevent_self_trade(self, taker: BookOrder, resting: BookOrder, outcome: Outcome) -> None:
-        if taker.self_trade in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
+        if taker.self_trade in (_CANCEL_MAKER, _CANCEL_BOTH):
             self._end_self_trade(resting, outcome)
-        if taker.self_trade in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
+        if taker.self_trade in (_CANCEL_TAKER, _CANCEL_BOTH):
             self._end_self_trade(taker, outcome)
 
     def _fill_crossed(self, side: _BookSide, other: _BookSide, outcome: Outcome) -> None:
@@ -448,9 +466,9 @@ class Book:
         outcome.executions.append(Execution(order, ticks, lots, trade_id, maker))
         outcome.touch(order)
         if order.leaves:
-            order.state = OrderState.PARTIALLY_FILLED
+            order.state = _PARTIALLY_FILLED
         else:
-            self._end(order, OrderState.FILLED, outcome)
+            self._end(order, _FILLED, outcome)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -474,11 +492,11 @@ class Book:
 
     def _end_spent_reduce_only(self, order: BookOrder, outcome: Outcome) -> None:
         order.refusal, order.text = Refusal.REDUCE_ONLY, "the position that this order reduced is gone"
-        self._end(order, OrderState.CANCELED, outcome)
+        self._end(order, _CANCELED, outcome)
 
     def _end_self_trade(self, order: BookOrder, outcome: Outcome) -> None:
         order.refusal, order.text = Refusal.SELF_TRADE, "self-trade prevention"
-        self._end(order, OrderState.CANCELED, outcome)
+        self._end(order, _CANCELED, outcome)
 
     def _end(self, order: BookOrder, state: OrderState, outcome: Outcome) -> None:
         order.state = state
@@ -488,10 +506,10 @@ class Book:
             resting.remove(order)
 
     def _own_side(self, order: BookOrder) -> _BookSide:
-        return self._bids if order.side is Side.BUY else self._asks
+        return self._bids if order.side is _BUY else self._asks
 
     def _other_side(self, order: BookOrder) -> _BookSide:
-        return self._asks if order.side is Side.BUY else self._bids
+        return self._asks if order.side is _BUY else self._bids
 
 
 def _rank(order: BookOrder) -> int:

@@ -12,6 +12,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from typing import Protocol
 
+from exchanges.values import quick
+
 ZERO = Decimal(0)
 
 
@@ -167,6 +169,7 @@ class Instrument:
         return floored
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Quote:
     """Best bid and offer of one symbol. `recv_ns` is the monotonic clock at receipt, `venue_ms` venue time or 0."""
@@ -190,6 +193,7 @@ class Quote:
         return self.bid >= self.ask or self.bid <= 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """Everything a venue needs to accept an order. `price` is None for a market order.
@@ -214,6 +218,7 @@ class OrderRequest:
     worst_price: Decimal | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """The state of one order as a venue tells it. `cum_qty` is the filled quantity so far (gross of fees)."""
@@ -234,6 +239,7 @@ class OrderUpdate:
     reduce_only: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One execution on one account. Identity is (venue, account, symbol, order_id, trade_id) (S5)."""
@@ -256,6 +262,7 @@ class Fill:
     decoded_ns: int = 0  # when the frame had become this value; 0 where nobody took the time
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Position:
     """Signed position of one account in one symbol; on spot the total base balance."""
@@ -267,6 +274,7 @@ class Position:
     liquidation_price: Decimal | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Margin:
     """Collateral of one account, in quote units. `maintenance` is what the positions need not to be liquidated."""
@@ -277,6 +285,7 @@ class Margin:
     maintenance: Decimal
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The venue has the order; its life goes on in the order stream.
@@ -290,6 +299,7 @@ class Accepted:
     written_ns: int = field(default=0, compare=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The venue said no; nothing of this request can ever fill."""
@@ -300,6 +310,7 @@ class Refused:
     written_ns: int = field(default=0, compare=False)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """No trustworthy answer: it may have happened. Ask by client id before anything else (S4)."""
@@ -320,6 +331,7 @@ class LinkState(FastEnum):
     TRUSTED = "trusted"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LinkUpdate:
     account: str

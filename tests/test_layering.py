@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("engine", "exchanges", "cli", "flows", "schemas")
 
 # First matching row wins. An allowed name covers the module and everything below it; an adapter also its own package.
-WORDS = ("exchanges.types", "exchanges.errors")
+WORDS = ("exchanges.types", "exchanges.errors", "exchanges.values")
 SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
@@ -36,11 +36,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("engine.review", "engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base"),
         *WORDS,
     ),
-    "engine.trading": ("engine.trading", "engine.chart", "exchanges.types"),
+    "engine.trading": ("engine.trading", "engine.chart", "exchanges.types", "exchanges.values"),
     "engine.chart": ("engine.chart",),
     "engine.errors": (),
     "engine": (),
-    "exchanges.types": (),
+    "exchanges.values": (),
+    "exchanges.types": ("exchanges.values",),
     "exchanges.errors": ("exchanges.types",),
     "exchanges.base": WORDS,
     "exchanges.link": ("exchanges.base", *WORDS),
@@ -59,8 +60,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 PURE = (
     *("engine.chart", "engine.chart.*", "engine.trading", "engine.trading.*", "exchanges.*.wire"),
-    *("exchanges.types", "exchanges.errors", "exchanges.matching", "exchanges.accounts", "exchanges.market"),
-    "exchanges.synthetic",
+    *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
+    *("exchanges.market", "exchanges.synthetic"),
 )
 IMPURE = {
     *("asyncio", "time", "datetime", "random", "secrets", "uuid", "socket", "ssl", "http", "urllib", "aiohttp"),
@@ -245,7 +246,7 @@ PLANTED = [
     (
         {"engine/trading/orders.py": "import json\nfrom engine.runtime import host\n", "engine/runtime/host.py": ""},
         "engine/trading/orders.py:2: engine.trading.orders imports engine.runtime.host; "
-        "allowed: engine.trading, engine.chart, exchanges.types",
+        "allowed: engine.trading, engine.chart, exchanges.types, exchanges.values",
     ),
     (
         {"engine/chart/load.py": "def f():\n    import exchanges.types\n"},
@@ -259,16 +260,16 @@ PLANTED = [
     (
         {"cli/run.py": "from exchanges.paper import PaperClient\n"},
         "cli/run.py:1: cli.run imports exchanges.paper; "
-        "allowed: cli, engine, flows, schemas, exchanges.types, exchanges.errors",
+        "allowed: cli, engine, flows, schemas, exchanges.types, exchanges.errors, exchanges.values",
     ),
     (
         {"cli/main.py": 'importlib.import_module("exchanges.paper")\n'},
         "cli/main.py:1: cli.main imports exchanges.paper; "
-        "allowed: cli, engine, flows, schemas, exchanges.types, exchanges.errors",
+        "allowed: cli, engine, flows, schemas, exchanges.types, exchanges.errors, exchanges.values",
     ),
     (
         {"exchanges/types.py": "from exchanges.errors import Rejected\n"},
-        "exchanges/types.py:1: exchanges.types imports exchanges.errors; allowed: nothing of ours",
+        "exchanges/types.py:1: exchanges.types imports exchanges.errors; allowed: exchanges.values",
     ),
     (
         {"exchanges/helpers.py": ""},

@@ -11,7 +11,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from transitions import EventData, Machine
+from transitions import Event, EventData, Machine
 
 from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Plan, Plans, Waiting, lineage
 from engine.chart.deciders import Decider, TableDecider
@@ -60,6 +60,31 @@ class Saved(NamedTuple):
     deferred: tuple[tuple[str, object], ...]
 
 
+class _Trigger(Event):
+    """The machine's own table and state, stepped without what a compiled flow never fills.
+
+    The stock event makes an EventData, looks through eight empty lists of callbacks and writes nine log lines for
+    each candidate: a tenth of a whole round. Conditions, target and `after` are the transition's own.
+    """
+
+    def trigger(self, model: object, *_: object, **__: object) -> bool:
+        for transition in self.transitions[model.leaf]:  # type: ignore[attr-defined]
+            for condition in transition.conditions:
+                if not condition.func(None):  # type: ignore[operator]
+                    break
+            else:
+                if transition.dest is not None:
+                    model.leaf = transition.dest  # type: ignore[attr-defined]
+                for callback in transition.after:
+                    callback(None)  # type: ignore[operator]
+                return True
+        return False
+
+
+class _Machine(Machine):
+    event_cls = _Trigger
+
+
 class TransitionsDecider:
     """A synchronous `transitions` machine over the leaves picks the candidate and moves the leaf.
 
@@ -73,7 +98,7 @@ class TransitionsDecider:
         self._scope = scope
         self._taken: Plan | None = None
         self._always = {name: events.get(ALWAYS, ()) for name, events in plans.items()}
-        machine = Machine(
+        machine = _Machine(
             model=self,
             states=list(plans),
             initial=leaf,
@@ -96,15 +121,15 @@ class TransitionsDecider:
             trigger, source, plan.candidate.target, conditions=condition, after=partial(self._note, plan)
         )
 
-    def _open(self, plan: Plan, _: EventData) -> bool:
+    def _open(self, plan: Plan, _: EventData | None) -> bool:
         return plan.open(self._scope)
 
-    def _note(self, plan: Plan, _: EventData) -> None:
+    def _note(self, plan: Plan, _: EventData | None) -> None:
         self._taken = plan
 
     def take(self, event: str) -> Plan | None:
         trigger = self._triggers[self.leaf].get(event)
-        if trigger is None or (event == ALWAYS and not self.restless()):
+        if trigger is None:
             return None
         return self._taken if trigger() else None
 

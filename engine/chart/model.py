@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # --- where something stands in a file, and what is wrong with it
 
@@ -399,8 +399,7 @@ class Move:
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(NamedTuple):
     """Ask for `event` back between `low_ns` and `high_ns` from now (equal unless drawn), with this epoch."""
 
     event: str
@@ -409,14 +408,14 @@ class StartTimer:
     high_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(NamedTuple):
+    """Forget `event` of this epoch."""
+
     event: str
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Result of one run to completion. `effects` holds timers and whatever the domain's verbs returned, in order."""
 
     moves: tuple[Move, ...]

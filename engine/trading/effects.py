@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from exchanges.types import FastEnum, OrderRequest
+from exchanges.values import quick
 
 
 class Urgency(IntEnum):
@@ -40,6 +41,7 @@ class Level(IntEnum):
     PERSON = 2  # a person is needed
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """Send an order. Registered in the desk's order table before this effect exists."""
@@ -56,6 +58,7 @@ class PlaceOrder:
     not_after_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
     account: str
@@ -64,6 +67,7 @@ class CancelOrder:
     not_after_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AskOrder:
     """Fetch an order's newest state; the answer is `Looked` with the same token."""
@@ -82,6 +86,7 @@ class AskPositions:
     token: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ArmTimer:
     """Give `TimerFired(owner, name, epoch)` back at `at_ns`. A timer of the same owner and name replaces the former."""
@@ -92,6 +97,7 @@ class ArmTimer:
     at_ns: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DisarmTimer:
     owner: str
@@ -99,6 +105,7 @@ class DisarmTimer:
     epoch: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Moved:
     """The chart took a row; `target` is None when it stayed. For the journal, the screen and traces."""
@@ -109,12 +116,14 @@ class Moved:
     round: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RoundBegan:
     round: int
     side: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RoundEnded:
     """Money of one round in quote units; `residue` is the maker position that it leaves."""
@@ -128,6 +137,7 @@ class RoundEnded:
     cash: Decimal
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A fact for the log, the journal and, at level PERSON, a person; `text` says what to do."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from engine.chart.model import BOOL, QTY, TEXT, EventKind, Type
 from exchanges.types import Refusal
+from exchanges.values import quick
 
 REASON = Type("reason", tuple(refusal.value for refusal in Refusal))
 POLICY = Type("policy", ("reduce", "keep", "distrust"))
@@ -21,6 +22,7 @@ MARKET_REASON = Type(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
     """About one order of a leg. `late`: it is not the leg's newest order, or its end was told before."""

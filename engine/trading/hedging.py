@@ -19,6 +19,13 @@ from engine.trading.orders import Order
 from engine.trading.world import MS, OrderShape, S, World
 from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Side
 
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
+_TRUSTED = LinkState.TRUSTED
+_SPOT = MarketKind.SPOT
+_CANCELED, _FILLED = OrderState.CANCELED, OrderState.FILLED
+_FLATTEN, _HEDGE, _UNDO = Purpose.FLATTEN, Purpose.HEDGE, Purpose.UNDO
+_BUY, _SELL = Side.BUY, Side.SELL
+
 OWNER = "hedging"
 TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
 ALARM_NS = 10 * S  # a person hears again about exposure that stays
@@ -37,6 +44,9 @@ class Stage(Enum):
     COVERED = "covered"
     BLOCKED = "blocked"
     WAITING = "waiting"
+
+
+_BLOCKED, _CALM, _COVERED, _WAITING = Stage.BLOCKED, Stage.CALM, Stage.COVERED, Stage.WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,7 @@ class Hedging:
         self._enough: tuple[object, ...] = ()  # what the last answer of `enough_eligible` was computed from
         self._enough_answer = False
         self.lack = ""  # which takers were not enough, and why, when `enough_eligible` last said no
-        self.stage = Stage.CALM
+        self.stage = _CALM
         self._refused: dict[str, int] = {}
         self._failures = 0  # how often every rung refused: each time the worst price goes a step further
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
@@ -167,23 +177,23 @@ class Hedging:
         effects: list[Effect] = []
         world = self._world
         if world.exposure == 0 and not world.orders.covering and self.since_ns is None:
-            if self.stage is not Stage.CALM:
+            if self.stage is not _CALM:
                 self._calm()
             return effects
         self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
         if world.orders.covering and self._slicing():
-            self.stage = Stage.COVERED
+            self.stage = _COVERED
             return effects
         need = self.need
         if need == 0 or not self._tradable(abs(need)):
             if not world.orders.covering:
                 self._calm()
             else:
-                self.stage = Stage.COVERED
+                self.stage = _COVERED
             return effects
-        if self.stage is Stage.WAITING and world.now_ns < self.waiting_until_ns:
+        if self.stage is _WAITING and world.now_ns < self.waiting_until_ns:
             return effects
         self._hedge(need, effects)
         return effects
@@ -193,21 +203,21 @@ class Hedging:
         world = self._world
         if world.exposure != 0 and self._tradable(abs(world.exposure)):
             return False
-        return all(order.purpose is Purpose.FLATTEN for order in world.orders.covering.values())
+        return all(order.purpose is _FLATTEN for order in world.orders.covering.values())
 
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
         return self._world.links.any_trusted
 
     def _calm(self) -> None:
-        self.stage = Stage.CALM
+        self.stage = _CALM
         self._refused.clear()
         self._last = ""
         self._failures = 0
 
     def _hedge(self, need: Decimal, effects: list[Effect]) -> None:
         world = self._world
-        side = Side.BUY if need > 0 else Side.SELL
+        side = _BUY if need > 0 else _SELL
         qty = min(abs(need), world.plan.limits.max_order)
         account = self._choose(side, qty)
         if self.on_choice is not None:
@@ -215,7 +225,7 @@ class Hedging:
         if account is None:
             blockers = self._blockers(side)
             if blockers:
-                self.stage = Stage.BLOCKED
+                self.stage = _BLOCKED
                 effects.extend(world.cancel_all(blockers))
             else:
                 self._wait(need, effects)
@@ -226,10 +236,8 @@ class Hedging:
             side=side, qty=size, price=None, ioc=True, reduce_only=undo and self._reduces(account, side, size),
             slack=1 + self._failures,
         )  # fmt: skip
-        order = world.place(
-            account, shape, purpose=Purpose.UNDO if undo else Purpose.HEDGE, leg="hedge", covers=-side.sign * size
-        )
-        self.stage = Stage.COVERED
+        order = world.place(account, shape, purpose=_UNDO if undo else _HEDGE, leg="hedge", covers=-side.sign * size)
+        self.stage = _COVERED
         effects.append(order)
         effects.append(check_timer(order.request.client_id, world.now_ns + CHECK_NS))
         if size < abs(need):
@@ -286,7 +294,7 @@ class Hedging:
     def _cut_off(self) -> bool:
         """No taker's stream is trusted and the exposure is older than the soft age: the maker itself must undo it."""
         world = self._world
-        if any(world.links[name] is LinkState.TRUSTED for name in self._takers) or self.since_ns is None:
+        if any(world.links[name] is _TRUSTED for name in self._takers) or self.since_ns is None:
             return False
         return world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
 
@@ -318,7 +326,7 @@ class Hedging:
         world = self._world
         if name in self._refused:
             return "refused this exposure before"
-        if world.links[name] is not LinkState.TRUSTED:
+        if world.links[name] is not _TRUSTED:
             return "stream not trusted"
         if world.tradable(name, qty) <= 0:
             return "below its smallest order"
@@ -329,7 +337,7 @@ class Hedging:
     def _has_base(self, name: str, side: Side, qty: Decimal) -> bool:
         """S18: spot has no short position; a sale is bounded by what the account holds."""
         world = self._world
-        if side is Side.BUY or world.instruments[name].kind is not MarketKind.SPOT:
+        if side is _BUY or world.instruments[name].kind is not _SPOT:
             return True
         return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
 
@@ -374,7 +382,7 @@ class Hedging:
     def willing(self) -> bool:
         """Is an account there to hedge a fill, and does not every one refuse the last (E5)?"""
         links = self._world.links
-        return self.stage is not Stage.WAITING and any(links[name] is LinkState.TRUSTED for name in self._takers)
+        return self.stage is not _WAITING and any(links[name] is _TRUSTED for name in self._takers)
 
     def enough_eligible(self, qty: Decimal) -> bool:
         """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""
@@ -391,11 +399,7 @@ class Hedging:
         names = self._takers
         wanted = min(2, len(names))
         for name in names:
-            if (
-                world.links[name] is LinkState.TRUSTED
-                and world.tradable(name, qty) > 0
-                and self._margin_ok(name, Side.BUY, qty)
-            ):
+            if world.links[name] is _TRUSTED and world.tradable(name, qty) > 0 and self._margin_ok(name, _BUY, qty):
                 wanted -= 1
                 if wanted == 0:
                     return True
@@ -430,11 +434,11 @@ class Hedging:
 
     def ended(self, order: Order) -> None:
         """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
-        if order.state is OrderState.FILLED:
+        if order.state is _FILLED:
             self._last = ""
         elif order.done_qty > 0:
             self._last = order.account
-        elif order.state is OrderState.CANCELED:
+        elif order.state is _CANCELED:
             self._refused[order.account] = self._refused.get(order.account, 0) + 1
 
     def timer(self, name: str) -> list[Effect]:
@@ -446,7 +450,7 @@ class Hedging:
     def _wait(self, need: Decimal, effects: list[Effect]) -> None:
         """No account may or will: never give up, never busy-loop (S3)."""
         world = self._world
-        self.stage = Stage.WAITING
+        self.stage = _WAITING
         self._failures += bool(self._refused) and self._failures < MOST_SLACK
         self.waiting_until_ns = world.now_ns + TRY_AGAIN_NS
         effects.append(self._timer("again", self.waiting_until_ns))

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 
 from exchanges.types import Fill, LinkUpdate, Margin, OrderState, OrderUpdate, Position, Quote, Reply, Side
+from exchanges.values import quick
 
 
 class Request(Enum):
@@ -27,6 +28,7 @@ class Started:
     margins: tuple[Margin, ...]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The venue's answer to a place or cancel request."""
@@ -36,6 +38,7 @@ class Answered:
     reply: Reply
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """An effect that the sender dropped before the wire: stale, out of its time, or no longer allowed (S16)."""
@@ -45,6 +48,7 @@ class NotSent:
     why: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Looked:
     """Answer to `AskOrder`. Not `ok`: no answer could be had. `ok` without `update`: the venue knows no such order."""
@@ -56,6 +60,7 @@ class Looked:
     text: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Answer to `AskPositions`; not `quiet` when an order or fill of these accounts moved meanwhile (S17)."""
@@ -68,6 +73,7 @@ class Counted:
     text: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer is due. `owner` is "chart" or the desk's own part; stale epochs are dropped by comparison."""

@@ -72,6 +72,12 @@ from exchanges.types import (
     Refused,
 )
 
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
+_SETTLEMENT = FillKind.SETTLEMENT
+_LOST, _RESYNC, _TRUSTED = LinkState.LOST, LinkState.RESYNC, LinkState.TRUSTED
+_FAILED, _PENDING = OrderState.FAILED, OrderState.PENDING
+_CANCEL = Request.CANCEL
+
 DESK = "desk"
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
@@ -178,7 +184,7 @@ class Intake:
         if not self.world.orders.first_seen(fill):
             return []
         self.world.ledger.add_fill(fill, fill.qty, None)
-        settled = fill.kind is FillKind.SETTLEMENT
+        settled = fill.kind is _SETTLEMENT
         self.effects.append(
             Alert(
                 Level.INFO if settled else Level.PERSON, f"fill_{fill.kind.value}",
@@ -246,7 +252,7 @@ class Intake:
             self.effects.append(_unwilling(order, wait_ns))
         if self.hedging is None:
             return
-        if order.state is OrderState.FAILED:
+        if order.state is _FAILED:
             self.effects.extend(self.hedging.refused(order))
         else:
             self.hedging.ended(order)
@@ -271,7 +277,7 @@ class Intake:
         order = self.world.orders.get(given.client_id)
         if order is None:
             return []
-        if given.request is Request.CANCEL:
+        if given.request is _CANCEL:
             if isinstance(given.reply, Accepted) or not order.live:
                 return NOTHING_NEW
             self.effects.extend(self.inquiry.look(order))  # cancelled again after a while, not at once
@@ -285,7 +291,7 @@ class Intake:
         return self._lost(order)
 
     def _failed(self, order: Order, reply: Refused) -> list[StrategyEvent]:
-        if order.state is not OrderState.PENDING:
+        if order.state is not _PENDING:
             return []  # frames of the order came before a refusal that cannot be true
         before = order.state
         self.world.orders.fail(order, reply.refusal, self.world.now_ns)
@@ -296,7 +302,7 @@ class Intake:
 
     def _lost(self, order: Order) -> list[StrategyEvent]:
         """No trustworthy answer: ask until the order is found or provably dead (S4)."""
-        if order.state is not OrderState.PENDING:
+        if order.state is not _PENDING:
             return []
         order.unknown = True
         self.effects.extend(self.inquiry.look(order))
@@ -314,11 +320,11 @@ class Intake:
         if order is None:
             return []
         rate = self.world.rates[order.account]
-        if given.request is Request.CANCEL:
+        if given.request is _CANCEL:
             rate.give_back(order.cancel_ns)
             order.cancel_ns = 0
             return [] if order.purpose in COVERING else [CancelRefused(order.leg)]
-        if order.state is not OrderState.PENDING:
+        if order.state is not _PENDING:
             return []
         rate.give_back(order.created_ns)
         self.world.orders.fail(order, None, self.world.now_ns)
@@ -343,9 +349,9 @@ class Intake:
     def _unknown_there(self, order: Order, *, standing: bool) -> list[StrategyEvent]:
         """The venue knows no such order: not yet, never, or no more. Ask on until one of these is certain (S4)."""
         world, before = self.world, order.state
-        if order.state is not OrderState.PENDING:
+        if order.state is not _PENDING:
             order.missing_ns = order.missing_ns or world.now_ns
-            trusted = world.links[order.account] is LinkState.TRUSTED
+            trusted = world.links[order.account] is _TRUSTED
             if not trusted or world.now_ns - order.missing_ns < MISSING_NS:
                 return self._ask_on(order)
             world.orders.lose(order, world.now_ns)
@@ -415,13 +421,13 @@ class Intake:
         before = self.world.links.put(given.account, given.state)
         if self.world.links.all_trusted:
             self.world.resync_until_ns = 0
-        elif given.state is LinkState.RESYNC and not self.world.resync_until_ns:
+        elif given.state is _RESYNC and not self.world.resync_until_ns:
             # One wait until all are trusted again: a stream that comes and goes must not hold up hedges for ever (S3).
             self.world.resync_until_ns = until_ns = self.world.now_ns + RESYNC_NS
             self.effects.append(ArmTimer(HEDGING, "resync", 0, until_ns))
-        if given.state is LinkState.LOST and before is not LinkState.LOST:
+        if given.state is _LOST and before is not _LOST:
             return [LinkLost(given.account)]
-        if given.state is LinkState.TRUSTED and before is not LinkState.TRUSTED:
+        if given.state is _TRUSTED and before is not _TRUSTED:
             return [LinkTrusted(given.account), *self.breaches(self.risk.after_fill())]
         return []
 

@@ -34,6 +34,19 @@ from exchanges.types import (
     TimeInForce,
 )
 
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
+_TRUSTED = LinkState.TRUSTED
+_SPOT = MarketKind.SPOT
+_LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
+_CANCEL_BOTH, _CANCEL_MAKER, _CANCEL_TAKER, _NONE = (
+    SelfTrade.CANCEL_BOTH,
+    SelfTrade.CANCEL_MAKER,
+    SelfTrade.CANCEL_TAKER,
+    SelfTrade.NONE,
+)
+_BUY = Side.BUY
+_GTC, _IOC = TimeInForce.GTC, TimeInForce.IOC
+
 MS = 1_000_000
 S = 1_000_000_000
 VALID_MS = 2_000  # the longest that an order request may be accepted after it was made (S4)
@@ -130,7 +143,7 @@ class World:
         quote = self.quote(account)
         if quote is None or quote.crossed:
             return None
-        return quote.ask if side is Side.BUY else quote.bid
+        return quote.ask if side is _BUY else quote.bid
 
     def accounts(self, role: str) -> tuple[str, ...]:
         return self.plan.roles[role]
@@ -143,7 +156,7 @@ class World:
         """Signed quantity that live covering orders may still fill, unknown ones included."""
         total = ZERO
         for order in self.orders.covering.values():
-            total += order.remaining if order.side is Side.BUY else -order.remaining
+            total += order.remaining if order.side is _BUY else -order.remaining
         return total
 
     def tradable(self, account: str, qty: Decimal) -> Decimal:
@@ -192,7 +205,7 @@ class World:
     def may_slice(self, account: str) -> bool:
         """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused."""
         waits = self.slice_waits.get(account)
-        return self.links[account] is LinkState.TRUSTED and (waits is None or waits[1] <= self.now_ns)
+        return self.links[account] is _TRUSTED and (waits is None or waits[1] <= self.now_ns)
 
     def covering_ended(self, order: Order) -> int:
         """Lengthen or end the wait of an account whose covering order has come to its end; the new wait, else 0."""
@@ -227,8 +240,8 @@ class World:
         return PlaceOrder(
             request=OrderRequest(
                 client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
-                price=shape.price, type=OrderType.MARKET if shape.price is None else OrderType.LIMIT,
-                tif=TimeInForce.IOC if shape.ioc or shape.price is None else TimeInForce.GTC,
+                price=shape.price, type=_MARKET if shape.price is None else _LIMIT,
+                tif=_IOC if shape.ioc or shape.price is None else _GTC,
                 post_only=shape.post_only, reduce_only=shape.reduce_only and _knows_reduce_only(spec),
                 valid_ms=VALID_MS, self_trade=self._self_trade[account],
                 worst_price=self._worst_price(account, shape),
@@ -277,7 +290,7 @@ class World:
             return None
         slip = self._slip if shape.slack == 1 else self._slip * shape.slack
         instrument = self.instruments[account]
-        if shape.side is Side.BUY:
+        if shape.side is _BUY:
             return instrument.price_up(touch + touch * slip)
         return instrument.price_down(touch - touch * slip)
 
@@ -300,11 +313,11 @@ class World:
 
 def _knows_reduce_only(spec: AccountPlan) -> bool:
     """S18: spot has inventory, not positions: quantities are bounded by the balance instead of reduce-only."""
-    return spec.capabilities.reduce_only and spec.instrument.kind is not MarketKind.SPOT
+    return spec.capabilities.reduce_only and spec.instrument.kind is not _SPOT
 
 
 def _strictest(modes: frozenset[SelfTrade]) -> SelfTrade:
-    for mode in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
+    for mode in (_CANCEL_TAKER, _CANCEL_MAKER, _CANCEL_BOTH):
         if mode in modes:
             return mode
-    return SelfTrade.NONE
+    return _NONE
