@@ -123,7 +123,7 @@ def command_faults(text: str, program: click.Group) -> Iterator[str]:
 
 def option_name(token: str) -> str:
     """`[--now]` and `--format=json` without what stands around the name."""
-    return re.split(r"[=|,\]]", token.lstrip("["))[0].rstrip(".")
+    return re.split(r"[=|,:\]]", token.lstrip("["))[0].rstrip(".")
 
 
 def all_options(group: click.Group) -> set[str]:

@@ -1,13 +1,11 @@
-"""The hand-written pages leave nothing out: every layer, every rule, every word of the user's note."""
+"""The hand-written pages leave nothing out: every rule, every word of the user's note."""
 
 from __future__ import annotations
 
 import re
 
 from pages_kit import page
-from test_layering import ALLOWED
 
-ARCHITECTURE = page("docs/architecture.md").text
 SAFETY = page("docs/safety.md").text
 NOTE = page("docs/eagle_note_mapping.md").text
 # The words of the user's note, and of what it asks to be counted and logged.
@@ -41,14 +39,6 @@ OF_THE_NOTE = (
     *("仓位偏差监控", "延迟监控", "订单生命周期日志", "仓位变化日志", "异常事件日志", "性能指标日志"),
     "使用sqlite来记录所有已成交的订单",
 )
-
-
-def test_the_layers_are_those_of_the_layering_test() -> None:
-    rows = re.findall(r"^\| `([a-z.]+)` \| (.*) \|$", page("docs/architecture.md").text, flags=re.MULTILINE)
-    told = {name: set(re.findall(r"`([a-z.]+)`", allowed)) for name, allowed in rows}
-    everything = told.pop("cli.wiring")
-    assert everything == set()
-    assert told == {name: set(ALLOWED[name]) - {name} for name in told}
 
 
 def test_every_safety_rule_has_a_test_or_says_that_it_is_not_built() -> None:

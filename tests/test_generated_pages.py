@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cli_page
 import click
+import layers_block
 import pytest
 import settings_page
 import verbs_page
@@ -31,6 +32,7 @@ def picture() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "architecture.md": layers_block.with_layers,
     "eagle_chicken.svg": picture,
     "cli.md": cli_page.page,
     "settings.md": settings_page.page,
