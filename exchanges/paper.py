@@ -405,7 +405,8 @@ class PaperVenue:
         needed = after.used - before.used
         if needed <= 0:
             return None  # what does not raise the worst outcome always passes
-        free = self.margin(client).free
+        exposures = [before if other is market else other.exposure(client) for other in self._markets.values()]
+        free = margin_of(client.account, client.balances, exposures).free
         return Refused(Refusal.MARGIN, f"needs {needed} more margin, {free} is free") if needed > free else None
 
     def _refuse_balance(
