@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 STYLES = ("mermaid", "dot", "svg")
 THEMES = ("auto", "light", "dark")
+PATIENCE_S = 60
 
 
 @click.command()
@@ -57,7 +59,8 @@ def diagram(flow_path: str, style: str, theme: Theme | None, highlight: str | No
     try:
         Path(output).write_text(drawn, encoding="utf-8")
     except OSError as error:
-        raise CannotUse(f"--output: {output} cannot be written ({error.strerror})") from error
+        message = f"--output: {output} cannot be written ({error.strerror}); check the path and its rights"
+        raise CannotUse(message) from error
     write_note(f"{output}: {len(drawn)} characters of {style}")
     return 0
 
@@ -100,17 +103,16 @@ def _running(program: str) -> LayOut:
     from cli.locate import CannotUse
 
     def lay_out(text: str) -> str:
-        import subprocess
-
         try:
             done = subprocess.run(
-                [program, "-Tjson0"], input=text, capture_output=True, text=True, check=True, timeout=60
+                [program, "-Tjson0"], input=text, capture_output=True, text=True, check=False, timeout=PATIENCE_S
             )
         except (OSError, subprocess.SubprocessError) as failed:
-            said = (getattr(failed, "stderr", None) or str(failed)).strip().splitlines()
-            raise CannotUse(
-                f"{program}: cannot lay out the picture ({said[-1] if said else 'no reason given'})"
-            ) from failed
+            raise CannotUse(f"{program}: cannot lay out the picture ({failed})") from failed
+        # Older versions fail for a line that they lose, and place everything else all the same.
+        if not done.stdout.startswith("{"):
+            said = done.stderr.strip().splitlines() or ["no picture and no reason"]
+            raise CannotUse(f"{program}: cannot lay out the picture ({said[-1]})")
         return done.stdout
 
     return lay_out

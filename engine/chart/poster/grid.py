@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.chart.model import Row
-from engine.chart.picture import Edge, Picture
+from engine.chart.picture import Edge, Picture, why_to
 from engine.chart.poster.lettering import Run, bare, lines_of, width_of
-from engine.chart.poster.lines import reason_runs
 from engine.chart.poster.scene import Scene, short_name
-from engine.chart.words import clause_of
 
-__all__ = ["ABOUT", "LANE", "NAME", "PAD", "WHY", "Grid", "cut", "grid_of", "least_width", "name_parts", "reasons"]
+__all__ = [
+    "ABOUT",
+    "LANE",
+    "NAME",
+    "PAD",
+    "WHY",
+    "Grid",
+    "cut",
+    "grid_of",
+    "least_width",
+    "name_parts",
+    "reasons",
+    "scale_for",
+]
 
 USUAL = 1700.0  # the width for which all sizes are meant; a wider path is drawn larger, to be read from afar
 IN_ROW = 8  # phases; more go into a second row
@@ -24,6 +35,7 @@ LANE = 27.0
 SMALLEST, LARGEST = 150.0, 300.0  # a box
 GAP, WIDEST_GAP = 66.0, 300.0  # between two boxes, for the arrow
 START_ROOM = 34.0  # left of the first box
+ELLIPSIS = " …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Grid:
 
 def grid_of(picture: Picture, width: float) -> Grid:
     """As wide as there is room; few phases do not grow without end, they move apart and to the middle."""
-    path, scale = picture.path, max(1.0, width / USUAL)
+    path, scale = picture.path, scale_for(picture, width)
     rows = tuple(path[start : start + IN_ROW] for start in range(0, len(path), IN_ROW))
     count, gap, room = len(rows[0]), GAP * scale, width - START_ROOM * scale
     box = min((room + gap) / count - gap, max(LARGEST, _box_for(path)) * scale)
@@ -54,6 +66,10 @@ def grid_of(picture: Picture, width: float) -> Grid:
         gap = min((room - box * count) / (count - 1), WIDEST_GAP * scale)
     spare = room - (box + gap) * count + gap
     return Grid(rows, scale, START_ROOM * scale + spare / 2, box, gap)
+
+
+def scale_for(picture: Picture, width: float) -> float:
+    return max(1.0, width / max(USUAL, least_width(picture)))
 
 
 def least_width(picture: Picture) -> float:
@@ -74,23 +90,22 @@ def name_parts(name: str) -> list[str]:
     return [name[:cut_at], name[cut_at:]]
 
 
-def reasons(way: Edge, scene: Scene) -> list[list[Run]]:
+def reasons(way: Edge, scene: Scene) -> list[str]:
     """On what the flow goes this way; with a journey, on what it did."""
     taken = [row for row in way.rows if scene.trail.mark([row]) is not None]
-    told: dict[str, list[Run]] = {}
-    for row in taken or way.rows:
-        runs = _reason(row, scene)
-        told.setdefault(bare(runs), runs)
-    return list(told.values())
+    return list(dict.fromkeys(_reason(row, way.target, scene) for row in taken or way.rows))
 
 
-def _reason(row: Row, scene: Scene) -> list[Run]:
+def _reason(row: Row, target: str, scene: Scene) -> str:
     """`judging: if opening.filled > 0`: what a place inside a phase says bears its name."""
-    place = [Run(f"{short_name(row.state)}: ", "m")] if "." in row.state else []
-    return [*place, *reason_runs(clause_of(row, scene.flow))]
+    place = f"{short_name(row.state)}: " if "." in row.state else ""
+    return f"{place}{why_to(row, target, scene.flow)}"
 
 
-def cut(runs: Sequence[Run], room: float, *, size: float, most: int) -> list[str]:
+def cut(words: str, room: float, *, size: float, most: int) -> list[str]:
     """At most so many lines; an ellipsis says that there is more, and the panel says all of it."""
-    lines = [bare(line) for line in lines_of(runs, room, size=size)]
-    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} …"]
+    lines = lines_of([Run(words, "")], room, size=size)
+    if len(lines) > most:
+        lines = lines_of([Run(words, "")], room - width_of(ELLIPSIS, size), size=size)[:most]
+        return [*map(bare, lines[:-1]), f"{bare(lines[-1])}{ELLIPSIS}"]
+    return [*map(bare, lines)]

@@ -21,10 +21,10 @@ def element(tag: str, *children: str, **attributes: object) -> str:
 
 
 def group(children: Iterable[str], *, x: float = 0, y: float = 0, title: str = "", **attributes: object) -> str:
-    """Moved by (x, y); `title` is what a browser shows under the pointer."""
+    """Moved by (x, y); `title` is what a browser shows under the pointer. Each child has a line of the text."""
     moved = f"translate({number(x)} {number(y)})" if x or y else None
     told = [element("title", escape(title))] if title else []
-    return element("g", *told, *children, transform=moved, **attributes)
+    return element("g", "\n", *(f"{child}\n" for child in (*told, *children)), transform=moved, **attributes)
 
 
 def rect(x: float, y: float, width: float, height: float, *, class_: str, radius: float = 0, **more: object) -> str:

@@ -124,9 +124,14 @@ def _dot(phase: str, scene: Scene, cards: Mapping[str, Card]) -> str:
 
 
 def _ways(card: Card, cards: Mapping[str, Card]) -> Iterator[tuple[int, str]]:
+    """Number of a port, and where it leads; alternatives that lead to the same place share one line."""
+    drawn: set[tuple[str, Kind, str]] = set()
     for number, port in enumerate(card.ports):
-        if port.goal.state in cards and port.goal.state != card.state:
-            yield number, port.goal.state
+        goal = port.goal
+        key = (goal.state, goal.kind, goal.occasion)
+        if goal.state in cards and goal.state != card.state and key not in drawn:
+            drawn.add(key)
+            yield number, goal.state
 
 
 def _nodes(name: str, flow: Flow, cards: Mapping[str, Card]) -> Iterator[str]:

@@ -29,6 +29,7 @@ class Goal:
     text: str
     pill: bool
     kind: Kind
+    occasion: str
 
     @property
     def width(self) -> float:
@@ -82,7 +83,7 @@ def _broken(
     clause: Clause, reason: Sequence[Run], *, place: str, room: float, icon: Kind | None, indent: float = 0.0
 ) -> Iterator[Line]:
     effect = [Run(" / " if reason else "/ ", "m"), Run(clause.effect, "fx")] if clause.effect else []
-    goal = None if clause.target is None else _goal(clause.target, place, clause.kind)
+    goal = None if clause.target is None else _goal(clause.target, place, clause)
     first, *more = lines_of([*reason, *effect], room - indent, size=SIZE) or [()]
     lines = [Line(icon, indent, first), *(Line(None, indent + INDENT, text) for text in more)]
     last = Line(lines[-1].icon, lines[-1].indent, lines[-1].runs, goal, clause.rows)
@@ -94,8 +95,7 @@ def _broken(
         yield last
 
 
-def _goal(target: str, place: str, kind: Kind) -> Goal:
-    if target == place:
-        return Goal(target, f"↻ {near_name(target, place)}", pill=False, kind=kind)
-    elsewhere = phase_of(target) != phase_of(place) or "." not in target
-    return Goal(target, f"→ {near_name(target, place)}", pill=elsewhere, kind=kind)
+def _goal(target: str, place: str, clause: Clause) -> Goal:
+    elsewhere = target != place and (phase_of(target) != phase_of(place) or "." not in target)
+    arrow = "↻" if target == place else "→"
+    return Goal(target, f"{arrow} {near_name(target, place)}", elsewhere, clause.kind, clause.occasion)

@@ -8,7 +8,7 @@ from engine.chart.journey import Journey
 from engine.chart.model import Flow
 from engine.chart.picture import picture_of
 from engine.chart.poster.asides import Aside
-from engine.chart.poster.grid import least_width
+from engine.chart.poster.grid import least_width, scale_for
 from engine.chart.poster.ink import element, group, rect, text
 from engine.chart.poster.inside import LayOut
 from engine.chart.poster.lettering import Run, lines_of, width_of
@@ -23,7 +23,6 @@ __all__ = ["poster"]
 
 MARGIN = 36.0
 LEAST = 900.0
-USUAL = 1700.0  # the width at which the head has its own sizes
 TITLE = 34.0
 VERSION = 13.0
 ABOUT = 14.0
@@ -57,7 +56,7 @@ def poster(
 
 def _head(scene: Scene, width: float) -> tuple[list[str], float]:
     """What stands above the panels, and how high it is."""
-    s = max(1.0, width / USUAL)
+    s = scale_for(scene.picture, width)
     parts, y = _title(scene.flow, width, s)
     strip = Strip(scene, width)
     parts.append(group(strip.draw(), y=y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from engine.chart.model import Sheet
@@ -30,6 +31,8 @@ SIGNS = (
     (Kind.TIMER, "when the time is over"), (Kind.DEFER, "kept for later"),
     (Kind.DO, "an action that replies, its reply"), (Kind.FAILED, "it failed or took too long"),
 )  # fmt: skip
+
+LINES = (("edge", "on an event or a condition"), ("timer", "by a timer"), ("fail", "after a failure"))
 
 Texts = list[tuple[Run, ...]]
 Body = Callable[[float], tuple[list[str], float]]  # room -> what is drawn below the title, and its height
@@ -81,6 +84,11 @@ def legend_sheet() -> Block:
         words = "The first condition that holds decides. Times are the defaults of the flow's settings."
         lines = [tuple(example), *lines_of([Run(words, "m")], room, size=SIZE)]
         top = LINE * (len(SIGNS) / 2) + 8
+        for number, (class_, words) in enumerate(LINES):
+            x, y = EDGE + (number % 2) * room * 0.55, TOP + top + LINE * (number // 2 + 0.5)
+            drawn += [path(f"M{x:.1f} {y:.1f}H{x + 26:.1f}", class_=class_)]
+            drawn += [text(x + 34, y + SIZE * 0.36, words, size=SIZE, class_="t")]
+        top += LINE * math.ceil(len(LINES) / 2) + 8
         return [*drawn, *_texts(lines, y=TOP + top)], top + LINE * len(lines)
 
     return _sheet("How to read it", body)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from engine.chart.picture import Edge
 from engine.chart.poster.arcs import arcs_of, draw_arc, lanes
 from engine.chart.poster.cards import badge
-from engine.chart.poster.grid import ABOUT, LANE, NAME, PAD, WHY, cut, grid_of, name_parts, reasons
+from engine.chart.poster.grid import ABOUT, ELLIPSIS, LANE, NAME, PAD, WHY, cut, grid_of, name_parts, reasons
 from engine.chart.poster.ink import circle, element, group, path, rect, text
 from engine.chart.poster.lettering import Run, width_of
 from engine.chart.poster.scene import Scene
@@ -117,11 +117,11 @@ class Strip:
     def _about(self, name: str) -> list[str]:
         """Its purpose, and where it leads in other rows, but for the step to the row below."""
         room, size = self._grid.box - 2 * PAD * self._scale, ABOUT * self._scale
-        about = cut([Run(self._scene.flow.states[name].about, "m")], room, size=size, most=MOST_ABOUT)
+        about = cut(self._scene.flow.states[name].about, room, size=size, most=MOST_ABOUT)
         row = next(row for row in self._grid.rows if name in row)
         turns = {(upper[-1], lower[0]) for upper, lower in pairwise(self._grid.rows)}
         far = [end for start, end in self._ways if start == name and end not in row and (start, end) not in turns]
-        return about + cut([Run(f"→ {', '.join(far)}" if far else "", "m")], room, size=size, most=MOST_FAR)
+        return about + cut(f"→ {', '.join(far)}" if far else "", room, size=size, most=MOST_FAR)
 
     # --- steps to the next phase
 
@@ -151,8 +151,7 @@ class Strip:
             path(steps, class_=line, stroke_width=3 * s, stroke_linejoin="round"),
             _tip(end - 2 * s, y, 15 * s, head),
         ]
-        runs = [run for reason in reasons(way, self._scene)[:1] for run in reason]
-        for why in cut(runs, self._grid.pitch * 2, size=WHY * s, most=1):
+        for why in cut(" · ".join(reasons(way, self._scene)), self._grid.pitch * 2, size=WHY * s, most=1):
             parts.append(text(x - 8 * s, lane - 5 * s, why, size=WHY * s, class_="if", anchor="end"))
         parts += self._badge(way, end - 14 * s, lane)
         return group(parts, class_=f"step{dim}", data_from=way.source, data_to=way.target)
@@ -166,8 +165,8 @@ class Strip:
     def _why(self, way: Edge | None) -> list[str]:
         room, size = self._grid.pitch - 26 * self._scale, WHY * self._scale
         found = [] if way is None else reasons(way, self._scene)
-        lines = [line for runs in found for line in cut(runs, room, size=size, most=MOST_WHY)]
-        return lines if len(lines) <= MOST_WHY else [*lines[: MOST_WHY - 1], f"{lines[MOST_WHY - 1]} …"]
+        lines = [line for words in found for line in cut(words, room, size=size, most=MOST_WHY)]
+        return lines if len(lines) <= MOST_WHY else [*lines[: MOST_WHY - 1], ELLIPSIS.strip()]
 
     def _look(self, way: Edge) -> tuple[str, str, str]:
         """Classes of the line and of its head, and what dims it."""
