@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from engine.runtime.journal import NullJournal
 from engine.runtime.loop import VirtualLoop
-from engine.trading.effects import CancelOrder, Effect, PlaceOrder, Purpose, Urgency
+from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import Input, MarketSeen, Recalled, Request
 from exchanges.base import BaseExchangeClient
 from exchanges.types import (
@@ -221,6 +221,9 @@ class ListJournal(NullJournal):
 
     def sent(self, client_id: str, request: Request, at_ns: int) -> None:
         self.calls.append(f"sent {request.value} {client_id}")
+
+    def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None:
+        self.calls.append(f"alert {alert.code} {at_ns}")
 
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self.calls.append(f"end {len(positions)} {[it.account for it in margins]}")

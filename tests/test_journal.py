@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,14 @@ def test_the_view_shows_what_filled(path: Path, journal: SqliteJournal) -> None:
         }
     ]  # fmt: skip
     view.connection.close()
+
+
+def test_an_alert_that_comes_from_no_step_is_kept_apart_from_every_step(path: Path, journal: SqliteJournal) -> None:
+    journal.alert(Alert(Level.WARNING, "logs_lost", "no space", {"folder": "logs"}), 7, 8)
+    journal.close()
+    with closing(sqlite3.connect(path)) as file:
+        rows = file.execute("SELECT run, seq, level, code, text, facts, at_ns, wall_ms FROM alerts").fetchall()
+    assert rows == [(1, 0, 1, "logs_lost", "no space", '{"folder": "logs"}', 7, 8)]
 
 
 LIVES = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -547,6 +548,22 @@ def test_a_failed_question_is_answered_all_the_same() -> None:
     room, code = run(reacts({fill(): [AskPositions(("m",), 2)]}), arrange)
     assert (2, Counted(2, False, False, (), (), "the client failed")) in room.seen
     assert code == 1
+
+
+def test_a_fault_of_a_listening_socket_is_told_and_ends_nothing() -> None:
+    """What a stranger can do to the metrics page or the control socket must not end the run."""
+
+    def arrange(room: Room) -> None:
+        room.at(1, room.loop.call_exception_handler, context)
+        room.at(2, room.runner.handle, fill())
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        context = {"message": "no accept", "exception": OSError(24, "Too many open files"), "socket": listening}
+        room, code = run(reacts({fill(): [DONE]}), arrange)
+    told = Alert(Level.WARNING, "listener_failed", "OSError: [Errno 24] Too many open files; the run goes on", {})
+    assert (code, room.runner.failures) == (0, [])
+    assert [effect for effect in room.shown if isinstance(effect, Alert)] == [told]
+    assert f"alert listener_failed {START + MS}" in room.calls
 
 
 def test_a_second_failure_flattens_at_once_and_the_last_one_gives_up() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from engine.trading.effects import CancelOrder, Effect, PlaceOrder
+from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Recalled, Request
 from exchanges.types import Instrument, Margin, Position, Quote
 
@@ -73,6 +73,9 @@ class Journal(Protocol):
     def sent(self, client_id: str, request: Request, at_ns: int) -> None:
         """Record that a request went to the wire. Drops are recorded by the `NotSent` input."""
 
+    def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None:
+        """Record an alert that comes from no step."""
+
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         """Record what the venues report at the end; an account is taken as read if its margin is given."""
 
@@ -108,6 +111,8 @@ class NullJournal:
     ) -> None: ...
 
     def sent(self, client_id: str, request: Request, at_ns: int) -> None: ...
+
+    def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None: ...
 
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None: ...
 

@@ -41,6 +41,7 @@ __all__ = ["SqliteJournal"]
 
 FLUSH_STEPS = 128  # steps whose rows wait in memory; writing them takes 1-2 ms, the longest that a frame waits
 CHECKPOINT_ROWS = 10_000  # rows between checkpoints, taken as a round ends; the log stays below about 25 MB
+NO_STEP = 0  # `seq` of an alert that comes from no step
 LOST_ROWS = 50_000  # rows kept after the file failed, for a last try at `close`; beyond it only intents are kept
 
 
@@ -226,6 +227,9 @@ class SqliteJournal:
                 str(ended.fees), str(ended.cash), self._run, ended.round,
             )
         )  # fmt: skip
+
+    def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None:
+        self._alert(alert, NO_STEP, at_ns, wall_ms)
 
     def _alert(self, alert: Alert, seq: int, at_ns: int, wall_ms: int) -> None:
         facts = json.dumps(dict(alert.facts), sort_keys=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
+from engine.runtime.listeners import of_a_listener
 from engine.runtime.ports import Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
@@ -68,6 +69,7 @@ class Runner:
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
+        self.decided_ns = 0  # when the newest step that asked for a request had decided it
         self._desk = desk
         self._clients = clients
         self._symbols = symbols
@@ -161,12 +163,17 @@ class Runner:
         if not self._busy:
             self._work()
 
+    def alert(self, alert: Alert) -> None:
+        """Tell an alert that comes from no step: of this runner, or of what works beside it."""
+        self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
+        self._tell(alert)
+
     def fail(self, error: BaseException) -> None:
         """A defect, ours or a client's: tell a person and end the run in order while that is possible."""
         self.failures.append(error)
         times = len(self.failures)
         text = f"{type(error).__name__}: {error}"
-        self._tell(Alert(Level.PERSON, "internal_error", f"{text}; ending the run", {"failures": str(times)}))
+        self.alert(Alert(Level.PERSON, "internal_error", f"{text}; ending the run", {"failures": str(times)}))
         if not self._began or times >= MOST_FAILURES:
             self._give_up(text)
         elif times <= 2:
@@ -199,7 +206,8 @@ class Runner:
         decided_ns = 0
         for effect in effects:
             if type(effect) is PlaceOrder or type(effect) is CancelOrder:
-                decided_ns = decided_ns or self._clock.now_ns()
+                if not decided_ns:
+                    self.decided_ns = decided_ns = self._clock.now_ns()
                 journal.intent(effect, seq, decided_ns, wall_ms)
         execute = self._execute
         for effect in effects:
@@ -449,7 +457,7 @@ class Runner:
     def _journal_lost(self) -> None:
         self._journal_told = True
         text = "the journal cannot be written; no opening any more, ending the run in order"
-        self._tell(Alert(Level.PERSON, "journal_lost", text, {}))
+        self.alert(Alert(Level.PERSON, "journal_lost", text, {}))
         self.handle(StopAsked(1))
 
     def _flush(self) -> None:
@@ -470,4 +478,9 @@ class Runner:
                 self.fail(error)
 
     def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.fail(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception") or RuntimeError(context["message"])
+        if of_a_listener(context):
+            text = f"{type(error).__name__}: {error}; the run goes on"
+            self.alert(Alert(Level.WARNING, "listener_failed", text, {}))
+        else:
+            self.fail(error)

@@ -207,7 +207,7 @@ class Transition(Model):
 
 class Alert(Model):
     run = IntegerField()
-    seq = IntegerField()
+    seq = IntegerField()  # 0: of no step
     level = IntegerField()
     code = TextField()
     text = TextField()
