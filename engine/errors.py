@@ -11,6 +11,7 @@ EngineError           base; exit 1
     CounterUnwritable     4: as for the journal
     CounterCorrupt        5: write the highest run number ever used into it
     CounterUsedUp         1: every run number that fits into a client order id was used
+  SecretUnreadable      2: what the config refers to is not there, or others may read it
 """
 
 from __future__ import annotations
@@ -60,3 +61,7 @@ class CounterCorrupt(CounterError):
 
 class CounterUsedUp(CounterError):
     exit_code = 1
+
+
+class SecretUnreadable(EngineError):
+    exit_code = 2

@@ -36,6 +36,7 @@ from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.yaml_nodes import read_nodes
 from engine.runtime.config_checks import config_findings, instrument_findings, live_findings, real_venues
 from engine.runtime.config_fields import read_guards, read_limits
+from engine.runtime.config_outputs import read_alerts, read_logs
 from engine.runtime.config_values import (
     PAPER,
     REAL_KINDS,
@@ -45,7 +46,7 @@ from engine.runtime.config_values import (
     DepthConfig,
     VenueConfig,
 )
-from engine.runtime.credentials import Reference, masked, read_credentials
+from engine.runtime.credentials import Reference, masked, read_references
 from engine.trading.plan import Guards, Limits, RoleSpec
 
 __all__ = [
@@ -119,13 +120,15 @@ class _Reader:
         limits, guards = self._limits_and_guards(settings)
         acknowledged = self._acknowledged(venues)
         sync = _text(_entries(self._root.get("journal")).get("sync"))
+        logs = read_logs(_entries(self._root.get("logs")), self.faults)
+        alerts = read_alerts(_entries(self._root.get("alerts")), self.faults)
         if self.faults.findings or settings is None or limits is None or guards is None:
             return None
         return Config(
             file=self._spans[""].file, text=text, digest=hashlib.sha256(text.encode()).hexdigest(), market=market,
             symbols=symbols, venues=venues, accounts=accounts, roles=roles, settings=settings, limits=limits,
             guards=guards, acknowledged=acknowledged, journal_sync=sync or _usual_sync(venues, accounts, roles),
-            spans=self._spans,
+            spans=self._spans, logs=logs, alerts=alerts,
         )  # fmt: skip
 
     # --- venues and symbols
@@ -222,7 +225,7 @@ class _Reader:
         return accounts
 
     def _account(self, name: str, keys: Mapping[str, Node], node: Node, venue: VenueConfig | None) -> AccountConfig:
-        credentials = read_credentials(keys.get("credentials"), self.faults)
+        credentials = read_references(keys.get("credentials"), self.faults, what="credential")
         if venue is not None and venue.kind in REAL_KINDS:
             self._refuse_paper_keys(node, PAPER_ACCOUNT_KEYS, what=f"account {name} is on a {venue.kind} venue")
             if "credentials" not in keys:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from engine.chart.model import Span
 from engine.runtime.credentials import Reference
+from engine.trading.effects import Level
 from engine.trading.plan import Guards, Limits
 
 PAPER = "paper"
@@ -60,6 +61,27 @@ class AccountConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LogsConfig:
+    """Where the four logs go. `folder` None: beside the journal; "off": nowhere."""
+
+    folder: str | None = None
+    size: int = 10_000_000  # bytes at which a log is put aside
+    keep: int = 5  # logs put aside that are kept, of each of the four
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """Who is called, by what, for alerts of `level` and above."""
+
+    level: Level = Level.PERSON
+    command: tuple[str, ...] = ()  # argv; gets the fact as JSON on stdin
+    timeout_ns: int = 10_000_000_000  # for one call of one channel
+    urls: Mapping[str, Reference] = field(default_factory=dict)  # our name -> where the apprise URL is kept
+    repeat_ns: int = 60_000_000_000  # the same code calls again no sooner; what comes meanwhile is counted
+    per_minute: int = 10  # calls of all codes together
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A run's config, complete and checked as far as it can be without the venues' instruments.
 
@@ -80,6 +102,8 @@ class Config:
     acknowledged: Mapping[str, str]  # venue -> the words of S20
     journal_sync: str  # normal | rounds | full, as `Sync` of the journal
     spans: Mapping[str, Span]
+    logs: LogsConfig = LogsConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
     @property
     def used_accounts(self) -> tuple[AccountConfig, ...]:

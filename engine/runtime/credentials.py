@@ -13,7 +13,7 @@ from engine.chart.yaml_nodes import read_nodes
 
 SOURCES = ("env", "file")
 REFERENCE_HINT = (
-    "write a reference: {file: PATH} or {env: NAME}, and change the key at the venue if this one was shared"
+    "write a reference: {file: PATH} or {env: NAME}, and change the secret where it belongs if this one was shared"
 )
 
 _SECRET_LINE = re.compile(
@@ -30,11 +30,11 @@ class Reference:
     name: str
 
 
-def read_credentials(node: Node | None, faults: Faults) -> dict[str, Reference]:
+def read_references(node: Node | None, faults: Faults, *, what: str) -> dict[str, Reference]:
     """The references; a secret in plain sight is reported without being repeated."""
     found: dict[str, Reference] = {}
     for name, value in (node.entries if isinstance(node, Mapped) else {}).items():
-        reference = _reference(name, value, faults)
+        reference = _reference(f"{what} {name}", value, faults)
         if reference is not None:
             found[name] = reference
     return found
@@ -42,22 +42,22 @@ def read_credentials(node: Node | None, faults: Faults) -> dict[str, Reference]:
 
 def _reference(name: str, node: Node, faults: Faults) -> Reference | None:
     if not isinstance(node, Mapped):
-        faults.report("G712", node.span, f"credential {name} stands here in plain", REFERENCE_HINT)
+        faults.report("G712", node.span, f"{name} stands here in plain", REFERENCE_HINT)
         return None
     sources = list(node.entries)
     if len(sources) != 1 or sources[0] not in SOURCES:
         faults.report(
-            "G713", node.span, f"credential {name} needs one source, found {', '.join(sources) or 'none'}",
+            "G713", node.span, f"{name} needs one source, found {', '.join(sources) or 'none'}",
             name_hint(sources[0] if sources else "", SOURCES),
         )  # fmt: skip
         return None
     place = node.entries[sources[0]]
     if not isinstance(place, Scalar) or not place.text:
-        faults.report("G713", node.span, f"credential {name}: `{sources[0]}` needs a name", REFERENCE_HINT)
+        faults.report("G713", node.span, f"{name}: `{sources[0]}` needs a name", REFERENCE_HINT)
         return None
     if sources[0] == "file" and ".env" in (PurePath(place.text).name, PurePath(place.text).suffix):
         faults.report(
-            "G714", place.span, f"credential {name} refers to {place.text}; no .env file is ever read (E2)",
+            "G714", place.span, f"{name} refers to {place.text}; no .env file is ever read (E2)",
             "keep each secret in a file of its own",
         )  # fmt: skip
         return None
@@ -80,15 +80,21 @@ def masked(text: str) -> str:
 
 
 def _plain_secrets(text: str) -> Iterator[Span]:
-    """Scalars below `credentials:` that are no reference; none where the text cannot be read."""
+    """Scalars below `credentials:` and `urls:` that are no reference; none where the text cannot be read."""
     try:
         root = read_nodes(text, file="")
     except FlowError:
         return
-    accounts = root.entries.get("accounts") if isinstance(root, Mapped) else None
-    for account in accounts.items if isinstance(accounts, Listing) else ():
-        node = account.entries.get("credentials") if isinstance(account, Mapped) else None
+    if not isinstance(root, Mapped):
+        return
+    accounts, alerts = root.entries.get("accounts"), root.entries.get("alerts")
+    holders = [account.entries.get("credentials") for account in _mappings(accounts)]
+    for node in [*holders, alerts.entries.get("urls") if isinstance(alerts, Mapped) else None]:
         if isinstance(node, Mapped):
             yield from (value.span for value in node.entries.values() if not isinstance(value, Mapped))
         elif node is not None:
             yield node.span
+
+
+def _mappings(node: Node | None) -> list[Mapped]:
+    return [item for item in node.items if isinstance(item, Mapped)] if isinstance(node, Listing) else []
