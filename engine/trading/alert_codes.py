@@ -1,0 +1,176 @@
+"""Every alert that the program raises: at which level, when, and what a person should do. The one place that knows.
+
+`docs/alerts.md` is made from this table. A test reads the sources: a code that is raised stands here with its level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from engine.trading.effects import Level
+
+
+class Raiser(Enum):
+    """Where an alert comes from: a step of the desk, or the process around it, which has no step to name."""
+
+    DESK = "desk"
+    PROCESS = "process"
+
+
+class AlertCode(NamedTuple):
+    level: Level
+    raiser: Raiser
+    when: str
+    advice: str
+
+
+def _desk(level: Level, when: str, advice: str) -> AlertCode:
+    return AlertCode(level, Raiser.DESK, when, advice)
+
+
+def _process(level: Level, when: str, advice: str) -> AlertCode:
+    return AlertCode(level, Raiser.PROCESS, when, advice)
+
+
+ALERT_CODES: Mapping[str, AlertCode] = {
+    # a person is needed
+    "hedge_stuck": _desk(
+        Level.PERSON,
+        "no account takes a hedge; asked again every 250 ms, told every 10 s",
+        "Hedge the quantity by hand on any account, or free margin on a taker. The run opens nothing meanwhile.",
+    ),
+    "unhedged_hard": _desk(
+        Level.PERSON,
+        "exposure is older than `unhedged_hard_age`; the run halts and goes on hedging; told every 10 s",
+        "Look at the takers at their venue; hedge the exposure by hand if the hedges do not get through.",
+    ),
+    "limit": _desk(
+        Level.PERSON,
+        "a limit of the config broke; once for each kind of limit",
+        "Wait for the run to end flat, then find out why before it is started again or the limit is raised.",
+    ),
+    "halt": _desk(
+        Level.PERSON,
+        "the flow halts: no opening, cancel, bring the net to 0",
+        "Watch that the net goes to 0. If it does not, flatten at the venues by hand.",
+    ),
+    "flow": _desk(Level.PERSON, "the flow's own verb `alert`", "Do what its text says."),
+    "positions_differ": _desk(
+        Level.PERSON,
+        "ledger and venue differ over a quiet cut; at the second reading the run halts and trades nothing",
+        "Compare positions and fills at the venue with `eagle audit`; ask who else trades on the account.",
+    ),
+    "order_lost": _desk(
+        Level.PERSON,
+        "the venue no longer knows an order that it had; taken as ended with what is known to have filled",
+        "Look the order up at the venue; if more of it filled, the next comparison of positions will tell.",
+    ),
+    "self_match": _desk(
+        Level.PERSON,
+        "two accounts of this run traded with each other; no opening until a person has looked",
+        "Stop the run, switch on the venue's self-trade prevention, check the owners in the config, start again.",
+    ),
+    "fill_trade": _desk(
+        Level.PERSON,
+        "a fill that no order of this run caused; it counts as exposure and is hedged",
+        "Find out who trades on this account. Nobody else may while the flow runs.",
+    ),
+    "fill_liquidation": _desk(
+        Level.PERSON,
+        "the venue liquidated a position; its fill is hedged and the run winds down",
+        "Add margin or lower the quantity before the next start; check the other accounts' distance to liquidation.",
+    ),
+    "fill_adl": _desk(
+        Level.PERSON,
+        "the venue reduced a position against a bankrupt counterparty (ADL); hedged, and the run winds down",
+        "Check the positions of all accounts at their venues before the next start.",
+    ),
+    "clock_jumped": _desk(
+        Level.PERSON,
+        "the machine slept or stalled for more than 2 s; every stream is resynced before anything opens",
+        "Switch off suspend on this machine; if it was not asleep, see what else used the processor.",
+    ),
+    "step_failed": _desk(
+        Level.PERSON,
+        "a guard or verb of the flow failed; fills and hedges are untouched, the state is kept",
+        "Let the run end, then report the text with the journal: it is a fault of the flow or of this program.",
+    ),
+    "chart_crippled": _desk(
+        Level.PERSON,
+        "the flow failed even at handling its failure; resting orders are cancelled, the run ends when hedged",
+        "Check that it ended flat; report the text with the journal.",
+    ),
+    "internal_error": _process(
+        Level.PERSON,
+        "a defect of this program or of an adapter; the run is asked to end in order",
+        "Check that it ended flat (`eagle audit`); report the text with the journal.",
+    ),
+    "journal_lost": _process(
+        Level.PERSON,
+        "the journal cannot be written; no opening any more, the run ends in order",
+        "Free disk space or mend the disk; compare the accounts with their venues before the next start.",
+    ),
+    # worth knowing
+    "unhedged_soft": _desk(
+        Level.WARNING,
+        "exposure is older than `unhedged_soft_age`",
+        "Nothing yet; if it comes often, look at the takers' latency and refusals.",
+    ),
+    "hedge_refused": _desk(
+        Level.WARNING,
+        "an account refused a hedge; the next account is asked at once",
+        "If it comes often, look at that account's margin and the venue's limits.",
+    ),
+    "outcome_unknown": _desk(
+        Level.WARNING,
+        "no answer to an order; it is asked about by its id until its fate is certain",
+        "Nothing; if it comes often, the connection to that venue is bad.",
+    ),
+    "no_book": _desk(
+        Level.WARNING,
+        "an order was due and the account's book is missing or cannot be used",
+        "Check the market's symbol and the venue's status if it goes on.",
+    ),
+    "alert_undelivered": _process(
+        Level.WARNING,
+        "the alert command or a URL of the config did not take an alert; calls nobody itself",
+        "Run `eagle alert test --config FILE` and mend the channel that fails.",
+    ),
+    "listener_failed": _process(
+        Level.WARNING,
+        "the metrics page or the control socket had a fault, or no file descriptor was left for a visitor",
+        "Nothing; if it comes often, see who connects to them, and raise the limit of open files.",
+    ),
+    "logs_lost": _process(
+        Level.WARNING,
+        "a log cannot be written; told once, the run goes on, and the gap is noted in the log when it is over",
+        "Free disk space or mend the folder; the journal has everything.",
+    ),
+    "metrics_lost": _process(
+        Level.WARNING,
+        "the file of `--metrics` cannot be written; told once, it is written again when it can be",
+        "Free disk space or mend the folder; whoever reads the file sees old figures until then.",
+    ),
+    # told beside the rest
+    "round_cost": _desk(
+        Level.INFO,
+        "before the first round: what a round is expected to cost",
+        "Compare it with what you are paid for the volume; `max_round_cost` stops opening above a bound.",
+    ),
+    "fill_settlement": _desk(
+        Level.INFO,
+        "the venue settled a position; the fill counts and is hedged",
+        "Nothing; on a dated contract, mind the next settlement.",
+    ),
+    "note": _desk(Level.INFO, "the flow's own verb `note`", "Nothing."),
+    "test": _process(Level.INFO, "`eagle alert test`; at the level of `alerts.level`", "Nothing: it has come through."),
+}
+
+UNKNOWN_CODE = AlertCode(Level.PERSON, Raiser.PROCESS, "a code without a row here", "Read its text and the journal.")
+
+
+def alert_code(code: str) -> AlertCode:
+    """The row of a code."""
+    return ALERT_CODES.get(code, UNKNOWN_CODE)
