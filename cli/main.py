@@ -9,6 +9,7 @@ import errno
 
 import click
 
+from cli.alert import alert
 from cli.audit import audit, replay
 from cli.diagram import diagram
 from cli.init import init
@@ -38,7 +39,7 @@ def eagle() -> None:
     """
 
 
-for command in (init, run, validate, diagram, test, verbs, audit, replay):
+for command in (init, run, alert, validate, diagram, test, verbs, audit, replay):
     eagle.add_command(command)
 
 

@@ -57,10 +57,15 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 @click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE|off", help="Where the run is recorded.")
 @click.option("--repeat", is_flag=True, help="Repeat recordings until --rounds are done; else the run ends with them.")
 @format_option("text", "json", "csv")
+@click.option(
+    "--logs",
+    metavar="FOLDER|off",
+    help="Where the four logs go; else the config's, else logs/ beside the journal. With --speed max only if given.",
+)
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
-    speed: int | None, journal: str, repeat: bool, style: str, live: bool,
+    speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, live: bool,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat; the summary goes to stdout, progress to stderr.
 
@@ -77,6 +82,7 @@ def run(
     from cli import screen, wiring
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
+    from cli.outputs import OutputOptions
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
 
@@ -85,6 +91,7 @@ def run(
     options = wiring.Options(
         markets=_markets(markets), rounds=rounds, seed=seed, speed=speed,
         journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
+        outputs=OutputOptions(logs=logs),
     )  # fmt: skip
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))

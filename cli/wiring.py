@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 from pathlib import Path
 
+from cli.beside import Outputs
 from cli.locate import CannotUse, Source
+from cli.outputs import OutputOptions, Prepared, prepare
 from cli.record import open_record, run_start
 from cli.screen import Screen
 from cli.streams import write_note
@@ -73,6 +75,7 @@ class Options:
     journal: Path | None
     repeat: bool
     live: bool
+    outputs: OutputOptions = field(default_factory=OutputOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,11 +364,12 @@ class Ran:
 
 
 def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
-    """Run to the end, or as far as signals let it. Raises: EngineError for journal and run number."""
+    """Run to the end, or as far as signals let it. Raises: EngineError for journal, run number and outputs."""
+    prepared = prepare(setup.config, options.outputs, journal=options.journal, live=options.speed is not None)
     journal, number = open_record(options.journal, Sync(setup.config.journal_sync))
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
-            return loop.run(_run(setup, options, screen, journal=journal, number=number))
+            return loop.run(_run(setup, options, screen, prepared, journal=journal, number=number))
     finally:
         journal.close()
 
@@ -385,7 +389,9 @@ def _clock(loop: asyncio.AbstractEventLoop, speed: int | None) -> Clock:
     return LiveClock(loop) if speed in (None, 1) else ScaledClock(loop, speed=speed or 1)
 
 
-async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journal, number: int) -> Ran:
+async def _run(
+    setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, journal: Journal, number: int
+) -> Ran:
     loop = asyncio.get_running_loop()
     clock = _clock(loop, options.speed)
     pool = open_pool(setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: runner.fail(e))
@@ -395,18 +401,23 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
     live = options.speed is not None
 
     def stop(level: int) -> None:
-        screen.stopping(level)
-        runner.stop(level)
+        if not outputs.stopping(level):
+            screen.stopping(level)
+            runner.stop(level)
 
+    outputs = Outputs(
+        prepared, setup.config, desk, clock, run=number, decided_ns=lambda: runner.decided_ns,
+        tell=lambda alert: runner.alert(alert),
+    )  # fmt: skip
     with QuietRounds() as quiet_rounds:
-        sinks: list[Sink] = [quiet_rounds, screen.effect]
+        sinks: list[Sink] = [quiet_rounds, screen.effect, *outputs.sinks]
         if not live:
             sinks.append(Unattended(stop))
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=sinks, traces=[screen.step], gaps=GapWatch() if live else None,
+            sinks=sinks, traces=[screen.step, *outputs.traces], gaps=GapWatch() if live else None,
             flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
         journal.run_started(run_start(plan, setup.config, number=number, seed=options.seed, wall_ms=clock.wall_ms()))
@@ -416,7 +427,8 @@ async def _run(setup: Setup, options: Options, screen: Screen, *, journal: Journ
         if setup.axis is not None and not options.repeat:
             _stop_before_the_end(setup.axis, clock, screen, stop)
         with StopSignals(loop, stop):
-            exit_code = await runner.run()
+            async with outputs.running():
+                exit_code = await runner.run()
         journal.run_ended(exit_code, clock.wall_ms())
     seconds = Decimal(clock.now_ns() - start_ns) / S
     return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, seconds)

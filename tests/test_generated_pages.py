@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import alerts_page
 import cli_page
 import click
 import layers_block
@@ -34,6 +35,7 @@ def picture() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "architecture.md": layers_block.with_layers,
     "eagle_chicken.svg": picture,
+    "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,

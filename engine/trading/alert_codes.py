@@ -67,6 +67,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "the venue no longer knows an order that it had; taken as ended with what is known to have filled",
         "Look the order up at the venue; if more of it filled, the next comparison of positions will tell.",
     ),
+    "account_unwilling": _desk(
+        Level.PERSON,
+        "an account takes none of our flattening orders; it is tried on, ever less often",
+        "Look at the account at its venue: margin, reduce-only, a closed market. Flatten it by hand if need be.",
+    ),
     "self_match": _desk(
         Level.PERSON,
         "two accounts of this run traded with each other; no opening until a person has looked",
@@ -148,16 +153,16 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a log cannot be written; told once, the run goes on, and the gap is noted in the log when it is over",
         "Free disk space or mend the folder; the journal has everything.",
     ),
-    "metrics_lost": _process(
-        Level.WARNING,
-        "the file of `--metrics` cannot be written; told once, it is written again when it can be",
-        "Free disk space or mend the folder; whoever reads the file sees old figures until then.",
-    ),
     # told beside the rest
     "round_cost": _desk(
         Level.INFO,
         "before the first round: what a round is expected to cost",
         "Compare it with what you are paid for the volume; `max_round_cost` stops opening above a bound.",
+    ),
+    "not_opening": _desk(
+        Level.INFO,
+        "no round may open, with the reason; told when a reason has stood for 2 s, the same one once a minute",
+        "Nothing, if the reason is the market's; else see which limit, stream or taker stands in the way.",
     ),
     "fill_settlement": _desk(
         Level.INFO,

@@ -1,0 +1,126 @@
+"""`eagle alert test`: does a call for a person come through?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.streams import format_option, write_note, write_result
+
+if TYPE_CHECKING:
+    from engine.runtime.alert_channels import Call, Channel
+    from engine.runtime.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of the call on one channel."""
+
+    channel: str
+    delivered: bool
+    text: str
+    seconds: float
+
+
+@click.group()
+def alert() -> None:
+    """Calls for a person, as the `alerts:` of a config makes them.
+
+    \b
+    Example:
+      eagle alert test --config eagle.yaml
+    """
+
+
+@alert.command()
+@click.option("--config", "config_path", metavar="FILE", required=True, help="The config whose `alerts:` is tried.")
+@click.option("--flow", "flow_path", metavar="PATH", help="The flow; else the config's, else the eagle flow.")
+@format_option("text", "json", "csv")
+def test(config_path: str, flow_path: str | None, style: str) -> int:
+    """Call once on every channel of a config, and tell what became of it.
+
+    Nothing is traded. Exit code 0 only if every channel delivered; 2 if the config names none.
+
+    \b
+    Example:
+      eagle alert test --config eagle.yaml
+    """
+    from cli.findings import tell
+    from cli.locate import flow_path_for, read_flow_source, read_source
+    from cli.outputs import channels_of
+    from engine.chart.load import load_flow
+    from engine.chart.model import FlowError
+    from engine.runtime.config import load_config, masked
+    from engine.trading.vocabulary import trading_vocabulary
+
+    source = read_source(config_path)
+    flow = read_flow_source(flow_path or flow_path_for(source))
+    try:
+        loaded = load_flow(flow.text, file=flow.file, vocabulary=trading_vocabulary())
+        config = load_config(source.text, file=source.file, flow=loaded)
+    except FlowError as wrong:
+        return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
+    channels, _ = channels_of(config)
+    if not channels:
+        raise click.UsageError(f"{source.file} calls nobody; write `command:` or `urls:` under `alerts:`")
+    tried = _try_all(channels, _call(config, flow=loaded.name), within_s=config.alerts.timeout_ns / 1_000_000_000)
+    write_result(_shown(tried, style))
+    return 0 if all(it.delivered for it in tried) else 1
+
+
+def _call(config: Config, *, flow: str) -> Call:
+    import time
+    from importlib import metadata
+
+    from engine.runtime.alerts import About, call_of
+    from engine.trading.effects import Alert
+
+    about = About(run=0, flow=flow, market=config.market, program=f"eagle-flow {metadata.version('eagle-flow')}")
+    told = Alert(config.alerts.level, "test", "This is a test of `eagle alert test`; nothing has happened.", {})
+    return call_of(told, about, held_back=0, wall_ms=time.time_ns() // 1_000_000)
+
+
+def _try_all(channels: tuple[Channel, ...], call: Call, *, within_s: float) -> list[Tried]:
+    """All at once, because a person waits for the answer."""
+    import threading
+    import time
+
+    write_note(f"calling on {len(channels)} channel(s), up to {within_s:g} s for an attempt")
+    hurry = threading.Event()
+    hurry.set()
+    tried: dict[int, Tried] = {}
+
+    def attempt(number: int, channel: Channel) -> None:
+        began = time.monotonic()
+        outcome = channel.deliver(call, hurry=hurry)
+        tried[number] = Tried(channel.name, outcome.delivered, outcome.text, round(time.monotonic() - began, 2))
+
+    threads = [threading.Thread(target=attempt, args=each, daemon=True) for each in enumerate(channels)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [tried[number] for number in sorted(tried)]
+
+
+def _shown(tried: list[Tried], style: str) -> str:
+    if style == "json":
+        import json
+
+        return json.dumps([asdict(it) for it in tried], indent=2)
+    if style == "csv":
+        import csv
+        import io
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(Tried.__dataclass_fields__)
+        writer.writerows(asdict(it).values() for it in tried)
+        return text.getvalue()
+    width = max(len(it.channel) for it in tried)
+    return "\n".join(
+        f"{it.channel:<{width}}  {'delivered' if it.delivered else 'FAILED':<9}  {it.text} ({it.seconds:.2f} s)"
+        for it in tried
+    )

@@ -1,0 +1,76 @@
+"""What a run is to tell besides its screen and journal, checked before it begins: logs and calls for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.locate import CannotUse
+from engine.runtime.alert_channels import Channel, CommandChannel
+from engine.runtime.clock import S
+from engine.runtime.config import Config
+from engine.runtime.log_files import LogFile, open_logs
+from engine.runtime.log_lines import Log
+from engine.runtime.secrets import Secret, read_secret
+
+OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What the command line says. `logs` is a folder, "off", or None for what the config says."""
+
+    logs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Found to be usable; nothing runs yet."""
+
+    options: OutputOptions
+    live: bool
+    logs: dict[Log, LogFile] | None
+    channels: tuple[Channel, ...]
+    secrets: tuple[str, ...]
+
+
+def prepare(config: Config, options: OutputOptions, *, journal: Path | None, live: bool) -> Prepared:
+    """Opens the logs. Raises: CannotUse, SecretUnreadable, UrlUnusable."""
+    channels, secrets = channels_of(config) if live else ((), ())
+    folder = _log_folder(config, options, journal=journal, live=live)
+    logs = None if folder is None else _opened(folder, config)
+    return Prepared(options, live, logs, channels, tuple(piece for secret in secrets for piece in secret.pieces()))
+
+
+def channels_of(config: Config) -> tuple[tuple[Channel, ...], tuple[Secret, ...]]:
+    """Every way to a person that the config names, and the secrets behind them.
+
+    Raises: SecretUnreadable, UrlUnusable.
+    """
+    alerts = config.alerts
+    channels: list[Channel] = []
+    if alerts.command:
+        channels.append(CommandChannel(alerts.command, timeout_s=alerts.timeout_ns / S))
+    urls = {name: read_secret(reference, what=f"alerts.urls.{name}") for name, reference in alerts.urls.items()}
+    if urls:
+        from engine.runtime.alert_urls import UrlChannel
+
+        channels += [UrlChannel(name, url, timeout_s=alerts.timeout_ns / S) for name, url in urls.items()]
+    return tuple(channels), tuple(urls.values())
+
+
+def _log_folder(config: Config, options: OutputOptions, *, journal: Path | None, live: bool) -> Path | None:
+    """In virtual time only --logs asks for logs: a simulation makes thousands of lines a second."""
+    chosen = config.logs.folder if options.logs is None and live else options.logs
+    if chosen is not None:
+        return None if chosen == OFF else Path(chosen)
+    return journal.with_name("logs") if live and journal is not None else None
+
+
+def _opened(folder: Path, config: Config) -> dict[Log, LogFile]:
+    try:
+        return open_logs(folder, size=config.logs.size, keep=config.logs.keep)
+    except OSError as error:
+        raise CannotUse(
+            f"{folder}: logs cannot be written there ({error.strerror}); name another folder with --logs, or --logs off"
+        ) from error
