@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.streams import GREEN, RED, format_option, paint, write_result
+from cli.drawing import svg_option
+from cli.streams import GREEN, RED, format_option, paint, write_note, write_result
 
 if TYPE_CHECKING:
     from engine.chart.model import Flow
+    from engine.chart.row_path import Look, Tried
     from engine.chart.table import Coverage, RowResult, TableResult
 
 DEFAULT = "tests/tables"
@@ -22,14 +24,19 @@ MISSING_SHOWN = 20  # undecided transitions and cells that the text names; JSON 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER]...")
 @format_option("text", "json")
-def test(paths: tuple[str, ...], style: str) -> int:
+@svg_option
+@click.option("--mermaid", is_flag=True, help="Draw the way of the first row that failed instead, as Mermaid text.")
+def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool) -> int:
     """Run transition tables (YAML) against their flows and show what they cover.
 
-    Without a path: all tables in tests/tables. Exit code 1 if a row fails.
+    Without a path: all tables in tests/tables. A row that fails is shown with the way that was expected and every row
+    of the flow that was asked until the chart came to rest; --svg and --mermaid draw the first. Exit code 1 if a row
+    fails.
 
     \b
-    Example:
+    Examples:
       eagle test tests/tables/eagle_chicken.yaml
+      eagle test --svg failed.svg
     """
     import json
 
@@ -58,11 +65,16 @@ def test(paths: tuple[str, ...], style: str) -> int:
     covered = {
         name: coverage(flows[name], [row for table in ran for row in table.rows]) for name, ran in results.items()
     }
+    failed = [(flows[name], row) for name, ran in results.items() for table in ran for row in table.rows if not row.ok]
+    if mermaid or svg_file is not None:
+        _draw(failed, svg_file=svg_file, as_mermaid=mermaid)
+    if mermaid:
+        return 1 if failed else 0
     if style == "json":
         write_result(json.dumps(_record(results, covered), indent=2, ensure_ascii=False))
     else:
         write_result("\n".join(_lines(results, covered)))
-    return 0 if all(table.ok for ran in results.values() for table in ran) else 1
+    return 1 if failed else 0
 
 
 def _files(paths: Sequence[str]) -> list[str]:
@@ -80,6 +92,26 @@ def _files(paths: Sequence[str]) -> list[str]:
         else:
             raise CannotUse(f"{path}: no such file or folder; name the tables to run")
     return files
+
+
+def _draw(failed: Sequence[tuple[Flow, RowResult]], *, svg_file: str | None, as_mermaid: bool) -> None:
+    """The first of them on its flow's diagram, with the state marked where it was to rest."""
+    from cli.drawing import write_svg
+    from engine.chart.journey import Hop, journey_of
+    from engine.chart.render import mermaid
+
+    if not failed:
+        write_note("no row failed: there is nothing to draw")
+        return
+    flow, row = failed[0]
+    hops = [Hop(0, move.source, move.event, move.target) for move in row.moves]
+    journey = journey_of(hops, until_ns=0, caption=row.name)
+    if svg_file is not None:
+        write_svg(svg_file, flow, journey, highlight=row.then)
+    if as_mermaid:
+        write_result(mermaid(flow, highlight=row.then, journey=journey))
+    if len(failed) > 1:
+        write_note(f"{len(failed)} rows failed; the first is drawn")
 
 
 # --- text
@@ -103,7 +135,51 @@ def _row_lines(row: RowResult) -> list[str]:
     if not row.ok:
         lines.append(f"       at {row.span}")
         lines += [f"       {it.what}: expected {it.expected}, got {it.got}" for it in row.differences]
+        lines += [f"       {line}" for line in _path_lines(row)]
     return lines
+
+
+def _path_lines(row: RowResult) -> Iterator[str]:
+    """The row of the flow that was expected to run, and every row that was asked until the chart came to rest."""
+    if row.then is not None and any(it.what == "then" for it in row.differences):
+        yield f"expected {row.leaf} -> {row.then}, {_way_there(row)}"
+    for place, look in enumerate(row.path):
+        yield f"{'' if place else 'actual':<8} {look.leaf}, {_occasion(look.event)}"
+        for tried in look.tried:
+            yield f"{'':<8}   {'taken ' if tried.open else 'closed'} {_tried_text(tried)}"
+        if not look.tried:
+            yield f"{'':<8}   no row answers it here"
+    yield f"{'sends':<8} {'; '.join(map(str, row.calls)) or 'nothing'}"
+
+
+def _way_there(row: RowResult) -> str:
+    """What stood between the row and where it was to rest."""
+    leading = [tried for look in row.path for tried in look.tried if tried.target == row.then]
+    for tried in leading:
+        if tried.open:
+            return f"reached by line {tried.row.span.line}, but the chart goes on from there"
+    if leading:
+        return f"by {' or '.join(f'line {it.row.span.line}' for it in leading)}, whose guard is closed here"
+    return "but no row that was asked leads there"
+
+
+def _occasion(event: str) -> str:
+    """As a table writes it: `always`, `after hold`, `done`."""
+    kind, _, rest = event.partition(":")
+    return f"after {rest.rpartition(':')[2]}" if kind == "after" else kind or "always"
+
+
+def _tried_text(tried: Tried) -> str:
+    """`line 139 [opening.filled > 0] -> TAKER_HEDGING, where opening.filled = 0`."""
+    row = tried.row
+    guard = "" if row.when is None else f" [{' '.join(row.when.source.split())}]"
+    read = ", ".join(f"{name} = {_plain(value)}" for name, value in tried.read.items())
+    return f"line {row.span.line}{guard} -> {tried.target or 'stays'}{f', where {read}' if read else ''}"
+
+
+def _plain(value: object) -> str:
+    """As a flow would write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _coverage_lines(coverage: Coverage) -> list[str]:
@@ -144,8 +220,20 @@ def _row_record(row: RowResult) -> dict[str, object]:
     differences = [{"what": it.what, "expected": it.expected, "got": it.got} for it in row.differences]
     return {
         "name": row.name, "because": row.because, "line": row.span.line, "state": row.leaf,
-        "event": row.event or "always", "ok": row.ok, "differences": differences,
+        "event": row.event or "always", "then": row.then, "ok": row.ok, "differences": differences,
+        "path": [_look_record(look) for look in row.path], "sends": list(map(str, row.calls)),
     }  # fmt: skip
+
+
+def _look_record(look: Look) -> dict[str, object]:
+    tried = [
+        {
+            "line": it.row.span.line, "when": None if it.row.when is None else it.row.when.source,
+            "target": it.target, "open": it.open, "read": {name: _plain(value) for name, value in it.read.items()},
+        }
+        for it in look.tried
+    ]  # fmt: skip
+    return {"state": look.leaf, "event": look.event or "always", "tried": tried}
 
 
 def _coverage_record(coverage: Coverage) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -137,10 +138,53 @@ def test_a_row_that_fails_is_shown_with_what_happened(eagle: Eagle, tmp_path: Pa
     said = eagle("test", "tables")
     assert said.code == 1
     assert "tables/small.yaml: 2 rows, 1 failed\n" in said.out
-    assert "       then: expected HOLDING, got stay\n" in said.out
+    assert (
+        "       then: expected HOLDING, got stay\n"
+        "       expected IDLE.ready -> HOLDING, but no row that was asked leads there\n"
+        "       actual   IDLE.ready, always\n"
+    ) in said.out
+    assert "closed line " in said.out
+    assert ", where may_open = false\n       sends    nothing\n" in said.out
     told = json.loads(eagle("test", "tables", "--format", "json").out)
     assert [row["ok"] for row in told[0]["tables"][0]["rows"]] == [True, False]
     assert told[0]["ok"] is False
+    (look,) = told[0]["tables"][0]["rows"][1]["path"]
+    assert (look["state"], look["event"]) == ("IDLE.ready", "always")
+    assert look["tried"][-1]["read"] == {"may_open": "false"}
+
+
+def test_a_row_says_what_its_guard_read_and_where_the_chart_went_instead(eagle: Eagle, tmp_path: Path) -> None:
+    row = (
+        "  - {name: 'filled: all', in: MAKER_OPENING.resting, given: {may_rest: true, opening.filled: 2,"
+        " opening.live: true}, when: {order.filled: {leg: opening}}, then: TAKER_HEDGING, sends: [], because: E6}\n"
+    )
+    (tmp_path / "small.yaml").write_text(TABLE + row)
+    lines = [re.sub(r"line \d+", "line N", line).strip() for line in eagle("test", "small.yaml").out.splitlines()]
+    assert lines[lines.index("FAIL filled: all (E6)") + 4 :][:8] == [
+        "expected MAKER_OPENING.resting -> TAKER_HEDGING, by line N, whose guard is closed here",
+        "actual   MAKER_OPENING.resting, order.filled",
+        "closed line N [opening.filled > 0 and not opening.live] -> TAKER_HEDGING,"
+        " where opening.filled = 2, opening.live = true",
+        "taken  line N -> MAKER_OPENING.judging",
+        "MAKER_OPENING.judging, always",
+        "taken  line N [opening.live] -> MAKER_OPENING.asking, where opening.live = true",
+        "sends    ask(leg=opening)",
+        "",
+    ]
+    drawn = eagle("test", "small.yaml", "--mermaid")
+    assert drawn.code == 1
+    assert drawn.out.splitlines()[1].endswith(': filled: all"')
+    assert drawn.out.endswith("    class TAKER_HEDGING now\n")
+    filed = eagle("test", "small.yaml", "--svg", "failed.svg")
+    assert (filed.code, filed.out) == (1, eagle("test", "small.yaml").out)
+    assert (tmp_path / "failed.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+
+def test_nothing_is_drawn_where_nothing_failed(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(TABLE)
+    said = eagle("test", "small.yaml", "--mermaid")
+    assert (said.code, said.out) == (0, "")
+    assert said.err.endswith("no row failed: there is nothing to draw\n")
 
 
 def test_a_table_that_cannot_be_run_is_told(eagle: Eagle, tmp_path: Path) -> None:

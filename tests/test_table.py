@@ -112,6 +112,48 @@ def test_rows_of_the_table_that_do_not_hold_say_what_was_wanted_and_what_came() 
     ]
 
 
+def looks_of(row: str) -> list[tuple[str, str, list[tuple[str | None, bool, dict[str, object]]]]]:
+    """(leaf, event, [(target, open, what the guard read)]) of the one row of a table."""
+    (result,) = run_table(load_table(table_of(row), file="t.yaml"), FLOW).rows
+    return [(look.leaf, look.event, [(it.target, it.open, dict(it.read)) for it in look.tried]) for look in result.path]
+
+
+def test_a_row_that_fails_tells_every_row_of_the_flow_that_was_asked() -> None:
+    looks = looks_of(
+        "{in: IDLE, given: {credit: 0.5, water: 3, espresso.price: 0.8}, when: coin.inserted, then: CHOOSING,"
+        " sends: [], because: x}"
+    )
+    read = {"context.open": False, "credit": Decimal("0.5"), "espresso.price": Decimal("0.8"), "water": Decimal(3)}
+    assert looks == [("IDLE", "coin.inserted", [("CHOOSING", False, read), (None, True, {})])]
+
+
+def test_looks_go_on_until_the_chart_rests() -> None:
+    looks = looks_of("{in: CHOOSING, when: {drink.chosen: {drink: lungo}}, then: BREWING.full, sends: [], because: x}")
+    assert looks == [
+        ("CHOOSING", "drink.chosen", [("BREWING.grinding", True, {"event.drink": "lungo"})]),
+        ("BREWING.grinding", "", [("BREWING.filling", True, {})]),
+    ]
+
+
+def test_an_event_that_no_row_answers_and_facts_that_open_none() -> None:
+    assert looks_of("{in: IDLE, when: drink.chosen, then: CHOOSING, sends: [], because: x}") == [
+        ("IDLE", "drink.chosen", [])
+    ]
+    waits = flow_of(
+        "flow: waits\nversion: 1\n"
+        "states:\n  A: {resting: true, always: {when: amount > 1, to: B}}\n  B: {resting: true}\n",
+        file="waits.yaml",
+    )
+    row = "{in: A, given: {amount: 1}, when: always, then: B, sends: [], because: x}"
+    (result,) = run_table(load_table(table_of(row, head="table: t\nflow: waits\n"), file="t.yaml"), waits).rows
+    (look,) = result.path
+    assert (look.leaf, look.event, look.taken, look.tried[0].read) == ("A", "", None, {"amount": Decimal(1)})
+
+
+def test_a_row_that_holds_tells_no_path() -> None:
+    assert looks_of("{in: CHOOSING, when: {after: patience}, then: IDLE, sends: [], because: x}") == []
+
+
 AGAIN = flow_of(
     """\
 flow: again

@@ -19,11 +19,12 @@ class Journey:
     """`edges` are (source leaf, event, target leaf, count) in the order in which each was taken first.
 
     The event of an `always` row is "", the target of a row that stays is None. `states` gives the full name of every
-    state that was entered or stood in, compound ones included: (visits, time spent in ns).
+    state that was entered or stood in, compound ones included: (visits, time spent in ns). `caption` says whose it is.
     """
 
     edges: tuple[tuple[str, str, str | None, int], ...]
     states: Mapping[str, tuple[int, int]]
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Hop:
     target: str | None
 
 
-def journey_of(hops: Iterable[Hop], *, until_ns: int) -> Journey:
+def journey_of(hops: Iterable[Hop], *, until_ns: int, caption: str = "") -> Journey:
     """The journey of these hops in order; where the last one leads, the chart stands until `until_ns`."""
     counts: dict[tuple[str, str, str | None], int] = {}
     visits: dict[str, int] = {}
@@ -56,7 +57,7 @@ def journey_of(hops: Iterable[Hop], *, until_ns: int) -> Journey:
     if leaf:
         _stay(spent, leaf, until_ns - since_ns)
     states = {name: (count, spent.get(name, 0)) for name, count in visits.items()}
-    return Journey(tuple((*key, count) for key, count in counts.items()), states)
+    return Journey(tuple((*key, count) for key, count in counts.items()), states, caption)
 
 
 def _enter(visits: dict[str, int], names: Iterable[str]) -> None:

@@ -161,8 +161,9 @@ class Chart:
         perform: Perform,
         *,
         settings: Mapping[str, object],
-        decider: Literal["transitions", "table"] = "transitions",
+        decider: Literal["transitions", "table"] | Callable[..., Decider] = "transitions",
     ) -> None:
+        """`decider` names one or makes one of its own, with the arguments of TableDecider."""
         self.flow = flow
         self._scope = scope
         self._counters = Counters(flow)
@@ -184,7 +185,8 @@ class Chart:
             post=self._raised.append,
         )
         self._waiting = self._binder.waiting
-        self._decider = _DECIDERS[decider](self._binder.plans(), flow.initial, scope=scope)
+        make_decider = _DECIDERS[decider] if isinstance(decider, str) else decider
+        self._decider: Decider = make_decider(self._binder.plans(), flow.initial, scope=scope)
         self._lineage = {leaf: lineage(flow, leaf) for leaf in flow.leaves}
         self._within = {leaf: frozenset(names) for leaf, names in self._lineage.items()}
         self._finals = frozenset(leaf for leaf in flow.leaves if flow.states[leaf].final)

@@ -6,6 +6,7 @@ over many screens to make room for labels.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
@@ -46,7 +47,7 @@ def mermaid(flow: Flow, *, highlight: str | None = None, journey: Journey | None
     With a journey, what was taken bears its numbers, and states say how long the chart stood there.
     """
     picture, trail = picture_of(flow), trail_of(flow, journey)
-    lines = ["---", f"title: {flow.name}, version {flow.version}, sha256 {flow.digest[:12]}", "---"]
+    lines = ["---", f"title: {_title(flow, journey)}", "---"]
     lines += ["stateDiagram-v2", f"{INDENT}direction TB"]
     lines += [f"{INDENT}classDef {name} {style}" for name, style in STYLES.items()]
     for name in picture.phases:
@@ -65,6 +66,14 @@ def mermaid(flow: Flow, *, highlight: str | None = None, journey: Journey | None
     }
     lines += [f"{INDENT}class {','.join(names)} {style}" for style, names in classes.items() if names]
     return "\n".join(lines) + "\n"
+
+
+def _title(flow: Flow, journey: Journey | None) -> str:
+    """A value of the front matter, which is YAML: quoted where a caption may bring any sign."""
+    title = f"{flow.name}, version {flow.version}, sha256 {flow.digest[:12]}"
+    if journey is None or not journey.caption:
+        return title
+    return json.dumps(f"{title}: {journey.caption}", ensure_ascii=False)
 
 
 def _state(picture: Picture, trail: Trail, name: str, indent: str) -> Iterator[str]:

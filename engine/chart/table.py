@@ -7,8 +7,10 @@ verbs it called with which arguments, and its counters. No domain runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Generic, Literal, TypeVar
 
@@ -33,6 +35,7 @@ from engine.chart.model import (
     Type,
     Verb,
 )
+from engine.chart.row_path import Look, NotingDecider
 from engine.chart.settings import read_literal
 from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.units import parse_literal
@@ -100,6 +103,9 @@ class RowResult:
     event: str  # "" for `always`
     moves: tuple[Move, ...]
     differences: tuple[Difference, ...]
+    then: str | None  # where it was to rest; None where it was
+    calls: tuple[Call, ...]
+    path: tuple[Look, ...]  # how it went; of a row that failed
 
     @property
     def ok(self) -> bool:
@@ -469,19 +475,13 @@ class _Bench:
         return ()
 
     def run(self, case: Case) -> RowResult:
-        chart, scope = self._chart, self._scope
-        self._calls.clear()
-        chart.place(case.leaf)
-        vars(scope).update(vars(_tree(case.facts)))
-        vars(scope.context).update(case.context)
-        vars(scope.settings).update({**self._settings, **case.settings})
         moves: tuple[Move, ...] = ()
         try:
-            outcome = chart.settle() if case.event is None else chart.dispatch(case.event, case.payload)
-            moves = outcome.moves
+            moves = self._step(self._chart, self._scope, case)
             differences = tuple(self._differences(case, moves))
         except StepFailed as failed:
             differences = (Difference("step", "runs", str(failed)),)
+        calls = tuple(self._calls)
         return RowResult(
             name=case.name,
             because=case.because,
@@ -490,7 +490,29 @@ class _Bench:
             event=case.event or "",
             moves=moves,
             differences=differences,
+            then=case.then,
+            calls=calls,
+            path=tuple(self._look_again(case)) if differences else (),
         )
+
+    def _step(self, chart: Chart, scope: SimpleNamespace, case: Case) -> tuple[Move, ...]:
+        self._calls.clear()
+        chart.place(case.leaf)
+        vars(scope).update(vars(_tree(case.facts)))
+        vars(scope.context).update(case.context)
+        vars(scope.settings).update({**self._settings, **case.settings})
+        outcome = chart.settle() if case.event is None else chart.dispatch(case.event, case.payload)
+        return outcome.moves
+
+    def _look_again(self, case: Case) -> list[Look]:
+        """The same step once more, with every look noted."""
+        looks: list[Look] = []
+        scope = SimpleNamespace()
+        noting = partial(NotingDecider, looks=looks)
+        chart = Chart(self._chart.flow, scope, self._note, settings=self._settings, decider=noting)
+        with suppress(StepFailed):
+            self._step(chart, scope, case)
+        return looks
 
     def _differences(self, case: Case, moves: tuple[Move, ...]) -> Iterable[Difference]:
         moved = any(move.target is not None for move in moves)

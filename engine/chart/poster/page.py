@@ -43,7 +43,7 @@ def poster(
     height = top + max(one.y + one.height for one in placed)
     w, h = round(width + 2 * MARGIN), round(height + 2 * MARGIN)
     drawn = (
-        element("title", f"{flow.name}, version {flow.version}"),
+        element("title", f"{flow.name}, version {flow.version}{_caption(journey)}"),
         element("style", style_sheet(theme)),
         rect(0, 0, w, h, class_="bg"),
         group(parts, x=MARGIN, y=MARGIN),
@@ -82,6 +82,10 @@ def _title(flow: Flow, width: float, s: float) -> tuple[list[str], float]:
         y += ABOUT * 1.4 * s
         parts.append(text(0, y, line, size=ABOUT * s))
     return parts, y + 20 * s
+
+
+def _caption(journey: Journey | None) -> str:
+    return f": {journey.caption}" if journey is not None and journey.caption else ""
 
 
 def _sheets(scene: Scene) -> Iterator[Block]:
