@@ -16,6 +16,7 @@ from cli.init import init
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
 from cli.tables import test
+from cli.trace import trace
 from cli.validate import validate
 from cli.verbs import verbs
 from engine.chart.model import FlowError
@@ -39,7 +40,7 @@ def eagle() -> None:
     """
 
 
-for command in (init, run, alert, validate, diagram, test, verbs, audit, replay):
+for command in (init, run, alert, validate, diagram, test, verbs, audit, replay, trace):
     eagle.add_command(command)
 
 

@@ -7,6 +7,7 @@ EngineError           base; exit 1
     JournalCorrupt        5: move the file aside; the venues tell what is open
     JournalForeign        5: an SQLite or other file that is not ours; name another path
     JournalNewer          5: written by a newer program; update, or name another path
+    NotInJournal          2: the run has no such round or order; the text names the nearest
   CounterError          something about the file that holds the last run number
     CounterUnwritable     4: as for the journal
     CounterCorrupt        5: write the highest run number ever used into it
@@ -45,6 +46,10 @@ class JournalForeign(JournalError):
 
 class JournalNewer(JournalError):
     exit_code = 5
+
+
+class NotInJournal(JournalError):
+    exit_code = 2
 
 
 class CounterError(EngineError):

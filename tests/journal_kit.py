@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from decimal import Decimal
 from pathlib import Path
@@ -252,3 +253,10 @@ def record(path: Path, *, rounds: int = 3, run: int = 1, seed: int = 7, wall_ms:
     drive.rounds(rounds)
     drive.end()
     assert not journal.failed, journal.failure
+
+
+def change(path: Path, sql: str) -> None:
+    """Tamper with exactly one row."""
+    with sqlite3.connect(path) as database:
+        assert database.execute(sql).rowcount == 1
+    database.close()

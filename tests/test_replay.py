@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
-from journal_kit import MS, ToyDesk, record
+from journal_kit import MS, ToyDesk, change, record
 
 from engine.errors import JournalCorrupt, JournalUnreadable
 from engine.runtime.journal_read import RunRow
@@ -23,12 +22,6 @@ def journal(tmp_path: Path) -> Path:
 
 def toy(_run: RunRow, chance: Rng) -> Desk:
     return ToyDesk(chance)
-
-
-def change(path: Path, sql: str) -> None:
-    with sqlite3.connect(path) as database:
-        assert database.execute(sql).rowcount == 1
-    database.close()
 
 
 def test_the_same_program_decides_the_same(journal: Path) -> None:
