@@ -19,6 +19,7 @@ from cli.tables import test
 from cli.trace import trace
 from cli.validate import validate
 from cli.verbs import verbs
+from cli.why import why
 from engine.chart.model import FlowError
 from engine.errors import EngineError
 from exchanges.errors import ExchangeError
@@ -40,7 +41,7 @@ def eagle() -> None:
     """
 
 
-for command in (init, run, alert, validate, diagram, test, verbs, audit, replay, trace):
+for command in (init, run, alert, validate, diagram, test, verbs, audit, replay, trace, why):
     eagle.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`eagle trace` from the outside: a journal of two runs, told, drawn and read by a program."""
+"""`eagle trace` and `eagle why` from the outside: a journal of two runs, told, drawn and read by a program."""
 
 from __future__ import annotations
 
@@ -167,6 +167,53 @@ def test_a_journal_that_is_none_is_one_line(eagle: Eagle) -> None:
     assert eagle("trace", "1") == Said(2, "", f"eagle: {USUAL}: there is no such journal\n")
     Path("text.sqlite").write_text("not a journal at all")
     assert eagle("trace", "text.sqlite", "1").code == 5
+
+
+# --- why
+
+
+@pytest.mark.usefixtures("journal")
+def test_an_order_is_explained_from_its_event_to_its_end(eagle: Eagle) -> None:
+    said = eagle("why", "e1r1lhedgea1")
+    lines = said.out.splitlines()
+    assert (said.code, said.err) == (0, "")
+    assert lines[0].startswith("run 1: eagle_chicken version 1 (")
+    assert lines[1].startswith("e1r1lhedgea1: chick-")
+    words = [line.split(" ")[0] for line in lines[2:] if line[:1].isalpha()]
+    assert words == ["event", "state", "rule", "order", "closes", "end"]
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.usefixtures("journal")
+def test_reasons_as_json(eagle: Eagle) -> None:
+    told = json.loads(eagle("why", USUAL, "e1r1lhedgea1", "--format", "json").out)
+    placed = told["placed"]
+    assert (placed["request"]["purpose"], placed["given"]["input"], placed["cause"]["rule"]) == (
+        "hedge", "fill", "hedging",
+    )  # fmt: skip
+    assert (told["order"]["state"], told["gap"], told["cancels"], told["also_in"]) == ("filled", "", [], [])
+    assert D(told["closed"][0]["qty"]) <= D(told["order"]["filled"])
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_venue_id_of_several_runs_is_told_from_the_newest_with_a_note(eagle: Eagle) -> None:
+    ours = eagle("why", USUAL, "1")
+    assert (ours.code, ours.out) == (2, "")
+    assert ours.err.startswith("eagle: run 2 has several orders 1: e2r1l")
+    with sqlite3.connect(USUAL) as database:
+        database.execute("UPDATE orders SET order_id = '77' WHERE client_id IN ('e1r1lopeninga1', 'e2r1lopeninga1')")
+    database.close()
+    told = eagle("why", "77")
+    assert told.out.splitlines()[1].startswith("e2r1lopeninga1: ")
+    assert told.err == "run 2 is told; other runs have an order 77 too: 1 (--run)\n"
+    assert eagle("why", "77", "--run", "1").err == ""
+
+
+@pytest.mark.usefixtures("journal")
+def test_an_order_that_is_not_there_names_the_nearest(eagle: Eagle) -> None:
+    said = eagle("why", "e2r1lopeninga9")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("eagle: run 2 has no order e2r1lopeninga9; the nearest: e2r1lopeninga1")
 
 
 # --- the lay-out

@@ -1,4 +1,4 @@
-"""Traces as JSON: decimals and enumerations as text, times in ns of the run's clock."""
+"""Traces and reasons as JSON: decimals and enumerations as text, times in ns of the run's clock."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from engine.chart.journey import Journey
 from engine.chart.model import Row
 from engine.review.causes import Cause, causes_of, choice_text, standing_text
 from engine.review.cover import Pair
-from engine.review.facts import Intent
+from engine.review.facts import Intent, Step
 from engine.review.runs import RunHead
 from engine.review.trace import RoundTrace, Taken, TracedStep
 from engine.review.walk import Insight
+from engine.review.why import OrderStory, Reason
 
-__all__ = ["journey_record", "plain", "round_record", "run_record"]
+__all__ = ["journey_record", "order_record", "plain", "round_record", "run_record"]
 
 
 def plain(value: object) -> object:
@@ -120,6 +121,41 @@ def _pair(pair: Pair) -> dict[str, object]:
         "qty": plain(pair.qty),
         "open_ns": pair.open_ns,
     }
+
+
+def order_record(story: OrderStory) -> dict[str, object]:
+    return {
+        "run": plain(story.run),
+        "also_in": list(story.also_in),
+        "order": None if story.order is None else plain(story.order),
+        "placed": _reason(story.placed),
+        "cancels": [_reason(reason) for reason in story.cancels],
+        "sends": plain(story.sends),
+        "life": [_news(step) for step in story.life],
+        "closed": [_pair(pair) for pair in story.closed],
+        "closed_by": [_pair(pair) for pair in story.closed_by],
+        "gap": story.gap,
+    }
+
+
+def _reason(reason: Reason) -> dict[str, object]:
+    told: dict[str, object] = {"request": plain(reason.request)}
+    if reason.step is not None:
+        told["given"] = {"input": reason.step.kind, **_fields(reason.step.given)}
+    insight = reason.insight
+    if insight is not None and reason.cause is not None:
+        told["state"] = insight.leaf
+        told["moves"] = [
+            {"event": move.event, "source": move.source, "target": move.target, **row_record(move.row)}
+            for move in insight.moves
+        ]
+        told["cause"] = cause_record(reason.cause, insight)
+    return told
+
+
+def _news(step: Step) -> dict[str, object]:
+    given = {} if step.given is None else _fields(step.given)
+    return {"seq": step.seq, "at_ns": step.at_ns, "given": {"input": step.kind, **given}, "fills": plain(step.fills)}
 
 
 def _fields(value: object) -> dict[str, object]:
