@@ -100,6 +100,7 @@ class Text:
     right: float
     base: float
     size: float
+    badge: bool  # a journey's number, which may stand beside its box
 
     def covers(self, other: Text) -> bool:
         upper, lower = sorted((self, other), key=lambda text: text.base)
@@ -123,7 +124,8 @@ class Frame:
         return [
             text.words
             for text in self.texts
-            if text.left < self.left or text.right > self.right or not self.top < text.base < self.bottom
+            if not text.badge
+            and (text.left < self.left or text.right > self.right or not self.top < text.base < self.bottom)
         ]
 
 
@@ -173,7 +175,9 @@ def _texts(element: Element, x: float, y: float) -> Iterator[Text]:
         runs += [(run.text or "", run.get("class", "").endswith(" b")) for run in element]
         wide = sum(width_of(words, size, bold=bold) for words, bold in runs)
         left = x + float(element.attrib["x"]) - wide * ANCHORS[element.get("text-anchor", "start")]
-        yield Text("".join(element.itertext()), left, left + wide, y + float(element.attrib["y"]), size)
+        badge = any("on-took" in run.get("class", "") for run in element)
+        base = y + float(element.attrib["y"])
+        yield Text("".join(element.itertext()), left, left + wide, base, size, badge)
     for child in element:
         yield from _texts(child, x, y)
 

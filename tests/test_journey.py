@@ -122,5 +122,5 @@ def test_time_is_told_to_the_digit_that_matters(ns: int, told: str) -> None:
 
 
 def test_marks_tell_numbers_and_counts() -> None:
-    marks = (Mark((2,), 1), Mark((2,), 3), Mark((2, 5), 2), Mark((2, 5), 4), Mark((2, 5, 9), 3))
-    assert [str(mark) for mark in marks] == ["2", "2 ×3", "2,5", "2,5 ×4", "2,5,…"]
+    marks = (Mark((2,), 1), Mark((2,), 3), Mark((2, 5), 2), Mark((2, 5), 4), Mark((2, 5, 9), 3), Mark((2,), 12_345))
+    assert [str(mark) for mark in marks] == ["2", "2 ×3", "2,5", "2,5 ×4", "2,5,…", "2 ×12k"]

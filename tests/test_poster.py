@@ -19,7 +19,7 @@ from toy_vocabulary import COFFEE, COFFEE_FLOW
 
 from cli.diagram import installed_graphviz
 from cli.locate import CannotUse
-from engine.chart.journey import Hop, journey_of
+from engine.chart.journey import Hop, Journey, journey_of
 from engine.chart.load import load_flow
 from engine.chart.model import Flow
 from engine.chart.picture import picture_of
@@ -244,6 +244,15 @@ def test_a_journey_says_how_often_and_how_long_and_what_led_on(walked: Poster) -
     assert "visit" not in walked.words(walked.by_id("path-CLEANUP"))
     steps = [element for element in walked.with_class("step") if element.get("data-from") == "MAKER_OPENING"]
     assert [walked.words(step) for step in steps] == ["judging: if opening.filled > 0 6"]
+
+
+def test_a_long_journey_has_room_for_its_numbers() -> None:
+    once = journey_of(HOPS, until_ns=3_100_000_000)
+    edges = tuple((source, event, target, 12_345) for source, event, target, _ in once.edges)
+    states = {name: (123_456, 9_999_999 * 10**9) for name in EAGLE.states if name}
+    poster = Poster(svg(EAGLE, journey=Journey(edges, states)))
+    assert {frame.name: frame.left_by() for frame in (poster.page(), *poster.frames()) if frame.left_by()} == {}
+    assert [(one.words, two.words) for one, two in combinations(poster.page().texts, 2) if one.covers(two)] == []
 
 
 def test_auto_is_the_light_picture_with_dark_rules_behind_it() -> None:

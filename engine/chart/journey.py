@@ -93,9 +93,9 @@ class Mark:
     count: int
 
     def __str__(self) -> str:
-        """`2`, `2 ×3`, `2,5 ×4`; of many numbers the first two."""
+        """`2`, `2 ×3`, `2,5 ×4`, `2 ×12k`; of many numbers the first two."""
         told = ",".join(map(str, self.numbers[:2])) + (",…" if len(self.numbers) > 2 else "")
-        return told if self.count == len(self.numbers) else f"{told} ×{self.count}"
+        return told if self.count == len(self.numbers) else f"{told} ×{_count_text(self.count)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Trail:
         if self.journey is None or state not in self.journey.states:
             return ""
         visits, spent_ns = self.journey.states[state]
-        return f"{visits} {'visit' if visits == 1 else 'visits'}, {_time_text(spent_ns)}"
+        return f"{_count_text(visits)} {'visit' if visits == 1 else 'visits'}, {_time_text(spent_ns)}"
 
     def missed(self, state: str) -> bool:
         """There is a journey, and it did not come by."""
@@ -141,6 +141,10 @@ def rows_taken(flow: Flow, source: str, event: str, target: str | None) -> Itera
     for candidate in live(candidates):
         if candidate.target == target:
             yield candidate.row
+
+
+def _count_text(count: int) -> str:
+    return str(count) if count < 10_000 else f"{count // 1_000}k"
 
 
 def _time_text(ns: int) -> str:

@@ -56,7 +56,8 @@ class Aside:
 
     @property
     def _box(self) -> float:
-        return (width_of(self.name, NAME, bold=True) + 2 * PAD) * self.scale
+        words = max(width_of(self.name, NAME, bold=True), width_of(self.scene.trail.stay(self.name), SIZE))
+        return (words + 2 * PAD) * self.scale
 
     @property
     def _lines(self) -> list[tuple[Run, ...]]:

@@ -22,10 +22,11 @@ Point = tuple[float, float]
 
 UNIT = 2.0  # a record's fields are this high, so that a line can leave beside any row
 INCH = 72.0
+RANK_GAP = 0.8  # inches between two columns of cards
 START = "START"
 NEST = "cluster_"
 GRAPH = """\
-    graph [rankdir=LR, nodesep=0.3, ranksep=0.8];
+    graph [rankdir=LR, nodesep=0.3, ranksep={gap}];
     node [shape=record, fixedsize=true, fontsize=1, margin=0];
     edge [arrowsize=0.8];
     START [shape=circle, width=0.14, label=""];"""
@@ -101,7 +102,8 @@ def _in_reach(phase: str, flow: Flow) -> list[str]:
 def _dot(phase: str, scene: Scene, cards: Mapping[str, Card]) -> str:
     flow = scene.flow
     first = flow.states[phase].initial or flow.states[phase].children[0]
-    lines = ["digraph {", GRAPH, *_nodes(phase, flow, cards), f'    START -> "{first}" [weight=3];']
+    graph = GRAPH.format(gap=RANK_GAP + scene.badge_room / INCH / 2)
+    lines = ["digraph {", graph, *_nodes(phase, flow, cards), f'    START -> "{first}" [weight=3];']
     reached = {first}
     order = list(cards)
     for card in cards.values():

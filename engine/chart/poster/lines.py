@@ -11,7 +11,7 @@ from engine.chart.picture import phase_of
 from engine.chart.poster.lettering import Run, lines_of, run_width, width_of
 from engine.chart.words import Clause, Kind, near_name
 
-__all__ = ["LINE", "SIZE", "Goal", "Line", "lines_for", "reason_runs"]
+__all__ = ["BESIDE", "LINE", "SIZE", "Goal", "Line", "lines_for", "reason_runs"]
 
 SIZE = 12.0  # of the text
 LINE = 16.0  # from one baseline to the next
@@ -53,7 +53,10 @@ class Line:
 
 
 def lines_for(clauses: Iterable[Clause], *, place: str, room: float) -> list[Line]:
-    """Broken to `room`; `place` is the state that speaks. Alternatives stand below what they all answer."""
+    """Text broken to `room`, a line with its target at most `BESIDE` wider. Alternatives stand below what they answer.
+
+    `place` is the state that speaks.
+    """
     lines: list[Line] = []
     for (kind, occasion), group in groupby(clauses, key=lambda clause: (clause.kind, clause.occasion)):
         several = list(group)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from engine.chart.poster.cards import GUTTER, PAD, badge, draw_card, draw_lines
+from engine.chart.poster.cards import GUTTER, badge, draw_card, draw_lines
 from engine.chart.poster.ink import circle, element, group, path, rect, text
 from engine.chart.poster.inside import Inside, LayOut, Point, Route, lay_out_inside
 from engine.chart.poster.lettering import Run, lines_of, width_of
-from engine.chart.poster.lines import LINE, SIZE, Line, lines_for
+from engine.chart.poster.lines import BESIDE, LINE, SIZE, Line, lines_for
 from engine.chart.poster.pack import Block
 from engine.chart.poster.scene import Scene
 from engine.chart.words import Kind
@@ -24,7 +24,7 @@ STAY = 13.0
 ROOM = 272.0  # of a line of text in a card
 LEAF_ROOM = 310.0  # … in a panel without cards
 LEAST = 260.0
-COLUMN = 330.0  # least width of a column of the phase's own lines
+COLUMN = 390.0  # least width of a column of the phase's own lines
 COLUMN_GAP = 30.0
 TIP = 9.0
 
@@ -33,7 +33,7 @@ def panel_for(phase: str, scene: Scene, lay_out: LayOut) -> Block:
     if not scene.flow.states[phase].children:
         return _leaf_panel(phase, scene)
     inside = lay_out_inside(phase, scene, lay_out, room=ROOM)
-    least = max(inside.width + 2 * EDGE, LEAST, width_of(phase, NAME, bold=True) + 2 * EDGE)
+    least = max(inside.width + 2 * EDGE, LEAST, _head_width(phase, scene))
     said = scene.picture.told[phase]
 
     def above(width: float) -> tuple[list[str], float]:
@@ -43,12 +43,12 @@ def panel_for(phase: str, scene: Scene, lay_out: LayOut) -> Block:
             return parts, y
         count = max(1, int((width - 2 * EDGE + COLUMN_GAP) / (COLUMN + COLUMN_GAP)))
         room = (width - 2 * EDGE - COLUMN_GAP * (count - 1)) / count
-        columns = _columns(lines_for(said, place=phase, room=min(room - GUTTER - PAD, LEAF_ROOM)), count)
+        text_room = min(room - GUTTER - BESIDE - scene.badge_room, LEAF_ROOM)
+        columns = _columns(lines_for(said, place=phase, room=text_room), count)
         parts.append(text(EDGE, y + 8, [Run("in the whole phase", "m", bold=True)], size=11))
         for number, column in enumerate(columns):
             x = EDGE + (room + COLUMN_GAP) * number
-            right = x + min(room, LEAF_ROOM + GUTTER + PAD + 60)
-            parts += draw_lines(column, scene, x=x, y=y + 16, right=right)
+            parts += draw_lines(column, scene, x=x, y=y + 16, right=x + GUTTER + text_room + BESIDE)
         return parts, y + 16 + LINE * max(map(len, columns)) + 12
 
     def draw(width: float, height: float) -> str:
@@ -64,13 +64,14 @@ def panel_for(phase: str, scene: Scene, lay_out: LayOut) -> Block:
 def _leaf_panel(phase: str, scene: Scene) -> Block:
     said = scene.picture.told[phase]
     lines = lines_for(said, place=phase, room=LEAF_ROOM)
-    name = width_of(phase, NAME, bold=True) + 2 * EDGE
-    least = max([LEAST, name, *(line.width + 2 * EDGE + GUTTER for line in lines)])
+    beside = 2 * EDGE + GUTTER + scene.badge_room
+    least = max([LEAST, _head_width(phase, scene), *(line.width + beside for line in lines)])
 
     def draw(width: float, height: float) -> str:
         parts, y = _head(phase, scene, width)
-        wider = lines_for(said, place=phase, room=max(LEAF_ROOM, width - 2 * EDGE - GUTTER - 120))
-        return _panel(phase, scene, width, height, [*parts, *draw_lines(wider, scene, x=EDGE, y=y, right=width - EDGE)])
+        wider = lines_for(said, place=phase, room=max(LEAF_ROOM, width - beside - BESIDE))
+        right = width - EDGE - scene.badge_room
+        return _panel(phase, scene, width, height, [*parts, *draw_lines(wider, scene, x=EDGE, y=y, right=right)])
 
     return Block(least, _head(phase, scene, least)[1] + len(lines) * LINE + EDGE, draw)
 
@@ -86,6 +87,11 @@ def _panel(phase: str, scene: Scene, width: float, height: float, parts: Sequenc
         frame.append(rect(0, 0, width, height, class_="nowline", radius=r, stroke_width=4))
     classes = scene.classes(phase, "state", "phase")
     return group([*frame, *parts], id=f"state-{phase}", class_=classes, data_state=phase)
+
+
+def _head_width(phase: str, scene: Scene) -> float:
+    stay = width_of(scene.trail.stay(phase), STAY, bold=True)
+    return width_of(phase, NAME, bold=True) + stay + (COLUMN_GAP if stay else 0) + 2 * EDGE
 
 
 def _head(phase: str, scene: Scene, width: float) -> tuple[list[str], float]:

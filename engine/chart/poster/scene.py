@@ -13,6 +13,9 @@ from engine.chart.poster.theme import ASIDE, HUES
 __all__ = ["Scene", "scene_of", "short_name"]
 
 
+BADGE_ROOM = 64.0
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     picture: Picture
@@ -36,6 +39,11 @@ class Scene:
         """For the element of a state: what it is, whether it is the current one, whether a journey missed it."""
         told = [*others, *(["current"] if self.is_now(state) else []), *(["dim"] if self.trail.missed(state) else [])]
         return " ".join(told)
+
+    @property
+    def badge_room(self) -> float:
+        """Right of a line of text, for the number of a journey."""
+        return 0.0 if self.trail.journey is None else BADGE_ROOM
 
     @property
     def hops_by_outer_rows(self) -> Iterator[tuple[int, str, str]]:

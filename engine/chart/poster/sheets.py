@@ -11,7 +11,7 @@ from engine.chart.poster.cards import GUTTER, draw_lines
 from engine.chart.poster.icons import icon
 from engine.chart.poster.ink import element, group, path, rect, text
 from engine.chart.poster.lettering import Run, lines_of
-from engine.chart.poster.lines import LINE, SIZE, lines_for
+from engine.chart.poster.lines import BESIDE, LINE, SIZE, lines_for
 from engine.chart.poster.pack import Block
 from engine.chart.poster.panels import EDGE
 from engine.chart.poster.scene import Scene
@@ -46,10 +46,10 @@ def everywhere_sheet(scene: Scene) -> Block | None:
         return None
 
     def body(room: float) -> tuple[list[str], float]:
-        lines = lines_for(said, place=EVERYWHERE, room=room - GUTTER)
+        lines = lines_for(said, place=EVERYWHERE, room=room - GUTTER - BESIDE - scene.badge_room)
         quiet = lines_of([Run(f"ignored: {ignored}", "m")], room, size=SIZE) if ignored else []
         drawn = [
-            *draw_lines(lines, scene, x=EDGE, y=TOP, right=EDGE + room),
+            *draw_lines(lines, scene, x=EDGE, y=TOP, right=EDGE + room - scene.badge_room),
             *_texts(quiet, y=TOP + LINE * len(lines) + 4),
         ]
         return drawn, LINE * (len(lines) + len(quiet)) + 4
