@@ -108,7 +108,7 @@ def steps_of(number: int) -> Iterator[Step]:
 def journal(folder: Path, turn: int, *, sync: Sync) -> float:
     file = SqliteJournal(folder / f"{sync.value}{turn}.db", sync=sync, on_lost=print)
     accounts = tuple((name, INSTRUMENT) for name in ("maker", "taker-1", "taker-2"))
-    file.run_started(RunStart(1, "eagle", 1, "d", "f", "c", 1, "{}", "{}", "0.1.0", accounts, 0))
+    file.run_started(RunStart(1, "eagle", 1, "d", "f", "c", 1, "{}", "{}", "{}", "max", "0.1.0", accounts, 0))
     rounds = [list(steps_of(number)) for number in range(ROUNDS)]
     began = time.perf_counter_ns()
     seq = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from engine.chart.load import load_flow
 from engine.chart.model import FlowError
 from engine.errors import JournalCorrupt, JournalUnwritable
 from engine.runtime.chance import Chance
-from engine.runtime.config import Config, masked
+from engine.runtime.config import Config, VenueConfig, masked
 from engine.runtime.counter import next_run
 from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
 from engine.runtime.journal_read import RunRow, open_journal, read_runs
@@ -50,15 +52,31 @@ def _last_run(path: Path) -> int:
         return max((run.number for run in read_runs(journal)), default=0)
 
 
-def run_start(plan: Plan, config: Config, *, number: int, seed: int, wall_ms: int) -> RunStart:
+def run_start(
+    plan: Plan, config: Config, *, number: int, seed: int, speed: int | None, wall_ms: int
+) -> RunStart:  # fmt: skip
     """What the journal keeps of a run, secrets left out."""
     flow = plan.flow
     return RunStart(
         number=number, flow=flow.name, flow_version=flow.version, flow_digest=flow.digest, flow_text=flow.text,
         config_text=masked(config.text), seed=seed, settings=encode_settings(plan.settings),
-        plan=encode_plan(plan), program=f"eagle-flow {metadata.version('eagle-flow')}",
+        plan=encode_plan(plan), venues=_encoded_venues(config), speed="max" if speed is None else f"{speed}x",
+        program=f"eagle-flow {metadata.version('eagle-flow')}",
         accounts=tuple((name, account.instrument) for name, account in plan.accounts.items()), wall_ms=wall_ms,
     )  # fmt: skip
+
+
+def _encoded_venues(config: Config) -> str:
+    """The venues in use: of a paper one its market and how it fills (S19)."""
+    used = {account.venue: config.venues[account.venue] for account in config.used_accounts}
+    return json.dumps({name: {"kind": it.kind} if it.real else _paper(it) for name, it in used.items()})
+
+
+def _paper(venue: VenueConfig) -> dict[str, object]:
+    return {
+        "kind": venue.kind, "market": Path(venue.market).name, "latency_ns": venue.latency_ns,
+        "feed_latency_ns": venue.feed_latency_ns, "depth": asdict(venue.depth),
+    }  # fmt: skip
 
 
 def desk_of_run(row: RunRow, chance: Rng) -> Desk:

@@ -420,7 +420,11 @@ async def _run(
             sinks=sinks, traces=[screen.step, *outputs.traces], gaps=GapWatch() if live else None,
             flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
-        journal.run_started(run_start(plan, setup.config, number=number, seed=options.seed, wall_ms=clock.wall_ms()))
+        journal.run_started(
+            run_start(
+                plan, setup.config, number=number, seed=options.seed, speed=options.speed, wall_ms=clock.wall_ms()
+            )
+        )  # fmt: skip
         screen.begin(desk, clock, run=number)
         start_ns = clock.now_ns()
         pool.start(start_ns)

@@ -601,7 +601,7 @@ class PaperVenue:
 
     def positions(self, client: PaperClient) -> list[Position]:
         return [
-            Position(client.account, symbol, holding.qty, holding.entry_price)
+            Position(client.account, symbol, holding.qty, holding.entry_price, mark_price=self.market(symbol).mid)
             for symbol, holding in client.balances.holdings.items()
             if holding.qty
         ]

@@ -265,13 +265,17 @@ class Fill:
 @quick
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Signed position of one account in one symbol; on spot the total base balance."""
+    """Signed position of one account in one symbol; on spot the total base balance.
+
+    `mark_price` is the price at which the venue counts it in the account's equity, where it tells.
+    """
 
     account: str
     symbol: str
     qty: Decimal
     entry_price: Decimal = ZERO
     liquidation_price: Decimal | None = None
+    mark_price: Decimal | None = None
 
 
 @quick

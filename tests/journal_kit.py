@@ -57,7 +57,8 @@ ACCOUNTS = tuple((name, INSTRUMENT) for name in ("maker", *TAKERS))
 def run_start(number: int = 1, **changes: object) -> RunStart:
     fields: dict[str, object] = {
         "number": number, "flow": "toy", "flow_version": 1, "flow_digest": "abc", "flow_text": "flow: toy",
-        "config_text": "accounts: {}", "seed": 7, "settings": "{}", "plan": "{}", "program": "0.1.0",
+        "config_text": "accounts: {}", "seed": 7, "settings": "{}", "plan": "{}", "venues": "{}", "speed": "max",
+        "program": "0.1.0",
         "accounts": ACCOUNTS, "wall_ms": 1_000,
     }  # fmt: skip
     return RunStart(**{**fields, **changes})  # type: ignore[arg-type]

@@ -87,13 +87,13 @@ BROKEN = [
     ),
     (
         "a position that the venue has and the ledger has not",
-        ["INSERT INTO holdings VALUES (1, 'end', 'maker', 'ETH-PERP', '0.5', '0')"],
+        ["INSERT INTO holdings VALUES (1, 'end', 'maker', 'ETH-PERP', '0.5', '0', NULL)"],
         [("ledger_differs", "maker: baseline 0 + fills 0.00 = 0.00 ETH-PERP, the venue says 0.5 (difference 0.50)")],
     ),
     (
         "a baseline that is still there is not a difference",
-        ["INSERT INTO holdings VALUES (1, 'start', 'maker', 'ETH-PERP', '3', '0')",
-         "INSERT INTO holdings VALUES (1, 'end', 'maker', 'ETH-PERP', '3.00', '0')"],
+        ["INSERT INTO holdings VALUES (1, 'start', 'maker', 'ETH-PERP', '3', '0', NULL)",
+         "INSERT INTO holdings VALUES (1, 'end', 'maker', 'ETH-PERP', '3.00', '0', NULL)"],
         [],
     ),
     (
@@ -148,8 +148,8 @@ BROKEN = [
     ),
     (
         "a fill of another symbol",
-        ["INSERT INTO fills SELECT run, venue, account, 'DOGE', 'x', trade_id, seq, client_id, side, '5', '5', price,"
-         " fee, fee_asset, liquidity, kind, at_ms, 0 FROM fills WHERE client_id = 'e1r1s1'"],
+        ["INSERT INTO fills SELECT run, venue, account, 'DOGE', 'x', trade_id, seq, at_ns, client_id, side, '5', '5',"
+         " price, fee, fee_asset, liquidity, kind, at_ms, 0, bid, ask FROM fills WHERE client_id = 'e1r1s1'"],
         [("not_ours", "step 4: maker buy 5 (trade t1) of DOGE, which is not of this run")],
     ),
     (

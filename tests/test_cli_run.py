@@ -42,6 +42,15 @@ def test_the_demo_ends_flat_and_its_journal_proves_it(eagle: Eagle) -> None:
     assert replayed.out.endswith(" steps, the same states and effects\n")
 
 
+def test_the_journal_says_how_the_paper_venues_fill(eagle: Eagle) -> None:
+    assert run(eagle, "--rounds", 1).code == 0
+    with open_journal(JOURNAL) as journal:
+        (row,) = read_runs(journal)
+    plain = {"kind": "paper", "market": "synthetic", "latency_ns": 5_000_000, "feed_latency_ns": 5_000_000,
+             "depth": {"step_ticks": 1, "growth": 1, "levels": 50}}  # fmt: skip
+    assert (json.loads(row.venues), row.speed) == ({"paper-a": plain, "paper-b": plain}, "max")
+
+
 def test_equal_seeds_give_equal_journals_and_another_seed_another(eagle: Eagle) -> None:
     for name, seed in (("one", 7), ("same", 7), ("other", 8)):
         assert run(eagle, "--rounds", 2, "--seed", seed, "--journal", f"{name}/j.sqlite").code == 0

@@ -17,6 +17,7 @@ from engine.trading.effects import (
     Level,
     Moved,
     PlaceOrder,
+    RoundBegan,
     RoundEnded,
 )
 from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, PauseAsked, Request, StopAsked
@@ -74,6 +75,24 @@ def test_a_full_round_goes_through_the_users_states() -> None:
     assert [(e.round, e.opened, e.closed, e.residue) for e in bench.log if isinstance(e, RoundEnded)] == [
         (1, D(1), D(1), D(0))
     ]
+
+
+def test_every_round_begins_with_its_expected_cost() -> None:
+    bench = opened(Bench({"tick_offset": "2 ticks"}))
+    began = [e for e in bench.log if isinstance(e, RoundBegan)]
+    # Per unit: bought at 99.9 and sold at 100.2 on the maker, the hedge's spread of 0.1 paid once, no fees.
+    assert began == [RoundBegan(1, "buy", D("-19.9900"))]
+
+
+def test_the_makers_book_is_journalled_as_it_stood_at_its_fill() -> None:
+    bench = opened()
+    bench.desk.take_used_quotes()
+    bench.quote("100.2", "100.3")
+    bench.fill(bench.newest("opening"), "1")
+    assert {(quote.venue, quote.bid) for quote in bench.desk.take_used_quotes()} == {
+        ("a", D("100.2")),
+        ("b", D("100.2")),
+    }
 
 
 @pytest.mark.parametrize("choice", [0, 1])

@@ -26,7 +26,7 @@ from engine.runtime.journal_read import comparable_dump, open_journal, pick_run
 from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import Alert, CancelOrder, Level, PlaceOrder, Purpose
 from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, TimerFired
-from exchanges.types import Accepted, OrderState, Refusal, Refused, Side
+from exchanges.types import Accepted, OrderState, Position, Refusal, Refused, Side
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_every_table_of_a_run(path: Path) -> None:
         (1, "toy", 7, 5, 14, 0)
     ]
     assert rows(path, "SELECT * FROM rounds WHERE round = 2") == [
-        (1, 2, "buy", 14, 140 * MS, 5, 26, 260 * MS, 5, "0.02", "0.02", "0", "200.1", "0.04", "-0.04")
+        (1, 2, "buy", None, 14, 140 * MS, 5, 26, 260 * MS, 5, "0.02", "0.02", "0", "200.1", "0.04", "-0.04")
     ]
     assert rows(path, "SELECT level, code, text, facts FROM alerts") == [
         (0, "stopped", "asked to stop", '{"by": "a person"}')
@@ -98,6 +98,57 @@ def test_an_intent_tells_the_whole_request(path: Path, journal: SqliteJournal) -
     assert [value for value in cancelled if value is not None] == [
         1, 6, "cancel", "maker", "ETH-PERP", "e1r1s1", 77, 7, 8
     ]  # fmt: skip
+
+
+def test_a_run_row_says_how_its_venues_fill_and_at_which_pace_it_ran(path: Path) -> None:
+    journal = open_journal_for(path)
+    journal.run_started(run_start(venues='{"paper-a": {"kind": "paper"}}', speed="10x"))
+    journal.close()
+    with open_journal(path) as opened:
+        run = pick_run(opened, None, path=path)
+    assert (run.venues, run.speed) == ('{"paper-a": {"kind": "paper"}}', "10x")
+
+
+def test_a_fill_has_the_time_of_its_step_and_a_holding_the_venues_mark(path: Path, journal: SqliteJournal) -> None:
+    order = place("e1r1s1")
+    journal.intent(order, 1, 1, 1)
+    journal.step(7, 70 * MS, 5, update(order, OrderState.OPEN, "0.005"), [], [], [])  # provisional
+    journal.step(8, 80 * MS, 5, fill(order, at_ms=50), [], [], [])
+    journal.venue_end([Position("maker", "ETH-PERP", D("0.02"), D(2500), mark_price=D("2501.5"))], [])
+    journal.close()
+    assert rows(path, "SELECT seq, at_ns, at_ms FROM fills ORDER BY seq") == [(7, 70 * MS, 40), (8, 80 * MS, 50)]
+    assert rows(path, "SELECT entry_price, mark_price FROM holdings") == [("2500", "2501.5")]
+
+
+def test_orders_and_fills_carry_their_book_as_the_steps_had_read_it(path: Path, journal: SqliteJournal) -> None:
+    early, order, other = place("e1"), place("e2"), place("e3", venue="paper-b")
+    for seq, (placed, quotes) in enumerate(((early, []), (order, [quote("2500")]), (other, []))):
+        journal.intent(placed, seq, 1, 1)
+        journal.step(seq, 1, 1, TimerFired("chart", "x", 1), quotes, [], [placed])
+    step(journal, fill(order, "t1", qty=D("0.01")), seq=8)
+    journal.step(9, 3, 1, fill(order, "t2", qty=D("0.01")), [quote("2499")], [], [])
+    journal.close()
+    assert rows(path, "SELECT client_id, bid, bid_qty, ask, ask_qty FROM orders ORDER BY client_id") == [
+        ("e1", None, None, None, None),
+        ("e2", "2500", "1", "2501", "2"),
+        ("e3", None, None, None, None),
+    ]
+    assert rows(path, "SELECT trade_id, bid, ask FROM fills") == [("t1", "2500", "2501"), ("t2", "2499", "2500")]
+
+
+def test_a_book_is_still_known_of_an_order_that_left_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_rows, "KEEP_ENDED", 0)
+    journal = open_journal_for(path)
+    journal.run_started(run_start())
+    order = place("e1")
+    journal.intent(order, 1, 1, 1)
+    journal.step(1, 1, 1, TimerFired("chart", "x", 1), [quote("2500")], [], [order])
+    step(journal, update(order, OrderState.CANCELED), seq=2)
+    journal.flush()
+    assert journal._orders._rows == {}
+    step(journal, fill(order), seq=3)  # late: the row is read back and written anew
+    journal.close()
+    assert rows(path, "SELECT state, bid, bid_qty, ask, ask_qty FROM orders") == [("filled", "2500", "1", "2501", "2")]
 
 
 def test_the_view_shows_what_filled(path: Path, journal: SqliteJournal) -> None:
@@ -237,7 +288,7 @@ def test_an_order_that_left_memory_is_looked_up(
     assert found is not None
     assert found.stored(1)[9:] == (
         "0.02", "2500.1", "o-c0", "filled", "0.020", "0.020", "50.0020", "2500.1", "0.03", "USDC", 50, 50,
-        None, None, 0, None, None,
+        None, None, 0, None, None, None, None, None, None,
     )  # fmt: skip
     assert [(it.trade_id, it.qty, it.fee) for it in journal.lookup_fills(found)] == [
         ("t1", D("0.015"), D("0.01")),

@@ -232,7 +232,9 @@ def test_margin_counts_the_worst_outcome_and_lets_reducing_orders_pass() -> None
         Refusal.MARGIN, "needs 50.2500 more margin, 47.2500 is free"
     )
     assert desk.answer(desk.m, "c", Side.SELL, "102", "9") == Accepted("3")
-    assert desk.clock.finish(desk.m.get_account_positions()) == [Position("m", "ETH-PERP", D(5), D(101))]
+    assert desk.clock.finish(desk.m.get_account_positions()) == [
+        Position("m", "ETH-PERP", D(5), D(101), mark_price=D("100.5"))
+    ]
 
 
 def test_spot_pays_fees_in_base_and_is_bounded_by_balances() -> None:

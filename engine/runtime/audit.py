@@ -153,11 +153,9 @@ class _Market:
         elif price is not None:
             self.totals.dust_bound = max(account.smallest_trade(price) for account in self.accounts)
 
-    def watch(self, at_ns: int | None) -> None:
+    def watch(self, at_ns: int) -> None:
         totals = self.totals
         totals.largest_exposure = max(totals.largest_exposure, abs(totals.exposure))
-        if at_ns is None:
-            return
         if self.exposed_since_ns is not None:
             totals.longest_exposed_ms = max(totals.longest_exposed_ms, (at_ns - self.exposed_since_ns) // 1_000_000)
         if abs(totals.exposure) <= totals.dust_bound:

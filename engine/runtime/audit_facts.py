@@ -36,7 +36,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class FillFact:
     seq: int
-    at_ns: int | None
+    at_ns: int
     account: str
     symbol: str
     client_id: str
@@ -89,10 +89,9 @@ _PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, RoundOver: 2}
 
 def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
     sql = """
-    SELECT f.seq, s.at_ns, f.account, f.symbol, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee,
+    SELECT f.seq, f.at_ns, f.account, f.symbol, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee,
            f.fee_asset, f.kind, f.provisional, i.purpose
     FROM fills f
-    LEFT JOIN inputs s ON s.run = f.run AND s.seq = f.seq
     LEFT JOIN intents i ON i.kind = 'place' AND i.account = f.account AND i.client_id = f.client_id AND i.run = f.run
     WHERE f.run = ? ORDER BY f.seq
     """

@@ -124,13 +124,15 @@ def _decimal_or_none(text: str | None) -> Decimal | None:
 def _position(value: Position) -> str:
     return (
         f'[{quoted(value.account)},{quoted(value.symbol)},"{value.qty!s}","{value.entry_price!s}",'
-        f"{_maybe(value.liquidation_price)}]"
+        f"{_maybe(value.liquidation_price)},{_maybe(value.mark_price)}]"
     )
 
 
 def _read_position(fields: list[Any]) -> Position:
-    account, symbol, qty, entry, liquidation = fields
-    return Position(account, symbol, Decimal(qty), Decimal(entry), _decimal_or_none(liquidation))
+    account, symbol, qty, entry, liquidation, mark = fields
+    return Position(
+        account, symbol, Decimal(qty), Decimal(entry), _decimal_or_none(liquidation), _decimal_or_none(mark)
+    )
 
 
 def _positions(values: Sequence[Position]) -> str:
@@ -408,7 +410,7 @@ def _moved(value: Moved) -> str:
 
 
 def _round_began(value: RoundBegan) -> str:
-    return f'["round_began",{value.round},{quoted(value.side)}]'
+    return f'["round_began",{value.round},{quoted(value.side)},{_maybe(value.expected_bps)}]'
 
 
 def _round_ended(value: RoundEnded) -> str:
@@ -449,7 +451,7 @@ _EFFECT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "arm": lambda fields: ArmTimer(*fields),
     "disarm": lambda fields: DisarmTimer(*fields),
     "moved": lambda fields: Moved(*fields),
-    "round_began": lambda fields: RoundBegan(*fields),
+    "round_began": lambda fields: RoundBegan(fields[0], fields[1], _decimal_or_none(fields[2])),
     "round_ended": lambda fields: RoundEnded(fields[0], *map(Decimal, fields[1:])),
     "alert": lambda fields: Alert(Level(fields[0]), *fields[1:]),
     "finish": lambda fields: Finish(*fields),

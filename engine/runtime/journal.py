@@ -27,7 +27,10 @@ class Sync(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
-    """What a run is, as replay and audit need it. `settings` and `plan` are JSON; no text of it holds a secret."""
+    """What a run is, as replay, audit and report need it; no text of it holds a secret.
+
+    `settings`, `plan` and `venues` are JSON; `speed` is 1x, a multiple such as 10x, or max.
+    """
 
     number: int
     flow: str
@@ -38,6 +41,8 @@ class RunStart:
     seed: int
     settings: str
     plan: str
+    venues: str
+    speed: str
     program: str
     accounts: tuple[tuple[str, Instrument], ...]  # account name, what it trades
     wall_ms: int

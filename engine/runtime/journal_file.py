@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,7 +36,7 @@ def open_for_writing(path: Path) -> SqliteDatabase:
         raise JournalUnwritable(f"{path}: is a directory; name a file for the journal")
     made = _make_file(path)
     if not _is_blank(path):
-        _check_content(path)
+        _check_content(path, _finding)
     database = SqliteDatabase(str(path), pragmas=[("busy_timeout", BUSY_MS)])
     try:
         _prepare(database)
@@ -52,12 +53,26 @@ def open_for_reading(path: Path) -> SqliteDatabase:
 
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
+    _refuse_blank(path)
+    _check_content(path, _finding)
+    return _query_only(path)
+
+
+def open_for_streaming(path: Path) -> SqliteDatabase:
+    """As `open_for_reading`, but no page is read beforehand: for readers that go through long tables anyway.
+
+    Damage shows as sqlite3.DatabaseError where it is met. Raises: as `open_for_reading`.
+    """
+    _refuse_blank(path)
+    _check_content(path, _version_finding)
+    return _query_only(path)
+
+
+def _refuse_blank(path: Path) -> None:
     if path.is_dir():
         raise JournalUnreadable(f"{path}: is a directory, not a journal")
     if _is_blank(path):
         raise JournalForeign(f"{path}: is empty, not a journal")
-    _check_content(path)
-    return _query_only(path)
 
 
 def _make_file(path: Path) -> bool:
@@ -134,10 +149,10 @@ def _query_only(path: Path) -> SqliteDatabase:
     )
 
 
-def _check_content(path: Path) -> None:
+def _check_content(path: Path, look: Callable[[Path, sqlite3.Connection], JournalError | None]) -> None:
     database = _query_only(path)
     try:
-        finding = _finding(path, schema.raw(database))
+        finding = look(path, schema.raw(database))
     except _CANNOT as error:
         raise JournalUnreadable(f"{path}: journal cannot be read: {error}") from error
     except _SQLITE_ERRORS as error:
@@ -149,7 +164,22 @@ def _check_content(path: Path) -> None:
 
 
 def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
+    """The version, and whether every page is whole."""
+    finding = _version_finding(path, connection)
+    if finding is not None:
+        return finding
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict == "ok":
+        return None
+    return JournalCorrupt(
+        f"{path}: journal is damaged ({' '.join(verdict.split())}); move it aside and start a new one"
+    )
+
+
+def _version_finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
     _, version = _marks(connection)
+    if version == schema.VERSION:
+        return None
     if version > schema.VERSION:
         return JournalNewer(
             f"{path}: journal has version {version}, this program writes version {schema.VERSION}; "
@@ -160,8 +190,4 @@ def _finding(path: Path, connection: sqlite3.Connection) -> JournalError | None:
             f"{path}: journal has version {version} of an older release, this program reads version {schema.VERSION}; "
             "read it with that release, or move it aside and start a new one"
         )
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok" or version != schema.VERSION:
-        told = " ".join(verdict.split()) if verdict != "ok" else f"version {version}"
-        return JournalCorrupt(f"{path}: journal is damaged ({told}); move it aside and start a new one")
-    return None
+    return JournalCorrupt(f"{path}: journal is damaged (version {version}); move it aside and start a new one")

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from peewee import Model
+from peewee import Model, SqliteDatabase
 
 from engine.errors import JournalCorrupt, JournalUnreadable
 from engine.runtime import schema
-from engine.runtime.journal_file import open_for_reading
+from engine.runtime.journal_file import open_for_reading, open_for_streaming
 
-__all__ = ["RunRow", "comparable_dump", "open_journal", "pick_run", "read_runs"]
+__all__ = ["RunRow", "comparable_dump", "open_journal", "pick_run", "read_runs", "stream_journal"]
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A row of `runs`; `settings` and `plan` are JSON. Without `exit_code` the run goes on, or its process died."""
+    """A row of `runs`, see `journal.RunStart`. Without `exit_code` the run goes on, or its process died."""
 
     number: int
     flow: str
@@ -31,6 +31,8 @@ class RunRow:
     seed: int
     settings: str
     plan: str
+    venues: str
+    speed: str
     program: str
     started_wall_ms: int
     ended_wall_ms: int | None
@@ -40,7 +42,20 @@ class RunRow:
 @contextmanager
 def open_journal(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection. Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt."""
-    database = open_for_reading(path)
+    with _connected(path, open_for_reading(path)) as connection:
+        yield connection
+
+
+@contextmanager
+def stream_journal(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `open_journal`, in one snapshot and without reading every page first: damage is raised where it is met."""
+    with _connected(path, open_for_streaming(path)) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def _connected(path: Path, database: SqliteDatabase) -> Iterator[sqlite3.Connection]:
     try:
         yield schema.raw(database)
     except sqlite3.DatabaseError as error:

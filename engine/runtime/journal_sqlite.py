@@ -21,7 +21,7 @@ from engine.runtime import schema
 from engine.runtime.codec import effects_digest, encode_input
 from engine.runtime.journal import RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
-from engine.runtime.order_rows import OrderRow, OrderRows
+from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows
 from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
@@ -78,6 +78,7 @@ class SqliteJournal:
         self._on_lost = on_lost
         self._run = 0
         self._orders = OrderRows(self._stored_order)
+        self._books: dict[tuple[str, str], BookSeen] = {}  # as steps have read them, by venue and symbol
         self._lost_intents: list[Row] = []
         self._inputs: list[Row] = []
         self._fills: list[Row] = []
@@ -112,7 +113,7 @@ class SqliteJournal:
         self._run = run.number
         row = (
             run.number, run.flow, run.flow_version, run.flow_digest, run.flow_text, run.config_text, run.seed,
-            run.settings, run.plan, run.program, run.wall_ms, None, None,
+            run.settings, run.plan, run.venues, run.speed, run.program, run.wall_ms, None, None,
         )  # fmt: skip
         accounts = [
             (
@@ -194,12 +195,9 @@ class SqliteJournal:
         drawn = None if not draws else f"[{','.join(map(str, draws))}]"
         self._inputs.append((run, seq, at_ns, wall_ms, kind, body, drawn, effects_digest(effects)))
         for quote in quotes:
-            self._quotes.append(
-                (
-                    run, seq, quote.venue, quote.symbol, str(quote.bid), str(quote.bid_qty), str(quote.ask),
-                    str(quote.ask_qty), quote.recv_ns, quote.venue_ms,
-                )
-            )  # fmt: skip
+            book = (str(quote.bid), str(quote.bid_qty), str(quote.ask), str(quote.ask_qty))
+            self._books[quote.venue, quote.symbol] = book
+            self._quotes.append((run, seq, quote.venue, quote.symbol, *book, quote.recv_ns, quote.venue_ms))
         derive = _DERIVED.get(type(given))
         if derive is not None:
             derive(self, given, seq, at_ns)
@@ -208,14 +206,16 @@ class SqliteJournal:
             if type(effect) is Moved:
                 self._moves.append((run, seq, effect.event, effect.source, effect.target, effect.round, at_ns))
             elif type(effect) is RoundBegan:
-                self._rounds.append((run, effect.round, effect.side, seq, at_ns, wall_ms, *_NOT_ENDED))
+                expected = None if effect.expected_bps is None else str(effect.expected_bps)
+                self._rounds.append((run, effect.round, effect.side, expected, seq, at_ns, wall_ms, *_NOT_ENDED))
             elif type(effect) is RoundEnded:
                 self._round_ended(effect, seq, at_ns, wall_ms)
                 round_over = True
             elif type(effect) is Alert:
                 self._alert(effect, seq, at_ns, wall_ms)
-            elif type(effect) is PlaceOrder and type(given) is Fill:
-                self._orders.caused(effect.request.client_id, given)
+            elif type(effect) is PlaceOrder:
+                order = effect.request
+                self._orders.decided(order.client_id, given, self._books.get((effect.venue, order.symbol), UNSEEN))
         # On paper a round's rows are worth no flush of their own: the venue dies with this process.
         if len(self._inputs) >= FLUSH_STEPS or (round_over and self._sync is not Sync.NORMAL):
             self._write(round_over=round_over)
@@ -250,8 +250,12 @@ class SqliteJournal:
 
     def _reported(self, moment: str, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self._holdings.extend(
-            (self._run, moment, it.account, it.symbol, str(it.qty), str(it.entry_price)) for it in positions
-        )
+            (
+                self._run, moment, it.account, it.symbol, str(it.qty), str(it.entry_price),
+                None if it.mark_price is None else str(it.mark_price),
+            )
+            for it in positions
+        )  # fmt: skip
         self._balances.extend(
             (self._run, moment, it.account, str(it.equity), str(it.free), str(it.maintenance)) for it in margins
         )
@@ -260,11 +264,12 @@ class SqliteJournal:
         news = self._orders.fill(fill)
         if news is None:
             return
+        bid, _, ask, _ = self._books.get((fill.venue, fill.symbol), UNSEEN)
         self._fills.append(
             (
-                self._run, fill.venue, fill.account, fill.symbol, fill.order_id, fill.trade_id, seq, fill.client_id,
-                fill.side.value, str(fill.qty), str(news), str(fill.price), str(fill.fee), fill.fee_asset,
-                fill.liquidity.value, fill.kind.value, fill.at_ms, False,
+                self._run, fill.venue, fill.account, fill.symbol, fill.order_id, fill.trade_id, seq, at_ns,
+                fill.client_id, fill.side.value, str(fill.qty), str(news), str(fill.price), str(fill.fee),
+                fill.fee_asset, fill.liquidity.value, fill.kind.value, fill.at_ms, False, bid, ask,
             )
         )  # fmt: skip
 
@@ -275,11 +280,12 @@ class SqliteJournal:
         row = self._orders.get(update.client_id)
         assert row is not None
         price = None if row.price is None else str(row.price)
+        bid, _, ask, _ = self._books.get((row.venue, row.symbol), UNSEEN)
         self._fills.append(
             (
                 self._run, row.venue, row.account, row.symbol, row.order_id, f"~{row.client_id}:{row.cum_qty}", seq,
-                row.client_id, row.side, str(news), str(news), price, "0", "", Liquidity.UNKNOWN.value,
-                FillKind.TRADE.value, update.at_ms, True,
+                at_ns, row.client_id, row.side, str(news), str(news), price, "0", "", Liquidity.UNKNOWN.value,
+                FillKind.TRADE.value, update.at_ms, True, bid, ask,
             )
         )  # fmt: skip
 
@@ -451,7 +457,8 @@ ORDER BY seq
 """
 _STORED_ORDER_SQL = """
 SELECT client_id, account, venue, symbol, round, leg, purpose, side, qty, price, order_id, state, cum_qty, row_qty,
-       notional, fee, fee_asset, first_fill_ms, last_fill_ms, received_ns, decoded_ns, decided_ns, signed_ns, written_ns
+       notional, fee, fee_asset, first_fill_ms, last_fill_ms,
+       received_ns, decoded_ns, decided_ns, signed_ns, written_ns, bid, bid_qty, ask, ask_qty
 FROM orders WHERE run = ? AND client_id = ?
 """
 
@@ -467,13 +474,13 @@ def _fill_of(*stored: Any) -> Fill:
 
 def _order_of(*stored: Any) -> OrderRow:
     client, account, venue, symbol, round_number, leg, purpose, side, qty, price, order, state = stored[:12]
-    cum_qty, row_qty, notional, fee, fee_asset, first_ms, last_ms, *stamps = stored[12:]
-    received_ns, decoded_ns, decided_ns, signed_ns, written_ns = stamps
+    cum_qty, row_qty, notional, fee, fee_asset, first_ms, last_ms, *stamps_and_book = stored[12:]
+    received_ns, decoded_ns, decided_ns, signed_ns, written_ns, *book = stamps_and_book
     return OrderRow(
         client_id=client, account=account, venue=venue, symbol=symbol, round=round_number, leg=leg, purpose=purpose,
         side=side, qty=Decimal(qty), price=None if price is None else Decimal(price), order_id=order,
         state=OrderState(state), cum_qty=Decimal(cum_qty), row_qty=Decimal(row_qty), notional=Decimal(notional),
         fee=None if fee is None else Decimal(fee), fee_asset=fee_asset, first_fill_ms=first_ms, last_fill_ms=last_ms,
         received_ns=received_ns, decoded_ns=decoded_ns, decided_ns=decided_ns, signed_ns=signed_ns,
-        written_ns=written_ns,
+        written_ns=written_ns, book=tuple(book),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.trading.effects import PlaceOrder
+from engine.trading.inputs import Input
 from exchanges.types import ZERO, Accepted, Fill, OrderState, OrderUpdate, Refused, Reply
 
 KEEP_ENDED = 2_000  # rows of ended orders kept for late frames; older ones are read back from the file
@@ -24,6 +25,10 @@ _RANK = {
     OrderState.CANCELED: 4,
     OrderState.FILLED: 5,
 }
+
+
+BookSeen = tuple[str | None, str | None, str | None, str | None]  # bid, its size, ask, its size
+UNSEEN: BookSeen = (None, None, None, None)
 
 
 @dataclass(slots=True)
@@ -54,6 +59,7 @@ class OrderRow:
     decided_ns: int | None = None
     signed_ns: int | None = None
     written_ns: int | None = None
+    book: BookSeen = UNSEEN
     trades: set[str] = field(default_factory=set)
 
     def stored(self, run: int) -> tuple[object, ...]:
@@ -64,7 +70,7 @@ class OrderRow:
             str(self.cum_qty), str(self.row_qty), str(self.notional),
             str(self.notional / self.row_qty) if self.row_qty else None,
             None if self.fee is None else str(self.fee), self.fee_asset, self.first_fill_ms, self.last_fill_ms,
-            self.received_ns, self.decoded_ns, self.decided_ns, self.signed_ns, self.written_ns,
+            self.received_ns, self.decoded_ns, self.decided_ns, self.signed_ns, self.written_ns, *self.book,
         )  # fmt: skip
 
     def advance(self, state: OrderState) -> None:
@@ -117,11 +123,13 @@ class OrderRows:
         self._rows[request.client_id] = row
         self.dirty[request.client_id] = row
 
-    def caused(self, client_id: str, fill: Fill) -> None:
-        """The order was decided by the step of this fill."""
+    def decided(self, client_id: str, given: Input, book: BookSeen) -> None:
+        """The order was decided by a step that was given this and knew its book so."""
         row = self._rows[client_id]
-        row.received_ns = fill.recv_ns or None
-        row.decoded_ns = fill.decoded_ns or None
+        row.book = book
+        if type(given) is Fill:
+            row.received_ns = given.recv_ns or None
+            row.decoded_ns = given.decoded_ns or None
 
     def answered(self, client_id: str, reply: Reply) -> None:
         """Take the answer to a place request with the stamps that it brings."""

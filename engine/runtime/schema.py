@@ -24,6 +24,8 @@ class Run(Model):
     seed = IntegerField()
     settings = TextField()  # JSON
     plan = TextField()  # JSON from which the desk is built again
+    venues = TextField()  # JSON: kind of each venue; of a paper venue its market and how it fills
+    speed = TextField()  # 1x, a multiple such as 10x, or max: virtual time
     program = TextField()
     started_wall_ms = IntegerField()
     ended_wall_ms = IntegerField(null=True)
@@ -57,6 +59,7 @@ class Round(Model):
     run = IntegerField()
     round = IntegerField()
     side = TextField()
+    expected_bps = TextField(null=True)  # cost of its notional if both books stood still (S10)
     began_seq = IntegerField()
     began_ns = IntegerField()
     began_wall_ms = IntegerField()
@@ -125,7 +128,7 @@ class Order(Model):
 
     The five stamps are of the run's monotonic clock: `received_ns` and `decoded_ns` of the fill whose step decided the
     order (null if it was none), `decided_ns` before the intent was written, `signed_ns` and `written_ns` as the
-    client tells them with its answer.
+    client tells them with its answer. `bid` to `ask_qty` are its book as steps had read it when it was decided.
     """
 
     run = IntegerField()
@@ -154,6 +157,10 @@ class Order(Model):
     decided_ns = IntegerField(null=True)
     signed_ns = IntegerField(null=True)
     written_ns = IntegerField(null=True)
+    bid = TextField(null=True)
+    bid_qty = TextField(null=True)
+    ask = TextField(null=True)
+    ask_qty = TextField(null=True)
 
     class Meta:
         table_name = "orders"
@@ -165,6 +172,8 @@ class Fill(Model):
     """A fill row (S5). A provisional one is what a snapshot showed before its rows: no fee, the order's price.
 
     `news_qty` is how much of the row was not known before; summed over all rows it is the position, at any `seq`.
+    `at_ns` is the time of that step on the run's monotonic clock, `at_ms` the venue's; `bid` and `ask` are its book as
+    steps had read it by then, so that a fill can be judged without looking for quotes.
     """
 
     run = IntegerField()
@@ -174,6 +183,7 @@ class Fill(Model):
     order_id = TextField()
     trade_id = TextField()
     seq = IntegerField()
+    at_ns = IntegerField()
     client_id = TextField()
     side = TextField()
     qty = TextField()
@@ -185,6 +195,8 @@ class Fill(Model):
     kind = TextField()
     at_ms = IntegerField()
     provisional = BooleanField()
+    bid = TextField(null=True)
+    ask = TextField(null=True)
 
     class Meta:
         table_name = "fills"
@@ -264,6 +276,7 @@ class Holding(Model):
     symbol = TextField()
     qty = TextField()
     entry_price = TextField()
+    mark_price = TextField(null=True)  # at which the venue counts it in the account's equity
 
     class Meta:
         table_name = "holdings"

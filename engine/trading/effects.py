@@ -119,8 +119,11 @@ class Moved:
 @quick
 @dataclass(frozen=True, slots=True)
 class RoundBegan:
+    """`expected_bps`: what it costs of its notional if both books stand still (S10); None without both books."""
+
     round: int
     side: str
+    expected_bps: Decimal | None = None
 
 
 @quick

@@ -170,6 +170,8 @@ class Intake:
         if (fill.venue, fill.symbol) in self._shared_books:
             self._self_match(fill)
         world.ledger.add_fill(fill, news, order.purpose)
+        if order.purpose not in COVERING:
+            world.quote(fill.account)  # so that the journal has the mid against which the fill is judged afterwards
         events += self.breaches(self.risk.after_fill())
         if news > 0:
             self._progress(order, news)

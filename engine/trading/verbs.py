@@ -86,7 +86,8 @@ class Verbs:
         self._cash_before, self._fees_before, self._volume_before = self._money()
         opening = next((leg for leg in self._legs.values() if leg.spec.purpose is _OPEN), None)
         side = "" if opening is None else _side(opening, self._view).value
-        began = RoundBegan(world.round, side)
+        bps = self._view.round_cost_bps()
+        began = RoundBegan(world.round, side, None if bps is None else round(bps, 4))
         cost = self._view.expected_cost() if world.round == 1 else None
         if cost is None:
             return (began,)
