@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md quotes what the program really says, and leaves out no call for a person."""
+"""docs/troubleshooting.md quotes what the program really says."""
 
 from __future__ import annotations
 
@@ -47,22 +47,4 @@ def quotes() -> list[str]:
 
 @pytest.mark.parametrize("quoted", quotes())
 def test_the_program_says_what_the_page_quotes(quoted: str) -> None:
-    if re.fullmatch(r"fill_\w+", quoted):
-        quoted = "fill_…"
     assert is_said(quoted), "the program says it otherwise by now: correct docs/troubleshooting.md"
-
-
-def calls_for_a_person() -> set[str]:
-    """The codes of all alerts of level PERSON in the source; … stands for what differs."""
-    found = set()
-    for call in (node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-        if name in ("Alert", "_unhedged_alert") and "PERSON" in ast.dump(call.args[0]):
-            found.add(next(text for text in texts_of(ast.Tuple(call.args[1:2])) if text))
-    return found
-
-
-def test_every_call_for_a_person_is_explained() -> None:
-    codes = calls_for_a_person()
-    assert {"limit", "hedge_stuck", "unhedged_hard"} <= codes
-    assert [code for code in codes if f"`{code.replace('…', 'liquidation')}`" not in PAGE.text] == []

@@ -49,7 +49,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "limit": _desk(
         Level.PERSON,
         "a limit of the config broke; once for each kind of limit",
-        "Wait for the run to end flat, then find out why before it is started again or the limit is raised.",
+        "Wait for the run to end flat; find out why before it is started again (troubleshooting.md, It halted).",
     ),
     "halt": _desk(
         Level.PERSON,
@@ -60,7 +60,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "positions_differ": _desk(
         Level.PERSON,
         "ledger and venue differ over a quiet cut; at the second reading the run halts and trades nothing",
-        "Compare positions and fills at the venue with `eagle audit`; ask who else trades on the account.",
+        "Did anybody trade there by hand? Bring the account to what the ledger says or flatten it; then a new run.",
     ),
     "order_lost": _desk(
         Level.PERSON,
@@ -100,7 +100,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "step_failed": _desk(
         Level.PERSON,
         "a guard or verb of the flow failed; fills and hedges are untouched, the state is kept",
-        "Let the run end, then report the text with the journal: it is a fault of the flow or of this program.",
+        "Let the run end, keep the journal and report the text: it is a defect of the flow or of this program.",
     ),
     "chart_crippled": _desk(
         Level.PERSON,
@@ -115,7 +115,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "journal_lost": _process(
         Level.PERSON,
         "the journal cannot be written; no opening any more, the run ends in order",
-        "Free disk space or mend the disk; compare the accounts with their venues before the next start.",
+        "Free or mend the disk; compare the accounts with their venues: what was not stored was printed to stderr.",
     ),
     # worth knowing
     "unhedged_soft": _desk(
