@@ -40,7 +40,7 @@ from engine.runtime.ports import Sink
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
 from engine.trading.desk import Desk
-from engine.trading.effects import Alert, Effect, Level
+from engine.trading.effects import Alert, Effect, Level, RoundBegan
 from engine.trading.guards import MarketWatch
 from engine.trading.limits import ExpectedCost
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
@@ -55,6 +55,7 @@ from exchanges.types import Clock, Instrument, MarketKind, Quote
 DEMO_CONFIG = "demo_config.yaml"
 LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
+IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -412,7 +413,7 @@ async def _run(
     with QuietRounds() as quiet_rounds:
         sinks: list[Sink] = [quiet_rounds, screen.effect, *outputs.sinks]
         if not live:
-            sinks.append(Unattended(stop))
+            sinks.append(Unattended(stop, clock, endless=setup.axis is None or options.repeat))
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
@@ -439,17 +440,33 @@ async def _run(
 
 
 class Unattended:
-    """A sink for virtual time, which no person can follow: calls for one that go unheard end the run, step by step."""
+    """A sink for virtual time, which no person can follow.
 
-    def __init__(self, stop: Callable[[int], None]) -> None:
+    Calls for a person that go unheard end the run, step by step; on a market without an end so does an hour in which
+    nothing opens.
+    """
+
+    def __init__(self, stop: Callable[[int], None], clock: Clock, *, endless: bool) -> None:
         self._stop = stop
+        self._clock = clock
+        self._endless = endless
         self._calls = 0
+        self._opened = 0
 
     def __call__(self, effect: Effect) -> None:
-        if isinstance(effect, Alert) and effect.level is Level.PERSON:
+        if isinstance(effect, RoundBegan):
+            self._opened += 1
+        elif isinstance(effect, Alert) and effect.level is Level.PERSON:
             self._calls += 1
             if self._calls % CALLS_UNHEARD == 0:
                 self._stop(min(self._calls // CALLS_UNHEARD, 3))
+        elif isinstance(effect, Alert) and effect.code == "not_opening" and self._endless:
+            self._clock.call_at(self._clock.now_ns() + IDLE_NS, self._look, self._opened)
+
+    def _look(self, opened: int) -> None:
+        if opened == self._opened:
+            write_note("nothing has opened for an hour of the run's own time, and this market has no end: stopping")
+            self._stop(1)
 
 
 def plan_of(setup: Setup, accounts: Mapping[str, AccountPlan]) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from cli.locate import Source
 from cli.record import COUNTER
 from engine.runtime.clock import VirtualClock
 from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
-from engine.trading.effects import Alert, Effect, Level, Moved
+from engine.trading.effects import Alert, Effect, Level, Moved, RoundBegan
 
 __all__ = ["eagle"]
 
@@ -249,11 +250,35 @@ def test_the_third_interrupt_leaves_at_once_and_says_what_is_open(
 def test_calls_for_a_person_that_nobody_can_hear_end_the_run() -> None:
     """In virtual time an alarm that repeats every ten seconds would go on for ever."""
     asked: list[int] = []
-    unattended = wiring.Unattended(asked.append)
+    unattended = wiring.Unattended(asked.append, VirtualClock(), endless=True)
     for _ in range(4 * wiring.CALLS_UNHEARD):
         unattended(Alert(Level.WARNING, "w", "a warning calls nobody", {}))
         unattended(Alert(Level.PERSON, "p", "look", {}))
     assert asked == [1, 2, 3, 3]
+
+
+def test_a_run_in_virtual_time_that_opens_nothing_comes_to_an_end(eagle: Eagle, tmp_path: Path) -> None:
+    """On a made-up market it would wait for ever, at the speed of the machine."""
+    text = re.sub("balance: [0-9]+", "balance: 0", (ROOT / "docs/examples/eagle_paper.yaml").read_text())
+    (tmp_path / "c.yaml").write_text(text)
+    said = run(eagle, "--config", "c.yaml", "--journal", "off")
+    assert (said.code, said.out.splitlines()[0]) == (0, "flat")
+    assert "not opening: not enough takers for the full size: chick-1: free margin 0.00 is too little" in said.err
+    assert "nothing has opened for an hour of the run's own time, and this market has no end: stopping\n" in said.err
+
+
+def test_an_hour_without_an_opening_ends_no_run_that_opens_later_or_whose_market_ends() -> None:
+    for endless, opens, expected in ((True, False, [1]), (True, True, []), (False, False, [])):
+        asked: list[int] = []
+        clock = VirtualClock()
+        unattended = wiring.Unattended(asked.append, clock, endless=endless)
+        unattended(Alert(Level.INFO, "not_opening", "market", {}))
+        if opens:
+            unattended(RoundBegan(1, "buy"))
+        for when_ns, _, callback, arguments in clock.heap:
+            assert when_ns == clock.now_ns() + wiring.IDLE_NS
+            callback(*arguments)
+        assert asked == expected
 
 
 # --- the journal and its run numbers

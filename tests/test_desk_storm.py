@@ -125,7 +125,7 @@ class Storm:
         }
         limits = replace(
             LIMITS, unhedged_soft=pick.choice((D(2), D(5))), max_order=pick.choice((D(10), D(2))), max_position=D(60),
-            max_gross=D(180), max_net=D(40),
+            max_gross=D(180), max_net=D(40), dust_cap=pick.choice((D(1_000), D(50))),
         )  # fmt: skip
         bench = Bench(settings, accounts=self.case.accounts, limits=limits)
         self.desk = Desk(bench.plan, run=1, chance={"taker": _Chance(pick), "hold": _Chance(pick)})

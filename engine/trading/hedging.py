@@ -190,6 +190,8 @@ class Hedging:
         if need == 0 or not self._tradable(abs(need)):
             if not world.orders.covering:
                 self._calm()
+                if need != 0:
+                    self._shed_dust(need, effects)
             else:
                 self.stage = _COVERED
             return effects
@@ -208,6 +210,20 @@ class Hedging:
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
         return self._world.links.any_trusted
+
+    def _shed_dust(self, need: Decimal, effects: list[Effect]) -> None:
+        """S6: what no taker can trade is taken back on the maker at its cap, as far as that reduces the maker.
+
+        Not while an order rests: its next fill may make the whole hedgeable, and it could be what we hit (S8). A maker
+        that would have to increase is left alone: the cleanup would bring the same dust back, again and again.
+        """
+        world = self._world
+        if world.orders.resting or not world.dust_capped:
+            return
+        maker, side = world.maker, _BUY if need > 0 else _SELL
+        size = world.tradable(maker, min(abs(need), world.plan.limits.max_order))
+        if size > 0 and self._reduces(maker, side, size) and world.may_slice(maker):
+            self._send(maker, side, size, effects)
 
     def _calm(self) -> None:
         self.stage = _CALM
@@ -231,6 +247,12 @@ class Hedging:
                 self._wait(need, effects)
             return
         size = world.tradable(account, qty)
+        self._send(account, side, size, effects)
+        if size < abs(need):
+            self._hedge_rest(effects)
+
+    def _send(self, account: str, side: Side, size: Decimal, effects: list[Effect]) -> None:
+        world = self._world
         undo = account == world.maker
         shape = OrderShape(
             side=side, qty=size, price=None, ioc=True, reduce_only=undo and self._reduces(account, side, size),
@@ -240,8 +262,6 @@ class Hedging:
         self.stage = _COVERED
         effects.append(order)
         effects.append(check_timer(order.request.client_id, world.now_ns + CHECK_NS))
-        if size < abs(need):
-            self._hedge_rest(effects)
 
     def _hedge_rest(self, effects: list[Effect]) -> None:
         """More than one order is needed (max_order, lots): go on with what the first leaves."""

@@ -62,6 +62,11 @@ class View:
         return self._world.exposure + self._world.in_flight()
 
     @property
+    def dust_capped(self) -> bool:
+        """What is open is worth more than dust_cap: no opening while it is (S6)."""
+        return self._world.dust_capped
+
+    @property
     def maker_open_position(self) -> Decimal:
         return self._world.ledger.maker_open_position
 
@@ -193,8 +198,7 @@ class View:
             return f"an account that holds {max(positions)} would come above max_position {limits.max_position}"
         if sum(positions, ZERO) + 2 * qty > limits.max_gross:
             return f"accounts that hold {sum(positions, ZERO)} would come above max_gross {limits.max_gross}"
-        quote = world.quote(world.maker)
-        if quote is not None and abs(world.exposure) * quote.mid > limits.dust_cap:
+        if world.dust_capped:
             return f"dust of {world.exposure} is worth more than dust_cap {limits.dust_cap}"
         return ""
 
@@ -250,7 +254,7 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
 
     Opposite positions go in matched pairs no larger than the soft unhedged limit (S9), or one against several where
     lots differ. A position without an opposite is closed only as far as that brings the exposure of all accounts
-    nearer to zero; the maker's also beyond that where no lots match and somebody can hedge it.
+    nearer to zero, on whichever side of it; the maker's also beyond that where no lots match and somebody can hedge it.
     """
     held = {name: world.ledger.books[name].position for name in accounts}
     longs = sorted(((qty, name) for name, qty in held.items() if qty > 0), reverse=True)
@@ -265,10 +269,18 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
                 more_short = _remainder(world, short_name, short_qty - size, most=-open_qty)
                 return ((long_name, -size - more_long), (short_name, size + more_short))
     for qty, name in longs if open_qty > 0 else shorts:
-        size = world.tradable(name, min(qty, abs(open_qty), cap))
+        size = world.tradable(name, min(qty, abs(open_qty), cap)) or _least_nearer(world, name, qty, abs(open_qty))
         if size > 0:
             return ((name, -size if open_qty > 0 else size),)
     return _against_several(world, longs, shorts) or _maker_alone(world, held)
+
+
+def _least_nearer(world: World, account: str, qty: Decimal, open_qty: Decimal) -> Decimal:
+    """S6: the account's least order where it is more than what is open, but leaves less of it on the other side."""
+    least, whole = world.least(account, qty), world.tradable(account, qty)
+    if least == 0 or least >= 2 * open_qty:
+        return ZERO
+    return whole if whole < 2 * open_qty and world.tradable(account, whole - least) == 0 else least
 
 
 def _against_several(

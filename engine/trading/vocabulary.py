@@ -25,6 +25,7 @@ FACTS: dict[str, Fact] = {
     "hedgeable": Fact(QTY, "the largest part of what is open and not in flight that some taker could trade (S6)"),
     "in_flight": Fact(QTY, "signed quantity that live hedges, undos and flattening orders may still fill"),
     "dust": Fact(QTY, "exposure + in_flight: what is open and not being covered (E12)"),
+    "dust_capped": Fact(BOOL, "what is open is worth more than dust_cap; no opening while it is (S6)"),
     "maker_open_position": Fact(QTY, "signed sum of the maker's opening fills since it was last flat (E12)"),
     "maker_close_position": Fact(QTY, "what the maker closed of it; open - close is what it holds (E12)"),
     "maker_position": Fact(QTY, "the maker's position since the run began"),

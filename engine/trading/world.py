@@ -180,6 +180,12 @@ class World:
         return least if least <= qty else ZERO
 
     @property
+    def dust_capped(self) -> bool:
+        """S6: what is open and cannot be hedged is worth more than its cap."""
+        quote = self.quote(self.maker)
+        return quote is not None and abs(self.ledger.exposure) * quote.mid > self.plan.limits.dust_cap
+
+    @property
     def resyncing(self) -> bool:
         """True while resyncs deliver fills, one account after the other: they are judged as one batch at its end.
 

@@ -1,0 +1,149 @@
+"""S6: what no taker can trade is carried, capped in money, and at the cap taken back on the maker or waited with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from trading_kit import LIMITS, MS, Bench, S, account
+
+from engine.trading.effects import Alert, AskPositions, CancelOrder, Level, PlaceOrder, Purpose
+from engine.trading.inputs import Counted
+from engine.trading.view import next_slice
+from exchanges.types import OrderState, Position, Refusal, Side
+
+D = Decimal
+TAKERS = {"min_qty": D("1.0"), "lot": D("0.1")}
+
+
+def coarse(cap: str = "50") -> Bench:
+    """Takers that trade no less than 1.0, a maker that trades 0.1, at a price of about 100."""
+    pool = (account("m", "a"), account("t1", "b", **TAKERS), account("t2", "b", **TAKERS))
+    bench = Bench(accounts=pool, limits=replace(LIMITS, dust_cap=D(cap)))
+    bench.begin()
+    bench.ack(bench.newest("opening"))
+    return bench
+
+
+def ended(bench: Bench, filled: str) -> str:
+    """The opening fills in part and is cancelled."""
+    opening = bench.newest("opening")
+    bench.fill(opening, filled)
+    bench.update(opening, OrderState.CANCELED, filled)
+    return opening
+
+
+def test_dust_above_its_cap_is_taken_back_on_the_maker() -> None:
+    """0.6 are worth 60: no taker may trade them, and nobody holds 60 naked for seconds."""
+    bench = coarse()
+    ended(bench, "0.6")
+    undo = bench.orders[bench.newest("hedge")]
+    sent = undo.request
+    assert (undo.purpose, sent.account, sent.side, sent.qty, sent.reduce_only) == (
+        Purpose.UNDO, "m", Side.SELL, D("0.6"), True,
+    )  # fmt: skip
+    assert bench.state == "TAKER_HEDGING"
+    bench.fill(bench.newest("hedge"), "0.6")
+    assert (bench.desk.view.exposure, bench.desk.view.maker_flat) == (0, True)
+    assert bench.state == "MAKER_OPENING.resting"
+
+
+def test_dust_below_its_cap_is_carried() -> None:
+    bench = coarse()
+    ended(bench, "0.4")
+    assert [p for p in bench.orders.values() if p.leg == "hedge"] == []
+    assert bench.state == "HOLDING"
+
+
+def test_dust_is_left_alone_while_the_order_rests() -> None:
+    """Its next fill makes the whole hedgeable; and the maker must not meet itself (S8)."""
+    bench = coarse()
+    opening = bench.newest("opening")
+    assert bench.placed(bench.fill(opening, "0.6")) == []
+    assert [e for e in bench.log if isinstance(e, CancelOrder)] == []
+    assert bench.placed(bench.fill(opening, "0.4")) == [("t1", "hedge", "sell", D("1.0"))]
+
+
+def test_dust_that_only_an_increase_of_the_maker_would_remove_is_waited_with() -> None:
+    """The cleanup would bring it back, again and again; no opening meanwhile, and the screen says why."""
+    bench = coarse("20")
+    bench.fill(bench.newest("opening"), "1.0")
+    bench.fill(bench.newest("hedge"), "1.0")
+    bench.fire("hold")
+    bench.fill(bench.newest("closing"), "1.0")
+    bench.fill(bench.newest("hedge"), "1.0", fee=D("0.3"), fee_asset="ETH")
+    assert (bench.desk.view.exposure, bench.desk.view.maker_flat) == (D("-0.3"), True)
+    assert bench.state == "CLEANUP.verifying"
+    token = [e.token for e in bench.log if isinstance(e, AskPositions)][-1]
+    held = (Position("t1", "ETHUSDT", D("-0.3")),)
+    counted = bench.give(Counted(token, ok=True, quiet=True, positions=held, margins=()))
+    assert [e.level for e in counted if isinstance(e, Alert)] == [Level.PERSON]
+    placed = len(bench.orders)
+    told = []
+    while bench.now < 120 * S:
+        owner, name = min((key for key in bench.timers if key[0] != "desk"), key=lambda key: bench.timers[key].at_ns)
+        told += [e.text for e in bench.fire(name, owner=owner) if isinstance(e, Alert)]
+    assert (bench.state, len(bench.orders)) == ("IDLE.ready", placed)
+    assert told == ["not opening: dust of -0.3 is worth more than dust_cap 20"]
+
+
+def test_a_maker_that_refuses_to_take_dust_back_is_asked_ever_less_often() -> None:
+    bench = coarse()
+    ended(bench, "0.6")
+    times = []
+    while bench.now < 100 * S:
+        live = list(bench.desk.world.orders.covering.values())
+        for order in live:
+            times.append(bench.now // MS)
+            bench.refuse(order.client_id, Refusal.MARGIN)
+        owner, name = min((key for key in bench.timers if key[0] != "desk"), key=lambda key: bench.timers[key].at_ns)
+        bench.fire(name, owner=owner)
+    assert 3 < len(times) < 10
+    assert "account_unwilling" in [e.code for e in bench.log if isinstance(e, Alert)]
+
+
+def test_half_a_close_whose_dust_is_above_the_cap_forces_the_cleanup() -> None:
+    """The maker keeps 0.4, the takers 1.0 that they may not trade in part: only the rest of the close resolves it."""
+    bench = coarse()
+    bench.fill(bench.newest("opening"), "1.0")
+    bench.fill(bench.newest("hedge"), "1.0")
+    bench.fire("hold")
+    closing = bench.newest("closing")
+    bench.fill(closing, "0.6")
+    bench.update(closing, OrderState.CANCELED, "0.6")
+    assert bench.desk.view.exposure == D("-0.6")
+    assert bench.state == "CLEANUP.resting"
+    cleanup = bench.newest("cleanup")
+    assert bench.placed(bench.fill(cleanup, "0.4")) == [("t1", "hedge", "buy", D("1.0"))]
+    assert [e for e in bench.log if isinstance(e, PlaceOrder) and e.purpose is Purpose.UNDO] == []
+
+
+# --- what a cleanup leaves
+
+
+def residue(taker: str, maker: str) -> tuple[tuple[str, Decimal], ...] | None:
+    """The next slice of the takers, where t1 and the maker hold so much and t1 trades no less than 1.0."""
+    bench = coarse()
+    books = bench.desk.world.ledger.books
+    books["t1"].position, books["m"].position = D(taker), D(maker)
+    bench.desk.world.ledger.exposure = D(taker) + D(maker)
+    return next_slice(bench.desk.world, ("t1", "t2"))
+
+
+@pytest.mark.parametrize(
+    ("taker", "maker", "slices"),
+    [
+        ("1.0", "-0.1", (("t1", D("-1.0")),)),  # 0.9 are open; the least order leaves 0.1 on the other side
+        ("-1.0", "0.1", (("t1", D("1.0")),)),
+        ("1.3", "-0.5", (("t1", D("-1.3")),)),  # the rest of the least order goes along: nobody could trade it
+        ("2.5", "-1.9", (("t1", D("-1.0")),)),  # the whole would leave more than is open
+        ("1.0", "-0.5", None),  # 0.5 on the other side is no nearer
+        ("0.9", "0", None),  # the account may not trade so little
+    ],
+)
+def test_a_taker_closes_its_least_order_where_that_leaves_less_open(
+    taker: str, maker: str, slices: tuple[tuple[str, Decimal], ...] | None
+) -> None:
+    """S6, S7: the last fill left the maker with less than its venue trades, and the taker with a whole order."""
+    assert residue(taker, maker) == slices
