@@ -255,6 +255,12 @@ def test_a_long_journey_has_room_for_its_numbers() -> None:
     assert [(one.words, two.words) for one, two in combinations(poster.page().texts, 2) if one.covers(two)] == []
 
 
+def test_a_journey_says_whose_it_is() -> None:
+    poster = Poster(svg(coffee(), journey=journey_of([], until_ns=0, caption='row "a < b" & more')))
+    assert ' and waits until it is taken. row "a < b" & more ' in poster.words()
+    assert poster.root[0].text == 'coffee, version 1: row "a < b" & more'
+
+
 def test_auto_is_the_light_picture_with_dark_rules_behind_it() -> None:
     light, dark, auto = (svg(coffee(), theme=theme) for theme in ("light", "dark", "auto"))
     media = "@media (prefers-color-scheme: dark){"

@@ -105,6 +105,10 @@ class Trail:
     journey: Journey | None
     numbers: Mapping[Span, tuple[int, ...]]  # by where a row stands in the flow's text
 
+    @property
+    def caption(self) -> str:
+        return "" if self.journey is None else self.journey.caption
+
     def mark(self, rows: Iterable[Row]) -> Mark | None:
         """How these rows were taken, together."""
         numbers = sorted({number for row in rows for number in self.numbers.get(row.span, ())})

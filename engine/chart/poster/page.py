@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 
 from engine.chart.journey import Journey
 from engine.chart.model import Flow
@@ -42,8 +43,9 @@ def poster(
     parts = [*head, *(group([one.block.draw(one.width, one.height)], x=one.x, y=top + one.y) for one in placed)]
     height = top + max(one.y + one.height for one in placed)
     w, h = round(width + 2 * MARGIN), round(height + 2 * MARGIN)
+    caption = scene.trail.caption
     drawn = (
-        element("title", f"{flow.name}, version {flow.version}{_caption(journey)}"),
+        element("title", escape(f"{flow.name}, version {flow.version}{f': {caption}' if caption else ''}")),
         element("style", style_sheet(theme)),
         rect(0, 0, w, h, class_="bg"),
         group(parts, x=MARGIN, y=MARGIN),
@@ -57,7 +59,7 @@ def poster(
 def _head(scene: Scene, width: float) -> tuple[list[str], float]:
     """What stands above the panels, and how high it is."""
     s = scale_for(scene.picture, width)
-    parts, y = _title(scene.flow, width, s)
+    parts, y = _title(scene, width, s)
     strip = Strip(scene, width)
     parts.append(group(strip.draw(), y=y))
     y += strip.height + GAP * s
@@ -68,7 +70,9 @@ def _head(scene: Scene, width: float) -> tuple[list[str], float]:
     return parts, y + GAP / 2 * s
 
 
-def _title(flow: Flow, width: float, s: float) -> tuple[list[str], float]:
+def _title(scene: Scene, width: float, s: float) -> tuple[list[str], float]:
+    """Name, version and purpose of the flow, and whose journey is shown."""
+    flow = scene.flow
     version = f"version {flow.version} · sha256 {flow.digest[:12]}"
     name_room = width - width_of(version, VERSION * s) - 30 * s
     size = min(TITLE * s, name_room / width_of(flow.name, 1, bold=True))
@@ -78,14 +82,11 @@ def _title(flow: Flow, width: float, s: float) -> tuple[list[str], float]:
         text(width, base, version, size=VERSION * s, class_="m", anchor="end"),
     ]
     y = base + 4 * s
-    for line in lines_of([Run(flow.about, "m")], width, size=ABOUT * s):
+    about, caption = [Run(flow.about, "m")], [Run(scene.trail.caption, "took", bold=True)]
+    for line in (*lines_of(about, width, size=ABOUT * s), *lines_of(caption, width, size=ABOUT * s)):
         y += ABOUT * 1.4 * s
         parts.append(text(0, y, line, size=ABOUT * s))
     return parts, y + 20 * s
-
-
-def _caption(journey: Journey | None) -> str:
-    return f": {journey.caption}" if journey is not None and journey.caption else ""
 
 
 def _sheets(scene: Scene) -> Iterator[Block]:
