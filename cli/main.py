@@ -12,6 +12,7 @@ import click
 from cli.alert import alert
 from cli.audit import audit, replay
 from cli.diagram import diagram
+from cli.doctor import doctor
 from cli.init import init
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
@@ -41,7 +42,7 @@ def eagle() -> None:
     """
 
 
-for command in (init, run, alert, validate, diagram, test, verbs, audit, replay, trace, why):
+for command in (init, doctor, run, alert, validate, diagram, test, verbs, audit, replay, trace, why):
     eagle.add_command(command)
 
 

@@ -22,7 +22,7 @@ def next_run(path: Path, *, limit: int | None = None, above: int = 0) -> int:
     """
     try:
         with _lock(path):
-            number = max(_last(path), above) + 1
+            number = max(last_run(path), above) + 1
             if limit is not None and number > limit:
                 raise CounterUsedUp(
                     f"{path}: run {number} does not fit into the client order ids of this pool (at most {limit}): "
@@ -42,7 +42,8 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _last(path: Path) -> int:
+def last_run(path: Path) -> int:
+    """The highest number given, 0 without a file. Raises: CounterCorrupt, OSError."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:

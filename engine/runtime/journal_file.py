@@ -24,6 +24,7 @@ from engine.runtime import schema
 BUSY_MS = 200  # how long a write may wait for another process before the journal counts as failed
 _MAGIC = b"SQLite format 3\0"
 _SQLITE_ERRORS = (sqlite3.Error, peewee.PeeweeException)
+Look = Callable[[Path, sqlite3.Connection], JournalError | None]
 _CANNOT = (sqlite3.OperationalError, peewee.OperationalError)  # the system's "no"; other errors tell of the content
 
 
@@ -73,6 +74,27 @@ def _refuse_blank(path: Path) -> None:
         raise JournalUnreadable(f"{path}: is a directory, not a journal")
     if _is_blank(path):
         raise JournalForeign(f"{path}: is empty, not a journal")
+
+
+def open_untouched(path: Path) -> SqliteDatabase:
+    """The journal at `path` for a look that changes no byte, not even in the files beside it; also while a run writes.
+
+    Raises: JournalUnreadable, also where the write-ahead log can only be read by writing; JournalForeign, JournalNewer,
+    JournalCorrupt.
+    """
+    _refuse_blank(path)
+    log, shared = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if not shared.exists() and log.exists() and log.stat().st_size:
+        raise JournalUnreadable(f"{path}: {log.name} lies beside it without a -shm; `eagle audit {path}` reads it in")
+    # Without a log the file is all there is; else SQLite builds the log's index in its own memory.
+    how = "readonly_shm=1" if shared.exists() else "immutable=1"
+    database = SqliteDatabase(f"file:{quote(str(path))}?mode=ro&{how}", uri=True, pragmas=[("busy_timeout", BUSY_MS)])
+    try:
+        _check(path, database, _finding)
+    except JournalError:
+        database.close()
+        raise
+    return database
 
 
 def _make_file(path: Path) -> bool:
@@ -149,16 +171,22 @@ def _query_only(path: Path) -> SqliteDatabase:
     )
 
 
-def _check_content(path: Path, look: Callable[[Path, sqlite3.Connection], JournalError | None]) -> None:
+def _check_content(path: Path, look: Look) -> None:
     database = _query_only(path)
+    try:
+        _check(path, database, look)
+    finally:
+        database.close()
+
+
+def _check(path: Path, database: SqliteDatabase, look: Look) -> None:
+    """Raises: JournalUnreadable, JournalNewer, JournalCorrupt."""
     try:
         finding = look(path, schema.raw(database))
     except _CANNOT as error:
         raise JournalUnreadable(f"{path}: journal cannot be read: {error}") from error
     except _SQLITE_ERRORS as error:
         raise JournalCorrupt(f"{path}: journal is damaged ({error}); move it aside and start a new one") from error
-    finally:
-        database.close()
     if finding is not None:
         raise finding
 

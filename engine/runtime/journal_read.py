@@ -13,9 +13,17 @@ from peewee import Model, SqliteDatabase
 
 from engine.errors import JournalCorrupt, JournalUnreadable
 from engine.runtime import schema
-from engine.runtime.journal_file import open_for_reading, open_for_streaming
+from engine.runtime.journal_file import open_for_reading, open_for_streaming, open_untouched
 
-__all__ = ["RunRow", "comparable_dump", "open_journal", "pick_run", "read_runs", "stream_journal"]
+__all__ = [
+    "RunRow",
+    "comparable_dump",
+    "open_journal",
+    "open_journal_untouched",
+    "pick_run",
+    "read_runs",
+    "stream_journal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,13 @@ def stream_journal(path: Path) -> Iterator[sqlite3.Connection]:
     """As `open_journal`, in one snapshot and without reading every page first: damage is raised where it is met."""
     with _connected(path, open_for_streaming(path)) as connection:
         connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def open_journal_untouched(path: Path) -> Iterator[sqlite3.Connection]:
+    """As `open_journal`, but no byte changes, not even in the files beside it."""
+    with _connected(path, open_untouched(path)) as connection:
         yield connection
 
 

@@ -1,0 +1,88 @@
+"""`eagle doctor`: looks at program, machine, journal and config, says what is wrong and what to do, changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.streams import GREEN, RED, YELLOW, format_option, paint, write_result
+
+if TYPE_CHECKING:
+    from cli.examined import Examined
+
+JOURNAL = "state/eagle.sqlite"
+INDENT = 25  # of what was found, behind verdict and name
+
+
+@click.command()
+@click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE", help="The journal to look at.")
+@click.option("--config", "config_path", metavar="FILE", help="A config to look at, and the secrets it refers to.")
+@format_option("text", "json")
+def doctor(journal: str, config_path: str | None, style: str) -> int:
+    """See whether program, machine, journal and config are fit to trade; says what to do about what is not.
+
+    Changes nothing. Exit code 1 if something failed; warnings alone are no failure.
+
+    \b
+    Examples:
+      eagle doctor
+      eagle doctor --config eagle.yaml --format json
+    """
+    from cli.examined import Health
+
+    found = list(_examined(Path(journal), None if config_path is None else Path(config_path)))
+    write_result(_as_json(found) if style == "json" else "\n".join(_lines(found)))
+    return 1 if any(it.health is Health.FAILED for it in found) else 0
+
+
+def _examined(journal: Path, config: Path | None) -> Iterator[Examined]:
+    from cli import doctor_journal, doctor_machine, doctor_private, doctor_program
+    from cli.examined import failed
+
+    first = doctor_machine.read_clocks()
+    folder = doctor_machine.nearest(journal.parent)
+    looks: list[tuple[str, Callable[[], Iterator[Examined]]]] = [
+        ("packages", doctor_program.packages),
+        ("names", doctor_program.names),
+        ("terminal", doctor_program.terminal),
+        ("open files", doctor_machine.files),
+        ("disk", lambda: doctor_machine.disk(folder)),
+        ("sockets", lambda: doctor_machine.sockets(folder)),
+        ("journal", lambda: doctor_journal.journal(journal)),
+        ("state folder", lambda: doctor_private.state(journal)),
+        *([("config", lambda: doctor_private.config(config))] if config is not None else []),
+        ("clock", lambda: doctor_machine.clock(first)),  # last, so that some time has passed
+    ]
+    for name, look in looks:
+        try:
+            yield from look()
+        except ImportError as wrong:
+            yield failed(name, f"cannot be looked at: {wrong}", "mend the packages first")
+
+
+def _lines(found: list[Examined]) -> Iterator[str]:
+    tones = {"ok": GREEN, "warning": YELLOW, "failed": RED}
+    for it in found:
+        verdict = it.health.value
+        painted = paint(verdict, tones[verdict], stream=sys.stdout) + " " * (9 - len(verdict))
+        first, *more = wrap(it.found, max(get_terminal_size().columns - INDENT, 40), break_on_hyphens=False)
+        yield f"{painted}{it.check:<{INDENT - 9}}{first}"
+        yield from (f"{'':{INDENT}}{line}" for line in more)
+        if it.advice:
+            yield f"{'':{INDENT}}-> {it.advice}"
+    counts = Counter(it.health.value for it in found)
+    yield f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed"
+
+
+def _as_json(found: list[Examined]) -> str:
+    checks = [{**asdict(it), "health": it.health.value} for it in found]
+    return json.dumps({"fit": all(it["health"] != "failed" for it in checks), "checks": checks}, indent=2)
