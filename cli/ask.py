@@ -16,9 +16,6 @@ def at_terminal() -> bool:
 
 def ask(prompt: str) -> str:
     """One line, without blanks around it. Raises: click.Abort at the end of input or an interrupt."""
-    reconfigure = getattr(sys.stdin, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="surrogateescape")  # a byte that is no text is refused with words, by the loader
     try:
         line = _line(prompt)
     except KeyboardInterrupt:

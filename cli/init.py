@@ -25,8 +25,8 @@ FILE = "eagle.yaml"
 FLOW = "eagle_chicken"
 TRIAL_ROUNDS = "2"
 WELCOME = """\
-This makes a config: where, with which accounts and within which limits a flow trades.
-Enter takes the value in brackets. Nothing is written before you have seen it; Ctrl-C leaves."""
+This makes a config: where, with which accounts and within which limits to trade.
+Enter takes the value in brackets; Ctrl-C leaves. You see all before it is written."""
 
 
 @click.command()

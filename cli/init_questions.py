@@ -75,7 +75,7 @@ class Interview:
 
     def _market(self) -> None:
         self._heading("Market and venues")
-        self._tell(f"  Venues are {', '.join(CREDENTIALS)}. Paper is simulated in this program, the others are real.")
+        self._tell(f"  Venues are {', '.join(CREDENTIALS)}; paper is simulated here, the others are real.")
         usual = " ".join(f"{venue.name}={venue.kind}" for venue in self._draft.venues)
         self._settle("venues", "venues, each KIND or NAME=KIND", default=usual)
         self._settle("market", "market, by a name of your own", default=self._draft.market, must=self._draft.real)

@@ -13,6 +13,7 @@ from cli.alert import alert
 from cli.audit import audit, replay
 from cli.diagram import diagram
 from cli.doctor import doctor
+from cli.group import WIDEST, Commands
 from cli.init import init
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
@@ -29,16 +30,25 @@ EPILOG = (
     "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 account in use; 4 journal cannot be written; "
     "5 journal corrupt or foreign; 130 left at the third interrupt."
 )
+COMPLETION = (
+    'Completion by tab: eval "$(_EAGLE_COMPLETE=bash_source eagle)" in ~/.bashrc; for zsh and fish say zsh_source and '
+    "fish_source."
+)
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, epilog=f"{EPILOG}\n\n{COMPLETION}",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+)  # fmt: skip
 @click.version_option(package_name="eagle-flow", prog_name="eagle", message="%(prog)s %(version)s")
 def eagle() -> None:
-    """Delta-neutral trading strategies as YAML state charts.
+    """Delta-neutral trading strategies as YAML state charts, with every fill hedged.
 
     \b
-    Example:
-      eagle run --flow flows/eagle_chicken.yaml --rounds 2
+    Examples:
+      eagle run                         a few rounds of the demo, on paper
+      eagle init                        a config of your own
+      eagle run --config eagle.yaml     trade it
     """
 
 
@@ -55,8 +65,7 @@ def main() -> int:
         write_note(wrong.format_message())
         return wrong.exit_code
     except click.UsageError as wrong:
-        help_command = f"; see `{wrong.ctx.command_path} --help`" if wrong.ctx is not None else ""
-        write_error(wrong.format_message().rstrip(".") + help_command)
+        write_error(_with_help(wrong.format_message().rstrip("."), wrong.ctx))
         return wrong.exit_code
     except click.ClickException as wrong:
         write_error(wrong.format_message())
@@ -80,3 +89,9 @@ def main() -> int:
         if wrong.errno != errno.ENOSPC:
             raise
         return close_after_loss(wrong)
+
+
+def _with_help(text: str, context: click.Context | None) -> str:
+    if context is None:
+        return text
+    return f"{text}{' See' if text.endswith('?') else '; see'} `{context.command_path} --help`"

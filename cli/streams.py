@@ -12,6 +12,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+STAND_IN = "backslashreplace"
 RED, GREEN, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
 
 
@@ -64,10 +65,11 @@ def prepare() -> None:
     """A terminal that cannot show a character gets a stand-in; a stream that was closed beforehand takes anything."""
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
-    for stream in (sys.stdout, sys.stderr):
+    # What is typed and is no text gets as far as the reader who refuses it with words.
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, STAND_IN), (sys.stderr, STAND_IN)):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=errors)
 
 
 def close_quietly() -> int:

@@ -12,6 +12,7 @@ import click
 import pytest
 from cli_kit import FLOW, ROOT, Eagle, Said, eagle
 
+from cli.group import SECTIONS
 from cli.main import eagle as commands
 from engine.trading.vocabulary import trading_vocabulary
 
@@ -35,6 +36,15 @@ def test_no_command_prints_the_help_and_fails(eagle: Eagle) -> None:
     assert (said.code, said.out) == (2, "")
     assert "Usage: eagle [OPTIONS] COMMAND [ARGS]..." in said.err
     assert eagle("fly") == Said(2, "", "eagle: No such command 'fly'; see `eagle --help`\n")
+    assert eagle("rnu") == Said(2, "", "eagle: No such command 'rnu'. Did you mean 'run'? See `eagle --help`\n")
+
+
+def test_every_command_is_listed_where_it_belongs(eagle: Eagle) -> None:
+    help_text = eagle("--help").out
+    assert set(NAMES) <= {name for names in SECTIONS.values() for name in names}
+    for title, names in SECTIONS.items():
+        section = help_text.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        assert re.findall(r"^  (\w+)  ", section, re.MULTILINE) == [name for name in names if name in NAMES]
 
 
 def test_help_loads_nothing_heavy() -> None:

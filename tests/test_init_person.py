@@ -120,11 +120,12 @@ def test_the_run_that_is_offered_is_that_of_the_config(
 class Terminal:
     """`eagle init` in a process of its own on a pseudo terminal."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *args: str, out: int | None = None) -> None:
         self.master, slave = pty.openpty()
         script = "import sys; from cli.main import main; sys.exit(main())"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script, "init"], cwd=folder, stdin=slave, stdout=slave, stderr=slave,
+            [sys.executable, "-c", script, "init", *args], cwd=folder, stdin=slave,
+            stdout=slave if out is None else out, stderr=slave,
             start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
         )  # fmt: skip
         os.close(slave)
@@ -133,7 +134,7 @@ class Terminal:
     def wait_for(self, words: str) -> None:
         while words not in self.seen:
             try:
-                self.seen += os.read(self.master, 4096).decode()
+                self.seen += os.read(self.master, 4096).decode(errors="replace")
             except OSError:
                 pytest.fail(f"it ended without {words!r}; seen: {self.seen}")
 
@@ -144,8 +145,8 @@ class Terminal:
             if select.select([self.master], [], [], 10)[0]:
                 self.seen += os.read(self.master, 4096).decode()
 
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
 
     def end(self) -> int:
         code = self.process.wait()
@@ -163,7 +164,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 def test_an_interrupt_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) -> None:
     terminal.wait_for("[eagle_chicken]: ")
-    terminal.type("\n")
+    terminal.type(b"\n")
     terminal.wait_for("NAME=KIND")
     terminal.interrupt("nothing was written\r\neagle: interrupted")
     assert terminal.end() == 130
@@ -172,10 +173,24 @@ def test_an_interrupt_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) 
 
 def test_the_end_of_input_leaves_nothing_behind(terminal: Terminal, tmp_path: Path) -> None:
     terminal.wait_for("[eagle_chicken]: ")
-    terminal.type("\x04")
+    terminal.type(b"\x04")
     terminal.wait_for("nothing was written\r\neagle: interrupted")
     assert terminal.end() == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_go_on_where_the_result_goes_to_a_file(tmp_path: Path) -> None:
+    """Lines are then read without a line editor; a byte that is no text is refused like any other wrong answer."""
+    with (tmp_path / "out.yaml").open("wb") as out:
+        terminal = Terminal(tmp_path, "--dry-run", out=out.fileno())
+        terminal.wait_for("[eagle_chicken]: ")
+        terminal.type(b"\n\ncaf\xe9\n")
+        terminal.wait_for("control character U+DCE9")
+        terminal.type(b"\n" * (len(ENTER) - 2))
+        terminal.wait_for("0 errors, 0 warnings")
+        assert terminal.end() == 0
+    config = load_config((tmp_path / "out.yaml").read_text(), file="out.yaml", flow=EAGLE)
+    assert config.market == "ETH-PERP"
 
 
 # --- the file

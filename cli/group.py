@@ -1,0 +1,34 @@
+"""`eagle` itself: its commands by what they are for, each with its whole first sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Trade": ("run", "status", "stop", "pause", "resume"),
+    "Set up": ("init", "doctor", "alert"),
+    "Write a strategy": ("validate", "test", "diagram", "verbs"),
+    "See what it did": ("report", "trace", "why", "audit", "replay"),
+}
+OTHERS = "Others"
+WIDEST = 110  # of a help text, on terminals that have the room
+
+
+class Commands(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        placed = {name for names in SECTIONS.values() for name in names}
+        left = tuple(name for name in self.commands if name not in placed)
+        width = max(map(len, self.commands))
+        for title, names in {**SECTIONS, OTHERS: left}.items():
+            there = {name: self.commands[name] for name in names if name in self.commands}
+            rows = [(f"{name:<{width}}", first_sentence(command)) for name, command in there.items()]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def first_sentence(command: click.Command) -> str:
+    """Also of a group that stands for its commands."""
+    return " ".join((command.help or "").strip().split("\n\n")[0].split())
