@@ -94,6 +94,8 @@ class Interview:
         self._owners()
         if any(account.balance is not None for account in self._draft.accounts):
             self._settle("balance", "cash of each paper account at the start", default="10000")
+        if self._draft.real:
+            self._tell("  Secrets are not typed here: say where each is kept, file:PATH or env:NAME.")
         for account in self._draft.accounts:
             if account.balance is None:
                 self._real_account(account.name, CREDENTIALS[self._draft.kinds[account.venue]])
@@ -111,10 +113,10 @@ class Interview:
                 owner = self.settled.get(key, owner)
 
     def _real_account(self, name: str, credentials: Mapping[str, str]) -> None:
-        words = f"{name}: is all that it holds this program's, to be closed in the end"
+        words = f"{name}: may all that it holds be closed in the end"
         self._settle(f"dedicated.{name}", words, default="no", spelled=_YES_NO)
         for credential, source in credentials.items():
-            words = f"{name}: where its {credential} is kept, file:PATH or env:NAME"
+            words = f"{name}: {credential} is kept in"
             self._settle(f"credential.{name}.{credential}", words, default=proposed_place(name, credential, source))
 
     def _sizes(self) -> None:
