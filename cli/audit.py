@@ -6,22 +6,25 @@ from pathlib import Path
 
 import click
 
+from cli.options import FILE, JOURNAL
 from cli.streams import format_option, write_result
 
 
 @click.command()
-@click.argument("journal", metavar="JOURNAL")
+@click.argument("journal", type=FILE, default=JOURNAL, metavar="[JOURNAL]")
 @click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the newest if left out.")
 @format_option("text", "json", "csv")
 def audit(journal: str, number: int | None, style: str) -> int:
-    """Prove from a journal that every maker fill was covered and that the ledger equals the venues.
+    """Prove from a journal that every maker fill was covered.
 
-    By quantity: each maker fill is covered by taker fills or one recorded undo, plus dust, and never over-covered.
-    Exit code 1 if the proof fails. CSV lists the accounts.
+    And that the ledger equals the venues. By quantity: each maker fill is covered by taker fills or one recorded undo,
+    plus dust, and never over-covered. JOURNAL is state/eagle.sqlite if left out. Exit code 1 if the proof fails. CSV
+    lists the accounts.
 
     \b
-    Example:
-      eagle audit state/eagle.sqlite
+    Examples:
+      eagle audit
+      eagle audit state/eagle.sqlite --run 3
     """
     import json
 
@@ -42,15 +45,18 @@ def audit(journal: str, number: int | None, style: str) -> int:
 
 
 @click.command()
-@click.argument("journal", metavar="JOURNAL")
+@click.argument("journal", type=FILE, default=JOURNAL, metavar="[JOURNAL]")
 @click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the newest if left out.")
 @format_option("text", "json")
 def replay(journal: str, number: int | None, style: str) -> int:
-    """Feed a journalled run through this program's step: same states and effects, or the first difference.
+    """Feed a journalled run through this program's step again.
+
+    The same states and effects come out, or the first difference is told. JOURNAL is state/eagle.sqlite if left out.
 
     \b
-    Example:
-      eagle replay state/eagle.sqlite
+    Examples:
+      eagle replay
+      eagle replay state/eagle.sqlite --run 3
     """
     import json
     from dataclasses import asdict

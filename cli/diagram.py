@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE
 from cli.streams import write_note, write_result
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ PATIENCE_S = 60
 
 
 @click.command()
-@click.argument("flow_path", metavar="FLOW")
+@click.argument("flow_path", type=FILE, metavar="FLOW")
 @click.option(
     "--format", "style", type=click.Choice(STYLES), default="mermaid", show_default=True, help="What to write."
 )
 @click.option("--theme", type=click.Choice(THEMES), help="Of an SVG; auto follows the reader's.  [default: auto]")
 @click.option("--highlight", metavar="STATE", help="Mark this state, by its full name.")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write to a file instead of stdout.")
 def diagram(flow_path: str, style: str, theme: Theme | None, highlight: str | None, output: str | None) -> int:
     """Draw a flow: an SVG poster, or Mermaid or DOT text.
 

@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE, JOURNAL
 from cli.streams import GREEN, RED, YELLOW, format_option, paint, write_result
 
 if TYPE_CHECKING:
     from cli.examined import Examined
 
-JOURNAL = "state/eagle.sqlite"
 INDENT = 25  # of what was found, behind verdict and name
 
 
 @click.command()
-@click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE", help="The journal to look at.")
-@click.option("--config", "config_path", metavar="FILE", help="A config to look at, and the secrets it refers to.")
+@click.option("--journal", type=FILE, default=JOURNAL, show_default=True, metavar="FILE", help="What to look at.")
+@click.option("--config", "config_path", type=FILE, metavar="FILE", help="Look at this and its secrets too.")
 @format_option("text", "json")
 def doctor(journal: str, config_path: str | None, style: str) -> int:
-    """See whether program, machine, journal and config are fit to trade; says what to do about what is not.
+    """See whether program, machine, journal and config are fit to trade.
 
-    Changes nothing. Exit code 1 if something failed; warnings alone are no failure.
+    Says what to do about what is not, and changes nothing. Exit code 1 if something failed; warnings alone are no
+    failure.
 
     \b
     Examples:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.ask import ask, at_terminal, confirmed
+from cli.options import FILE
 from cli.streams import BLUE, BOLD, PLAIN, RED, colourful, paint, write_note, write_result
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from cli.locate import Source
     from engine.chart.model import Flow
 
-FILE = "eagle.yaml"
+CONFIG = "eagle.yaml"
 FLOW = "eagle_chicken"
 TRIAL_ROUNDS = "2"
 WELCOME = """\
@@ -30,8 +31,8 @@ Enter takes the value in brackets; Ctrl-C leaves. You see all before it is writt
 
 
 @click.command()
-@click.argument("file", default=FILE, metavar="[FILE]")
-@click.option("--flow", "flow_path", metavar="PATH", help="The flow: a path, or the name of a shipped one.")
+@click.argument("file", type=FILE, default=CONFIG, metavar="[FILE]")
+@click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow: a path, or the name of a shipped one.")
 @click.option("--market", metavar="NAME", help="The market, by a name of your own: ETH-PERP.")
 @click.option("--venue", "venues", multiple=True, metavar="NAME=KIND", help="A venue: paper, backpack or lighter.")
 @click.option("--symbol", "symbols", multiple=True, metavar="VENUE=SYMBOL", help="What a venue calls the market.")

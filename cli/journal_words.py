@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from cli.options import JOURNAL
 from cli.streams import write_note
 
 __all__ = ["JOURNAL", "announce_replay", "journal_and", "no_replay_option"]
 
-JOURNAL = "state/eagle.sqlite"  # where `eagle run` writes unless told otherwise
 MANY_STEPS = 50_000  # some seconds of replay: a person is told
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
+from cli.options import FILE, JOURNAL
 from cli.streams import format_option, write_result
 
-JOURNAL = "state/eagle.sqlite"
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
 _SPEED = re.compile(r"([1-9][0-9]{0,3})x")
 
@@ -28,8 +28,8 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 
 
 @click.command()
-@click.option("--flow", "flow_path", metavar="PATH", help="The flow; else the config's, else the eagle flow.")
-@click.option("--config", "config_path", metavar="FILE", help="Accounts, venues, settings; a demo pool if left out.")
+@click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow; else the config's or the eagle flow.")
+@click.option("--config", "config_path", type=FILE, metavar="FILE", help="Accounts, venues, settings; else a demo.")
 @click.option(
     "--market",
     "markets",
@@ -54,7 +54,9 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     metavar="1x|Nx|max",
     help="max runs in virtual time, as fast as the machine can.",
 )
-@click.option("--journal", default=JOURNAL, show_default=True, metavar="FILE|off", help="Where the run is recorded.")
+@click.option(
+    "--journal", type=FILE, default=JOURNAL, show_default=True, metavar="FILE|off", help="The record of the run."
+)
 @click.option("--repeat", is_flag=True, help="Repeat recordings until --rounds are done; else the run ends with them.")
 @format_option("text", "json", "csv")
 @click.option(
@@ -67,10 +69,11 @@ def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, live: bool,
 ) -> int:  # fmt: skip
-    """Run a flow until it ends, flat; the summary goes to stdout, progress to stderr.
+    """Run a flow until it ends, flat.
 
-    Ctrl-C once stops in order (no opening, cancel, hedge, close, flatten), twice flattens by market now, three times
-    leaves at once. Exit code 0 only if the venues confirm flat within dust.
+    The summary goes to stdout, progress to stderr. Ctrl-C once stops in order (no opening, cancel, hedge, close,
+    flatten), twice flattens by market now, three times leaves at once. Exit code 0 only if the venues confirm flat
+    within dust.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.drawing import svg_option
+from cli.options import FILE
 from cli.streams import GREEN, RED, format_option, paint, write_note, write_result
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MISSING_SHOWN = 20  # undecided transitions and cells that the text names; JSON 
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER]...")
+@click.argument("paths", type=FILE, nargs=-1, metavar="[FILE|FOLDER]...")
 @format_option("text", "json")
 @svg_option
 @click.option("--mermaid", is_flag=True, help="Draw the way of the first row that failed instead, as Mermaid text.")

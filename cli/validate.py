@@ -6,17 +6,19 @@ import sys
 
 import click
 
+from cli.options import FILE
 from cli.streams import colourful, format_option, write_result
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--flow", "flow_path", metavar="PATH", help="The flow that configs are checked against.")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
+@click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow that configs are checked against.")
 @format_option("text", "json")
 def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
-    """Find every fault of flows, configs and transition tables; a file's content tells which it is.
+    """Find every fault of flows, configs and transition tables.
 
-    A config is checked against --flow, or else the flow that it names, the one flow among the files, the eagle flow.
+    A file's content tells which it is. A config is checked against --flow, or else the flow that it names, the one flow
+    among the files, the eagle flow.
     Of a sound config that is all paper it also tells what a round and a day are expected to cost.
     Exit code 1 on errors; warnings alone are no errors.
 

@@ -231,4 +231,17 @@ def test_an_audit_as_json_and_csv(eagle: Eagle) -> None:
 
 def test_commands_are_what_the_help_lists() -> None:
     assert isinstance(commands, click.Group)
-    assert NAMES == ["alert", "audit", "diagram", "doctor", "init", "replay", "run", "test", "trace", "validate", "verbs", "why"]
+    assert NAMES == [
+        "alert",
+        "audit",
+        "diagram",
+        "doctor",
+        "init",
+        "replay",
+        "run",
+        "test",
+        "trace",
+        "validate",
+        "verbs",
+        "why",
+    ]

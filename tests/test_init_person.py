@@ -133,17 +133,20 @@ class Terminal:
 
     def wait_for(self, words: str) -> None:
         while words not in self.seen:
-            try:
-                self.seen += os.read(self.master, 4096).decode(errors="replace")
-            except OSError:
-                pytest.fail(f"it ended without {words!r}; seen: {self.seen}")
+            self.read(words)
+
+    def read(self, words: str) -> None:
+        try:
+            self.seen += os.read(self.master, 4096).decode(errors="replace")
+        except OSError:
+            pytest.fail(f"it ended without {words!r}; seen: {self.seen}")
 
     def interrupt(self, words: str) -> None:
         """Ctrl-C until `words` are there: one that comes just before the wait for a line only counts with the line."""
         while words not in self.seen:
             self.process.send_signal(signal.SIGINT)
-            if select.select([self.master], [], [], 10)[0]:
-                self.seen += os.read(self.master, 4096).decode()
+            while words not in self.seen and select.select([self.master], [], [], 5)[0]:
+                self.read(words)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)

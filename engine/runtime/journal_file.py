@@ -22,9 +22,9 @@ from engine.errors import (
 from engine.runtime import schema
 
 BUSY_MS = 200  # how long a write may wait for another process before the journal counts as failed
+Look = Callable[[Path, sqlite3.Connection], JournalError | None]
 _MAGIC = b"SQLite format 3\0"
 _SQLITE_ERRORS = (sqlite3.Error, peewee.PeeweeException)
-Look = Callable[[Path, sqlite3.Connection], JournalError | None]
 _CANNOT = (sqlite3.OperationalError, peewee.OperationalError)  # the system's "no"; other errors tell of the content
 
 
