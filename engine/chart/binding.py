@@ -24,6 +24,9 @@ class Fault(Exception):
         self.span = span
 
 
+Guard = Callable[[object], Any]  # bound to its scope; what it is called with (an EventData, or None) is not read
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """An action bound to its chart."""
@@ -78,20 +81,14 @@ class Plan:
     candidate: Candidate
     move: Move
     leaf: str
-    guard: Callable[[Any], object] | None
+    guard: Guard | None
     deeds: tuple[Deed, ...]
     left: tuple[Waiting, ...]  # of the exited states, inner to outer
     entered: tuple[Waiting, ...]  # of the entered states, outer to inner
 
-    def open(self, scope: object) -> bool:
+    def open(self) -> bool:
         """Raises: Fault, when the guard raises."""
-        if self.guard is None:
-            return True
-        try:
-            return bool(self.guard(scope))
-        except Exception as cause:
-            row = self.candidate.row
-            raise Fault(row.when.span if row.when else row.span) from cause
+        return self.guard is None or bool(self.guard(None))
 
 
 Plans = Mapping[str, Mapping[str, tuple[Plan, ...]]]  # leaf -> event -> plans; `always` rows under ALWAYS
@@ -190,7 +187,7 @@ class Binder:
             candidate=candidate,
             move=Move(row.event, candidate.source, candidate.target, row),
             leaf=candidate.source if candidate.target is None else candidate.target,
-            guard=None if row.when is None else row.when.value,
+            guard=None if row.when is None else _bound(row.when, self._scope),
             deeds=tuple(map(self.deed, candidate.actions)),
             left=tuple(self.waiting[name] for name in candidate.exits if name in self.waiting),
             entered=tuple(self.waiting[name] for name in candidate.entries if name in self.waiting),
@@ -267,6 +264,18 @@ class Binder:
         value = self._settings[source] if isinstance(source, str) else source
         assert isinstance(value, int), f"{source} is {value!r}"
         return value
+
+
+def _bound(when: Expression, scope: Any) -> Guard:
+    value, span = when.value, when.span
+
+    def guard(_: object) -> object:
+        try:
+            return value(scope)
+        except Exception as cause:
+            raise Fault(span) from cause
+
+    return guard
 
 
 def _computed(action: Action) -> list[tuple[str, Callable[[Any], object]]]:

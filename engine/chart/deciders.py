@@ -27,21 +27,20 @@ class Decider(Protocol):
 class TableDecider:
     """The reference: first open candidate of the table."""
 
-    def __init__(self, plans: Plans, leaf: str, *, scope: object) -> None:
+    def __init__(self, plans: Plans, leaf: str) -> None:
         self.leaf = leaf
         self._plans = plans
-        self._scope = scope
 
     def take(self, event: str) -> Plan | None:
         for plan in self._plans[self.leaf].get(event, ()):
-            if plan.open(self._scope):
+            if plan.open():
                 self.leaf = plan.leaf
                 return plan
         return None
 
     def restless(self) -> bool:
         always = self._plans[self.leaf].get(ALWAYS)
-        return always is not None and any(plan.open(self._scope) for plan in always)
+        return always is not None and any(plan.open() for plan in always)
 
     def put(self, leaf: str) -> None:
         self.leaf = leaf

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from transitions import Event, EventData, Machine
 
-from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Plan, Plans, Waiting, lineage
+from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Guard, Plan, Plans, Waiting, lineage
 from engine.chart.deciders import Decider, TableDecider
 from engine.chart.model import CancelTimer, Flow, Move, Outcome, Perform, Span, StartTimer
 
@@ -94,10 +94,9 @@ class TransitionsDecider:
 
     leaf: str
 
-    def __init__(self, plans: Plans, leaf: str, *, scope: object) -> None:
-        self._scope = scope
+    def __init__(self, plans: Plans, leaf: str) -> None:
         self._taken: Plan | None = None
-        self._always = {name: events.get(ALWAYS, ()) for name, events in plans.items()}
+        self._always = {name: _guards(events.get(ALWAYS, ())) for name, events in plans.items()}
         machine = _Machine(
             model=self,
             states=list(plans),
@@ -116,13 +115,9 @@ class TransitionsDecider:
         }
 
     def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
-        condition = None if plan.guard is None else partial(self._open, plan)
         machine.add_transition(
-            trigger, source, plan.candidate.target, conditions=condition, after=partial(self._note, plan)
+            trigger, source, plan.candidate.target, conditions=plan.guard, after=partial(self._note, plan)
         )
-
-    def _open(self, plan: Plan, _: EventData | None) -> bool:
-        return plan.open(self._scope)
 
     def _note(self, plan: Plan, _: EventData | None) -> None:
         self._taken = plan
@@ -134,14 +129,21 @@ class TransitionsDecider:
         return self._taken if trigger() else None
 
     def restless(self) -> bool:
-        scope = self._scope
-        for plan in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
-            if plan.open(scope):
+        for guard in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
+            if guard(None):
                 return True
         return False
 
     def put(self, leaf: str) -> None:
         self.leaf = leaf
+
+
+def _guards(plans: Iterable[Plan]) -> tuple[Guard, ...]:
+    return tuple(plan.guard or _open for plan in plans)
+
+
+def _open(_: object) -> bool:
+    return True
 
 
 _DECIDERS: Mapping[str, Callable[..., Decider]] = {"transitions": TransitionsDecider, "table": TableDecider}
@@ -186,7 +188,7 @@ class Chart:
         )
         self._waiting = self._binder.waiting
         make_decider = _DECIDERS[decider] if isinstance(decider, str) else decider
-        self._decider: Decider = make_decider(self._binder.plans(), flow.initial, scope=scope)
+        self._decider: Decider = make_decider(self._binder.plans(), flow.initial)
         self._lineage = {leaf: lineage(flow, leaf) for leaf in flow.leaves}
         self._within = {leaf: frozenset(names) for leaf, names in self._lineage.items()}
         self._finals = frozenset(leaf for leaf in flow.leaves if flow.states[leaf].final)

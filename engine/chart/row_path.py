@@ -36,10 +36,11 @@ class Look:
 
 
 class NotingDecider(TableDecider):
-    """Decides as the table does and notes every look; `looks` is the list to note in."""
+    """Decides as the table does and notes every look; `looks` is the list to note in, `scope` what guards read."""
 
     def __init__(self, plans: Plans, leaf: str, *, scope: object, looks: list[Look]) -> None:
-        super().__init__(plans, leaf, scope=scope)
+        super().__init__(plans, leaf)
+        self._scope = scope
         self._looks = looks
 
     def take(self, event: str) -> Plan | None:
@@ -60,7 +61,7 @@ class NotingDecider(TableDecider):
         for plan in plans:
             when = plan.candidate.row.when
             read = {} if when is None else dict(self._read(when.names))
-            tried = Tried(plan.candidate.row, plan.candidate.target, plan.open(self._scope), read)
+            tried = Tried(plan.candidate.row, plan.candidate.target, plan.open(), read)
             yield tried
             if tried.open:
                 return

@@ -508,7 +508,7 @@ class _Bench:
         """The same step once more, with every look noted."""
         looks: list[Look] = []
         scope = SimpleNamespace()
-        noting = partial(NotingDecider, looks=looks)
+        noting = partial(NotingDecider, scope=scope, looks=looks)
         chart = Chart(self._chart.flow, scope, self._note, settings=self._settings, decider=noting)
         with suppress(StepFailed):
             self._step(chart, scope, case)

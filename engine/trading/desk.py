@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, cast
 
 from engine.chart.machine import Chart, StepFailed
@@ -188,11 +187,11 @@ class Desk:
         if not self._began:
             return  # accounts are still connecting; what they say is counted and nothing else
         if isinstance(given, TimerFired) and given.owner == CHART:
-            self._guarded(partial(self.chart.timer, given.name, given.epoch))
+            self._guarded(self.chart.timer, given.name, given.epoch)
             return
         moved = False
         for event in events:
-            moved = self._guarded(partial(self.chart.dispatch, event.kind, event))
+            moved = self._guarded(self.chart.dispatch, event.kind, event)
         if isinstance(given, Looked | Counted) and given.token:
             self._reply(given)
         elif not moved:  # the facts changed, if not the state: rows without an event look again
@@ -203,7 +202,7 @@ class Desk:
             payload: object = None
             if self.intake.comparable(given):
                 payload = CountReply(matches=not self.intake.differences(given))
-            self._guarded(partial(self.chart.reply, given.token, payload is not None, payload))
+            self._guarded(self.chart.reply, given.token, payload is not None, payload)
             return
         left = self.verbs.asked.get(given.token, 0) - 1
         if left > 0 and given.ok:
@@ -211,17 +210,17 @@ class Desk:
             return
         self.verbs.asked.pop(given.token, None)
         found = AskReply(found=given.update is not None)
-        self._guarded(partial(self.chart.reply, given.token, given.ok, found))
+        self._guarded(self.chart.reply, given.token, given.ok, found)
 
     def _answer_now(self) -> None:
         while self.verbs.answered_now:
             token = self.verbs.answered_now.pop(0)
-            self._guarded(partial(self.chart.reply, token, True, AskReply(found=False)))
+            self._guarded(self.chart.reply, token, True, AskReply(found=False))
 
-    def _guarded(self, run: Callable[[], Outcome | None]) -> bool:
+    def _guarded(self, run: Callable[..., Outcome | None], *given: object) -> bool:
         """Run one chart step; True if it moved. If it raises, undo it and tell the chart once with `error.raised`."""
         try:
-            return self._take(run())
+            return self._take(run(*given))
         except StepFailed as failed:
             self._undo()
             self._effects.append(Alert(Level.PERSON, "step_failed", f"{failed}; the state is kept", {}))
@@ -280,7 +279,7 @@ class Desk:
         if isinstance(effect, RoundEnded):
             self._forget_flat_round()
             for event in self.intake.breaches(self.risk.money()):
-                self._guarded(partial(self.chart.dispatch, event.kind, event))
+                self._guarded(self.chart.dispatch, event.kind, event)
         elif isinstance(effect, Finish):
             self._finished = True
 

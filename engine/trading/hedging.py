@@ -155,7 +155,7 @@ class Hedging:
         world = self._world
         if world.orders.covering or world.resyncing:
             return False
-        exposure = world.exposure
+        exposure = world.ledger.exposure
         return exposure == 0 or not self._tradable(abs(exposure))
 
     def _largest(self, qty: Decimal) -> Decimal:

@@ -161,12 +161,12 @@ class World:
 
     def tradable(self, account: str, qty: Decimal) -> Decimal:
         """The largest quantity up to `qty` that the account's venue would accept now (lot, minimum, notional)."""
+        last = self._tradable.get(account)
+        if last is not None and last[1] == qty and last[0] is self.quotes.get(self.books_key[account]):
+            return last[2]  # the answer's own quote: it was noted as used when the answer was found
         quote = self.quote(account)
         if quote is None:
             return ZERO
-        last = self._tradable.get(account)
-        if last is not None and last[0] is quote and last[1] == qty:
-            return last[2]
         size = self.instruments[account].tradable(qty, quote.bid if quote.bid > 0 else quote.ask)
         self._tradable[account] = (quote, qty, size)
         return size
