@@ -27,8 +27,8 @@ from engine.errors import EngineError
 from exchanges.errors import ExchangeError
 
 EPILOG = (
-    "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 account in use; 4 journal cannot be written; "
-    "5 journal corrupt or foreign; 130 left at the third interrupt."
+    "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 kept for an account in use; "
+    "4 journal cannot be written; 5 journal corrupt or foreign; 130 left at the third interrupt."
 )
 COMPLETION = (
     'Completion by tab: eval "$(_EAGLE_COMPLETE=bash_source eagle)" in ~/.bashrc; for zsh and fish say zsh_source and '
