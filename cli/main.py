@@ -15,6 +15,7 @@ from cli.diagram import diagram
 from cli.doctor import doctor
 from cli.group import WIDEST, Commands
 from cli.init import init
+from cli.report import report
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
 from cli.tables import test
@@ -52,7 +53,7 @@ def eagle() -> None:
     """
 
 
-for command in (init, doctor, run, alert, validate, diagram, test, verbs, audit, replay, trace, why):
+for command in (init, doctor, run, alert, validate, diagram, test, verbs, report, audit, replay, trace, why):
     eagle.add_command(command)
 
 

@@ -238,6 +238,7 @@ def test_commands_are_what_the_help_lists() -> None:
         "doctor",
         "init",
         "replay",
+        "report",
         "run",
         "test",
         "trace",
