@@ -20,6 +20,7 @@ Every command and option.
 Results go to stdout, everything else to stderr, so that `eagle audit state/eagle.sqlite --format json > audit.json`
 writes nothing but JSON. Colour comes only on a terminal and never with `NO_COLOR` set.
 """
+_TOLD_DEFAULT = re.compile(r"(.*?) +\[default: (.+)\]")
 _EXIT_CODE = re.compile(r"(\d+) ([^;.]+)")
 
 
@@ -90,8 +91,9 @@ def _option(path: str, option: click.Option, context: click.Context) -> list[str
     if not option.help:
         raise Undocumented(f"{path} {option.opts[0]} has no help; say what it does in `help=`")
     value = "" if option.is_flag or option.count else option.make_metavar(context).strip("[]")
-    default = "required" if option.required else code(_default(option, context))
-    return [names, code(value), default, option.help]
+    told = _TOLD_DEFAULT.fullmatch(option.help)  # of an option whose default depends on others
+    meaning, default = (told[1], told[2]) if told else (option.help, _default(option, context))
+    return [names, code(value), "required" if option.required else code(default), meaning]
 
 
 def _default(option: click.Option, context: click.Context) -> str:
