@@ -7,6 +7,7 @@ import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 from cli.examined import Examined, Health, failed, ok, warning
@@ -21,13 +22,14 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 def state(journal: Path) -> Iterator[Examined]:
     """The folder of the journal and the files of its runs."""
+    from cli.outputs import LOGS
     from cli.record import COUNTER
 
     folder = journal.absolute().parent
     if not folder.is_dir():
         yield ok("state folder", f"{folder} is not there yet; the first run makes it, for you alone")
         return
-    ours = sorted(entry for entry in folder.iterdir() if entry.name.startswith((journal.name, COUNTER)))
+    ours = sorted(entry for entry in folder.iterdir() if entry.name.startswith((journal.name, COUNTER, LOGS)))
     faults = [*_faults("state folder", folder, if_readable=Health.WARNING)]
     faults += [fault for entry in ours for fault in _faults("state file", entry, if_readable=Health.WARNING)]
     yield from faults or [ok("state folder", f"{folder} and what is in it of runs: yours alone")]
@@ -52,13 +54,25 @@ def config(path: Path) -> Iterator[Examined]:
         return
     yield ok("config", told)
     flow = next(flow for flow in checker.flows.values() if flow is not None)
-    accounts = load_config(source.text, file=source.file, flow=flow).used_accounts
-    references = [(f"{name} of {account.name}", it) for account in accounts for name, it in account.credentials.items()]
+    read = load_config(source.text, file=source.file, flow=flow)
+    references = [
+        (f"{name} of {it.name}", place) for it in read.used_accounts for name, place in it.credentials.items()
+    ]
+    references += [(f"alert URL {name}", place) for name, place in read.alerts.urls.items()]
     # Without references to secrets there is nothing in it that others must not read.
     faults = _faults("config file", path, if_readable=Health.WARNING if references else Health.OK)
     yield from [*faults] or [ok("config file", f"{path} is changed by nobody else")]
     if references:
         yield from secrets(references)
+    if read.alerts.command:
+        yield _command(read.alerts.command[0])
+
+
+def _command(name: str) -> Examined:
+    place = which(name)
+    if place is None:
+        return failed("alerts", f"the command {name} cannot be found", "install it, or name it by its whole path")
+    return ok("alerts", f"{place} is called when a person is needed; eagle alert test tries it")
 
 
 def secrets(references: list[tuple[str, Reference]]) -> Iterator[Examined]:

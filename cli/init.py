@@ -53,6 +53,7 @@ Enter takes the value in brackets; Ctrl-C leaves. You see all before it is writt
 @click.option(
     "--acknowledge", "words", multiple=True, metavar="VENUE=WORDS", help="Why one owner may trade one market there."
 )
+@click.option("--call", metavar="COMMAND", help="Called when a person is needed: 'notify-send eagle'.")
 @click.option("--dry-run", is_flag=True, help="Print the config and write nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing: defaults for the rest, and write.")
 @click.option("--overwrite", is_flag=True, help="With --yes: replace FILE if it is there.")
@@ -60,7 +61,7 @@ def init(
     file: str, flow_path: str | None, market: str | None, venues: tuple[str, ...], symbols: tuple[str, ...],
     roles: tuple[str, ...], owners: tuple[str, ...], balance: str | None, dedicated: tuple[str, ...],
     places: tuple[str, ...], settings: tuple[str, ...], limits: tuple[str, ...], guards: tuple[str, ...],
-    words: tuple[str, ...], dry_run: bool, yes: bool, overwrite: bool,
+    words: tuple[str, ...], call: str | None, dry_run: bool, yes: bool, overwrite: bool,
 ) -> int:  # fmt: skip
     """Write a config of your own, eagle.yaml unless FILE is given.
 
@@ -77,7 +78,7 @@ def init(
     from cli.private_file import write_private
 
     answers = {
-        **_single(market=market, balance=balance),
+        **_single(market=market, balance=balance, call=call),
         **({"venues": " ".join(venues)} if venues else {}),
         **_named("--symbol", "VENUE=SYMBOL", symbols, prefix="symbol"),
         **_named("--use", "ROLE=NAME@VENUE,...", roles, prefix="use"),

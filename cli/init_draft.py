@@ -7,6 +7,7 @@ questions fill the same thing. No rule of a config stands here: its text is judg
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -27,6 +28,7 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "lighter": {"account_index": "env", "api_key_index": "env", "private_key": "file"},
 }
 ASKED_SETTINGS = ("quantity", "maker_side", "order_timeout", "hold", "cleanup_rounds", "rounds")
+NOBODY = "none"
 PAPER_QUANTITY = "0.02"
 PAPER_SETTINGS = {"rounds": "5"}
 # Few requests: the standard tier of some venues allows 60 a minute.
@@ -78,6 +80,7 @@ class Draft:
     limits: Mapping[str, str]
     guards: Mapping[str, str]
     acknowledged: Mapping[str, str]
+    call: tuple[str, ...]  # the command that calls a person; empty for none
 
     @property
     def real(self) -> bool:
@@ -106,6 +109,7 @@ def draft_of(answers: Answers, flow: Flow) -> Draft:
         limits=_part(answers, "limit"),
         guards=_part(answers, "guard"),
         acknowledged=_part(answers, "acknowledge"),
+        call=_command(answers.get("call", NOBODY)),
     )
     usual = REAL_SETTINGS if draft.real else PAPER_SETTINGS
     settings = {name: value for name, value in usual.items() if name in flow.settings}
@@ -172,6 +176,13 @@ def _venues(answers: Answers, market: str) -> tuple[VenueDraft, ...]:
         VenueDraft(name, kind, answers.get(f"symbol.{name}", _proposed_symbol(kind, market)))
         for name, kind in kinds.items()
     )
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        return () if text == NOBODY else tuple(shlex.split(text))
+    except ValueError as wrong:
+        raise Wrong(f"a command, as a shell would read it, or {NOBODY}: {wrong}") from wrong
 
 
 def _proposed_symbol(kind: str, market: str) -> str:

@@ -13,7 +13,7 @@ from textwrap import wrap
 
 import click
 
-from cli.init_draft import ASKED_SETTINGS, CREDENTIALS, Answers, Draft, Wrong, draft_of, filled, proposed_place
+from cli.init_draft import ASKED_SETTINGS, CREDENTIALS, NOBODY, Answers, Draft, Wrong, draft_of, filled, proposed_place
 from cli.init_judge import PAPER_WORDS, Unusable, clashes, cost_lines, judge, judge_midway
 from cli.init_text import about_limit, said
 from cli.streams import BOLD, RED, paint, write_note
@@ -36,6 +36,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "limit": ("--limit", "VALUE"),
     "guard": ("--guard", "VALUE"),
     "acknowledge": ("--acknowledge", "WORDS"),
+    "call": ("--call", "COMMAND"),
 }
 _YES_NO = {"y": "true", "yes": "true", "n": "false", "no": "false"}
 
@@ -147,6 +148,9 @@ class Interview:
         self._list("limit", known)
         self._changes("limit", "limit", known)
         self._changes("guard", "market guard", {it.key: about_limit("guards", it.key) for it in GUARD_FIELDS})
+        if self._draft.real or "call" in self.given:
+            words = "a command that calls you when a person is needed, such as notify-send eagle"
+            self._settle("call", words, default=NOBODY)
 
     def _acknowledge(self) -> None:
         """S20: asked for only where the loader asks for it."""

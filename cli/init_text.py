@@ -120,12 +120,20 @@ def _how(draft: Draft, flow: Flow) -> Iterator[str]:
     for name, value in draft.settings.items():
         about = flow.settings[name].about if name in flow.settings else ""
         yield _row(scalar(name), scalar(value), said(about), indent=2)
+    yield from _sections(draft)
+
+
+def _sections(draft: Draft) -> Iterator[str]:
     for section, values in (("limits", draft.limits), ("guards", draft.guards)):
         if values:
             yield ""
             yield _row(section, "", said(_described(section)))
             for name, value in values.items():
                 yield _row(scalar(name), scalar(value), about_limit(section, name), indent=2)
+    if draft.call:
+        yield ""
+        yield _row("alerts", "", "who is called when a person is needed; try it: eagle alert test")
+        yield f"  command: [{', '.join(map(scalar, draft.call))}]"
 
 
 def about_limit(section: str, name: str) -> str:

@@ -14,6 +14,7 @@ from engine.runtime.log_lines import Log
 from engine.runtime.secrets import Secret, read_secret
 
 OFF = "off"
+LOGS = "logs"  # beside the journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def _log_folder(config: Config, options: OutputOptions, *, journal: Path | None,
     chosen = config.logs.folder if options.logs is None and live else options.logs
     if chosen is not None:
         return None if chosen == OFF else Path(chosen)
-    return journal.with_name("logs") if live and journal is not None else None
+    return journal.with_name(LOGS) if live and journal is not None else None
 
 
 def _opened(folder: Path, config: Config) -> dict[Log, LogFile]:

@@ -15,6 +15,7 @@ from engine.errors import JournalCorrupt, JournalUnwritable
 from engine.runtime.chance import Chance
 from engine.runtime.config import Config, VenueConfig, masked
 from engine.runtime.counter import next_run
+from engine.runtime.folders import make_folder
 from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
 from engine.runtime.journal_read import RunRow, open_journal, read_runs
 from engine.runtime.journal_sqlite import SqliteJournal
@@ -34,7 +35,7 @@ def open_record(path: Path | None, sync: Sync) -> tuple[Journal, int]:
     if path is None:
         return NullJournal(), 1
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
         raise JournalUnwritable(f"{path}: its folder cannot be made: {error.strerror}") from error
     counter = path.with_name(COUNTER)

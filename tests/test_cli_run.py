@@ -98,13 +98,15 @@ def test_without_a_flow_the_one_that_the_config_names_runs(eagle: Eagle, tmp_pat
     assert "run 1: eagle_chicken on ETH-PERP" in eagle("run", *options).err
 
 
-def test_the_folder_of_a_journal_is_made_for_its_owner_alone(eagle: Eagle) -> None:
+def test_the_folders_of_journal_and_logs_are_made_for_their_owner_alone(eagle: Eagle) -> None:
     former = os.umask(0)
     try:
-        assert run(eagle, "--rounds", 1).code == 0
+        assert run(eagle, "--rounds", 1, "--journal", "a/b/j.sqlite", "--logs", "c/d").code == 0
     finally:
         os.umask(former)
-    assert JOURNAL.parent.stat().st_mode & 0o777 == 0o700
+    assert {name: Path(name).stat().st_mode & 0o777 for name in ("a", "a/b", "c", "c/d")} == dict.fromkeys(
+        ("a", "a/b", "c", "c/d"), 0o700
+    )
 
 
 def test_a_run_that_a_limit_ended_says_so_beside_flat(eagle: Eagle, tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ def journal(eagle: Eagle, tmp_path: Path) -> Path:
     return tmp_path / "state" / "eagle.sqlite"
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+
+
 def sql(journal: Path, statement: str) -> None:
     with sqlite3.connect(journal) as connection:
         connection.execute(statement)
@@ -196,13 +201,8 @@ def real(eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def told(said: Said) -> list[str]:
-    """What was found wrong, line ends undone."""
-    lines: list[str] = []
-    for line in said.out.splitlines():
-        if line.startswith(" ") and "-> " not in line:
-            lines[-1] += " " + line.strip()
-        else:
-            lines.append(line)
+    """What was found wrong."""
+    lines = said.out.splitlines()
     return [line for line in lines if line.startswith(("failed", "warning")) and line[9:16] in ("config ", "secrets")]
 
 
@@ -257,6 +257,18 @@ def test_a_paper_config_may_be_read_by_others(eagle: Eagle, tmp_path: Path) -> N
     shutil.copy(ROOT / "docs" / "examples" / "eagle_paper.yaml", tmp_path / "c.yaml")
     (tmp_path / "c.yaml").chmod(0o644)
     assert told(eagle("doctor", "--config", "c.yaml")) == []
+
+
+def test_an_alert_command_or_url_that_is_not_there(eagle: Eagle, tmp_path: Path) -> None:
+    example = (ROOT / "docs" / "examples" / "eagle_paper.yaml").read_text()
+    alerts = "alerts:\n  command: [no-such-command]\n  urls: {phone: {env: NO_SUCH_URL}}\n"
+    (tmp_path / "c.yaml").write_text(example.partition("alerts:")[0] + alerts)
+    (tmp_path / "c.yaml").chmod(0o600)
+    out = eagle("doctor", "--config", "c.yaml").out
+    assert "failed   alerts          the command no-such-command cannot be found\n" in out
+    assert "failed   secrets         alert URL phone: the variable NO_SUCH_URL is not set\n" in out
+    (tmp_path / "c.yaml").write_text(example.partition("alerts:")[0] + "alerts: {command: [sh, -c, true]}\n")
+    assert "ok       alerts          " in eagle("doctor", "--config", "c.yaml").out
 
 
 def test_a_faulty_config_fails_and_one_that_is_not_there_is_a_wrong_option(eagle: Eagle, tmp_path: Path) -> None:

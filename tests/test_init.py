@@ -84,7 +84,7 @@ def test_options_are_the_answers(eagle: Eagle, tmp_path: Path) -> None:
         "init", "mine.yaml", "--yes", "--flow", FLOW, "--market", "SOL-PERP", "--venue", "paper", "--symbol",
         "paper=SOLUSDT", "--use", "maker=m@paper", "--use", "takers=t1, t2", "--owner", "Ann", "--owner", "t2=B: & #1",
         "--balance", "777.5", "--set", "quantity=0.03", "--set", "hold=2s", "--limit", "max_order=0.06", "--guard",
-        "spread=9bps", "--acknowledge", "paper=nobody else is there",
+        "spread=9bps", "--acknowledge", "paper=nobody else is there", "--call", "notify-send 'an alert, now'",
     )  # fmt: skip
     assert said.code == 0, said.err
     config = loaded(tmp_path / "mine.yaml")
@@ -98,6 +98,7 @@ def test_options_are_the_answers(eagle: Eagle, tmp_path: Path) -> None:
     assert (str(config.settings["quantity"]), config.settings["hold"]) == ("0.03", (2_000_000_000, 2_000_000_000))
     assert (str(config.limits.max_order), str(config.guards.spread_bps)) == ("0.06", "9")
     assert config.acknowledged == {"paper": "nobody else is there"}
+    assert config.alerts.command == ("notify-send", "an alert, now")
 
 
 def test_on_real_venues_nothing_is_guessed_that_moves_money(eagle: Eagle, tmp_path: Path) -> None:
@@ -167,6 +168,7 @@ WRONG = [
     (("--limit", "max_order=0.001"), "--limit: max_order 0.001 is less than quantity 0.02: no round could be made"),
     (("--limit", "max_net=none"), "--limit: max_net cannot be switched off; only these may be none: max_loss_day,"),
     (("--guard", "spred=1bps"), '--guard: key "spred" is not known here; did you mean "spread"?'),
+    (("--call", "say 'one"), "--call: a command, as a shell would read it, or none: No closing quotation"),
     (("--acknowledge", "paper-a=it is fine"), "--acknowledge: nothing here is named paper-a"),
 ]  # fmt: skip
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from engine.runtime.folders import make_folder
 from engine.runtime.log_format import Value, iso, line
 from engine.runtime.log_lines import Happening, Lines, Log
 
@@ -90,7 +91,7 @@ class LogFile(RotatingFileHandler):
         self._reopen()
 
     def _reopen(self) -> None:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(self.baseFilename).parent)
         self.stream = self._open()
 
     def _open(self) -> Any:
@@ -196,5 +197,5 @@ class LogWriter:
 
 def open_logs(folder: Path, *, size: int, keep: int) -> dict[Log, LogFile]:
     """The four files, made where they are missing. Raises: OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return {log: LogFile(folder / f"{log.value}.log", size=size, keep=keep) for log in Log}
