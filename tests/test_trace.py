@@ -351,7 +351,7 @@ def test_a_process_that_died_leaves_requests_without_their_step(path: Path) -> N
     trace = traced(bench)
     assert not trace.run.over
     assert said(story_of(trace)[-1]) == (
-        ("lost", "the process died before it had written what came in here"),
+        ("lost", "what came in here is not in the journal, or not yet"),
         ("cancel", "m e1r1lopeninga1"),
     )
 
@@ -361,7 +361,7 @@ def test_a_hedge_of_which_no_row_is_left_is_told_as_such(path: Path) -> None:
     effects = bench.desk.step(bench.row(bench.newest("opening"), "1"), bench.now + MS)
     bench.die(next(effect for effect in effects if isinstance(effect, PlaceOrder)))
     assert said(story_of(traced(bench))[-1]) == (
-        ("lost", "the process died before it had written what came in here"),
+        ("lost", "what came in here is not in the journal, or not yet"),
         ("hedge", "t1 sell 1 at market (e1r1lhedgea1)", "the journal does not know what became of it"),
     )
 

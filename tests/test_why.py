@@ -237,7 +237,7 @@ def test_an_intent_whose_step_was_lost_is_all_there_is(path: Path) -> None:
     bench.die(next(effect for effect in effects if isinstance(effect, PlaceOrder)))
     story = told(bench, "e1r1lhedgea1")
     assert said(reason_lines(story, story.placed)) == [
-        ("event", "step 7, 0.001 s after its round began: not in the journal; the process died before it was written"),
+        ("event", "step 7, 0.001 s after its round began: what came in is not in the journal, or not yet"),
         ("order", "t1 sell 1 at market, covers +1"),
     ]
     assert life(story) == []

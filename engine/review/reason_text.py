@@ -63,7 +63,7 @@ def _event(story: OrderStory, reason: Reason) -> Iterator[Line]:
     if story.began_ns is not None and at >= story.began_ns:
         when = f"{when}, {seconds(at - story.began_ns)} s after its round began"
     if reason.step is None or reason.step.given is None:
-        yield Line("event", f"{when}: not in the journal; the process died before it was written")
+        yield Line("event", f"{when}: what came in is not in the journal, or not yet")
         return
     given = reason.step.given
     armed = None if reason.insight is None else reason.insight.armed_ns

@@ -140,7 +140,7 @@ class _Teller:
             for fill in traced.fills:
                 yield Line("fill", f"{fill_text(fill)} ({fill.client_id or 'no order of ours'})", self._closed(fill))
         elif given is None:
-            yield Line("lost", "the process died before it had written what came in here")
+            yield Line("lost", "what came in here is not in the journal, or not yet")
         else:
             yield Line(input_word(given), f"{given_text(given)}{self._waited()}")
 
