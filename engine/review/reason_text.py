@@ -144,10 +144,13 @@ def _stamps(order: OrderRow) -> Iterator[str]:
         )
         if at
     ]
-    if known:
-        start = known[0][1]
-        told = [f"{word} +{span_text(at - start)}" for word, at in known[1:]]
-        yield ", ".join([f"{known[0][0]} at {seconds(start)} s", *told])
+    if not known:
+        return
+    first, start = known[0]
+    told = [f"{word} +{span_text(at - start)}" for word, at in known[1:]]
+    if len(known) > 1 and known[-1][1] == start:
+        told = [f"{known[-1][0]} in the same moment"]  # virtual time, in which a step takes none
+    yield ", ".join([f"{first} at {seconds(start)} s", *told])
 
 
 # --- what became of it
