@@ -6,7 +6,8 @@ leaves the old state and becomes an `error.raised` event. Performs no I/O; time 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -126,6 +127,16 @@ class Desk:
 
     def take_used_quotes(self) -> list[Quote]:
         return self.world.take_used_quotes()
+
+    @contextmanager
+    def looking(self, at_ns: int) -> Iterator[None]:
+        """Read facts of `view` and `risk` at `at_ns` without a trace, between two steps.
+
+        Otherwise a look would mark quotes as read by the next decision and leave answers that this decision then
+        finds, none of which a replay could know of.
+        """
+        with self.world.looking(at_ns), nullcontext() if self.hedging is None else self.hedging.looking():
+            yield
 
     def exposure_lines(self) -> list[str]:
         """What is open, for a person who leaves now (E18)."""

@@ -7,7 +7,8 @@ do), COVERED (hedges in flight), BLOCKED (own order rests on the same book), WAI
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
@@ -116,6 +117,15 @@ class Hedging:
         self.waiting_until_ns = 0
         self._alarm_ns = 0  # a person is not called again before
         self._epoch = 0
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Answers that are computed in here are not kept for the next step (see `Desk.looking`)."""
+        kept, self._enough = (self._enough, self._enough_answer), ()
+        try:
+            yield
+        finally:
+            self._enough, self._enough_answer = kept
 
     # --- what is to be done
 

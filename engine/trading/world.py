@@ -6,7 +6,8 @@ Verbs, hedging rule and view work on it; nobody else does. No clock, chance or I
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -137,6 +138,16 @@ class World:
         self._quotes_told.update(self._quotes_used)
         self._quotes_used.clear()
         return used
+
+    @contextmanager
+    def looking(self, at_ns: int) -> Iterator[None]:
+        """Read at `at_ns`, outside a step: nothing that is read or computed in here is kept (see `Desk.looking`)."""
+        kept = self._quotes_used, self._tradable, self.now_ns
+        self._quotes_used, self._tradable, self.now_ns = {}, {}, at_ns
+        try:
+            yield
+        finally:
+            self._quotes_used, self._tradable, self.now_ns = kept
 
     def touch(self, account: str, side: Side) -> Decimal | None:
         """The price that an order of `side` would take at best; None without a usable book."""
