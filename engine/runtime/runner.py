@@ -139,7 +139,7 @@ class Runner:
         finally:
             await self._leave()
             loop.set_exception_handler(former)
-        return self._exit_code()
+        return self.exit_code()
 
     def stop(self, level: int) -> None:
         """E18: 1 asks for an orderly end, 2 to flatten now, 3 leaves at once with what is open."""
@@ -445,7 +445,8 @@ class Runner:
         await self._questions.disconnect_all(within_s=1 if in_a_hurry else DISCONNECT_TIMEOUT_S)
         self._journal.flush()
 
-    def _exit_code(self) -> int:
+    def exit_code(self) -> int:
+        """Of a run that has ended."""
         assert self.ending is not None
         code = self.ending.exit_code
         if self._journal.failed and code < JOURNAL_LOST:

@@ -1,4 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP as calls in the loop, on the machine's loop and in virtual time alike (E18)."""
+"""SIGINT, SIGTERM and SIGHUP as calls in the loop, on the machine's loop and in virtual time alike (E18).
+
+And Ctrl-Z as one: a process that the terminal stops with an order resting could not hedge its fill.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,28 @@ class StopSignals:
     """While entered, the n-th signal calls `on_stop(n)` between two callbacks of the loop, never inside one.
 
     A signal beyond the third means that the loop does not come round any more: it raises KeyboardInterrupt on the spot.
-    To be entered in the main thread; leaving puts the former receivers back.
+    With `on_suspend`, SIGTSTP calls it and suspends nothing. To be entered in the main thread; leaving puts the former
+    receivers back.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_stop: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_stop: Callable[[int], None],
+        *,
+        on_suspend: Callable[[], None] | None = None,
+    ) -> None:
         self._loop = loop
         self._on_stop = on_stop
+        self._on_suspend = on_suspend
         self._count = 0
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopSignals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._former[number] = signal.signal(number, self._arrived)
+        if self._on_suspend is not None:
+            self._former[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
     def __exit__(
@@ -41,3 +54,7 @@ class StopSignals:
             raise KeyboardInterrupt
         # It wakes a loop that waits for sockets; a virtual loop looks at its ready callbacks after every entry.
         self._loop.call_soon_threadsafe(self._on_stop, self._count)
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        assert self._on_suspend is not None
+        self._loop.call_soon_threadsafe(self._on_suspend)
