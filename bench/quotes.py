@@ -69,7 +69,7 @@ def traded(prefix: str, *, journal: bool) -> dict[str, float]:
     if ran.exit_code:
         raise SystemExit(f"exit {ran.exit_code}: {ran.ending}")
     quotes = quotes_until(setup, int(ran.seconds * S))
-    return {"quotes": quotes, "seconds": seconds, "loading": loading, "rounds": screen.rounds}
+    return {"quotes": quotes, "seconds": seconds, "loading": loading, "rounds": ran.tally.rounds}
 
 
 def traded_without(prefix: str) -> dict[str, float]:

@@ -114,8 +114,8 @@ class MarkingScreen(Screen):
 
     def effect(self, effect: Effect) -> None:
         super().effect(effect)
-        if isinstance(effect, RoundEnded) and self.rounds in self._at:
-            self.readings[str(self.rounds)] = self._reading()
+        if isinstance(effect, RoundEnded) and self.tally.rounds in self._at:
+            self.readings[str(self.tally.rounds)] = self._reading()
 
 
 def prepared(rounds: int, *, journal: Path | None, counts: Counter[str]) -> tuple[Setup, Options]:

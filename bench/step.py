@@ -26,10 +26,11 @@ sys.path.insert(0, str(ROOT))
 
 from cli.screen import Screen
 from engine.runtime.chance import Chance
+from engine.runtime.snapshot import Tally
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect
 from engine.trading.inputs import Answered, Input, TimerFired
-from exchanges.types import Clock, Fill, OrderUpdate, Quote
+from exchanges.types import Fill, OrderUpdate, Quote
 
 TARGET_US = 60
 WARM = 10  # rounds
@@ -48,14 +49,14 @@ class RecordingScreen(Screen):
         self.rounds_at: list[int] = []  # rounds that were over before each step
         self.desk: Desk
 
-    def begin(self, desk: Desk, clock: Clock, *, run: int) -> None:
-        super().begin(desk, clock, run=run)
+    def begin(self, desk: Desk, tally: Tally, *, run: int) -> None:
+        super().begin(desk, tally, run=run)
         self.desk = desk
 
     def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         self.steps.append((given, at_ns, dict(self.desk.books)))
         self.effects.append(effects)
-        self.rounds_at.append(self.rounds)
+        self.rounds_at.append(self.tally.rounds)
 
 
 def recorded(rounds: int) -> RecordingScreen:

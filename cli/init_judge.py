@@ -8,7 +8,7 @@ from cli import wiring
 from cli.init_draft import Draft
 from cli.init_text import config_text
 from cli.locate import CannotUse, Source
-from cli.screen import plain
+from cli.words import plain
 from engine.chart.model import Finding, Flow, FlowError
 from engine.runtime.config import Config, load_config
 from engine.trading.limits import ExpectedCost

@@ -11,6 +11,7 @@ import click
 
 from cli.alert import alert
 from cli.audit import audit, replay
+from cli.control import pause, resume, status, stop
 from cli.diagram import diagram
 from cli.doctor import doctor
 from cli.group import WIDEST, Commands
@@ -53,7 +54,10 @@ def eagle() -> None:
     """
 
 
-for command in (init, doctor, run, alert, validate, diagram, test, verbs, report, audit, replay, trace, why):
+for command in (
+    *(init, doctor, run, status, stop, pause, resume, alert),
+    *(validate, diagram, test, verbs, report, audit, replay, trace, why),
+):
     eagle.add_command(command)
 
 

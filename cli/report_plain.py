@@ -8,7 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from cli.screen import plain
+from cli.words import plain
 from engine.review.report_figures import Report
 
 __all__ = ["as_csv", "as_json"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from cli.options import FILE, JOURNAL
-from cli.streams import format_option, write_result
+from cli.streams import format_option, notes_to, write_result
 
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
 _SPEED = re.compile(r"([1-9][0-9]{0,3})x")
@@ -64,10 +64,18 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     metavar="FOLDER|off",
     help="Where the four logs go; else the config's, else logs/ beside the journal. With --speed max only if given.",
 )
+@click.option(
+    "--view",
+    "wish",
+    type=click.Choice(["auto", "live", "plain"]),
+    default="auto",
+    show_default=True,
+    help="A live picture, or one line after the other; auto draws on a terminal at live speeds.",
+)
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
-    speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, live: bool,
+    speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, wish: str, live: bool,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -82,7 +90,7 @@ def run(
       eagle run --flow flows/eagle_chicken.yaml --speed max --rounds 1000 --journal off
       eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
     """
-    from cli import screen, wiring
+    from cli import screen, view, wiring
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
     from cli.outputs import OutputOptions
@@ -96,6 +104,7 @@ def run(
         journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
         outputs=OutputOptions(logs=logs),
     )  # fmt: skip
+    seen = view.choose_view(wish, live_speed=speed is not None)
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))
     try:
@@ -103,11 +112,12 @@ def run(
     except FlowError as wrong:
         source = config or wiring.demo_config()
         return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
-    shown = screen.Screen(detailed=speed is not None)
+    shown = screen.Screen(detailed=speed is not None, view=seen)
     with _no_signal_in_between():
-        ran = wiring.perform_run(setup, options, shown)
+        with seen, notes_to(seen.note):
+            ran = wiring.perform_run(setup, options, shown)
         told = screen.summary_of(
-            ran.desk, shown, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
+            ran.desk, ran.tally, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
             journal=None if options.journal is None else journal,
         )  # fmt: skip
         write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))

@@ -6,22 +6,23 @@ Only looks: nothing here changes the desk, and a terminal that went away costs n
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 
-from cli.streams import BLUE, BOLD, GREEN, PLAIN, RED, YELLOW, colourful, write_note
+from cli.streams import write_note
+from cli.view import PlainView, View
+from cli.words import plain, short
+from engine.runtime.snapshot import Tally
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, CancelOrder, Effect, Finish, Level, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Input
-from exchanges.types import ZERO, Clock, Fill, FillKind, Refused, Side
+from exchanges.types import ZERO, Fill, FillKind, Refused, Side
 
-ALERTS_KEPT = 20  # in the summary; the journal has all
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
 _WORTH_A_LINE = {"round_cost": "cost", "not_opening": "waits"}  # of what no person is needed for
-_TONES = {"ERROR": RED, "CLEANUP": YELLOW, "HOLDING": GREEN, "IDLE": PLAIN}
+_STATE_TONES = {"ERROR": "alarm", "CLEANUP": "warning", "HOLDING": "good", "IDLE": "plain"}
 _STOPPING = (
     "",
     "stopping in order: no opening, cancel, hedge, close, flatten; again for market orders now",
@@ -33,27 +34,21 @@ _STOPPING = (
 class Screen:
     """Progress of one run. `effect` and `step` are the runner's sink and trace; `detailed` shows orders and fills."""
 
-    def __init__(self, *, detailed: bool) -> None:
+    tally: Tally  # from `begin` on
+
+    def __init__(self, *, detailed: bool, view: View | None = None) -> None:
         self._detailed = detailed
-        self._colour = colourful(sys.stderr)
+        self.view = view or PlainView(patient=False)
         self._desk: Desk | None = None
-        self._clock: Clock | None = None
-        self._start_ns = 0
         self._state = ""
         self._last = ""
-        self._level = 0
-        self.rounds = 0
-        self.person_alerts: list[str] = []  # what a person must know of, the first ones
-        self.given_up = 0  # openings that ended without a fill
+        self.level = 0  # of the stop that was asked for
         self._told_rounds = 0
-        self._began_s = self._told_s = time.monotonic()
+        self._told_s = time.monotonic()
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._level > 0
-
-    def begin(self, desk: Desk, clock: Clock, *, run: int) -> None:
-        self._desk, self._clock, self._start_ns = desk, clock, clock.now_ns()
+    def begin(self, desk: Desk, tally: Tally, *, run: int) -> None:
+        """`tally` counts ahead of this screen and keeps its lines."""
+        self._desk, self.tally = desk, tally
         plan = desk.world.plan
         roles = "; ".join(f"{role}: {', '.join(names)}" for role, names in plan.roles.items())
         write_note(f"run {run}: {plan.flow.name} on {plan.market}; {roles}")
@@ -61,59 +56,67 @@ class Screen:
     # --- what the runner tells
 
     def effect(self, effect: Effect) -> None:
-        if isinstance(effect, RoundEnded):
-            if effect.opened:
-                self.rounds += 1
-            else:
-                self.given_up += 1
-            if not self._detailed:
-                self._progress()
+        if isinstance(effect, RoundEnded) and not self._detailed:
+            self._progress()
         elif isinstance(effect, Alert) and effect.code in _WORTH_A_LINE:
-            self._line(_WORTH_A_LINE[effect.code], effect.text, BLUE)
+            self._line(_WORTH_A_LINE[effect.code], effect.text, "info")
         elif isinstance(effect, Alert) and effect.level > Level.INFO:
-            person = effect.level is Level.PERSON
-            if person and len(self.person_alerts) < ALERTS_KEPT:
-                self.person_alerts.append(f"{effect.code}: {effect.text}")
-            self._line("ALERT" if person else "warning", f"{effect.code}: {effect.text}", RED if person else YELLOW)
+            word, tone = ("ALERT", "alarm") if effect.level is Level.PERSON else ("warning", "warning")
+            self._line(word, f"{effect.code}: {effect.text}", tone, lasting=True)
 
     def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         """One step of the desk: shown at a speed that a person can follow, and on the way out at any speed."""
-        if not self._detailed and not self._level:
+        if not self._detailed and not self.level:
             return
         moves = [effect for effect in effects if isinstance(effect, Moved) and effect.target is not None]
         if not self._detailed:
             self._moved(moves)
             return
         if isinstance(given, Fill):
-            self._line("fill", _fill_text(given), GREEN)
+            self._line("fill", _fill_text(given), "good")
         elif isinstance(given, Answered) and isinstance(given.reply, Refused):
-            self._line("refused", f"{given.client_id}: {given.reply.refusal.value} {given.reply.text}".rstrip(), YELLOW)
+            self._line(
+                "refused", f"{given.client_id}: {given.reply.refusal.value} {given.reply.text}".rstrip(), "warning"
+            )
         for effect in effects:
             match effect:
                 case Moved():
                     self._moved(moves)
                     moves = []
                 case PlaceOrder():
-                    self._line(effect.purpose.value, _order_text(effect), BLUE)
+                    self._line(effect.purpose.value, _order_text(effect), "info")
                 case CancelOrder():
-                    self._line("cancel", f"{effect.account} {effect.client_id}", BLUE)
+                    self._line("cancel", f"{effect.account} {effect.client_id}", "info")
                 case RoundBegan():
-                    self._line("round", f"{effect.round} begins, opening side {effect.side}", BOLD)
+                    self._line("round", f"{effect.round} begins, opening side {effect.side}", "strong")
                 case RoundEnded():
-                    self._line("round", _round_text(effect), BOLD)
+                    self._line("round", _round_text(effect), "strong")
                 case Finish():
-                    self._line("finish", effect.text, GREEN if effect.exit_code == 0 else RED)
+                    self._line("finish", effect.text, "good" if effect.exit_code == 0 else "alarm")
                 case _:
                     pass
 
-    def stopping(self, level: int) -> None:
-        """A signal came, or what stands for one (E18)."""
-        self._level = max(self._level, min(level, 3))
-        self._line("STOP", _STOPPING[self._level], RED)
+    def stopping(self, level: int, *, by: str = "") -> bool:
+        """A signal came, or what stands for one (E18); True if that is a step further, not the same once more."""
+        further = level > self.level
+        self.level = max(self.level, min(level, 3))
+        self._line("STOP", f"{_STOPPING[self.level]}{f' ({by})' if by else ''}", "alarm")
         self._left()
+        return further
+
+    def pausing(self, paused: bool) -> None:
+        word, text = ("PAUSE", "no opening from now on; closing and hedging go on") if paused else ("RESUME", "")
+        self._line(word, text or "openings are allowed again", "warning", lasting=True)
+
+    def not_suspended(self) -> None:
+        text = "is ignored: a process that stands still cannot hedge; eagle pause stops opening"
+        self._line("Ctrl-Z", text, "warning", lasting=True)
+
+    def view_failed(self, text: str) -> None:
+        self._line("warning", f"the view of the run failed ({text}); the run goes on", "warning", lasting=True)
 
     def recording_ends(self, lead_ns: int) -> None:
-        self._line("END", f"the recording ends in {lead_ns / 1_000_000_000:.0f} s", YELLOW)
+        self._line("END", f"the recording ends in {lead_ns / 1_000_000_000:.0f} s", "warning", lasting=True)
 
     # --- lines
 
@@ -123,14 +126,14 @@ class Screen:
             return
         full = (moves[-1].target or "").upper()
         state = full.split(".")[0]
-        if self._level:
-            self._line(state, f"{full}; left: {self._what_is_left()}", _TONES.get(state, BLUE))
+        if self.level:
+            self._line(state, f"{full}; left: {self._what_is_left()}", _STATE_TONES.get(state, "info"))
         elif state != self._state:
-            self._line(state, self._positions(), _TONES.get(state, BLUE))
+            self._line(state, self._positions(), _STATE_TONES.get(state, "info"))
         self._state = state
 
     def _left(self) -> None:
-        self._line("left", self._what_is_left(), YELLOW)
+        self._line("left", self._what_is_left(), "warning")
 
     def _what_is_left(self) -> str:
         return "nothing" if self._desk is None else "; ".join(self._desk.exposure_lines()) or "nothing"
@@ -150,24 +153,18 @@ class Screen:
         now_s = time.monotonic()
         if now_s - self._told_s < PROGRESS_S or self._desk is None:
             return
-        pace = (self.rounds - self._told_rounds) / (now_s - self._told_s)
-        self._told_s, self._told_rounds = now_s, self.rounds
-        self._line("rounds", f"{self.rounds}, {pace:.0f}/s, {self._positions()}", BOLD)
+        pace = (self.tally.rounds - self._told_rounds) / (now_s - self._told_s)
+        self._told_s, self._told_rounds = now_s, self.tally.rounds
+        self._line("rounds", f"{self.tally.rounds}, {pace:.0f}/s, {self._positions()}", "strong")
 
-    def _line(self, word: str, text: str, tone: str) -> None:
+    def _line(self, word: str, text: str, tone: str, *, lasting: bool = False) -> None:
+        """One line of what happened; on the way out all of them last (E18)."""
         body = f"{word:<14} {text}"
-        if body == self._last and self._level:
+        if body == self._last and self.level:
             return
         self._last = body
-        at_s = 0 if self._clock is None else (self._clock.now_ns() - self._start_ns) // 1_000_000
-        stamp = f"{at_s // 1000:>6}.{at_s % 1000:03}"
-        write_note(f"{stamp}  {tone}{word:<14}{PLAIN} {text}" if self._colour else f"{stamp}  {body}")
-
-
-def plain(value: Decimal, *, sign: bool = False) -> str:
-    """A quantity without trailing zeros and exponents."""
-    text = f"{value.normalize():+f}" if sign else f"{value.normalize():f}"
-    return "0" if not value else text
+        line = self.tally.add_line(word, text, tone=tone)
+        self.view.line(line, lasting=lasting or self.level > 0 or self.tally.stopping > 0)
 
 
 def _fill_text(fill: Fill) -> str:
@@ -177,11 +174,6 @@ def _fill_text(fill: Fill) -> str:
         f"{fill.account} {verb} {plain(fill.qty)} {fill.symbol} at {plain(fill.price)} as {fill.liquidity.value},"
         f" fee {plain(short(fill.fee))} {fill.fee_asset}{kind}"
     )
-
-
-def short(value: Decimal) -> Decimal:
-    """Four significant digits, for the eye."""
-    return Context(prec=4).plus(value)
 
 
 def _order_text(effect: PlaceOrder) -> str:
@@ -233,7 +225,7 @@ class Summary:
 
 
 def summary_of(
-    desk: Desk, screen: Screen, *, run: int, exit_code: int, ending: str, seconds: Decimal, journal: str | None
+    desk: Desk, tally: Tally, *, run: int, exit_code: int, ending: str, seconds: Decimal, journal: str | None
 ) -> Summary:
     books, plan = desk.world.ledger.books, desk.world.plan
     lines = tuple(
@@ -244,9 +236,10 @@ def summary_of(
         for name, book in books.items()
     )  # fmt: skip
     return Summary(
-        run=run, exit_code=exit_code, ending=ending, alerts=tuple(screen.person_alerts), market=plan.market,
-        quote=next(iter(plan.accounts.values())).instrument.quote, rounds=screen.rounds,
-        given_up=screen.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
+        run=run, exit_code=exit_code, ending=ending,
+        alerts=tuple(f"{line.word}: {line.text}" for line in tally.alerts), market=plan.market,
+        quote=next(iter(plan.accounts.values())).instrument.quote, rounds=tally.rounds,
+        given_up=tally.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
         fees=sum((line.fees for line in lines), ZERO), profit=desk.risk.equity(), journal=journal, accounts=lines,
     )  # fmt: skip
 

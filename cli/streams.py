@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from engine.runtime.status import Line
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 STAND_IN = "backslashreplace"
-RED, GREEN, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
+RED, GREEN, YELLOW, BLUE, CYAN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[36m"
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+
+TONES = {"plain": PLAIN, "strong": BOLD, "info": CYAN, "good": GREEN, "warning": YELLOW, "alarm": RED}
 
 
 class OutputLost(click.ClickException):
@@ -41,10 +48,29 @@ def write_result(text: str) -> None:
 
 def write_note(text: str) -> None:
     """A line for the person at the terminal; never part of a result. A terminal that has gone stops nothing."""
+    _take_note(text)
+
+
+def write_note_now(text: str) -> None:
+    """As `write_note`, whoever takes notes: waits for the terminal."""
     try:
         _write(sys.stderr, text)
     except OSError:
         _to_nowhere(sys.stderr)
+
+
+_take_note: Callable[[str], None] = write_note_now
+
+
+@contextmanager
+def notes_to(take: Callable[[str], None]) -> Iterator[None]:
+    """While entered, `take` gets what `write_note` is given: on a run's loop nothing may wait for a terminal."""
+    global _take_note  # there is one standard error
+    former, _take_note = _take_note, take
+    try:
+        yield
+    finally:
+        _take_note = former
 
 
 def write_error(text: str) -> None:
@@ -59,6 +85,13 @@ def paint(text: str, tone: str, *, stream: TextIO) -> str:
 def colourful(stream: TextIO) -> bool:
     """True on a terminal, unless its owner wants none (NO_COLOR, see no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def as_note(line: Line, *, colour: bool) -> str:
+    """A line of the log, as it stands on a terminal or in a file."""
+    stamp = f"{line.at_ms // 1000:>6}.{line.at_ms % 1000:03}"
+    word = f"{line.word:<14}"
+    return f"{stamp}  {TONES[line.tone]}{word}{PLAIN} {line.text}" if colour else f"{stamp}  {word} {line.text}"
 
 
 def prepare() -> None:

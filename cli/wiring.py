@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 from pathlib import Path
 
+from cli.attend import attended
 from cli.beside import Outputs
 from cli.locate import CannotUse, Source
 from cli.outputs import OutputOptions, Prepared, prepare
@@ -39,6 +41,7 @@ from engine.runtime.loop import VirtualLoop
 from engine.runtime.ports import Sink
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
+from engine.runtime.snapshot import Tally
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level, RoundBegan
 from engine.trading.guards import MarketWatch
@@ -355,12 +358,13 @@ def expected_cost(setup: Setup, *, seed: int = 1) -> ExpectedCost | None:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a run went; `desk` holds its books."""
+    """How a run went; `desk` holds its books, `tally` its counts."""
 
     exit_code: int
     ending: str
     number: int
     desk: Desk
+    tally: Tally
     seconds: Decimal  # of the run's own clock
 
 
@@ -399,11 +403,11 @@ async def _run(
     plan = plan_of(setup, pool.accounts)
     chance = Chance(options.seed)
     desk = Desk(plan, run=number, chance=chance)
+    tally = Tally(clock)
     live = options.speed is not None
 
     def stop(level: int) -> None:
-        if not outputs.stopping(level):
-            screen.stopping(level)
+        if not outputs.stopping(level) and screen.stopping(level):
             runner.stop(level)
 
     outputs = Outputs(
@@ -411,32 +415,32 @@ async def _run(
         tell=lambda alert: runner.alert(alert),
     )  # fmt: skip
     with QuietRounds() as quiet_rounds:
-        sinks: list[Sink] = [quiet_rounds, screen.effect, *outputs.sinks]
+        sinks: list[Sink] = [quiet_rounds, tally.effect, screen.effect, *outputs.sinks]
         if not live:
             sinks.append(Unattended(stop, clock, endless=setup.axis is None or options.repeat))
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=sinks, traces=[screen.step, *outputs.traces], gaps=GapWatch() if live else None,
-            flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
+            sinks=sinks, traces=[*([tally.step] if live else []), screen.step, *outputs.traces],
+            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
         journal.run_started(
             run_start(
                 plan, setup.config, number=number, seed=options.seed, speed=options.speed, wall_ms=clock.wall_ms()
             )
         )  # fmt: skip
-        screen.begin(desk, clock, run=number)
-        start_ns = clock.now_ns()
-        pool.start(start_ns)
+        screen.begin(desk, tally, run=number)
+        pool.start(clock.now_ns())
         if setup.axis is not None and not options.repeat:
             _stop_before_the_end(setup.axis, clock, screen, stop)
-        with StopSignals(loop, stop):
-            async with outputs.running():
+        attendance = attended(desk, tally, screen, runner, journal=options.journal)
+        with StopSignals(loop, stop, on_suspend=screen.not_suspended if live else None):
+            async with outputs.running(), attendance if live else nullcontext():
                 exit_code = await runner.run()
         journal.run_ended(exit_code, clock.wall_ms())
-    seconds = Decimal(clock.now_ns() - start_ns) / S
-    return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, seconds)
+    seconds = Decimal(clock.now_ns() - tally.start_ns) / S
+    return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, tally, seconds)
 
 
 class Unattended:
@@ -498,7 +502,7 @@ def _stop_before_the_end(axis: TimeAxis, clock: Clock, screen: Screen, stop: Cal
     lead_ns = min(END_LEAD_NS, span_ns // 10)
 
     def ends_soon() -> None:
-        if not screen.is_stopping:
+        if not screen.level:
             screen.recording_ends(lead_ns)
             stop(1)
 

@@ -331,6 +331,19 @@ def test_who_asks_for_nothing_is_put_out(tmp_path: Path, monkeypatch: pytest.Mon
     on_loop(tmp_path, clients)
 
 
+def test_who_comes_while_the_run_ends_is_told_so(tmp_path: Path) -> None:
+    async def main() -> list[Peer]:
+        run = Run(tmp_path)
+        await run.control.listen(open_socket(tmp_path, 3))
+        peers = [run.connected() for _ in range(3)]
+        await run.control.close(0, "flat")
+        return peers
+
+    for peer in asyncio.run(main()):
+        assert peer.hear() == {"refused": "the run has ended"}
+        peer.close()
+
+
 def test_nothing_is_left_on_the_loop_when_the_control_point_is_closed(tmp_path: Path) -> None:
     def clients(run: Run) -> None:
         run.peers = [run.connected() for _ in range(3)]  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ MOST_CLIENTS = 16  # beyond it the oldest is put out, so that a stop always gets
 MOST_REQUEST = 4_096  # bytes
 ASK_WITHIN_S = 10  # to ask and to read the answer; then a client is put out, unless it watches
 SHOW_EVERY_S = 0.25
+TURNS_TO_ARRIVE = 4  # of the loop, from a connection that asyncio accepts to the client that it becomes
 
 
 class NotNow(Exception):
@@ -69,6 +70,8 @@ class Control:
     async def close(self, exit_code: int, text: str) -> None:
         """Show the watchers the last state and how the run ended; then nobody is served any more."""
         self._closed = True
+        for _ in range(TURNS_TO_ARRIVE):  # a server that is closed meanwhile would leak what it has accepted
+            await asyncio.sleep(0)
         if self._server is not None:
             self._server.close()
         self._show()
@@ -89,6 +92,8 @@ class Control:
     def came(self, client: _Client) -> str:
         """Why this one is not served; empty if it is."""
         self._clients[client] = None
+        if self._closed:
+            return "the run has ended"
         why = self._admit(client.socket) if client.guest else ""
         guests = [each for each in self._clients if each.guest]
         if len(guests) > MOST_CLIENTS:

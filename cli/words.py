@@ -1,0 +1,26 @@
+"""How quantities and times are written, wherever a person reads them."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+
+def plain(value: Decimal, *, sign: bool = False) -> str:
+    """A quantity without trailing zeros and exponents."""
+    if not value:
+        return "0"
+    return f"{value.normalize():+f}" if sign else f"{value.normalize():f}"
+
+
+def short(value: Decimal) -> Decimal:
+    """Four significant digits, for the eye."""
+    return Context(prec=4).plus(value)
+
+
+def span(ms: int) -> str:
+    """0.3 s, 42.0 s, 5:07, 3:05:07."""
+    if ms < 60_000:
+        return f"{ms // 100 / 10:.1f} s"
+    seconds = ms // 1000
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
