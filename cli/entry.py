@@ -6,7 +6,15 @@ import sys
 
 
 def main() -> int:
-    """Runs a command; returns its exit code."""
+    """Runs a command; returns its exit code. Nothing is imported before an interrupt is looked after."""
+    try:
+        return _perform()
+    except KeyboardInterrupt:
+        sys.stderr.write("eagle: interrupted\n")
+        return 130
+
+
+def _perform() -> int:
     try:
         from cli.main import main as perform
     except ImportError as wrong:

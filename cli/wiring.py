@@ -33,6 +33,7 @@ from engine.runtime.config import (
     live_findings,
     load_config,
     real_venues,
+    recording_finding,
 )
 from engine.runtime.config_values import SYNTHETIC
 from engine.runtime.garbage import QuietRounds
@@ -48,6 +49,7 @@ from engine.trading.guards import MarketWatch
 from engine.trading.limits import ExpectedCost
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
 from engine.trading.vocabulary import trading_vocabulary
+from exchanges.errors import MarketDataError
 from exchanges.market import MarketQuote, MarketSource
 from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
@@ -126,7 +128,7 @@ def demo_config() -> Source:
 def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
     """What a config is against its venues' instruments, and what a round will cost; empty where a venue must be asked.
 
-    Of a recording only the head is read. Raises: MarketDataError for one that cannot be used.
+    Of a recording only the head is read. Raises: FlowError for one that cannot be used.
     """
     if real_venues(config):
         return [], ""
@@ -220,11 +222,19 @@ def _used_venues(config: Config) -> dict[str, VenueConfig]:
 
 
 def _instrument(config: Config, venue: VenueConfig, *, renamed: bool) -> Instrument:
-    """What a paper venue trades; a recording chosen on the command line brings its own symbol."""
+    """What a paper venue trades; a recording chosen on the command line brings its own symbol.
+
+    Raises: FlowError for a recording that the config names and that cannot be used, MarketDataError for another.
+    """
     if venue.market == SYNTHETIC:
         plain = demo_instrument(venue.name)
     else:
-        plain = infer_instrument(Path(venue.market), venue=venue.name, market=config.market)
+        try:
+            plain = infer_instrument(Path(venue.market), venue=venue.name, market=config.market)
+        except MarketDataError as error:
+            if not renamed:
+                _refuse([recording_finding(config, venue.name, str(error))])
+            raise
     fields = dict(venue.instrument)
     if "kind" in fields:
         fields["kind"] = MarketKind(fields["kind"])

@@ -24,8 +24,6 @@ BROKEN: list[tuple[str, str, Found]] = [
         ("F201", "5:1-8", "key \"setings\" is not known here", "did you mean \"settings\"?"),
     ]),
     ("states:", "state:", [
-        ("F202", "1:1-2", "key `states` is missing",
-         "add `states:` (the states by name; the first is the initial one)"),
         ("F201", "32:1-6", "key \"state\" is not known here", "did you mean \"states\"?"),
     ]),
     ("type: qty", "type: kilo", [

@@ -53,6 +53,31 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.parametrize("interrupted", ["cli.main", "click", "cli.streams"])
+def test_an_interrupt_while_the_program_is_read_in_is_one_line(interrupted: str) -> None:
+    """Python would show where in its own imports it was."""
+    script = f"""
+import sys
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == {interrupted!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from cli.entry import main
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "eagle: interrupted\n")
+
+
+def test_the_script_reads_in_nothing_before_it_looks_after_interrupts() -> None:
+    script = "import sys, __future__; before = {*sys.modules}; import cli.entry; print(sorted({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "['cli', 'cli.entry']\n"
+
+
 @pytest.mark.parametrize("args", [("verbs",), ("diagram", FLOW), ("--help",), ("validate", FLOW, "--format", "json")])
 def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...]) -> None:
     process = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -99,12 +100,19 @@ def test_what_is_not_utf8_is_a_finding(eagle: Eagle, tmp_path: Path) -> None:
     assert said.err == ""
 
 
-def test_a_recording_that_is_not_there_is_one_line(eagle: Eagle, tmp_path: Path) -> None:
+def test_a_recording_that_is_not_there_is_told_at_its_line(eagle: Eagle, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(EXAMPLE.read_text().replace("market: synthetic", "market: no/x_ethusdt"))
     said = eagle("validate", "c.yaml", FLOW)
-    assert said == Said(
-        1, "", "eagle: no/x_ethusdt_bbo.csv.gz: no such file; give the part before _bbo.csv.gz as the prefix\n"
+    assert (said.code, said.err) == (1, "")
+    assert said.out.startswith(
+        "c.yaml:25:13: error G724: venue paper-a cannot replay no/x_ethusdt_bbo.csv.gz: no such file\n"
     )
+    assert "  hint: give the part before _bbo.csv.gz as the prefix\n" in said.out
+    text = re.sub(r"kind: paper\b(.*)\n", r"kind: paper\1\n    market: no/x_ethusdt\n", EXAMPLE.read_text())
+    (tmp_path / "c.yaml").write_text(text.replace("    market: synthetic", "    # market: synthetic"))
+    ran = eagle("run", "--config", "c.yaml", "--journal", "off")
+    assert (ran.code, ran.out) == (1, "")
+    assert "error G724: venue paper-a cannot replay no/x_ethusdt_bbo.csv.gz: no such file" in ran.err
 
 
 def test_a_secret_in_a_config_is_not_repeated(eagle: Eagle) -> None:

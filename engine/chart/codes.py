@@ -115,4 +115,5 @@ CODES: dict[str, str] = {
     "G721": "a base balance stands on a market that is not spot",
     "G722": "real venues need --live",
     "G723": "the requests a minute cannot work",
+    "G724": "the recording of a venue cannot be used",
 }

@@ -33,6 +33,28 @@ def in_file_order(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
+def without_echoes(findings: Iterable[Finding]) -> list[Finding]:
+    """A value of the wrong shape is told once, by the reader that knows its type best; other findings stay."""
+    by_place: dict[tuple[int, int], list[Finding]] = {}
+    for finding in findings:
+        by_place.setdefault((finding.span.line, finding.span.column), []).append(finding)
+    kept: list[Finding] = []
+    for found in by_place.values():
+        shapeless = any(finding.code in _SHAPE for finding in found)
+        kept += [min(reversed(found), key=_knowledge)] if shapeless else found
+    return kept
+
+
+_SHAPE = frozenset({"F203", "F204"})
+
+
+def _knowledge(finding: Finding) -> int:
+    """0 for who knows the literal's type; then the shape, the allowed words, and what the words should name."""
+    if finding.code.startswith("T"):
+        return 0
+    return {"F203": 1, "F204": 2}.get(finding.code, 3)
+
+
 def nearest_name(word: str, among: Iterable[str]) -> str | None:
     """The valid name that `word` most likely meant."""
     from difflib import get_close_matches  # only a faulty file pays for it

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from operator import ge, gt, le, lt
 from typing import Any
 
-from engine.chart.faults import Faults, name_hint
+from engine.chart.faults import Faults, name_hint, nearest_name
 from engine.chart.model import (
     BOOL,
     BPS,
@@ -79,13 +79,14 @@ def settings_values(flow: Flow, overrides: Mapping[str, Node], *, at: Span | Non
             faults.report(
                 "G701", node.span, f'flow {flow.name} has no setting "{name}"', name_hint(name, flow.settings)
             )
+    mistyped = {nearest_name(name, flow.settings) for name in overrides if name not in flow.settings}
     values: dict[str, object] = {}
     for name, setting in flow.settings.items():
         node_or_none = overrides.get(name)
         value = setting.default if node_or_none is None else _override(setting, node_or_none, faults)
         if value is not None:
             values[name] = value
-        elif node_or_none is None:
+        elif node_or_none is None and name not in mistyped:
             hint = f"add `{name}:` under settings" + (f" ({setting.about})" if setting.about else "")
             faults.report("G702", place, f"setting {name} of flow {flow.name} ({setting.type}) has no value", hint)
     faults.raise_if_any()

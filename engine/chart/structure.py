@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from engine.chart.faults import in_file_order, is_empty, name_hint
+from engine.chart.faults import in_file_order, is_empty, name_hint, nearest_name
 from engine.chart.model import Finding, Listing, Mapped, Node, Scalar, Severity, Span
 
 Plain = dict[str, Any] | list[Any] | str | None
@@ -146,8 +146,10 @@ def _unknown_keys(error: Any, node: Node) -> Iterator[Finding]:
 
 
 def _missing_keys(error: Any, node: Node, where: str) -> Iterator[Finding]:
+    known = error.schema.get("properties", {})
+    mistyped = {nearest_name(key, known) for key in error.instance if key not in known}
     for key in error.validator_value:
-        if key not in error.instance:
+        if key not in error.instance and key not in mistyped:
             about = error.schema.get("properties", {}).get(key, {})
             hint = f"add `{key}:`" + (f" ({about['description']})" if "description" in about else "")
             start = Span(node.span.file, node.span.line, node.span.column, node.span.line, node.span.column + 1)

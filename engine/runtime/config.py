@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import cast
 
-from engine.chart.faults import Faults, name_hint
+from engine.chart.faults import Faults, name_hint, nearest_name, without_echoes
 from engine.chart.model import (
     BOOL,
     COUNT,
@@ -34,7 +34,13 @@ from engine.chart.model import (
 from engine.chart.settings import read_literal, settings_values
 from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.yaml_nodes import read_nodes
-from engine.runtime.config_checks import config_findings, instrument_findings, live_findings, real_venues
+from engine.runtime.config_checks import (
+    config_findings,
+    instrument_findings,
+    live_findings,
+    real_venues,
+    recording_finding,
+)
 from engine.runtime.config_fields import read_guards, read_limits
 from engine.runtime.config_outputs import read_alerts, read_logs
 from engine.runtime.config_values import (
@@ -61,6 +67,7 @@ __all__ = [
     "load_config",
     "masked",
     "real_venues",
+    "recording_finding",
     "roles_of",
 ]
 
@@ -80,6 +87,7 @@ def load_config(text: str, *, file: str, flow: Flow) -> Config:
     """The config of a run of `flow`. Raises: FlowError with all findings that need no venue."""
     reader = _Reader(read_nodes(text, file=file), file=file, flow=flow)
     config = reader.read(text)
+    reader.faults.findings = without_echoes(reader.faults.findings)
     reader.faults.raise_if_any()
     assert config is not None
     reader.faults.add(config_findings(config, roles_of(flow)))
@@ -109,6 +117,7 @@ class _Reader:
         self._flow = flow
         self._root = _entries(root)
         self._spans: dict[str, Span] = {"": Span(file, 1, 1, 1, 2)}
+        self._nameless = 0  # accounts whose own name is the fault: the names that roles miss may be theirs
         self.faults.add(schema_findings(root, shipped_schema("config.schema.json")))
 
     def read(self, text: str) -> Config | None:
@@ -145,6 +154,8 @@ class _Reader:
         if kind in REAL_KINDS:
             self._refuse_paper_keys(node, PAPER_VENUE_KEYS, what=f"venue {name} is a {kind} venue")
             return VenueConfig(name, kind)
+        if "market" in keys:
+            self._spans[f"venues.{name}.market"] = keys["market"].span
         plain = VenueConfig(name, kind)
         depth = _entries(keys.get("depth"))
         return VenueConfig(
@@ -206,8 +217,10 @@ class _Reader:
             name_node, venue_node = keys.get("name"), keys.get("venue")
             name, venue = _text(name_node), _text(venue_node)
             if name_node is None or not name:
+                self._nameless += 1
                 continue
             if name in accounts:
+                self._nameless += 1
                 first = self._spans[f"accounts.{name}"]
                 self.faults.report(
                     "G705", name_node.span, f'account "{name}" stands twice; first at line {first.line}', "rename one"
@@ -260,8 +273,9 @@ class _Reader:
                 )
             else:
                 roles[name] = self._members(specs[name], chosen[name], accounts)
+        mistyped = {nearest_name(name, specs) for name in chosen if name not in specs}
         for name in specs:
-            if isinstance(use, Mapped) and name not in chosen:
+            if isinstance(use, Mapped) and name not in chosen and name not in mistyped:
                 self.faults.report("G709", use.span, f"role {name} has no account", f"add `{name}:` under use")
         self._check_apart(specs, chosen)
         return roles
@@ -271,11 +285,13 @@ class _Reader:
         if spec.many != isinstance(node, Listing):
             wanted = f"a list, such as [{', '.join(accounts) or 'NAME'}]" if spec.many else "one account's name"
             self.faults.report("G709", node.span, f"role {spec.name} needs {wanted}")
-        elif spec.many and not names:
+            return ()
+        if spec.many and not names:
             self.faults.report("G709", node.span, f"role {spec.name} has no account", "name at least one")
         seen: set[str] = set()
+        missing = [scalar for scalar in names if accounts and scalar.text not in accounts]
         for scalar in names:
-            if accounts and scalar.text not in accounts:
+            if scalar in missing and len(missing) > self._nameless:
                 hint = name_hint(scalar.text, accounts)
                 self.faults.report("G704", scalar.span, f'no account is named "{scalar.text}"', hint)
             if scalar.text in seen:

@@ -37,6 +37,12 @@ def live_findings(config: Config) -> list[Finding]:
     return [_fault("G722", config.span(f"venues.{names[0]}"), LIVE_NEEDED.format(venues=", ".join(names)), LIVE_HINT)]
 
 
+def recording_finding(config: Config, venue: str, why: str) -> Finding:
+    """The refusal of a recording that the config names for a venue; `why` ends with the way out."""
+    what, _, hint = why.rpartition("; ")
+    return _fault("G724", config.span(f"venues.{venue}.market"), f"venue {venue} cannot replay {what}", hint)
+
+
 def instrument_findings(
     config: Config, instruments: Mapping[str, Instrument], *, price: Decimal | None = None
 ) -> list[Finding]:
