@@ -35,6 +35,7 @@ help:
 
 run: $(RUN_READY)
 	@$(BIN)/eagle run --flow $(FLOW) $(ARGS)
+	@echo "eagle is $(BIN)/eagle: with init it makes a config of your own, with --help it tells the rest" >&2
 
 test: $(DEV_READY)
 	$(BIN)/pytest $(PYTEST_ARGS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE
 from cli.streams import format_option, write_note, write_result
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def alert() -> None:
 
 
 @alert.command()
-@click.option("--config", "config_path", metavar="FILE", required=True, help="The config whose `alerts:` is tried.")
-@click.option("--flow", "flow_path", metavar="PATH", help="The flow; else the config's, else the eagle flow.")
+@click.option("--config", "config_path", type=FILE, metavar="FILE", required=True, help="Its `alerts:` are tried.")
+@click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow; else the config's or the eagle flow.")
 @format_option("text", "json", "csv")
 def test(config_path: str, flow_path: str | None, style: str) -> int:
     """Call once on every channel of a config, and tell what became of it.

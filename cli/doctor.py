@@ -81,7 +81,8 @@ def _lines(found: list[Examined]) -> Iterator[str]:
         if it.advice:
             yield f"{'':{INDENT}}-> {it.advice}"
     counts = Counter(it.health.value for it in found)
-    yield f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failed']} failed"
+    warnings = "1 warning" if counts["warning"] == 1 else f"{counts['warning']} warnings"
+    yield f"{counts['ok']} ok, {warnings}, {counts['failed']} failed"
 
 
 def _as_json(found: list[Examined]) -> str:

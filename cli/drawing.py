@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.options import FILE
 from cli.streams import write_note
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["svg_option", "write_svg"]
 
 svg_option = click.option(
-    "--svg", "svg_file", metavar="FILE", help="Also draw it on the flow's diagram, as SVG, into this file."
+    "--svg", "svg_file", type=FILE, metavar="FILE", help="Also draw it on the flow's diagram, as SVG, into this file."
 )
 
 

@@ -14,8 +14,10 @@ from cli.streams import format_option, write_note, write_result
 @click.argument("journal", type=FILE, default=JOURNAL, metavar="[JOURNAL]")
 @click.option("--run", "number", type=click.IntRange(min=1), metavar="N", help="Which run; the newest if left out.")
 @format_option("text", "json", "csv")
-@click.option("--html", metavar="FILE", help="Also write one page with charts that needs nothing else.")
-@click.option("--plot", metavar="FILE", help="Also draw P&L, net position, exposure and latency: .png or .svg.")
+@click.option("--html", type=FILE, metavar="FILE", help="Also write one page with charts that needs nothing else.")
+@click.option(
+    "--plot", type=FILE, metavar="FILE", help="Also draw P&L, net position, exposure and latency: .png or .svg."
+)
 def report(journal: str, number: int | None, style: str, html: str | None, plot: str | None) -> int:
     """Report on a run: money by cause, rounds, fills, latency.
 

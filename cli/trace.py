@@ -30,7 +30,7 @@ _ROUNDS = re.compile(r"([0-9]{1,9})(?:\.\.([0-9]{1,9}))?")
 def trace(
     words: tuple[str, ...], number: int | None, style: str, svg_file: str | None, mermaid: bool, no_replay: bool
 ) -> int:  # fmt: skip
-    """Tell a round of a journalled run as a story: path, orders, fills, hedges, money, each with its time.
+    """Tell a round of a run as a story: path, orders, fills, money.
 
     ROUND is a number or a range such as 3..5; without JOURNAL the usual one is read. Rows of the flow, guards, draws
     and hedging choices come from feeding the run through the step again, up to that round. Times are seconds since the

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 @format_option("text", "json")
 @no_replay_option
 def why(words: tuple[str, ...], number: int | None, style: str, no_replay: bool) -> int:
-    """Say why an order was made, step by step: event, state, row of the flow or hedging rule, request, fills, end.
+    """Say why an order was made, step by step.
 
-    ORDER is a client id or the venue's order id; without JOURNAL the usual one is read. Cancels are told with reasons
-    of their own. What happened inside the steps comes from feeding the run through the step again.
+    From the event over the state and the row of the flow, or the hedging rule, to request, fills and end. ORDER is a
+    client id or the venue's order id; without JOURNAL the usual one is read. Cancels are told with reasons of their
+    own. What happened inside the steps comes from feeding the run through the step again.
 
     \b
     Examples:

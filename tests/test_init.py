@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import click
@@ -257,7 +258,7 @@ ANSWERS = st.builds(
         optional={
             "venues": VENUES, "market": WORDS, "owner": WORDS, "balance": LITERALS, "use.maker": MEMBER,
             "use.takers": st.lists(MEMBER, max_size=3).map(" ".join), "symbol.paper": WORDS, "owner.hawk": WORDS,
-            "acknowledge.paper": WORDS, "dedicated.hawk": st.sampled_from(["true", "false"]),
+            "acknowledge.paper": WORDS, "call": WORDS, "dedicated.hawk": st.sampled_from(["true", "false"]),
         },
     ),
     st.dictionaries(st.one_of(SETTINGS, LIMITS, GUARDS), LITERALS, max_size=3),
@@ -283,6 +284,8 @@ def test_whatever_is_answered_is_refused_with_words_or_makes_a_config_that_says_
     }
     for key, said in said_of.items():
         assert said == answers.get(key, said)
+    if "call" in answers and answers["call"] != "none":
+        assert config.alerts.command == tuple(shlex.split(answers["call"]))
     if "owner" in answers:
         others = [account.owner for name, account in config.accounts.items() if f"owner.{name}" not in answers]
         assert set(others) <= {answers["owner"]}
