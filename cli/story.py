@@ -71,8 +71,8 @@ def _line(word: str, text: str, detail: tuple[str, ...], *, width: int, net: str
     tone = _TONES.get(word, "") if colourful(sys.stdout) else ""
     told = f"{tone}{word:<{WORD}}{PLAIN}" if tone else f"{word:<{WORD}}"
     room = width - WORD
-    first, *rest = wrap(text, room - (NET if net else 0), break_long_words=False)
-    yield f"{told}{first}{net:>{max(room - len(first), len(net) + 1)}}" if net else f"{told}{first}"
+    first, *rest = wrap(text, room - (max(NET, len(net) + 1) if net else 0), break_long_words=False)
+    yield f"{told}{first}{net:>{room - len(first)}}" if net else f"{told}{first}"
     yield from (f"{'':{WORD}}{part}" for part in rest)
     for said in detail:
         for part in wrap(said, room, initial_indent="  ", subsequent_indent="    ", break_long_words=False):

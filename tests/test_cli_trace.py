@@ -242,3 +242,8 @@ def test_a_narrow_page_wraps_the_words_and_keeps_the_columns() -> None:
 def test_a_wide_page_has_the_net_position_at_its_end() -> None:
     lines = list(story_lines(STORY, start_ns=10**9, width=120))
     assert [len(line) for line in lines if line.endswith(("net", "+2"))] == [120, 120]
+
+
+def test_a_long_net_position_takes_the_room_of_words() -> None:
+    fill = Moment(0, (Line("fill", "word " * 9),), D("-0.0000000426"), 1, 0)
+    assert [len(line) for line in story_lines([fill], start_ns=0, width=70)] == [70, 70, 48]

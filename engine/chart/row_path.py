@@ -30,10 +30,6 @@ class Look:
     event: str
     tried: tuple[Tried, ...]
 
-    @property
-    def taken(self) -> Tried | None:
-        return self.tried[-1] if self.tried and self.tried[-1].open else None
-
 
 class NotingDecider(TableDecider):
     """Decides as the table does and notes every look; `looks` is the list to note in, `scope` what guards read."""

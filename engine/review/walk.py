@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -58,7 +57,6 @@ class Insight:
     deeds: tuple[Deed, ...]
     choices: tuple[Choice, ...]
     stage: Stage | None  # of the hedging rule after the step
-    exposure: Decimal
     books: Mapping[tuple[str, str], Quote]  # the newest quotes that any step had read until then
 
 
@@ -124,7 +122,7 @@ class _Walker:
             moves=tuple(move for heard in self._heard for move in heard.moves),
             deeds=tuple(deed for heard in self._heard for deed in _deeds(flow, heard)),
             choices=tuple(self._choices), stage=None if hedging is None else hedging.stage,
-            exposure=self.desk.world.exposure, books=dict(self.desk.books),
+            books=dict(self.desk.books),
         )  # fmt: skip
 
 
