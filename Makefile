@@ -20,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
-BENCHES := step chart_step loop journal rounds commands report live
+BENCHES := step chart_step loop journal rounds commands metrics report live
 LOCK_VENV := build/lock-venv
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # setuptools is in the locks, so the project is built with it and nothing unlocked is fetched for the build.

@@ -1,7 +1,9 @@
-"""What a run is to tell besides its screen and journal, checked before it begins: logs and calls for a person."""
+"""What a run is to tell besides its screen and journal, checked before it begins: logs, metrics, calls for a person."""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from engine.runtime.secrets import Secret, read_secret
 
 OFF = "off"
 LOGS = "logs"  # beside the journal
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class OutputOptions:
     """What the command line says. `logs` is a folder, "off", or None for what the config says."""
 
     logs: str | None = None
+    metrics: Path | None = None
+    metrics_listen: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,28 @@ class Prepared:
     secrets: tuple[str, ...]
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:9109`, `[::1]:9109`, `localhost:0`. Raises: CannotUse for all but loopback."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[3]) > 65_535:
+        raise CannotUse(f"--metrics-listen: {text!r} is no HOST:PORT; write 127.0.0.1:9109, or port 0 for a free one")
+    host = "127.0.0.1" if found[2] == "localhost" else found[1] or found[2]
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotUse(
+            f"--metrics-listen: {host} is not this machine's loopback address, and the page has no password;"
+            " listen on 127.0.0.1 and let a tunnel or a proxy of yours bring it further"
+        )
+    return host, int(found[3])
+
+
 def prepare(config: Config, options: OutputOptions, *, journal: Path | None, live: bool) -> Prepared:
     """Opens the logs. Raises: CannotUse, SecretUnreadable, UrlUnusable."""
+    if options.metrics_listen is not None and not live:
+        raise CannotUse("--metrics-listen: nobody can ask a run in virtual time (--speed max); use --metrics FILE")
     channels, secrets = channels_of(config) if live else ((), ())
     folder = _log_folder(config, options, journal=journal, live=live)
     logs = None if folder is None else _opened(folder, config)

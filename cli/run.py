@@ -72,10 +72,18 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     show_default=True,
     help="A live picture, or one line after the other; auto draws on a terminal at live speeds.",
 )
+@click.option("--metrics", metavar="FILE", help="Keep a file with the newest metrics, as Prometheus text.")
+@click.option(
+    "--metrics-listen",
+    "listen",
+    metavar="HOST:PORT",
+    help="Serve them at /metrics, on loopback; port 0: a free one.",
+)
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
-    speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, wish: str, live: bool,
+    speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, metrics: str | None,
+    listen: str | None, wish: str, live: bool,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -93,7 +101,7 @@ def run(
     from cli import screen, view, wiring
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
-    from cli.outputs import OutputOptions
+    from cli.outputs import OutputOptions, parse_address
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
 
@@ -102,7 +110,9 @@ def run(
     options = wiring.Options(
         markets=_markets(markets), rounds=rounds, seed=seed, speed=speed,
         journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
-        outputs=OutputOptions(logs=logs),
+        outputs=OutputOptions(
+            logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
+        ),
     )  # fmt: skip
     seen = view.choose_view(wish, live_speed=speed is not None)
     config = None if config_path is None else read_source(config_path)

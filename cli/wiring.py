@@ -6,6 +6,7 @@ A run is checked whole before anything is written or sent; only then come the jo
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ from engine.runtime.loop import VirtualLoop
 from engine.runtime.ports import Sink
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
-from engine.runtime.snapshot import Tally
+from engine.runtime.snapshot import Tally, snapshot
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level, RoundBegan
 from engine.trading.guards import MarketWatch
@@ -422,7 +423,7 @@ async def _run(
 
     outputs = Outputs(
         prepared, setup.config, desk, clock, run=number, decided_ns=lambda: runner.decided_ns,
-        tell=lambda alert: runner.alert(alert),
+        status=lambda: snapshot(desk, tally, pid=os.getpid(), journal=None), tell=lambda alert: runner.alert(alert),
     )  # fmt: skip
     with QuietRounds() as quiet_rounds:
         sinks: list[Sink] = [quiet_rounds, tally.effect, screen.effect, *outputs.sinks]
@@ -432,22 +433,22 @@ async def _run(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=sinks, traces=[*([tally.step] if live else []), screen.step, *outputs.traces],
+            sinks=sinks, traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
         )  # fmt: skip
-        journal.run_started(
-            run_start(
-                plan, setup.config, number=number, seed=options.seed, speed=options.speed, wall_ms=clock.wall_ms()
-            )
-        )  # fmt: skip
-        screen.begin(desk, tally, run=number)
-        pool.start(clock.now_ns())
-        if setup.axis is not None and not options.repeat:
-            _stop_before_the_end(setup.axis, clock, screen, stop)
         attendance = attended(desk, tally, screen, runner, journal=options.journal)
         with StopSignals(loop, stop, on_suspend=screen.not_suspended if live else None):
-            async with outputs.running(), attendance if live else nullcontext():
-                exit_code = await runner.run()
+            async with outputs.running():  # before the journal says that a run has begun: a port may be taken
+                start = run_start(
+                    plan, setup.config, number=number, seed=options.seed, speed=options.speed, wall_ms=clock.wall_ms()
+                )
+                journal.run_started(start)
+                screen.begin(desk, tally, run=number)
+                pool.start(clock.now_ns())
+                if setup.axis is not None and not options.repeat:
+                    _stop_before_the_end(setup.axis, clock, screen, stop)
+                async with attendance if live else nullcontext():
+                    exit_code = await runner.run()
         journal.run_ended(exit_code, clock.wall_ms())
     seconds = Decimal(clock.now_ns() - tally.start_ns) / S
     return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, tally, seconds)

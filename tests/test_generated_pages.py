@@ -13,6 +13,7 @@ import alerts_page
 import cli_page
 import click
 import layers_block
+import metrics_page
 import pytest
 import settings_page
 import verbs_page
@@ -37,6 +38,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "eagle_chicken.svg": picture,
     "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
+    "metrics.md": metrics_page.page,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,
 }

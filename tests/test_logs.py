@@ -163,7 +163,7 @@ def test_a_live_run_writes_beside_its_journal_for_its_owner_only(run: Eagle) -> 
     run("--speed", "20x", "--rounds", 1)
     assert {path.name for path in Path("state/logs").iterdir()} == {f"{name}.log" for name in NAMES}
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path("state/logs").iterdir()} == {0o600}
-    assert [lines[-1]["event"] for lines in logs("state/logs").values()] == ["finish"] * 4
+    assert [lines[-1]["event"] for lines in logs("state/logs").values()] == ["finish", "finish", "finish", "figures"]
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_written(run: Eagle, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_disk_that_fills_up_costs_no_round_and_is_told_once(run: Eagle, monkey
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
-def test_no_secret_reaches_a_log_the_journal_or_the_screen(
+def test_no_secret_reaches_a_log_the_journal_the_screen_or_the_metrics(
     run: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A URL with a token that is refused, and a command that prints that token in its complaint."""
@@ -207,11 +207,12 @@ def test_no_secret_reaches_a_log_the_journal_or_the_screen(
         complain = python("import os, sys; sys.exit(os.environ['CANARY_URL'].split(':')[2].split('@')[0])")
         alerts = json.dumps({"level": "info", "command": complain, "urls": {"phone": {"env": "CANARY_URL"}}})
         (tmp_path / "c.yaml").write_text(text[: text.index("alerts:")] + f"alerts: {alerts}\n")
-        said = run("--config", "c.yaml", "--speed", "20x", "--rounds", 1)
+        said = run("--config", "c.yaml", "--speed", "20x", "--rounds", 1, "--metrics", "m.prom")
     assert len(chat.got) >= 4
     assert "warning        alert_undelivered: URL phone: the service answered with HTTP status 401" in said.err
     assert "warning        alert_undelivered: command python" in said.err
     assert "exit code 1: ***; the alert was" in said.err
+    assert 'eagle_alert_calls_total{channel="URL phone",outcome="failed"}' in (tmp_path / "m.prom").read_text()
     everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"canary" not in everything
     assert "canary" not in said.err + said.out
@@ -225,7 +226,7 @@ PAGE = (ROOT / "docs" / "logs.md").read_text()
 def test_every_event_is_explained_and_the_lines_of_the_page_can_be_read() -> None:
     sources = [(ROOT / "engine" / "runtime" / f"{name}.py").read_text() for name in ("log_lines", "log_files", "logs")]
     events = {event for text in sources for event in re.findall(r'"event": "(\w+)"', text)}
-    assert {"place", "fill", "lines_lost"} <= events
+    assert {"place", "fill", "lines_lost", "figures"} <= events
     assert [event for event in sorted(events) if not re.search(rf"\b{event}\b", PAGE)] == []
     shown = [parsed(line) for line in PAGE.splitlines() if line.startswith("time=")]
     assert [line["event"] for line in shown] == ["place", "fill"]

@@ -6,11 +6,13 @@ Notes what a step was given and decided, and where it left the positions; lines 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from engine.runtime.clock import S
 from engine.runtime.log_files import LogWriter
 from engine.runtime.log_format import Value
 from engine.runtime.log_lines import Happening, Line, Log, Standing
+from engine.runtime.status import Status
 from engine.trading.alert_codes import Raiser, alert_code
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, ArmTimer, AskOrder, AskPositions, DisarmTimer, Effect, Level, Moved
@@ -64,6 +66,22 @@ class Logs:
     def begin(self, **about: Value) -> None:
         """Say in each log which run it is, and start writing."""
         self._put_lines(*((log, {"event": "run_started", **about}) for log in Log))
+
+    def figures(self, it: Status) -> None:
+        """A line for the performance log that says how the run stands."""
+        rate, exposure = it.rounds.fill_rate, it.exposure
+        self._put_lines(
+            (
+                Log.PERFORMANCE,
+                {
+                    "event": "figures", "state": it.state, "rounds": it.rounds.done, "given_up": it.rounds.given_up,
+                    "fill_rate": None if rate is None else Decimal(str(rate)), "volume": it.volume, "fees": it.fees,
+                    "profit": it.profit, "net_position": exposure.net_position, "in_flight": exposure.in_flight,
+                    "dust": exposure.dust, "unhedged": exposure.unhedged, "unhedged_ms": exposure.unhedged_ms,
+                    "hedge_p50_us": it.latency.p50_us, "hedge_p99_us": it.latency.p99_us,
+                },
+            )
+        )  # fmt: skip
 
     def close(self) -> None:
         """Write what waits, as far as the disk is ready."""

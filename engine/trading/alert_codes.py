@@ -153,6 +153,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a log cannot be written; told once, the run goes on, and the gap is noted in the log when it is over",
         "Free disk space or mend the folder; the journal has everything.",
     ),
+    "metrics_lost": _process(
+        Level.WARNING,
+        "the file of `--metrics` cannot be written; told once, it is written again when it can be",
+        "Free disk space or mend the folder; whoever reads the file sees old figures until then.",
+    ),
     # told beside the rest
     "round_cost": _desk(
         Level.INFO,
