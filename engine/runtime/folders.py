@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import ENOTDIR
 from pathlib import Path
 
 FOR_OWNER = 0o700
@@ -14,4 +16,7 @@ def make_folder(folder: Path) -> None:
     """
     for place in (*reversed(folder.parents), folder):
         if not place.is_dir():
-            place.mkdir(mode=FOR_OWNER, exist_ok=True)
+            try:
+                place.mkdir(mode=FOR_OWNER, exist_ok=True)
+            except FileExistsError as error:  # a file stands there, and its existence is not what is wrong
+                raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(place)) from error
