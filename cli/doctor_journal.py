@@ -13,6 +13,8 @@ from cli.examined import Examined, failed, ok, warning
 if TYPE_CHECKING:
     from engine.runtime.journal_read import RunRow
 
+VIRTUAL = "max"  # speed of a run whose clock is its own
+ANSWER_WITHIN_S = 2
 AHEAD_MS = 2_000  # a run that is so much later than now is not a matter of looking twice
 
 
@@ -56,12 +58,26 @@ def _last_end(run: RunRow, path: Path) -> Examined:
         return failed("last run", told, "set the clock (timedatectl); a journal out of order proves nothing")
     audit = f"eagle audit {path} --run {run.number}"
     if run.exit_code is None:
-        told = f"run {run.number} of {_date(wall_ms)} has no end: it goes on, or its process died"
-        return warning("last run", told, f"if it died, look at the venues for what is open, then {audit}")
-    told = f"run {run.number} ended with exit code {run.exit_code}, at {_date(wall_ms)} of its own clock"
+        if _answers(path.parent, run.number):
+            return ok("last run", f"run {run.number} goes on since {_date(wall_ms)}; eagle status shows it")
+        told = f"run {run.number} of {_date(wall_ms)} has no end and does not answer: its process died"
+        return warning("last run", told, f"look at its venues for what is open (paper ones died with it), then {audit}")
+    when = "in virtual time" if run.speed == VIRTUAL else f"on {_date(wall_ms)}"
+    told = f"run {run.number} ended with exit code {run.exit_code}, {when}"
     if run.exit_code:
         return warning("last run", told, f"see what was left: {audit}")
     return ok("last run", told)
+
+
+def _answers(folder: Path, run: int) -> bool:
+    """Does a process listen on the run's socket?"""
+    from engine.runtime.control_socket import connect, socket_path
+
+    try:
+        connect(socket_path(folder, run), within_s=ANSWER_WITHIN_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _date(wall_ms: int) -> str:

@@ -9,7 +9,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -18,6 +17,7 @@ from shutil import disk_usage
 
 from cli.examined import Examined, failed, ok, warning
 from engine.runtime.clock import MS, S, counting_ns
+from engine.runtime.control_socket import inside
 
 COARSE_NS = MS  # clocks that step by more tell latencies badly
 JUMP_NS = 50 * MS  # what the wall clock may gain or lose while we look
@@ -144,7 +144,7 @@ def sockets(folder: Path, *, address: str = LOOPBACK) -> Iterator[Examined]:
         yield ok("port", f"ports of {address} can be opened")
     name = f".eagle-doctor-{os.getpid()}.sock"
     try:
-        with _inside(folder), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        with inside(folder), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind(name)
             Path(name).unlink()
     except OSError as error:
@@ -152,17 +152,3 @@ def sockets(folder: Path, *, address: str = LOOPBACK) -> Iterator[Examined]:
         yield failed("socket", told, "runs cannot be reached by eagle status and stop: --journal on a local disk")
     else:
         yield ok("socket", f"{folder} takes sockets")
-
-
-@contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    """A path may be longer than a socket's address, so that it is bound by its bare name."""
-    here = os.open(".", os.O_RDONLY)
-    try:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.fchdir(here)
-    finally:
-        os.close(here)

@@ -15,6 +15,7 @@ from cli_kit import ROOT, Eagle, Said, eagle
 
 from cli import doctor_journal, doctor_private
 from cli.examined import Examined, Health
+from engine.runtime.control_socket import open_socket
 
 __all__ = ["eagle"]
 
@@ -84,8 +85,8 @@ def test_a_folder_is_no_journal(journal: Path) -> None:
 
 
 LAST = [
-    ("exit_code = NULL, ended_wall_ms = NULL", WARNING, " has no end: it goes on, or its process died"),
-    ("exit_code = 1", WARNING, "run 1 ended with exit code 1, at "),
+    ("exit_code = NULL, ended_wall_ms = NULL", WARNING, " has no end and does not answer: its process died"),
+    ("exit_code = 1", WARNING, "run 1 ended with exit code 1, in virtual time"),
     ("ended_wall_ms = 9999999999999", FAILED, " of 2286-11-20 17:46:39 UTC, which is still to come"),
 ]
 
@@ -96,6 +97,15 @@ def test_how_the_last_run_ended(journal: Path, change: str, health: Health, word
     found = verdict(doctor_journal.journal(journal), "last run")
     assert found[0] is health
     assert words in found[1]
+
+
+def test_a_run_that_goes_on(journal: Path) -> None:
+    sql(journal, "UPDATE runs SET exit_code = NULL, ended_wall_ms = NULL")
+    with open_socket(journal.parent, 1):
+        health, found = verdict(doctor_journal.journal(journal), "last run")
+        assert health is OK
+        assert found.startswith("run 1 goes on since ")
+    assert verdict(doctor_journal.journal(journal), "last run")[0] is WARNING
 
 
 COUNTERS = [
