@@ -4,9 +4,10 @@
     python bench/report.py --long       100,000 real rounds (takes minutes)
     python bench/report.py --rounds N   a journal of about N rounds
 
-Every run is a process of its own; commands and floor take turns. The floor is an interpreter that fetches the same
-rows of fills, rounds and orders and does nothing with them. That copying changed nothing but the count is checked: the
-copy's P&L must be that of the source, times the copies, to the last digit.
+The journal takes about 1 GB of the temporary folder. Every run is a process of its own; commands and floor take turns.
+The floor is an interpreter that fetches the same rows of fills, rounds and orders and does nothing with them. That
+copying changed nothing but the count is checked: the copy's P&L must be that of the source, times the copies, to the
+last digit.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --faint: #5c6773; --grid: #e3e7ec; --line: #1f6feb; --band: #9ec5fe;
   --gain: #1a7f4b; --loss: #c93c37; --warn: #9a6700; --back: #f6f7f9; --card: #ffffff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --faint: #98a2b0; --grid: #2c333d; --line: #6ea8fe;
-  --band: #31528a; --gain: #4cc38a; --loss: #ff7b72; --warn: #e3b341; --back: #12161c; --card: #1a2029; } }
+  --band: #4a78bf; --gain: #4cc38a; --loss: #ff7b72; --warn: #e3b341; --back: #12161c; --card: #1a2029; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 2rem 1.25rem 4rem; background: var(--back); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }

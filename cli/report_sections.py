@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 
-from cli.report_words import bps, bps_of, ending, money, pace, qty, share, span
+from cli.report_words import bps, bps_of, counted, ending, money, pace, qty, share, span
 from engine.review.report_figures import Money, Percentiles, Report
 from exchanges.types import ZERO
 
@@ -144,7 +144,9 @@ def _cost(report: Report) -> Iterator[Line | Table]:
         ),
     )
     told = "" if it.told_bps is None else f"; before its first round the run expected {bps(it.told_bps)} bps"
-    yield Line(f"{it.rounds} rounds: {money(it.expected)} {quote} expected, {money(it.realised)} realised{told}")
+    yield Line(
+        f"{counted(it.rounds, 'round')}: {money(it.expected)} {quote} expected, {money(it.realised)} realised{told}"
+    )
     yield Line(f"outside rounds (cleanups, flattening): {money(it.outside_rounds)} {quote}")
 
 
@@ -190,11 +192,12 @@ def _paper(report: Report) -> Iterator[Line | Table]:
     results = (("optimistic", it.optimistic), ("as simulated", it.simulated), ("pessimistic", it.pessimistic))
     yield Table(
         (
-            f"sample: {span(report.run.length_ns)}, {report.rounds.done} rounds",
+            f"sample: {span(report.run.length_ns)}, {counted(report.rounds.done, 'round')}",
             f"P&L {report.run.quote}", "bps of what rounds opened",
         ),
         tuple((name, money(value, sign=True), bps_of(value, notional)) for name, value in results),
     )  # fmt: skip
+    yield Line(f"taken beyond the size shown: {qty(it.beyond_best)}")
     for text in (*it.venues, *it.assumes):
         yield Line(text, Tone.FAINT)
 

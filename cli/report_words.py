@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from engine.review.report_figures import RunFacts
 
-__all__ = ["bps", "bps_of", "ending", "money", "pace", "qty", "share", "span"]
+__all__ = ["bps", "bps_of", "counted", "ending", "money", "pace", "qty", "share", "span"]
 
 MS, S, MINUTE, HOUR = 1_000_000, 1_000_000_000, 60_000_000_000, 3_600_000_000_000
 _ENDINGS = {
@@ -36,6 +36,10 @@ def bps(value: float | Decimal) -> str:
 def bps_of(part: Decimal, whole: Decimal) -> str:
     """One amount in bps of another."""
     return bps(part / whole * 10_000) if whole else "-"
+
+
+def counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def share(value: float) -> str:

@@ -66,9 +66,9 @@ class Story:
     def at_ns(self) -> int:
         return self.seq * 10 * MS
 
-    def quote(self, venue: str, bid: str, ask: str, *, size: str = "5") -> None:
-        """What the next step reads."""
-        self._quotes.append(Quote(venue, "ETHUSD", D(bid), D(size), D(ask), D(size), self.at_ns))
+    def quote(self, venue: str, bid: str, ask: str, *, offered: str = "5") -> None:
+        """What the next step reads; 7 are bid."""
+        self._quotes.append(Quote(venue, "ETHUSD", D(bid), D(7), D(ask), D(offered), self.at_ns))
 
     def step(self, given: Input = TICK, *effects: object) -> None:
         self.seq += 1
@@ -142,10 +142,10 @@ class Story:
             )
         )  # fmt: skip
 
-    def over(self, *, opened: str = "2", alert: Alert | None = None) -> None:
-        """The round's end; what it says of money is not what a report counts."""
+    def over(self, *, opened: str = "2", given: Input = TICK, alert: Alert | None = None) -> None:
+        """The round's end, in the step of `given`; what it says of money is not what a report counts."""
         ended = RoundEnded(self.round, D(opened), D(opened), D(0), D(0), D(0), D(0))
-        self.step(TICK, ended, *(() if alert is None else (alert,)))
+        self.step(given, ended, *(() if alert is None else (alert,)))
 
     def end(
         self, *, hawk: str = "1000", chick: str = "1000", held: tuple[Position, ...] = (), exit_code: int | None = 0,

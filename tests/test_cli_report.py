@@ -76,10 +76,11 @@ def test_sections_tables_and_their_words(eagle: Eagle) -> None:
     for line in (
         "  account  venue  position  fills  volume",
         "  1 done, 32,727 an hour",
-        "  1 rounds: 0.2000 USD expected, -0.5000 realised",
+        "  1 round: 0.2000 USD expected, -0.5000 realised",
         "  outside rounds (cleanups, flattening): 0 USD",
-        "  sample: 110.0 ms, 1 rounds  P&L USD  bps of what rounds opened",
-        "  optimistic                  +1.0000                      50.00",
+        "  sample: 110.0 ms, 1 round  P&L USD  bps of what rounds opened",
+        "  optimistic                 +1.0000                      50.00",
+        "  taken beyond the size shown: 0",
     ):
         assert line in out, line
 

@@ -80,6 +80,26 @@ def test_what_a_round_leaves_counts_at_the_mid_and_what_comes_later_belongs_to_n
     assert (cost.rounds, cost.realised, cost.told_bps, cost.outside_rounds) == (1, D(-2), D("14.0000"), D(4))
 
 
+def test_a_fill_that_ends_its_round_is_in_it_and_a_late_one_takes_no_round_apart(path: Path) -> None:
+    story = Story(path)
+    story.start()
+    story.quote("a", "99", "101")
+    story.begin()
+    story.rest("open", Side.BUY, "2", "100")
+    story.rest("late", Side.BUY, "5", "100")
+    story.over(given=story.fill_of("open", "2", "100", fee="1"))
+    story.begin()
+    story.rest("open2", Side.BUY, "2", "100")
+    story.fill("open2", "1", "100", fee="1")
+    story.fill("late", "5", "100", fee="3")
+    story.fill("open2", "1", "100", fee="1")
+    story.over()
+    story.end()
+    cost = report(path).cost
+    assert (cost.rounds, cost.notional, cost.realised, cost.outside_rounds) == (2, D(400), D(3), D(3))
+    assert cost.realised_bps == percentiles([50.0, 100.0])
+
+
 # --- orders
 
 
@@ -142,6 +162,8 @@ def test_the_five_stamps_of_hedges_stage_by_stage(path: Path) -> None:
     story.place("other", Side.SELL, "1")  # decided by no frame
     story.answered("other", signed_ns=decided_ns, written_ns=decided_ns)
     story.place("silent", Side.SELL, "1", given=replace(opening, trade_id="x"))  # never answered
+    story.place("undated", Side.SELL, "1", given=replace(opening, trade_id="y", recv_ns=0))
+    story.answered("undated", signed_ns=decided_ns, written_ns=decided_ns)
     story.end()
     assert [(it.name, it.took_ns) for it in report(path).latency] == [
         ("decode", percentiles([200])),

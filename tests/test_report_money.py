@@ -64,7 +64,7 @@ def test_bounds_of_a_simulation_worked_out_by_hand(path: Path) -> None:
     story = Story(path)
     story.start()
     whole_round(story)
-    story.quote("b", "107", "109", size="1.5")
+    story.quote("b", "107", "109", offered="1.5")
     story.place("first", Side.BUY, "1", purpose=Purpose.FLATTEN)
     story.fill("first", "1", "109")
     story.place("second", Side.BUY, "1", purpose=Purpose.FLATTEN)
@@ -77,6 +77,21 @@ def test_bounds_of_a_simulation_worked_out_by_hand(path: Path) -> None:
     assert paper.optimistic == paper.simulated + D("0.5")  # the hedge at 97.5 instead of 98; the gain at 108 stays
     # Makers gained 4. Slippage was -0.5 and +1: both of them double and against us. 0.5 at 50 bps of 109.
     assert paper.pessimistic == paper.simulated - 8 - D("0.5") - 3 - D("0.5") * 109 * D("0.005")
+
+
+def test_a_taker_is_judged_by_the_book_of_its_decision_and_a_maker_by_that_of_its_fill(path: Path) -> None:
+    story = Story(path)
+    story.quote("a", "99", "101")
+    story.quote("b", "98", "100")
+    story.rest("open", Side.BUY, "2", "99")
+    story.place("hedge", Side.SELL, "2")
+    story.quote("a", "97", "101")
+    story.quote("b", "95", "99")
+    story.fill("open", "2", "99")  # at a mid of 99
+    story.fill("hedge", "2", "95")  # decided at 98 / 100
+    story.end(read=False)
+    of = {it.purpose: (it.spread, it.slippage) for it in report(path).purposes}
+    assert of == {"open": (D(0), D(0)), "hedge": (D(-2), D(-6))}
 
 
 def test_what_is_still_held_counts_at_the_venues_own_mark(path: Path) -> None:
