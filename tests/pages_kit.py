@@ -19,6 +19,7 @@ _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)|<img[^>]* src=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _REFERENCE = re.compile(r"((?:[\w.-]+/)+[\w.-]+\.(?:py|yaml|json))(?:: ([\w.]+))?")
+_LINKED_NAME = re.compile(r"\[`([\w.]+)`\]\(([^)\s]+\.py)\)")
 _SHELL_ENDS = {"|", ">", ">>", "2>", "&&", ";", "<"}
 
 
@@ -153,7 +154,10 @@ def unknown_keys(page: Page, known: set[str]) -> Iterator[str]:
 
 
 def broken_references(page: Page) -> Iterator[str]:
-    """`engine/trading/desk.py` must be a file, and `engine/trading/desk.py: Desk.step` a name in it."""
+    """`engine/trading/desk.py` must be a file, and `engine/trading/desk.py: Desk.step` a name in it.
+
+    So must `Desk.step` be that is a link to the file.
+    """
     for span in page.spans:
         found = _REFERENCE.fullmatch(span)
         if found is None or not found[1].startswith(tuple(f"{folder}/" for folder in CODE_FOLDERS)):
@@ -165,6 +169,10 @@ def broken_references(page: Page) -> Iterator[str]:
             yield f"{page.name}: `{span}`: there is no such file"
         elif found[2] and found[2] not in names_in(path):
             yield f"{page.name}: `{span}`: there is no such name in it"
+    for name, link in _LINKED_NAME.findall(page.prose):
+        path = (ROOT / page.name).parent / link
+        if path.is_file() and name not in names_in(path):
+            yield f"{page.name}: `{name}`: there is no such name in {link}"
 
 
 def names_in(path: Path) -> set[str]:

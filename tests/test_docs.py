@@ -127,6 +127,11 @@ def test_two_headings_of_one_name_make_two_anchors() -> None:
         ("`flows/eagle_chicken.yaml: CLEANUP.taking`, `flows/eagle_chicken.yaml: settings.hold`", []),
         ("`engine/trading/desk.py: Desk.fly`", ["`engine/trading/desk.py: Desk.fly`: there is no such name in it"]),
         ("`engine/gone.py`", ["`engine/gone.py`: there is no such file"]),
+        ("[`Desk.step`](../engine/trading/desk.py)", []),
+        (
+            "[`Desk.fly`](../engine/trading/desk.py)",
+            ["`Desk.fly`: there is no such name in ../engine/trading/desk.py"],
+        ),
         ("`flows/eagle_chicken.yaml: FLYING`", ["`flows/eagle_chicken.yaml: FLYING`: there is no such name in it"]),
     ],
 )
