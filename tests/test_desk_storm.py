@@ -65,6 +65,7 @@ from exchanges.types import (
 )
 
 D = Decimal
+HEDGES = frozenset({Purpose.HEDGE, Purpose.UNDO})
 SETTLE_NS = 60 * S  # from the stop, or the last fault after it, to the end of the run
 AGE_NS = 3 * S  # longest hedgeable exposure without a fault
 QUIET_NS = 6 * S  # a fault's echo: an unknown order is dead after 4.1 s, a repeated question adds its round trips
@@ -84,6 +85,11 @@ class Case:
     base_fee: Decimal = ZERO
     balance: Decimal = ZERO
     quantity: str = "1.0"
+    forgets: bool = False  # a query finds no order that has ended
+
+
+def forgetful(plan: AccountPlan) -> AccountPlan:
+    return replace(plan, capabilities=replace(plan.capabilities, query_finds_terminal=False))
 
 
 SPOT = {"kind": MarketKind.SPOT, "initial_margin": D(1), "fee_in_received": True}
@@ -102,6 +108,9 @@ CASES = {
     "spot": Case(
         (account("m", "a", **SPOT), account("t1", "b", **SPOT), account("t2", "b", **SPOT)),
         base_fee=D("0.001"), balance=D(10),
+    ),
+    "forgetful venues": Case(
+        tuple(forgetful(account(name, venue)) for name, venue in (("m", "a"), ("t1", "b"), ("t2", "c"))), forgets=True
     ),
 }  # fmt: skip
 
@@ -327,8 +336,12 @@ class Storm:
             if self.fault(0.1, echo_ns=S):
                 lot = self.instruments[request.account].lot
                 liquidity = lot * self.chance.randint(0, int(request.qty / lot))
-            matched = venue.self_matches
+            matched, before = venue.self_matches, self.net()
             reply, frames = venue.place(request, self.now, liquidity=liquidity)
+            doubled = effect.purpose in HEDGES and abs(self.net()) > abs(before)
+            alone = len(self.desk.world.orders.covering) <= 1  # else it may be the counterpart of one that is lost
+            if doubled and alone and not self.counts["liquidations"]:
+                raise Broken(f"double hedge: {request.client_id} brings {before} at the venues to {self.net()}")
             if venue.self_matches > matched:
                 self.counts["self matches"] += 1
                 raise Broken(f"S8: {request.client_id} met our own resting order")
@@ -400,6 +413,8 @@ class Storm:
 
         def arrive() -> None:
             update = None if effect.client_id in self.wiped else venue.look(effect.client_id)
+            if update is not None and update.state.terminal and self.case.forgets:
+                update = None
             seen = Looked(effect.client_id, effect.token, ok=True, update=update)
             late = self.hop() if not self.fault(0.05) else int(self.chance.uniform(100, 1_500) * MS)
             self.at(late, lambda: self.give(seen))
@@ -458,6 +473,8 @@ class Storm:
         kind = self.chance.randrange(9)
         lasts = int(self.chance.uniform(100, 3_000) * MS)
         if kind in (0, 1):
+            if self.chance.random() < 0.15:
+                lasts = int(self.chance.uniform(3_000, 9_000) * MS)  # longer than an order's request is valid
             self.lose(self.chance.choice(list(self.instruments)), lasts)
         elif kind == 2:
             self.refuse_until = self.now + lasts
@@ -619,7 +636,7 @@ class Storm:
                 book = self.case.balance + world.ledger.books[name].position
                 if book != venue.positions[name]:
                     raise Broken(f"S17: {name} ledger {book} venue {venue.positions[name]} with nothing in flight")
-        net = sum((venue.positions[name] - self.case.balance for name, venue in self.venue_of.items()), ZERO)
+        net = self.net()
         hedgeable = any(spec.instrument.tradable(abs(net), D(100)) for spec in self.case.accounts[1:])
         if not hedgeable:
             self.exposed_ns = None
@@ -627,6 +644,10 @@ class Storm:
             self.exposed_ns = self.now
         elif self.now - max(self.exposed_ns, self.fault_ns) > AGE_NS and not world.distrusted:
             raise Broken(f"S3: {net} open for {(self.now - self.exposed_ns) // MS} ms without a fault")
+
+    def net(self) -> Decimal:
+        """What is open in truth, whatever the desk knows of it."""
+        return sum((venue.positions[name] - self.case.balance for name, venue in self.venue_of.items()), ZERO)
 
     def check_end(self, finish: Finish) -> None:
         self.counts[f"exit {finish.exit_code}"] += 1

@@ -85,13 +85,13 @@ class Hedging:
         "_alarm_ns",
         "_enough",
         "_enough_answer",
-        "_epoch",
         "_failures",
         "_last",
         "_refused",
         "_rung",
         "_takers",
         "_world",
+        "epoch",
         "lack",
         "on_choice",
         "rule",
@@ -116,7 +116,7 @@ class Hedging:
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
         self.waiting_until_ns = 0
         self._alarm_ns = 0  # a person is not called again before
-        self._epoch = 0
+        self.epoch = 0  # counts exposures: a timer of an earlier one is stale
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -501,13 +501,13 @@ class Hedging:
         open_now = world.exposure != 0 and self._tradable(abs(world.exposure))
         if open_now and self.since_ns is None:
             self.since_ns = world.now_ns
-            self._epoch += 1
+            self.epoch += 1
             limits = world.plan.limits
             effects.append(self._timer("soft age", world.now_ns + limits.unhedged_soft_age_ns))
         elif not open_now and self.since_ns is not None:
             overdue = world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
             self.since_ns = None
-            effects.append(DisarmTimer(OWNER, "hard age" if overdue else "soft age", self._epoch))
+            effects.append(DisarmTimer(OWNER, "hard age" if overdue else "soft age", self.epoch))
 
     def hard_age(self) -> ArmTimer:
         """The soft age has passed: the hard one is next, and then again every ten seconds."""
@@ -516,7 +516,7 @@ class Hedging:
         return self._timer("hard age", due_ns if due_ns > self._world.now_ns else self._world.now_ns + ALARM_NS)
 
     def _timer(self, name: str, at_ns: int) -> ArmTimer:
-        return ArmTimer(OWNER, name, self._epoch, at_ns)
+        return ArmTimer(OWNER, name, self.epoch, at_ns)
 
 
 MOST_SLACK = 9  # the worst price of a hedge is never further than this and one times max_hedge_slippage from the touch

@@ -80,6 +80,7 @@ _CANCEL = Request.CANCEL
 
 DESK = "desk"
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
+TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
@@ -142,8 +143,17 @@ class Intake:
             case Started():
                 return self._started(given)
             case Recalled():
-                self.world.orders.recall(given, self.world.now_ns)
+                self._recalled(given)
                 return NOTHING_NEW
+
+    def _recalled(self, given: Recalled) -> None:
+        """Nobody looks after an order whose end was never seen, and it would count as in flight for ever: ask (S4)."""
+        orders = self.world.orders
+        orders.recall(given, self.world.now_ns)
+        order = orders.get(given.client_id)
+        if order is not None and order.live:
+            order.unknown = True
+            self.effects.extend(self.inquiry.look(order))
 
     def _started(self, given: Started) -> list[StrategyEvent]:
         world = self.world
@@ -365,7 +375,7 @@ class Intake:
                     {"account": order.account, "client_id": order.client_id},
                 )
             )  # fmt: skip
-        elif standing and order.asked_ns > order.dead_after_ns:
+        elif standing and order.asked_ns > self._certain_after_ns(order):
             world.orders.fail(order, None, world.now_ns)
         else:
             return self._ask_on(order)
@@ -373,6 +383,15 @@ class Intake:
             self._covering_changed(order, before)
             return []
         return [self._order_event(order, late=False)]
+
+    def _certain_after_ns(self, order: Order) -> int:
+        """From when on "no such order" means never accepted; some queries do not know of one that has filled either."""
+        world = self.world
+        if world.plan.accounts[order.account].capabilities.query_finds_terminal:
+            return order.dead_after_ns
+        if world.links[order.account] is not LinkState.TRUSTED:
+            return world.now_ns  # only its resync can tell
+        return order.dead_after_ns + TOLD_NS
 
     def _ask_on(self, order: Order) -> list[StrategyEvent]:
         self.effects.append(self.inquiry.look_again(order))
@@ -462,6 +481,8 @@ class Intake:
             return []
         if given.owner != HEDGING or self.hedging is None:
             return []
+        if given.name in ("soft age", "hard age") and given.epoch != self.hedging.epoch:
+            return []  # of an exposure that is over
         if given.name == "soft age" and self.hedging.since_ns is not None:
             self.effects.append(self._unhedged_alert(Level.WARNING, "unhedged_soft"))
             self.effects.append(self.hedging.hard_age())
