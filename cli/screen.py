@@ -163,6 +163,9 @@ class Screen:
         if body == self._last and self.level:
             return
         self._last = body
+        if self._desk is None:  # a signal before the run: there is no time yet to stamp it with
+            write_note(body)
+            return
         line = self.tally.add_line(word, text, tone=tone)
         self.view.line(line, lasting=lasting or self.level > 0 or self.tally.stopping > 0)
 

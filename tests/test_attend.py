@@ -55,6 +55,13 @@ def test_a_stop_by_another_terminal_is_told_as_such_on_the_screen() -> None:
     assert run.screen.tally.lines[0].text.endswith("; again for market orders now (eagle stop)")
 
 
+def test_a_signal_before_the_run_is_told_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(detailed=True)
+    assert screen.stopping(1)
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["STOP", "left"]
+    assert not screen.stopping(1)
+
+
 def test_a_pause_holds_until_it_is_taken_back() -> None:
     run = Attended()
     assert run.hands.pause(False) == "it is not paused"

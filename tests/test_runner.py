@@ -445,6 +445,12 @@ def test_a_stop_before_the_start_ends_the_run() -> None:
     assert room.calls == ["m connect", "t connect", "m disconnect", "t disconnect", "flush"]
 
 
+def test_a_stop_before_the_run_begins_at_all_ends_it_without_a_call() -> None:
+    room, code = run(reacts({}), lambda room: room.runner.stop(1))
+    assert (code, room.runner.ending, room.seen) == (130, Ending(130, "stopped before the start; nothing was sent"), [])
+    assert room.calls == ["m disconnect", "t disconnect", "flush"]
+
+
 # --- what goes wrong
 
 

@@ -133,9 +133,10 @@ class Runner:
         former = loop.get_exception_handler()
         loop.set_exception_handler(self._loop_failed)
         try:
-            self._listen()
-            self._spawn(self._start())
-            await self._over
+            if self.ending is None:  # else it was stopped before it came to run
+                self._listen()
+                self._spawn(self._start())
+                await self._over
         finally:
             await self._leave()
             loop.set_exception_handler(former)
