@@ -40,7 +40,7 @@ class Exposure:
         accounts, dust_at, series, end = self._accounts, self._dust_at, self._series, self._end
         net, since_ns, seen_ns = self._net, self._since_ns, self._seen_ns
         size = abs(net)
-        for seq, at_ns, account, buys, qty, news, price, fee, asset, _, _, provisional, *_ in fills:
+        for seq, at_ns, account, buys, qty, news, price, fee, asset, _, _, provisional, _, _, _, _, _, _ in fills:
             while end is not None and end < seq:  # in one step the fill came first
                 self._at_round_ends = max(self._at_round_ends, size)
                 end = next(self._ends, None)

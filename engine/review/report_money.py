@@ -157,8 +157,9 @@ class Tallies:
             tally.spent += spent
             tally.position += delta
             tally.paid += paid
-            tally.touch += touch
             tally.worth += worth
+            if not maker:
+                tally.touch += touch
             if trade:
                 tally.volume += notional
             if purpose is not None:

@@ -54,7 +54,7 @@ class RoundCosts:
             while end is not None and end[0] < fill[0]:  # in one step the fill came first
                 self._over(end)
                 end, open_ = self._next, self._open
-            _, _, account, *_, purpose, number, _ = fill
+            _, _, account, _, _, _, _, _, _, _, _, _, _, _, _, purpose, number, _ = fill
             if change is None or purpose is None:
                 continue
             if open_.number != number:
