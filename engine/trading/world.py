@@ -193,6 +193,8 @@ class World:
     @property
     def dust_capped(self) -> bool:
         """S6: what is open and cannot be hedged is worth more than its cap."""
+        if self.ledger.exposure == 0:
+            return False  # reads no quote
         quote = self.quote(self.maker)
         return quote is not None and abs(self.ledger.exposure) * quote.mid > self.plan.limits.dust_cap
 
