@@ -28,6 +28,15 @@ class Commands(click.Group):
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """`eagle help run` and `eagle version` are told how they are written."""
+        if args[0] in ("help", "version"):
+            words = [ctx.command_path, *(args[1:2] if args[1:2] and args[1] in self.commands else ()), f"--{args[0]}"]
+            raise click.UsageError(f"no such command; it is an option: {' '.join(words)}")
+        return super().resolve_command(ctx, args)
+
 
 def first_sentence(command: click.Command) -> str:
     """Also of a group that stands for its commands."""

@@ -149,10 +149,12 @@ def _made(path: Path, flow_path: str | None, answers: dict[str, str], *, asking:
 def _check_place(path: Path, *, may_replace: bool) -> None:
     """What would make the answers futile is told before the first question. Raises: CannotUse."""
     from cli.locate import CannotUse
+    from engine.runtime.folders import is_device
 
     folder = path.resolve().parent
-    if path.is_dir():
-        raise CannotUse(f"{path}: is a folder; name a file for the config")
+    if path.is_dir() or is_device(path):
+        what = "a folder" if path.is_dir() else "no ordinary file"
+        raise CannotUse(f"{path}: is {what}; name a file for the config")
     if not folder.is_dir():
         raise CannotUse(f"{path}: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -58,7 +58,7 @@ def _head(draft: Draft, file: str) -> Iterator[str]:
     yield f"#   eagle run --config {name}{live}"
     yield "#"
     yield "# Every value carries its unit: 250ms, 3s, 1m30s, 1000..3000ms, 50bps, 0.05%, 2 ticks. Prices, quantities"
-    yield "# and money are plain decimals. What else a config may say is in docs/examples/eagle_paper.yaml."
+    yield "# and money are plain decimals. What else a config may say is told in docs/settings.md of eagle-flow."
     if draft.real:
         yield "#"
         yield "# Secrets are not in this file: each reference names a file that holds one secret and nothing else"

@@ -11,6 +11,7 @@ from cli.locate import CannotUse
 from engine.runtime.alert_channels import Channel, CommandChannel
 from engine.runtime.clock import S
 from engine.runtime.config import Config
+from engine.runtime.folders import is_device
 from engine.runtime.log_files import LogFile, open_logs
 from engine.runtime.log_lines import Log
 from engine.runtime.secrets import Secret, read_secret
@@ -62,6 +63,8 @@ def prepare(config: Config, options: OutputOptions, *, journal: Path | None, liv
     """Opens the logs. Raises: CannotUse, SecretUnreadable, UrlUnusable."""
     if options.metrics_listen is not None and not live:
         raise CannotUse("--metrics-listen: nobody can ask a run in virtual time (--speed max); use --metrics FILE")
+    if options.metrics is not None and is_device(options.metrics):
+        raise CannotUse(f"--metrics: {options.metrics} is no ordinary file, and would be replaced by one; name a file")
     channels, secrets = channels_of(config) if live else ((), ())
     folder = _log_folder(config, options, journal=journal, live=live)
     logs = None if folder is None else _opened(folder, config)

@@ -36,6 +36,8 @@ def test_no_command_prints_the_help_and_fails(eagle: Eagle) -> None:
     assert (said.code, said.out) == (2, "")
     assert "Usage: eagle [OPTIONS] COMMAND [ARGS]..." in said.err
     assert eagle("fly") == Said(2, "", "eagle: No such command 'fly'; see `eagle --help`\n")
+    assert eagle("help", "run") == Said(2, "", "eagle: no such command; it is an option: eagle run --help\n")
+    assert eagle("version") == Said(2, "", "eagle: no such command; it is an option: eagle --version\n")
     assert eagle("rnu") == Said(2, "", "eagle: No such command 'rnu'. Did you mean 'run'? See `eagle --help`\n")
 
 

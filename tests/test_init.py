@@ -207,6 +207,13 @@ def test_a_file_that_is_there_is_kept_unless_it_is_given_up(eagle: Eagle, tmp_pa
     assert (tmp_path / "eagle.yaml").read_text().startswith("# eagle_chicken on ETH-PERP")
 
 
+def test_what_is_no_ordinary_file_is_never_replaced(eagle: Eagle, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    said = eagle("init", "--yes", "--overwrite", "pipe")
+    assert said == Said(2, "", "eagle: pipe: is no ordinary file; name a file for the config\n")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [("no/x.yaml", "no/x.yaml: there is no folder "), (".", ".: is a folder; name a file for the config")],

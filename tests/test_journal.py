@@ -631,6 +631,17 @@ def test_an_unwritable_path_is_refused_with_nothing_left(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_device_is_no_journal_and_keeps_its_rights(path: Path) -> None:
+    """`--journal /dev/null` by the superuser would otherwise close it to everybody else."""
+    os.mkfifo(path, 0o666)
+    before = path.stat().st_mode
+    with pytest.raises(errors.JournalUnwritable, match="is no ordinary file; name one for the journal, or run without"):
+        open_journal_for(path)
+    with pytest.raises(errors.JournalForeign, match="is no ordinary file, and no journal"), open_journal(path):
+        pass
+    assert path.stat().st_mode == before
+
+
 def test_a_journal_that_cannot_be_begun_leaves_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_database: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

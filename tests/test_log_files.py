@@ -75,6 +75,21 @@ def test_the_four_logs_are_made_for_their_owner_only(folder: Path) -> None:
     assert modes == dict.fromkeys(["errors.log", "orders.log", "performance.log", "positions.log"], 0o600)
 
 
+def test_a_log_that_is_a_link_to_a_device_leaves_its_rights_alone(folder: Path, tmp_path: Path) -> None:
+    """A link to /dev/null silences a log; that must not close /dev/null to everybody else."""
+    folder.mkdir(parents=True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    (folder / "errors.log").symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        writer(folder).close(within_s=1)
+    finally:
+        os.close(reader)
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o666
+
+
 def test_a_log_is_put_aside_at_its_size_and_the_oldest_is_dropped(folder: Path) -> None:
     """No line is torn by it, none stands twice, and the newest are all there."""
     logs = writer(folder, size=2_000, keep=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
@@ -159,6 +160,15 @@ def test_a_metrics_file_that_cannot_be_written_is_refused_at_the_start(eagle: Ea
     assert said.err.splitlines()[-1] == (
         "eagle: --metrics: no/m.prom cannot be written (No such file or directory); name another file"
     )
+
+
+def test_a_device_is_not_replaced_by_metrics(eagle: Eagle, tmp_path: Path) -> None:  # noqa: F811
+    """`--metrics /dev/null` by the superuser would otherwise take it from everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    said = eagle("run", "--flow", FLOW, "--speed", "max", "--rounds", 1, "--metrics", "pipe")
+    words = "--metrics: pipe is no ordinary file, and would be replaced by one; name a file"
+    assert (said.code, said.err) == (2, f"eagle: {words}\n")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 LISTEN = [

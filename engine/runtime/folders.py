@@ -1,4 +1,4 @@
-"""Makes the folders of a run's files: what a strategy does is nobody else's business on a machine that is shared."""
+"""Folders and files of a run: for their owner alone, on a machine that is shared, and nothing of the machine's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from errno import ENOTDIR
 from pathlib import Path
 
 FOR_OWNER = 0o700
+
+
+def is_device(path: Path) -> bool:
+    """Neither file nor folder is there, but such as /dev/null: not ours to replace or to close to others."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def make_folder(folder: Path) -> None:

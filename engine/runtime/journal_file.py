@@ -20,6 +20,7 @@ from engine.errors import (
     JournalUnwritable,
 )
 from engine.runtime import schema
+from engine.runtime.folders import is_device
 
 BUSY_MS = 200  # how long a write may wait for another process before the journal counts as failed
 Look = Callable[[Path, sqlite3.Connection], JournalError | None]
@@ -35,6 +36,10 @@ def open_for_writing(path: Path) -> SqliteDatabase:
     """
     if path.is_dir():
         raise JournalUnwritable(f"{path}: is a directory; name a file for the journal")
+    if is_device(path):  # its rights would be changed, for everybody who uses it
+        raise JournalUnwritable(
+            f"{path}: is no ordinary file; name one for the journal, or run without (--journal off)"
+        )
     made = _make_file(path)
     if not _is_blank(path):
         _check_content(path, _finding)
@@ -72,6 +77,8 @@ def open_for_streaming(path: Path) -> SqliteDatabase:
 def _refuse_blank(path: Path) -> None:
     if path.is_dir():
         raise JournalUnreadable(f"{path}: is a directory, not a journal")
+    if is_device(path):  # a pipe would be waited for
+        raise JournalForeign(f"{path}: is no ordinary file, and no journal")
     if _is_blank(path):
         raise JournalForeign(f"{path}: is empty, not a journal")
 

@@ -7,6 +7,7 @@ log when it is back.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -97,7 +98,8 @@ class LogFile(RotatingFileHandler):
     def _open(self) -> Any:
         number = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
         with suppress(OSError):
-            os.fchmod(number, OWNER_ONLY)
+            if stat.S_ISREG(os.fstat(number).st_mode):  # a link to /dev/null keeps a log silent
+                os.fchmod(number, OWNER_ONLY)
         self._length = os.fstat(number).st_size
         return unbuffered(number)
 
