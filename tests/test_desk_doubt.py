@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from trading_kit import MS, Bench, S, account
 
 from engine.trading.effects import Alert, ArmTimer, AskOrder, Effect
-from engine.trading.inputs import Answered, Looked, Recalled, Request, TimerFired
+from engine.trading.inputs import Answered, Looked, MarketSeen, Recalled, Request, Started, TimerFired
 from engine.trading.plan import AccountPlan
-from exchanges.types import LinkState, LinkUpdate, OrderState, Side, Unknown
+from exchanges.types import LinkState, LinkUpdate, Margin, MarketKind, OrderState, Position, Side, Unknown
 
 D = Decimal
 
@@ -97,3 +98,54 @@ def test_an_age_timer_of_an_exposure_that_is_over_says_nothing_of_the_next() -> 
         effects = bench.give(TimerFired("hedging", name, first[0].epoch))
         assert [e.code for e in effects if isinstance(e, Alert)] == []
     assert bench.state == "TAKER_HEDGING"
+
+
+def test_what_is_open_before_any_book_was_seen_is_no_dust() -> None:
+    """S3, S6: a liquidation comes before the hedge venue's first quote; it is hedged as soon as there is one."""
+    bench = Bench()
+    bench.begin()
+    book = bench.desk.books.pop(("b", "ETHUSDT"))
+    bench.ack(bench.newest("opening"))
+    assert bench.placed(bench.fill(bench.newest("opening"), "1")) == []
+    assert not bench.desk.view.settled
+    assert bench.placed(bench.fire("again", owner="hedging")) == []
+    bench.desk.books["b", "ETHUSDT"] = book
+    assert bench.placed(bench.fire("again", owner="hedging")) == [("t1", "hedge", "sell", D(1))]
+
+
+SPOT = {"kind": MarketKind.SPOT, "initial_margin": D(1)}
+
+
+def spot_pool(side: str, *, base: str, cash: str) -> Bench:
+    bench = Bench(
+        {"maker_side": side},
+        accounts=(account("m", "a", **SPOT), account("t1", "b", **SPOT), account("t2", "b", **SPOT)),
+    )
+    bench.quote("100.0", "100.1")
+    for name in bench.plan.accounts:
+        bench.give(LinkUpdate(name, LinkState.TRUSTED, 0))
+    bench.give(MarketSeen(open=True, reason="", text=""))
+    held = tuple(Position(name, "ETHUSDT", D(base)) for name in bench.plan.accounts)
+    bench.give(Started(held, tuple(Margin(name, D(cash), D(cash), D(0)) for name in bench.plan.accounts)))
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("side", "base", "cash", "why"),
+    [
+        ("buy", "0.9", "1000", "t1: 0.9 ETH are too little to sell; t2: 0.9 ETH are too little to sell"),
+        ("buy", "1", "0", ""),  # a sale gives base and needs no cash
+        ("sell", "1", "100", "t1: free margin 100.00 is too little; t2: free margin 100.00 is too little"),
+        ("sell", "1", "1000", ""),
+    ],
+)
+def test_on_spot_an_opening_needs_takers_that_hold_what_its_hedge_sells_or_pays(
+    side: str, base: str, cash: str, why: str
+) -> None:
+    """E5, S18: its fill would stand open until it is undone on the maker, at a price every time."""
+    bench = spot_pool(side, base=base, cash=cash)
+    expected = f"not enough takers for the full size: {why}" if why else "exposure is not settled"
+    assert bool(bench.orders) is not bool(why)
+    if bench.orders:
+        bench.fill(bench.newest("opening"), "1")
+    assert bench.desk.view.closed_because() == expected

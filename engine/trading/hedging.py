@@ -175,10 +175,10 @@ class Hedging:
     def _tradable(self, qty: Decimal) -> bool:
         """Could some taker trade at least a part of `qty` (S6)?"""
         tradable = self._world.tradable
-        for name in self._takers:  # noqa: SIM110 asked several times a step: a generator costs as much as the answer
+        for name in self._takers:  # asked several times a step: a generator costs as much as the answer
             if tradable(name, qty):
                 return True
-        return False
+        return self._world.unpriced(self._takers)  # no dust before there is a book to tell it by
 
     # --- the step
 
@@ -369,7 +369,10 @@ class Hedging:
         world = self._world
         if side is _BUY or world.instruments[name].kind is not _SPOT:
             return True
-        return world.baseline.get(name, ZERO) + world.ledger.books[name].position >= world.tradable(name, qty)
+        return self._holding(name) >= world.tradable(name, qty)
+
+    def _holding(self, name: str) -> Decimal:
+        return self._world.baseline.get(name, ZERO) + self._world.ledger.books[name].position
 
     def _blockers(self, side: Side) -> list[Order]:
         accounts = (
@@ -392,6 +395,8 @@ class Hedging:
         margin = world.margins.get(name)
         if margin is None or self._reduces(name, side, qty):
             return True
+        if side is _SELL and world.instruments[name].kind is _SPOT:
+            return True  # it gives base, not cash
         touch = world.touch(name, side)
         if touch is None:
             return True
@@ -414,38 +419,41 @@ class Hedging:
         links = self._world.links
         return self.stage is not _WAITING and any(links[name] is _TRUSTED for name in self._takers)
 
-    def enough_eligible(self, qty: Decimal) -> bool:
-        """Could two accounts (or the one that there is) take a hedge of `qty` on either side now (E5, S12)?"""
+    def enough_eligible(self, qty: Decimal, side: Side) -> bool:
+        """Could two accounts (or the one that there is) take a hedge of `qty` on this side now (E5, S12)?"""
         world = self._world
-        read = (qty, world.facts)
+        read = (qty, side, world.facts)
         if read != self._enough:
             self._enough = read
-            self._enough_answer = self._count_eligible(qty)
-            self.lack = "" if self._enough_answer else self._unfit(qty)
+            self._enough_answer = self._count_eligible(qty, side)
+            self.lack = "" if self._enough_answer else self._unfit(qty, side)
         return self._enough_answer
 
-    def _count_eligible(self, qty: Decimal) -> bool:
-        world = self._world
+    def _count_eligible(self, qty: Decimal, side: Side) -> bool:
         names = self._takers
         wanted = min(2, len(names))
         for name in names:
-            if world.links[name] is _TRUSTED and world.tradable(name, qty) > 0 and self._margin_ok(name, _BUY, qty):
+            if not self._unable(name, qty, side):
                 wanted -= 1
                 if wanted == 0:
                     return True
         return False
 
-    def _unfit(self, qty: Decimal) -> str:
+    def _unfit(self, qty: Decimal, side: Side) -> str:
         """Why takers are not counted, in words; reads what the count has read."""
-        world, told = self._world, []
-        for name in self._takers:
-            if world.links[name] is not LinkState.TRUSTED:
-                told.append(f"{name}: stream not trusted")
-            elif world.tradable(name, qty) <= 0:
-                told.append(f"{name}: {qty} is below its smallest order")
-            elif not self._margin_ok(name, Side.BUY, qty):
-                told.append(f"{name}: free margin {self._free_margin(name):.2f} is too little")
-        return "; ".join(told)
+        unable = {name: self._unable(name, qty, side) for name in self._takers}
+        return "; ".join(f"{name}: {why}" for name, why in unable.items() if why)
+
+    def _unable(self, name: str, qty: Decimal, side: Side) -> str:
+        """Why the account could not take a hedge of `qty` in full; empty if it could."""
+        world = self._world
+        if world.links[name] is not _TRUSTED:
+            return "stream not trusted"
+        if world.tradable(name, qty) <= 0:
+            return f"{qty} is below its smallest order"
+        if not self._has_base(name, side, qty):
+            return f"{self._holding(name)} {world.instruments[name].base} are too little to sell"
+        return "" if self._margin_ok(name, side, qty) else f"free margin {self._free_margin(name):.2f} is too little"
 
     # --- what comes back
 

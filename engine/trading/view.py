@@ -32,6 +32,7 @@ class View:
         self._hedging = hedging
         self._legs = legs
         self.why_closed = None
+        self._opening = next((leg for leg in legs.values() if leg.spec.purpose is _OPEN), None)
         for name, leg in legs.items():
             setattr(self, name, leg)
 
@@ -123,7 +124,7 @@ class View:
         if not self._trusted:
             return False
         hedging = self._hedging
-        return hedging is None or (hedging.willing and hedging.enough_eligible(self._opening_qty()))
+        return hedging is None or (hedging.willing and self._enough_eligible(hedging, self._opening_qty()))
 
     @property
     def may_close(self) -> bool:
@@ -154,12 +155,16 @@ class View:
         return self._world.links.all_trusted
 
     def _opening_qty(self) -> Decimal:
-        for leg in self._legs.values():
-            if leg.spec.purpose is _OPEN:
-                value = leg.spec.quantity.value(self)
-                assert isinstance(value, Decimal)
-                return value
-        return ZERO
+        if self._opening is None:
+            return ZERO
+        value = self._opening.spec.quantity.value(self)
+        assert isinstance(value, Decimal)
+        return value
+
+    def _enough_eligible(self, hedging: Hedging, qty: Decimal) -> bool:
+        """Could the takers hedge an opening of `qty` in full (E5, S12)?"""
+        sells = self._opening is not None and not self._opening.spec.buys.value(self)
+        return hedging.enough_eligible(qty, Side.BUY if sells else Side.SELL)
 
     def closed_because(self) -> str:
         """Why no opening order may be made now; empty when one may. Cheap tests first (E5, E15, S6, S10, S11, S12)."""
@@ -191,7 +196,7 @@ class View:
 
     def _pool_refuses(self, qty: Decimal) -> str:
         world, limits = self._world, self._world.plan.limits
-        if self._hedging is not None and not self._hedging.enough_eligible(qty):
+        if self._hedging is not None and not self._enough_eligible(self._hedging, qty):
             return f"not enough takers for the full size: {self._hedging.lack}"
         positions = [abs(book.position) for book in world.ledger.books.values()]
         if max(positions) + qty > limits.max_position:

@@ -182,6 +182,10 @@ class World:
         self._tradable[account] = (quote, qty, size)
         return size
 
+    def unpriced(self, accounts: tuple[str, ...]) -> bool:
+        """Has no book of these accounts been seen yet?"""
+        return not any(self.books_key[name] in self.quotes for name in accounts)
+
     def least(self, account: str, qty: Decimal) -> Decimal:
         """The smallest quantity that the account's venue would accept now, or 0 if that is above `qty`."""
         quote = self.quote(account)
