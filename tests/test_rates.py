@@ -10,7 +10,7 @@ import pytest
 from trading_kit import LIMITS, Bench, S
 
 from engine.trading.effects import AskOrder, CancelOrder, Effect, PlaceOrder
-from engine.trading.inputs import Input, Looked, NotSent, Request
+from engine.trading.inputs import Input, Looked, NotSent, Request, StopAsked
 from engine.trading.rates import RateWindow
 from exchanges.types import OrderState
 
@@ -137,3 +137,49 @@ def test_a_chart_step_that_fails_leaves_no_request_counted(monkeypatch: pytest.M
     bench.give(Looked(order, token, ok=True, update=bench.told(order, OrderState.OPEN)))
     assert (bench.state, [c.client_id for c in bench.cancels]) == ("ERROR.cancelling", [order])
     bench.check()
+
+
+def spend(bench: Bench, *accounts: str) -> None:
+    """Nothing of this minute is left to these accounts."""
+    for name in accounts:
+        for _ in range(bench.plan.limits.orders_per_minute):
+            bench.desk.world.rates[name].count(bench.now)
+
+
+def test_a_hedge_goes_to_an_account_that_may_still_ask() -> None:
+    """S3, S11: it would wait at the wire, for as long as a minute, while another taker is free."""
+    bench = Wired(orders_per_minute=20)
+    bench.begin()
+    spend(bench, "t1")
+    assert bench.placed(bench.fill(bench.newest("opening"), "1")) == [("t2", "hedge", "sell", D(1))]
+
+
+def test_where_no_taker_may_ask_any_more_the_maker_takes_the_fill_back() -> None:
+    """S3: after the soft age, as where no taker can be reached."""
+    bench = Wired(orders_per_minute=20)
+    bench.begin()
+    spend(bench, "t1", "t2")
+    assert bench.placed(bench.fill(bench.newest("opening"), "1")) == []
+    assert bench.placed(bench.fire("again", owner="hedging")) == []
+    assert bench.placed(bench.fire("soft age", owner="hedging")) == [("m", "hedge", "sell", D(1))]
+
+
+def test_an_account_may_ask_again_when_its_minute_is_over() -> None:
+    bench = Wired(orders_per_minute=20)
+    bench.begin()
+    spend(bench, "t1", "t2", "m")
+    bench.fill(bench.newest("opening"), "1")
+    began = bench.now
+    while not bench.desk.world.orders.covering:
+        bench.fire("again", owner="hedging")
+    assert 59 * S < bench.now - began < 61 * S
+
+
+def test_no_half_of_a_pair_waits_for_the_rate_limit() -> None:
+    """S9: the other half would fill and be undone at a price."""
+    bench = Wired(orders_per_minute=20)
+    bench.begin()
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    spend(bench, "t1")
+    assert bench.placed(bench.give(StopAsked(2))) == []

@@ -322,11 +322,12 @@ class Hedging:
         )  # fmt: skip
 
     def _cut_off(self) -> bool:
-        """No taker's stream is trusted and the exposure is older than the soft age: the maker itself must undo it."""
+        """No taker can be asked and the exposure is older than the soft age: the maker itself must undo it."""
         world = self._world
-        if any(world.links[name] is _TRUSTED for name in self._takers) or self.since_ns is None:
-            return False
-        return world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
+        for name in self._takers:
+            if world.links[name] is _TRUSTED and not world.rates[name].spent(world.now_ns):
+                return False
+        return self.since_ns is not None and world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
 
     def _draw_random(self, free: list[str], side: Side, qty: Decimal) -> str:
         """E8, E9: the account that filled partly, else any whose margin carries it, each with equal chance.
@@ -358,6 +359,8 @@ class Hedging:
             return "refused this exposure before"
         if world.links[name] is not _TRUSTED:
             return "stream not trusted"
+        if world.rates[name].spent(world.now_ns):
+            return "no request left this minute"
         if world.tradable(name, qty) <= 0:
             return "below its smallest order"
         if world.meets_own(name, side):

@@ -40,6 +40,11 @@ class RateWindow:
         if at_ns in self._times:
             self._times.remove(at_ns)
 
+    def spent(self, at_ns: int) -> bool:
+        """Is no request of any kind left?"""
+        times = self._times
+        return len(times) == self.per_minute and times[0] > at_ns - MINUTE_NS
+
     def ready_ns(self, at_ns: int, *, most: int) -> int:
         """Earliest time at which `take` would succeed if nothing else takes."""
         over = len(self._times) - most

@@ -226,8 +226,13 @@ class World:
         return False
 
     def may_slice(self, account: str) -> bool:
-        """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused."""
+        """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused.
+
+        Nor half of a pair that would wait for the rate limit while the other half fills.
+        """
         waits = self.slice_waits.get(account)
+        if self.rates[account].spent(self.now_ns):
+            return False
         return self.links[account] is _TRUSTED and (waits is None or waits[1] <= self.now_ns)
 
     def covering_ended(self, order: Order) -> int:
