@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from pathlib import Path
+from random import Random
 
 import click
 import pytest
@@ -300,6 +301,32 @@ def test_whatever_is_answered_is_refused_with_words_or_makes_a_config_that_says_
         part, _, name = key.partition(".")
         written = {"set": draft.settings, "limit": draft.limits, "guard": draft.guards}.get(part, {})
         assert written.get(name, value) == value
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_written_runs_to_its_end_whatever_was_chosen(eagle: Eagle, seed: int) -> None:
+    chance = Random(seed)
+    venues = chance.choice([("one",), ("one", "two"), ("one", "two", "three")])
+    takers = [f"t{number}@{chance.choice(venues)}" for number in range(chance.randint(1, 4))]
+    options = [
+        *(("--venue", f"{name}=paper") for name in venues),
+        ("--market", chance.choice(["ETH-PERP", "SOL-PERP", "my market"])),
+        ("--use", f"maker=hawk@{chance.choice(venues)}"),
+        ("--use", f"takers={','.join(takers)}"),
+        ("--owner", chance.choice(["me", "Ann & Bob: #1", "猫"])),
+        ("--owner", "hawk=somebody else"),  # so that no words about one owner are needed
+        ("--balance", str(chance.randrange(5_000, 50_000))),
+        ("--set", f"quantity=0.{chance.randrange(20, 400):04}"),
+        ("--set", f"maker_side={chance.choice(['buy', 'sell', 'alternate'])}"),
+        ("--set", f"tick_offset={chance.randint(1, 3)} ticks"),
+        ("--set", f"hold={chance.choice(['0ms', '500..1500ms', '4s'])}"),
+        ("--set", f"order_timeout={chance.choice(['2s', '3s', '10s'])}"),
+    ]
+    said = eagle("init", "--yes", *(word for option in options for word in option))
+    assert said.code == 0, said.err
+    ran = eagle("run", "--config", "eagle.yaml", "--speed", "max", "--rounds", 1, "--journal", "off")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "flat"), ran.err
 
 
 def test_the_random_answers_reach_both_ends() -> None:
