@@ -247,7 +247,7 @@ class Verbs:
         residues = residue_lines(world)
         hedgeable = not self._view.settled or not self._view.maker_flat or not self._view.takers_flat
         live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
-        failed = bool(arguments.get("failed")) or hedgeable or bool(live)
+        failed = bool(arguments.get("failed")) or hedgeable or bool(live) or world.halted
         words = "not flat" if hedgeable else ("flat within dust" if residues else "flat")
         trouble = (f"halted: {world.trouble}",) if world.trouble else ()
         return (Finish(1 if failed else 0, "; ".join((words, *trouble, *residues, *live))),)
