@@ -29,6 +29,7 @@ from exchanges.types import (
     MarketKind,
     OrderState,
     OrderUpdate,
+    Position,
     Quote,
     Refusal,
     Refused,
@@ -123,14 +124,14 @@ class Bench:
         self.trade = 0
         self.log: list[Effect] = []
 
-    def begin(self, *, equity: str = "100000") -> list[Effect]:
-        """Books, links, margins, market open, Started."""
+    def begin(self, *, equity: str = "100000", held: tuple[Position, ...] = ()) -> list[Effect]:
+        """Books, links, margins, market open, Started; `held` are the positions at the start."""
         self.quote("100.0", "100.1")
         for name in self.plan.accounts:
             self.give(LinkUpdate(name, LinkState.TRUSTED, self.now))
         margins = tuple(Margin(name, D(equity), D(equity), D(0)) for name in self.plan.accounts)
         self.give(MarketSeen(open=True, reason="", text=""))
-        return self.give(Started((), margins))
+        return self.give(Started(held, margins))
 
     def quote(self, bid: str, ask: str) -> None:
         for spec in self.plan.accounts.values():

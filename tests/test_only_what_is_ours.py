@@ -1,0 +1,54 @@
+"""S1: what an account held before the run, and what others rest on it, is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from trading_kit import Bench, D
+
+from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Finish, PlaceOrder
+from engine.trading.inputs import Counted, Looked, StopAsked
+from exchanges.types import OrderState, Position
+
+HELD = {"m": D(7), "t1": D(-4), "t2": D(0)}
+
+
+def positions(**held: Decimal) -> tuple[Position, ...]:
+    return tuple(Position(name, "ETHUSDT", qty) for name, qty in held.items())
+
+
+def begun() -> Bench:
+    """A run that begins while two accounts hold positions of their owner."""
+    bench = Bench()
+    bench.begin(held=positions(**HELD))
+    return bench
+
+
+def test_what_was_held_before_is_neither_hedged_nor_flattened_nor_a_difference() -> None:
+    bench = begun()
+    opening = bench.newest("opening")
+    token = next(e.token for e in bench.give(StopAsked(1)) if isinstance(e, AskOrder))
+    bench.give(Looked(opening, token, ok=True, update=bench.told(opening, OrderState.OPEN)))
+    bench.update(opening, OrderState.CANCELED)
+    assert [placed.leg for placed in bench.orders.values()] == ["opening"]
+    asked = [effect.token for effect in bench.log if isinstance(effect, AskPositions)][-1]
+    done = bench.give(Counted(asked, ok=True, quiet=True, positions=positions(**HELD), margins=()))
+    assert [(e.exit_code, e.text) for e in done if isinstance(e, Finish)] == [(0, "flat")]
+
+
+def test_a_position_that_differs_from_what_was_held_before_is_a_difference() -> None:
+    bench = begun()
+    told = bench.give(Counted(0, ok=True, quiet=True, positions=positions(m=D(0), t1=D(-4)), margins=()))
+    assert [e.text for e in told if isinstance(e, Alert)] == ["ledger and venue differ: m: ledger 7 venue 0"]
+
+
+def test_an_order_of_somebody_else_is_never_cancelled_and_never_counted() -> None:
+    bench = begun()
+    foreign = replace(bench.told(bench.newest("opening"), OrderState.PARTIALLY_FILLED, "0.5"), client_id="stop-loss")
+    assert bench.give(foreign) == []
+    bench.give(StopAsked(2))
+    cancelled = {effect.client_id for effect in bench.log if isinstance(effect, CancelOrder)}
+    assert cancelled == {bench.newest("opening")}
+    assert bench.desk.world.exposure == 0
+    assert [effect.leg for effect in bench.log if isinstance(effect, PlaceOrder)] == ["opening"]
