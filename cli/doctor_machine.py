@@ -24,7 +24,7 @@ JUMP_NS = 50 * MS  # what the wall clock may gain or lose while we look
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # this program is younger
 FILES_LEAST, FILES_GOOD = 64, 256  # an account holds about three sockets, the journal and logs a dozen files
 SPACE_LEAST, SPACE_GOOD = 100 << 20, 1 << 30
-ROUND_BYTES = 8_192  # of the journal, measured over 1,000 rounds of the demo
+ROUND_BYTES = 10_000  # of the journal, measured over 1,000 rounds of the demo
 FLUSHES = 15
 SLOW_FLUSH_NS, BAD_FLUSH_NS = 10 * MS, 100 * MS
 LOOPBACK = "127.0.0.1"
