@@ -149,7 +149,8 @@ BROKEN = [
     (
         "a fill of another symbol",
         ["INSERT INTO fills SELECT run, venue, account, 'DOGE', 'x', trade_id, seq, at_ns, client_id, side, '5', '5',"
-         " price, fee, fee_asset, liquidity, kind, at_ms, 0, bid, ask FROM fills WHERE client_id = 'e1r1s1'"],
+         " price, fee, fee_asset, liquidity, kind, at_ms, 0, purpose, round, decided_ns,"
+         " bid, ask, touch_qty FROM fills WHERE client_id = 'e1r1s1'"],
         [("not_ours", "step 4: maker buy 5 (trade t1) of DOGE, which is not of this run")],
     ),
     (

@@ -26,7 +26,7 @@ from engine.runtime.journal_read import comparable_dump, open_journal, pick_run
 from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import Alert, CancelOrder, Level, PlaceOrder, Purpose
 from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, TimerFired
-from exchanges.types import Accepted, OrderState, Position, Refusal, Refused, Side
+from exchanges.types import Accepted, Liquidity, OrderState, Position, Refusal, Refused, Side
 
 
 @pytest.fixture
@@ -134,6 +134,26 @@ def test_orders_and_fills_carry_their_book_as_the_steps_had_read_it(path: Path, 
         ("e3", None, None, None, None),
     ]
     assert rows(path, "SELECT trade_id, bid, ask FROM fills") == [("t1", "2500", "2501"), ("t2", "2499", "2500")]
+
+
+def test_a_fill_says_what_its_order_was_for_and_which_book_judges_it(path: Path, journal: SqliteJournal) -> None:
+    buys = place("e1", purpose=Purpose.HEDGE, round=4)
+    sells = place("e2", side=Side.SELL, purpose=Purpose.FLATTEN, round=4)
+    for seq, order in enumerate((buys, sells)):
+        journal.intent(order, seq, 10 + seq, 1)
+    journal.step(2, 1, 1, TimerFired("chart", "x", 1), [quote("2500")], [], [buys, sells])
+    journal.step(3, 1, 1, fill(buys, liquidity=Liquidity.TAKER), [quote("2400")], [], [])
+    step(journal, fill(sells, liquidity=Liquidity.TAKER), seq=4)
+    step(journal, fill(sells, "t2"), seq=5)
+    step(journal, fill(sells, "t3", client_id="", order_id="x"), seq=6)
+    journal.close()
+    sql = "SELECT purpose, round, decided_ns, bid, ask, touch_qty FROM fills ORDER BY seq"
+    assert rows(path, sql) == [
+        ("hedge", 4, 10, "2500", "2501", "2"),
+        ("flatten", 4, 11, "2500", "2501", "1"),
+        ("flatten", 4, 11, "2400", "2401", None),
+        (None, None, None, "2400", "2401", None),
+    ]
 
 
 def test_a_book_is_still_known_of_an_order_that_left_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,14 +12,11 @@ from engine.trading.effects import Purpose
 
 __all__ = ["STAMPS", "latency", "order_counts"]
 
-# An order that filled counts as such even if its request was believed dead.
+# An order is `filled` as soon as all of it was; what filled in spite of a refusal did not fail.
 _COUNTS = """
-SELECT purpose, count(*),
-       sum(CAST(cum_qty AS REAL) >= CAST(qty AS REAL)),
-       sum(CAST(cum_qty AS REAL) > 0 AND CAST(cum_qty AS REAL) < CAST(qty AS REAL)),
-       sum(state = 'failed' AND CAST(cum_qty AS REAL) = 0),
-       sum(CAST(cum_qty AS REAL)),
-       sum(CASE WHEN state = 'failed' AND CAST(cum_qty AS REAL) = 0 THEN 0 ELSE CAST(qty AS REAL) END)
+SELECT purpose, count(*), sum(state = 'filled'), sum(state <> 'filled' AND cum_qty <> '0'),
+       sum(state = 'failed' AND cum_qty = '0'), sum(iif(cum_qty = '0', 0, cum_qty)),
+       sum(iif(state = 'failed' AND cum_qty = '0', 0, qty))
 FROM orders WHERE run = ? GROUP BY purpose
 """
 STAMPS = """

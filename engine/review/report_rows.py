@@ -70,16 +70,10 @@ FillRow = tuple[
     int, int, str, int, str, str | None, str | None, str, str, int, int, int,
     str | None, str | None, str | None, str | None, int, int,
 ]  # fmt: skip
-# A maker's fill is judged by the book at its own step, a taker's by the book that its order was decided on.
 _FILLS = """
-SELECT f.seq, f.at_ns, f.account, f.side = 'buy', f.qty, nullif(f.news_qty, f.qty), f.price, f.fee, f.fee_asset,
-       f.liquidity = 'maker', f.kind = 'trade', f.provisional,
-       iif(f.liquidity = 'maker' OR o.purpose IS NULL, f.bid, o.bid),
-       iif(f.liquidity = 'maker' OR o.purpose IS NULL, f.ask, o.ask),
-       iif(f.side = 'buy', o.ask_qty, o.bid_qty),
-       o.purpose, o.round, o.decided_ns
-FROM fills f LEFT JOIN orders o ON o.run = f.run AND o.client_id = f.client_id AND o.account = f.account
-WHERE f.run = ? AND {ours} ORDER BY f.seq
+SELECT seq, at_ns, account, side = 'buy', qty, nullif(news_qty, qty), price, fee, fee_asset, liquidity = 'maker',
+       kind = 'trade', provisional, bid, ask, touch_qty, purpose, round, decided_ns
+FROM fills WHERE run = ? AND {ours} ORDER BY seq
 """
 
 
@@ -94,12 +88,12 @@ def fill_batches(journal: sqlite3.Connection, run: int, terms: Terms) -> Iterato
 def foreign_fills(journal: sqlite3.Connection, run: int, terms: Terms) -> int:
     """How many fills are of accounts or symbols that the run did not trade."""
     ours, names = _ours(terms)
-    (count,) = journal.execute(f"SELECT count(*) FROM fills f WHERE f.run = ? AND NOT {ours}", (run, *names)).fetchone()
+    (count,) = journal.execute(f"SELECT count(*) FROM fills WHERE run = ? AND NOT {ours}", (run, *names)).fetchone()
     return int(count)
 
 
 def _ours(terms: Terms) -> tuple[str, list[str]]:
-    pairs = " OR ".join("f.account = ? AND f.symbol = ?" for _ in terms.accounts)
+    pairs = " OR ".join("account = ? AND symbol = ?" for _ in terms.accounts)
     return f"({pairs or 'FALSE'})", [word for name, it in terms.accounts.items() for word in (name, it.symbol)]
 
 

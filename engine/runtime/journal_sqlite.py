@@ -21,7 +21,7 @@ from engine.runtime import schema
 from engine.runtime.codec import effects_digest, encode_input
 from engine.runtime.journal import RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
-from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows
+from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows, judged
 from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
@@ -264,12 +264,14 @@ class SqliteJournal:
         news = self._orders.fill(fill)
         if news is None:
             return
-        bid, _, ask, _ = self._books.get((fill.venue, fill.symbol), UNSEEN)
+        order = self._orders.get(fill.client_id)
+        book = self._books.get((fill.venue, fill.symbol), UNSEEN)
         self._fills.append(
             (
                 self._run, fill.venue, fill.account, fill.symbol, fill.order_id, fill.trade_id, seq, at_ns,
                 fill.client_id, fill.side.value, str(fill.qty), str(news), str(fill.price), str(fill.fee),
-                fill.fee_asset, fill.liquidity.value, fill.kind.value, fill.at_ms, False, bid, ask,
+                fill.fee_asset, fill.liquidity.value, fill.kind.value, fill.at_ms, False,
+                *judged(order, book, maker=fill.liquidity is Liquidity.MAKER),
             )
         )  # fmt: skip
 
@@ -280,12 +282,12 @@ class SqliteJournal:
         row = self._orders.get(update.client_id)
         assert row is not None
         price = None if row.price is None else str(row.price)
-        bid, _, ask, _ = self._books.get((row.venue, row.symbol), UNSEEN)
+        book = self._books.get((row.venue, row.symbol), UNSEEN)
         self._fills.append(
             (
                 self._run, row.venue, row.account, row.symbol, row.order_id, f"~{row.client_id}:{row.cum_qty}", seq,
                 at_ns, row.client_id, row.side, str(news), str(news), price, "0", "", Liquidity.UNKNOWN.value,
-                FillKind.TRADE.value, update.at_ms, True, bid, ask,
+                FillKind.TRADE.value, update.at_ms, True, *judged(row, book, maker=True),
             )
         )  # fmt: skip
 

@@ -197,3 +197,14 @@ class OrderRows:
 
     def _end(self, row: OrderRow) -> None:
         self._ended[row.client_id] = None
+
+
+def judged(order: OrderRow | None, book: BookSeen, *, maker: bool) -> tuple[object, ...]:
+    """The last columns of a fill row: what its order was for, and the book that judges it, now `book`."""
+    if order is None:
+        return (None, None, None, book[0], book[2], None)
+    purpose, number, decided_ns = order.purpose, order.round, order.decided_ns
+    if maker:
+        return (purpose, number, decided_ns, book[0], book[2], None)
+    bid, bid_qty, ask, ask_qty = order.book
+    return (purpose, number, decided_ns, bid, ask, ask_qty if order.side == "buy" else bid_qty)

@@ -172,8 +172,9 @@ class Fill(Model):
     """A fill row (S5). A provisional one is what a snapshot showed before its rows: no fee, the order's price.
 
     `news_qty` is how much of the row was not known before; summed over all rows it is the position, at any `seq`.
-    `at_ns` is the time of that step on the run's monotonic clock, `at_ms` the venue's; `bid` and `ask` are its book as
-    steps had read it by then, so that a fill can be judged without looking for quotes.
+    `at_ns` is the time of that step on the run's monotonic clock, `at_ms` the venue's. What its order was for, and the
+    book that judges it, stand here too, so that a long run is reported in one pass: `bid` and `ask` of a maker's fill
+    as steps had read them by then, of a taker's as they were when its order was decided, with the size of that touch.
     """
 
     run = IntegerField()
@@ -195,8 +196,12 @@ class Fill(Model):
     kind = TextField()
     at_ms = IntegerField()
     provisional = BooleanField()
+    purpose = TextField(null=True)  # null with the rest: no order of this run
+    round = IntegerField(null=True)
+    decided_ns = IntegerField(null=True)
     bid = TextField(null=True)
     ask = TextField(null=True)
+    touch_qty = TextField(null=True)  # null for a maker
 
     class Meta:
         table_name = "fills"
