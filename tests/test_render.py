@@ -298,7 +298,7 @@ def test_a_verb_is_told_without_what_is_usual() -> None:
 def test_promises_are_told_by_their_kind() -> None:
     sheets = {sheet.title: sheet.lines for sheet in picture_of(coffee()).sheets}
     assert sheets == {
-        "Checked at every step": ("water is never negative: always water >= 0",),
+        "Must hold after every step": ("water is never negative: always water >= 0",),
         "To be proved": (
             "a cup comes: state == BREWING leads to state != BREWING",
             "it can serve: can happen: state == BREWING.full",

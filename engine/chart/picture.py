@@ -77,7 +77,7 @@ class Picture:
         """What stands beside the states: the sections in their own words, what is checked and what is to be proved."""
         shown = [sheet for section in self.flow.sections.values() for sheet in section.shown]
         for title, promises in (
-            ("Checked at every step", self.flow.invariants),
+            ("Must hold after every step", self.flow.invariants),
             ("To be proved", self.flow.properties),
         ):
             if promises:
