@@ -25,6 +25,7 @@ WORDS = ("exchanges.types", "exchanges.errors", "exchanges.values")
 SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
+    *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking"),
     *SOURCES,
     *WORDS,
 )
@@ -44,8 +45,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.types": ("exchanges.values",),
     "exchanges.errors": ("exchanges.types",),
     "exchanges.base": WORDS,
-    "exchanges.link": ("exchanges.base", *WORDS),
-    "exchanges.http": ("exchanges.base", *WORDS),
+    "exchanges.transport": WORDS,
+    "exchanges.tasks": (),
+    "exchanges.budget": (),
+    "exchanges.sockets": ("exchanges.transport", "exchanges.tasks", *WORDS),
+    "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
+    "exchanges.http": ("exchanges.transport", "exchanges.tasks", "exchanges.budget", *WORDS),
+    "exchanges.tracking": WORDS,
     "exchanges.matching": WORDS,
     "exchanges.accounts": WORDS,
     "exchanges.market": (*SOURCES, *WORDS),
@@ -61,7 +67,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 PURE = (
     *("engine.chart", "engine.chart.*", "engine.trading", "engine.trading.*", "exchanges.*.wire"),
     *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
-    *("exchanges.market", "exchanges.synthetic"),
+    *("exchanges.market", "exchanges.synthetic", "exchanges.transport", "exchanges.budget", "exchanges.tracking"),
 )
 IMPURE = {
     *("asyncio", "time", "datetime", "random", "secrets", "uuid", "socket", "ssl", "http", "urllib", "aiohttp"),

@@ -1,0 +1,65 @@
+"""Requests by the venue's true scope (S11): one budget for all clients that a venue counts together. Pure.
+
+The engine's sender counts orders of an account before they leave. Here everything counts that reaches the venue,
+questions and upkeep too, with the venue's weights, and the venue's own "too many" closes it for a while.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import IntEnum
+
+MINUTE_NS = 60_000_000_000
+BLOCK_NS = 1_000_000_000  # after a "too many requests" that does not say for how long, doubled at each further one …
+BLOCK_MOST_NS = 30_000_000_000  # … up to this
+
+
+class Use(IntEnum):
+    """What a request is for, as the tenths of the budget that it may use: what waits longest leaves the most."""
+
+    TRADE = 10  # orders and cancels: the sender has kept the hedges' reserve among them
+    ASK = 9  # about one order, positions or margin
+    UPKEEP = 5  # reconciles and warm connections
+
+
+class Budget:
+    """At most `per_minute` weight in any 60 seconds. Not known to the venue's documents: the config's figure."""
+
+    __slots__ = ("_blocked_ns", "_blocks", "_spent", "_times", "per_minute")
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self._times: deque[tuple[int, int]] = deque()
+        self._spent = 0
+        self._blocked_ns = 0
+        self._blocks = 0
+
+    def take(self, now_ns: int, use: Use, *, weight: int = 1) -> int:
+        """Count a request that leaves now and return 0; else the time until which it must wait, in ns of the clock."""
+        times = self._times
+        while times and times[0][0] <= now_ns - MINUTE_NS:
+            self._spent -= times.popleft()[1]
+        if now_ns < self._blocked_ns:
+            return self._blocked_ns
+        most = max(weight, self.per_minute * use // 10)
+        if self._spent + weight <= most:
+            times.append((now_ns, weight))
+            self._spent += weight
+            return 0
+        over = self._spent + weight - most
+        for at_ns, spent in times:
+            over -= spent
+            if over <= 0:
+                return at_ns + MINUTE_NS
+        return now_ns + MINUTE_NS
+
+    def block(self, now_ns: int, *, for_ns: int = 0) -> int:
+        """The venue said "too many": nothing leaves for `for_ns` (0: it did not say). Returns until when, in ns."""
+        self._blocks += 1
+        wait_ns = for_ns or min(BLOCK_NS << min(self._blocks - 1, 8), BLOCK_MOST_NS)
+        self._blocked_ns = max(self._blocked_ns, now_ns + wait_ns)
+        return self._blocked_ns
+
+    def passed(self) -> None:
+        """The venue has answered a request: the next "too many" is a first one again."""
+        self._blocks = 0

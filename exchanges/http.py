@@ -1,0 +1,218 @@
+"""One account's requests: within the venue's budget, each with a deadline, on warm connections; what went wrong, named.
+
+Knows no venue: requests come signed, and `judge` reads a venue's own words of refusal.
+
+An answer of a request that changes something becomes a `Reply` by `reply_to`: Refused only for what the venue itself
+refused, Unknown for everything that could still have happened (S4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exchanges.budget import Budget, Use
+from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.tasks import Tasks
+from exchanges.transport import Response, Transport
+from exchanges.types import Cancellable, Clock, Refusal, Refused, Unknown
+
+S = 1_000_000_000
+MS = 1_000_000
+WARM_CONNECTIONS = 5  # a burst of as many hedges leaves without a handshake
+WARM_NS = 25 * S  # venues and middlemen close what was unused for a minute
+WARM_DEADLINE_NS = 5 * S
+TEXT_MOST = 200  # characters of a venue's words in an error
+
+NO_HEADERS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, signed and ready. `path` begins with / and has the query in it."""
+
+    method: str
+    path: str
+    use: Use
+    deadline_ns: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    weight: int = 1
+
+
+Outcome = Response | ExchangeError
+OnOutcome = Callable[[Outcome, int], None]  # with the time at which the last byte was in the socket, 0 if it was not
+Judge = Callable[[Response], ExchangeError | None]
+
+
+def plain_error(response: Response) -> ExchangeError | None:
+    """What a status alone says. A venue's judge reads the body first and comes here with what it does not know."""
+    status = response.status
+    if 200 <= status < 300:
+        return None
+    said = f"HTTP {status}: {excerpt(response.body)}"
+    if status == 429:
+        return RateLimited(said, retry_ms=retry_after_ms(response))
+    if status == 401:
+        return AuthFailed(said)
+    return OutcomeUnknown(said)  # 5xx, a redirect, an error page of something between us and the venue
+
+
+def retry_after_ms(response: Response) -> int:
+    """The wait that the venue names, in ms; 0 where it names none that can be read."""
+    text = response.headers.get("retry-after", "")
+    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) <= 6 else 0
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body on one line, fit to be shown."""
+    text = " ".join(body[: 4 * TEXT_MOST].decode("utf-8", "replace").split())
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return shown[:TEXT_MOST] or "empty body"
+
+
+def reply_to(error: ExchangeError, *, signed_ns: int, written_ns: int) -> Refused | Unknown:
+    """What an order's sender is told of a failure: Refused only where nothing of the request can ever fill (S4)."""
+    text = str(error)
+    if isinstance(error, Rejected) and error.refusal is not Refusal.DUPLICATE_ID:
+        return Refused(error.refusal, error.text, signed_ns, written_ns)
+    if isinstance(error, RateLimited):
+        return Refused(Refusal.RATE, text, signed_ns, written_ns)
+    if isinstance(error, AuthFailed):
+        return Refused(Refusal.VENUE, text, signed_ns, written_ns)
+    if isinstance(error, LinkDown):
+        return Refused(Refusal.VENUE, text, signed_ns, written_ns)
+    # A duplicate id: our ids are never used twice, so that what has it may be this very order, delivered twice.
+    return Unknown(text, signed_ns, written_ns)
+
+
+class Http:
+    """One account's session at `base_url`. `send` hands over and returns, `ask` waits for the answer."""
+
+    def __init__(
+        self, base_url: str, *, transport: Transport, clock: Clock, budget: Budget, judge: Judge, warm_path: str
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._transport = transport
+        self._clock = clock
+        self._budget = budget
+        self._judge = judge
+        self._warm_path = warm_path
+        self._tasks = Tasks()
+        self._warm_timer: Cancellable | None = None
+
+    def send(self, call: Call, on_outcome: OnOutcome) -> None:
+        """Start a request; `on_outcome` is called exactly once, with LinkDown for what certainly did not leave."""
+        wait_until_ns = self._budget.take(self._clock.now_ns(), call.use, weight=call.weight)
+        if wait_until_ns:
+            on_outcome(self._limited(wait_until_ns), 0)
+        else:
+            sending = _Sending(call, on_outcome, self._clock)
+            self._tasks.spawn(self._perform(sending)).add_done_callback(sending.ended)
+
+    async def ask(self, call: Call) -> Response:
+        """The answer of a request that went well. Raises: what `judge` makes of the others, LinkDown, RateLimited."""
+        wait_until_ns = self._budget.take(self._clock.now_ns(), call.use, weight=call.weight)
+        if wait_until_ns:
+            raise self._limited(wait_until_ns)
+        response = await self._request(call, _nothing)
+        error = self._judged(response)
+        if error is not None:
+            raise error
+        return response
+
+    async def warm(self) -> None:
+        """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
+        self._warm_again()
+        call = Call("GET", self._warm_path, Use.UPKEEP, self._clock.now_ns() + WARM_DEADLINE_NS)
+        results = await asyncio.gather(*(self.ask(call) for _ in range(WARM_CONNECTIONS)), return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in errors:
+            if not isinstance(error, ExchangeError) or len(errors) == WARM_CONNECTIONS:
+                raise error
+
+    async def close(self) -> None:
+        """End upkeep and what is on its way: whose outcome is unknown then. The session may be used again."""
+        if self._warm_timer is not None:
+            self._warm_timer.cancel()
+            self._warm_timer = None
+        await self._tasks.cancel()
+
+    async def _perform(self, sending: _Sending) -> None:
+        outcome: Outcome
+        try:
+            outcome = await self._request(sending.call, sending.written)
+        except ExchangeError as error:
+            outcome = error
+        if isinstance(outcome, Response):
+            outcome = self._judged(outcome) or outcome
+        sending.tell(outcome)
+
+    async def _request(self, call: Call, written: Callable[[], None]) -> Response:
+        return await self._transport.request(
+            call.method, self._base_url + call.path, headers=call.headers, body=call.body,
+            deadline_ns=call.deadline_ns, written=written,
+        )  # fmt: skip
+
+    def _judged(self, response: Response) -> ExchangeError | None:
+        error = self._judge(response)
+        if isinstance(error, RateLimited):
+            now_ns = self._clock.now_ns()
+            until_ns = self._budget.block(now_ns, for_ns=error.retry_ms * MS)
+            return RateLimited(str(error), retry_ms=_ms_until(now_ns, until_ns))
+        self._budget.passed()
+        return error
+
+    def _limited(self, until_ns: int) -> RateLimited:
+        now_ns = self._clock.now_ns()
+        return RateLimited("no request left in the venue's budget", retry_ms=_ms_until(now_ns, until_ns))
+
+    def _warm_again(self) -> None:
+        if self._warm_timer is not None:
+            self._warm_timer.cancel()
+        self._warm_timer = self._clock.call_at(self._clock.now_ns() + WARM_NS, self._warm_due)
+
+    def _warm_due(self) -> None:
+        self._tasks.spawn(self._keep_warm())
+
+    async def _keep_warm(self) -> None:
+        try:
+            await self.warm()
+        except ExchangeError:
+            return  # the stream's own watch tells of a venue that is gone; the next turn comes in any case
+
+
+class _Sending:
+    """A request on its way, and who hears of its outcome, once."""
+
+    __slots__ = ("_clock", "_on_outcome", "_told", "_written_ns", "call")
+
+    def __init__(self, call: Call, on_outcome: OnOutcome, clock: Clock) -> None:
+        self.call = call
+        self._on_outcome = on_outcome
+        self._clock = clock
+        self._written_ns = 0
+        self._told = False
+
+    def written(self) -> None:
+        self._written_ns = self._clock.now_ns()
+
+    def tell(self, outcome: Outcome) -> None:
+        if not self._told:
+            self._told = True
+            self._on_outcome(outcome, self._written_ns)
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Also where it was cancelled before its first step, so that nobody waits for ever."""
+        text = "the session was closed"
+        self.tell(OutcomeUnknown(text) if self._written_ns else LinkDown(text))
+
+
+def _ms_until(now_ns: int, until_ns: int) -> int:
+    return max(1, -(-(until_ns - now_ns) // MS))
+
+
+def _nothing() -> Any:
+    """Nobody asks when a question left."""

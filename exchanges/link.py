@@ -1,0 +1,276 @@
+"""One stream of one account, kept alive: connect, subscribe, resync, watch, and all of it again when it breaks (E17).
+
+LOST -> RESYNC -> TRUSTED. After every connection the feed first catches up on what was missed; only then is the stream
+trusted. A stream that is silent, breaks, sends what cannot be read or misses something is dropped and begins anew,
+after a pause that grows and is never the same for two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, RateLimited
+from exchanges.tasks import Tasks
+from exchanges.transport import Connection, Transport
+from exchanges.types import Cancellable, Clock, LinkState, Rng
+
+S = 1_000_000_000
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a link waits for what. A stream with orders behind it is given up after `stale_ns` of silence."""
+
+    ping_ns: int = 700 * MS
+    stale_ns: int = 2 * S
+    open_ns: int = 10 * S  # for connection, and for the answer to the first ping
+    resync_ns: int = 20 * S
+    pause_ns: int = 250 * MS  # before the second attempt, doubled at each further one; half of it is left to chance …
+    pause_most_ns: int = 10 * S  # … up to this
+    refused_ns: int = 30 * S  # after a refusal of our keys
+    steady_ns: int = 5 * S  # trusted for so long: the next pause is a first one again
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a stream is opened with: messages that authenticate and subscribe, good for `valid_ns` (0: for ever)."""
+
+    messages: tuple[str, ...]
+    valid_ns: int = 0
+
+
+class Feed(Protocol):
+    """What a venue's client does with its stream."""
+
+    async def opening(self) -> Opening:
+        """Messages to send now; called anew at half of their validity. Raises: ExchangeError."""
+
+    def take(self, data: bytes, recv_ns: int) -> None:
+        """One message. Raises: BadFrame, AuthFailed for what it says; then the stream is opened anew."""
+
+    async def resync(self) -> None:
+        """Catch up on what was missed, after the venue has read the subscription. Raises: ExchangeError."""
+
+
+OnState = Callable[[LinkState, str], None]
+
+
+class Link:
+    """One stream at `url`. `tell` hears every change of trust, with the reason of a loss."""
+
+    def __init__(
+        self, url: str, *, transport: Transport, clock: Clock, rng: Rng, feed: Feed, tell: OnState,
+        timing: Timing | None = None,
+    ) -> None:  # fmt: skip
+        self.state = LinkState.LOST
+        self._url = url
+        self._transport = transport
+        self._clock = clock
+        self._rng = rng
+        self._feed = feed
+        self._tell = tell
+        self._timing = timing or Timing()
+        self._tasks = Tasks()
+        self._connection: Connection | None = None
+        self._heard_ns = 0
+        self._failures = 0
+        self._pong: asyncio.Future[None] | None = None
+        self._down: asyncio.Future[str] | None = None
+        self._beat_timer: Cancellable | None = None
+        self._renew_timer: Cancellable | None = None
+        self._refused = False
+
+    async def open(self) -> None:
+        """Return when the stream is trusted; it is kept so. Raises: ExchangeError if the first try failed."""
+        trusted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks.spawn(self._keep(trusted))
+        try:
+            await trusted
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the stream; nothing is told. It may be opened again."""
+        self._hang_up()
+        await self._tasks.cancel()
+        self.state = LinkState.LOST
+
+    def drop(self, why: str) -> None:
+        """Trust the stream no more and begin anew: it missed something."""
+        if self._down is not None and not self._down.done():
+            self._down.set_result(why)
+
+    # --- called by the transport
+
+    def frame(self, data: bytes, recv_ns: int) -> None:
+        self._heard_ns = recv_ns
+        try:
+            self._feed.take(data, recv_ns)
+        except BadFrame as error:
+            self.drop(f"cannot be read: {error}")
+        except AuthFailed as error:
+            self._refused = True
+            self.drop(f"refused: {error}")
+
+    def pong(self) -> None:
+        self._heard_ns = self._clock.now_ns()
+        if self._pong is not None and not self._pong.done():
+            self._pong.set_result(None)
+
+    def closed(self, text: str) -> None:
+        self.drop(text)
+
+    # --- one life after the other
+
+    async def _keep(self, first: asyncio.Future[None]) -> None:
+        while True:
+            began_ns = self._clock.now_ns()
+            try:
+                error = await self._live(first)
+            except ExchangeError as failed:
+                error = failed
+            finally:
+                self._hang_up()
+            self._put(LinkState.LOST, str(error))
+            if not first.done():
+                first.set_exception(error)
+                return
+            if self._clock.now_ns() - began_ns > self._timing.steady_ns:
+                self._failures = 0
+            self._failures += 1
+            await self._pause(self._pause_ns(error))
+
+    async def _live(self, first: asyncio.Future[None]) -> ExchangeError:
+        """One connection, from its opening to its end; returns or raises what ended it."""
+        loop, timing = asyncio.get_running_loop(), self._timing
+        self._down = down = loop.create_future()
+        self._pong = pong = loop.create_future()
+        self._refused = False
+        opening = await self._feed.opening()
+        self._connection = connection = await self._transport.ws(
+            self._url, self, deadline_ns=self._clock.now_ns() + timing.open_ns
+        )
+        for message in opening.messages:
+            connection.send(message)
+        connection.ping()  # its pong says that the venue has read the subscription: what comes later is in the stream
+        if not await self._first_of(pong, down, within_ns=timing.open_ns):
+            return self._ended(down, "no answer to the first ping")
+        self._heard_ns = self._clock.now_ns()
+        self._beat()
+        self._renew_at_half(opening)
+        self._put(LinkState.RESYNC, "")
+        resync = loop.create_task(_resync(self._feed.resync()))
+        try:
+            if not await self._first_of(resync, down, within_ns=timing.resync_ns):
+                return self._ended(down, "the resync took too long")
+            resync.result()
+        finally:
+            resync.cancel()
+            await asyncio.gather(resync, return_exceptions=True)
+        self._put(LinkState.TRUSTED, "")
+        if not first.done():
+            first.set_result(None)
+        return self._ended(down, await down)
+
+    async def _first_of(self, wanted: asyncio.Future[None], down: asyncio.Future[str], *, within_ns: int) -> bool:
+        """Has `wanted` come, before the stream went down and in time?"""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        wake = _waker(over)
+        timer = self._clock.call_at(self._clock.now_ns() + within_ns, wake)
+        wanted.add_done_callback(wake)
+        down.add_done_callback(wake)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            wanted.remove_done_callback(wake)
+            down.remove_done_callback(wake)
+        return wanted.done() and not down.done()
+
+    def _ended(self, down: asyncio.Future[str], otherwise: str) -> ExchangeError:
+        text = down.result() if down.done() else otherwise
+        return AuthFailed(text) if self._refused else LinkDown(text)
+
+    def _hang_up(self) -> None:
+        for timer in (self._beat_timer, self._renew_timer):
+            if timer is not None:
+                timer.cancel()
+        self._beat_timer = self._renew_timer = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _put(self, state: LinkState, text: str) -> None:
+        if state is not self.state:
+            self.state = state
+            self._tell(state, text)
+
+    # --- alive or silent
+
+    def _beat(self) -> None:
+        """Ping, and give the stream up if it has been silent for too long."""
+        if self._connection is None:
+            return
+        now_ns, timing = self._clock.now_ns(), self._timing
+        silent_ns = now_ns - self._heard_ns
+        if silent_ns >= timing.stale_ns:
+            self.drop(f"silent for {silent_ns // MS} ms")
+            return
+        self._connection.ping()
+        self._beat_timer = self._clock.call_at(
+            min(now_ns + timing.ping_ns, self._heard_ns + timing.stale_ns), self._beat
+        )
+
+    def _renew_at_half(self, opening: Opening) -> None:
+        if opening.valid_ns:
+            self._renew_timer = self._clock.call_at(self._clock.now_ns() + opening.valid_ns // 2, self._renew)
+
+    def _renew(self) -> None:
+        self._tasks.spawn(self._send_anew())
+
+    async def _send_anew(self) -> None:
+        connection = self._connection
+        try:
+            opening = await self._feed.opening()
+        except ExchangeError as error:
+            self.drop(f"its token could not be renewed: {error}")
+            return
+        if connection is not None and connection is self._connection:
+            for message in opening.messages:
+                connection.send(message)
+            self._renew_at_half(opening)
+
+    # --- the pause before the next try
+
+    def _pause_ns(self, error: ExchangeError) -> int:
+        if isinstance(error, RateLimited):
+            return max(self._timing.pause_ns, error.retry_ms * MS)
+        if isinstance(error, AuthFailed):
+            return self._timing.refused_ns
+        longest_ns = min(self._timing.pause_ns << min(self._failures - 1, 16), self._timing.pause_most_ns)
+        return self._rng.between(0 if self._failures == 1 else longest_ns // 2 // MS, longest_ns // MS) * MS
+
+    async def _pause(self, wait_ns: int) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(self._clock.now_ns() + wait_ns, _waker(over))
+        try:
+            await over
+        finally:
+            timer.cancel()
+
+
+async def _resync(resync: Awaitable[None]) -> None:
+    await resync
+
+
+def _waker(future: asyncio.Future[None]) -> Callable[..., None]:
+    def wake(*_: object) -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return wake

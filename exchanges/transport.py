@@ -1,0 +1,63 @@
+"""How an adapter reaches its venue: requests and streams, over sockets or in a simulator's memory. Words only.
+
+An adapter sees a `Clock`, an `Rng` and this, so that one code trades live and in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A venue's whole answer. `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Receiver(Protocol):
+    """What takes in one stream. Nothing is called after `closed`."""
+
+    def frame(self, data: bytes, recv_ns: int) -> None:
+        """One whole message; `recv_ns` is the clock when it was in our hands. Must not raise for what it says."""
+
+    def pong(self) -> None:
+        """The venue has answered a ping, so it has read all that was sent before it."""
+
+    def closed(self, text: str) -> None:
+        """The stream has ended, by the venue or by a failure; not called for our own `close`."""
+
+
+class Connection(Protocol):
+    """One open stream. Calls never block; what is sent leaves in the order of the calls."""
+
+    def send(self, text: str) -> None: ...
+
+    def ping(self) -> None: ...
+
+    def close(self) -> None:
+        """End the stream; idempotent."""
+
+
+class Transport(Protocol):
+    """The network of one account: its requests share warm connections, each stream has its own."""
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
+        written: Callable[[], None],
+    ) -> Response:  # fmt: skip
+        """The answer, of whatever status; `written` is called when the last byte of a body is in the socket.
+
+        Redirects are answers. Raises: LinkDown if the request certainly did not leave, OutcomeUnknown if it may have
+        and no whole answer came by `deadline_ns`.
+        """
+
+    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Connection:
+        """An open stream whose messages go to `receiver`. Raises: LinkDown."""
+
+    async def close(self) -> None:
+        """Close everything that is open. Idempotent; the transport may be used again afterwards."""

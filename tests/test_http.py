@@ -1,0 +1,188 @@
+"""Requests of one account: answered once, in time, within the venue's budget, and what went wrong is named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from transport_kit import MS, Answer, Asked, MemoryTransport, S, as_json, run_virtual
+
+from engine.runtime.loop import VirtualLoop
+from exchanges.budget import Budget, Use
+from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.http import Call, Http, Outcome, excerpt, plain_error, reply_to
+from exchanges.transport import Response
+from exchanges.types import Refusal, Refused, Reply, Unknown
+
+
+class Bench:
+    def __init__(self, loop: VirtualLoop, per_minute: int) -> None:
+        self.clock = loop.clock
+        self.answers: dict[str, Answer] = {}
+        self.transport = MemoryTransport(loop.clock, self._answer, delay_ns=10 * MS)
+        self.http = Http(
+            "https://venue/", transport=self.transport, clock=loop.clock, budget=Budget(per_minute), judge=plain_error,
+            warm_path="/ping",
+        )  # fmt: skip
+        self.outcomes: list[tuple[int, Outcome, int]] = []
+
+    def _answer(self, asked: Asked) -> Answer:
+        return self.answers.get(asked.path, as_json("fine"))
+
+    def call(self, path: str = "/order", *, use: Use = Use.TRADE, body: bytes = b"{}") -> Call:
+        return Call("POST" if body else "GET", path, use, self.clock.now_ns() + 2 * S, body=body)
+
+    def send(self, path: str = "/order") -> None:
+        self.http.send(self.call(path), self._told)
+
+    def _told(self, outcome: Outcome, written_ns: int) -> None:
+        self.outcomes.append((self._ms(self.clock.now_ns()), outcome, self._ms(written_ns) if written_ns else -1))
+
+    @staticmethod
+    def _ms(at_ns: int) -> int:
+        return (at_ns - S) // MS
+
+
+def bench(main: Callable[[Bench], Coroutine[Any, Any, None]], *, per_minute: int = 100) -> Bench:
+    async def run(loop: VirtualLoop) -> Bench:
+        made = Bench(loop, per_minute)
+        try:
+            await main(made)
+        finally:
+            await made.http.close()
+        return made
+
+    return run_virtual(run)
+
+
+def test_a_burst_leaves_at_once_and_each_is_answered() -> None:
+    async def main(it: Bench) -> None:
+        for _ in range(5):
+            it.send()
+        await asyncio.sleep(1)
+
+    it = bench(main)
+    assert [asked.at_ns for asked in it.transport.asked] == [S] * 5  # none waits for the answer of another
+    assert [(at, written) for at, _, written in it.outcomes] == [(10, 0)] * 5
+
+
+def test_no_answer_is_unknown_at_the_deadline() -> None:
+    async def main(it: Bench) -> None:
+        it.answers["order"] = None
+        it.send()
+        await asyncio.sleep(3)
+
+    [(at, outcome, written)] = bench(main).outcomes
+    assert (at, type(outcome), written) == (2000, OutcomeUnknown, 0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_on_its_way_when_the_session_closes_is_told_once(waits: bool) -> None:
+    async def main(it: Bench) -> None:
+        it.answers["order"] = None
+        it.send()
+        if waits:
+            await asyncio.sleep(0.1)
+        await it.http.close()
+        await asyncio.sleep(0)  # ends are told by callbacks
+
+    [(_, outcome, _)] = bench(main).outcomes
+    assert type(outcome) is (OutcomeUnknown if waits else LinkDown)  # before its first step nothing has left
+
+
+def test_the_budget_keeps_requests_back_for_trading() -> None:
+    async def main(it: Bench) -> None:
+        for _ in range(5):
+            await it.http.ask(it.call(use=Use.UPKEEP, body=b""))
+        with pytest.raises(RateLimited) as refused:
+            await it.http.ask(it.call(use=Use.UPKEEP, body=b""))
+        assert refused.value.retry_ms == 60_000 - 50
+        for _ in range(5):
+            it.send()
+        it.send()
+        await asyncio.sleep(1)
+
+    it = bench(main, per_minute=10)
+    assert len(it.transport.asked) == 10
+    assert [type(outcome) for _, outcome, _ in it.outcomes] == [RateLimited, *[Response] * 5]
+
+
+@pytest.mark.parametrize(("header", "wait_s"), [({"retry-after": "7"}, 7), ({}, 1), ({"retry-after": "soon"}, 1)])
+def test_too_many_requests_closes_the_budget_for_a_while(header: dict[str, str], wait_s: int) -> None:
+    async def main(it: Bench) -> None:
+        it.answers["order"] = Response(429, header, b"")
+        it.send()
+        await asyncio.sleep(wait_s)
+        it.answers.clear()
+        it.send()
+        await asyncio.sleep(0.02)
+        it.send()
+        await asyncio.sleep(0.02)
+
+    it = bench(main)
+    assert [type(outcome) for _, outcome, _ in it.outcomes] == [RateLimited, RateLimited, Response]
+    assert len(it.transport.asked) == 2  # the one in between did not leave
+
+
+def test_one_budget_serves_every_client_that_the_venue_counts_together() -> None:
+    budget = Budget(3)
+    assert [budget.take(S, Use.TRADE) for _ in range(4)] == [0, 0, 0, 61 * S]
+    assert budget.take(61 * S, Use.TRADE, weight=3) == 0
+
+
+def test_blocks_double_until_a_request_passes() -> None:
+    budget = Budget(100)
+    waits = [budget.block(0) // S for _ in range(7)]
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    budget.passed()
+    assert budget.block(100 * S) == 101 * S
+
+
+def test_connections_are_warmed_and_kept_warm() -> None:
+    async def main(it: Bench) -> None:
+        await it.http.warm()
+        assert [asked.path for asked in it.transport.asked] == ["ping"] * 5
+        assert {asked.at_ns for asked in it.transport.asked} == {S}  # side by side, so on connections of their own
+        await asyncio.sleep(26)
+        assert len(it.transport.asked) == 10
+        it.answers["ping"] = LinkDown("gone")
+        await asyncio.sleep(25)  # a failing upkeep harms nobody
+        with pytest.raises(LinkDown, match="gone"):
+            await it.http.warm()
+
+    bench(main)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *((200, None), (202, None), (301, OutcomeUnknown), (401, AuthFailed), (403, OutcomeUnknown)),
+        *((404, OutcomeUnknown), (429, RateLimited), (500, OutcomeUnknown), (503, OutcomeUnknown)),
+    ],
+)
+def test_a_status_alone_refuses_nothing_for_good(status: int, expected: type | None) -> None:
+    error = plain_error(Response(status, {}, b"<html>Bad gateway</html>"))
+    assert (None if error is None else type(error)) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (Rejected(Refusal.MARGIN, "no margin"), Refused(Refusal.MARGIN, "no margin")),
+        (Rejected(Refusal.DUPLICATE_ID, "exists"), Unknown("duplicate_id: exists")),  # it may be this order itself
+        (RateLimited("slow down", retry_ms=1), Refused(Refusal.RATE, "slow down")),
+        (AuthFailed("bad key"), Refused(Refusal.VENUE, "bad key")),
+        (LinkDown("did not leave"), Refused(Refusal.VENUE, "did not leave")),
+        (OutcomeUnknown("HTTP 500"), Unknown("HTTP 500")),
+    ],
+)
+def test_refused_only_where_nothing_can_ever_fill(error: ExchangeError, expected: Reply) -> None:
+    assert reply_to(error, signed_ns=1, written_ns=2) == expected
+
+
+def test_a_body_is_shown_on_one_line_and_short() -> None:
+    assert excerpt(b"<html>\r\n <b>\x1b[31mBad\xff</b>" + b" x" * 400)[:26] == "<html> <b>?[31mBad\ufffd</b> x "
+    assert len(excerpt(b"y" * 10_000)) == 200
+    assert excerpt(b"\n ") == "empty body"

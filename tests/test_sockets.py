@@ -1,0 +1,280 @@
+"""The live transport against small servers on this machine: real sockets, ports that the system chose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from websockets.asyncio.server import ServerConnection, serve
+
+from engine.runtime.clock import S, counting_ns
+from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.sockets import SocketTransport, on_loopback
+from exchanges.transport import Response
+
+Use = Callable[[SocketTransport, str], Coroutine[Any, Any, None]]
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.pongs = 0
+        self.ends: list[str] = []
+        self.news = asyncio.Event()
+
+    def frame(self, data: bytes, recv_ns: int) -> None:
+        assert recv_ns > 0
+        self.frames.append(data)
+        self.news.set()
+
+    def pong(self) -> None:
+        self.pongs += 1
+        self.news.set()
+
+    def closed(self, text: str) -> None:
+        self.ends.append(text)
+        self.news.set()
+
+    async def next(self) -> None:
+        async with asyncio.timeout(10):
+            await self.news.wait()
+        self.news.clear()
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(main)
+
+
+@asynccontextmanager
+async def http_server(handle: Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]) -> AsyncIterator[str]:
+    runner = web.ServerRunner(web.Server(handle))  # type: ignore[arg-type]
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def ws_server(handle: Callable[[ServerConnection], Coroutine[Any, Any, None]]) -> AsyncIterator[str]:
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def transport() -> AsyncIterator[SocketTransport]:
+    made = SocketTransport(now_ns=counting_ns, insecure_loopback=True)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def ask(
+    it: SocketTransport, url: str, *, body: bytes = b"", within_s: float = 10, written: Any = None
+) -> Response:
+    return await it.request(
+        "POST" if body else "GET", url, headers={"X-Key": "k"}, body=body,
+        deadline_ns=counting_ns() + int(within_s * S), written=written or (lambda: None),
+    )  # fmt: skip
+
+
+def test_a_request_arrives_as_it_was_made_and_its_answer_comes_whole() -> None:
+    seen: list[tuple[str, str, str, bytes]] = []
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append((request.method, request.raw_path, request.headers["X-Key"], await request.read()))
+        return web.Response(status=418, text="tea", headers={"Retry-After": "3"})
+
+    async def main() -> None:
+        stamps: list[int] = []
+        async with http_server(handle) as url, transport() as it:
+            answer = await ask(
+                it, f"{url}/a?q=1%2B2", body=b'{"p":"0.50"}', written=lambda: stamps.append(counting_ns())
+            )
+            assert (answer.status, answer.body, answer.headers["retry-after"]) == (418, b"tea", "3")
+            assert seen == [("POST", "/a?q=1%2B2", "k", b'{"p":"0.50"}')]
+            assert len(stamps) == 1
+
+    run(main())
+
+
+def test_requests_side_by_side_keep_their_connections() -> None:
+    peers: list[tuple[str, int]] = []
+    together = 0
+    all_here = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal together
+        assert request.transport is not None
+        peers.append(request.transport.get_extra_info("peername"))
+        together += 1
+        if together % 5 == 0:
+            all_here.set()
+        await all_here.wait()
+        return web.Response(text="ok")
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            for _ in range(2):
+                all_here.clear()
+                await asyncio.gather(*(ask(it, url) for _ in range(5)))
+            assert len(set(peers)) == 5  # the second five found warm connections
+
+    run(main())
+
+
+def test_a_redirect_is_an_answer() -> None:
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": "https://elsewhere.example/"})
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            assert (await ask(it, url, body=b"{}")).status == 302
+
+    run(main())
+
+
+def test_an_answer_that_does_not_come_is_unknown() -> None:
+    forever = asyncio.Event()
+
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        await forever.wait()
+        return web.Response()
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            with pytest.raises(OutcomeUnknown, match="no answer in time"):
+                await ask(it, url, body=b"{}", within_s=0.2)
+            forever.set()
+
+    run(main())
+
+
+def test_a_connection_cut_under_a_request_leaves_it_unknown() -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        await request.read()
+        request.transport.close()
+        return web.Response()
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            with pytest.raises(OutcomeUnknown):
+                await ask(it, url, body=b"{}")
+
+    run(main())
+
+
+def test_nobody_there_means_that_it_did_not_leave() -> None:
+    async def main() -> None:
+        async with http_server(_nothing) as url:
+            pass
+        async with transport() as it:
+            with pytest.raises(LinkDown, match="POST did not leave"):
+                await ask(it, url, body=b"{}")
+            with pytest.raises(LinkDown, match="no stream"):
+                await it.ws(url.replace("http", "ws"), Ear(), deadline_ns=counting_ns() + 10 * S)
+
+    run(main())
+
+
+async def _nothing(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response()
+
+
+def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchanges.sockets.BODY_MOST", 1000)
+
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=b"x" * 100_000)
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            with pytest.raises(OutcomeUnknown, match="more than 1000 bytes"):
+                await ask(it, url)
+
+    run(main())
+
+
+def test_a_stream_carries_messages_pings_and_its_end() -> None:
+    got: list[str | bytes] = []
+
+    async def handle(socket: ServerConnection) -> None:
+        got.append(await socket.recv())
+        got.append(await socket.recv())
+        await socket.send("text")
+        await socket.send(b"bytes")
+        await socket.recv()
+        await socket.close(1012, "restart")
+
+    async def main() -> None:
+        async with ws_server(handle) as url, transport() as it:
+            ear = Ear()
+            stream = await it.ws(url, ear, deadline_ns=counting_ns() + 10 * S)
+            stream.send("first")
+            stream.send("second")
+            stream.ping()
+            while len(ear.frames) < 2 or not ear.pongs:
+                await ear.next()
+            assert (got, ear.frames) == (["first", "second"], [b"text", b"bytes"])
+            stream.send("go")
+            while not ear.ends:
+                await ear.next()
+            assert "1012" in ear.ends[0]
+            stream.close()
+            assert len(ear.ends) == 1
+
+    run(main())
+
+
+def test_our_own_close_is_not_told_and_an_oversized_message_ends_the_stream() -> None:
+    async def handle(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("x" * (2 << 20))
+        await socket.wait_closed()
+
+    async def main() -> None:
+        async with ws_server(handle) as url, transport() as it:
+            quiet, ear = Ear(), Ear()
+            (await it.ws(url, quiet, deadline_ns=counting_ns() + 10 * S)).close()
+            (await it.ws(url, ear, deadline_ns=counting_ns() + 10 * S)).send("big, please")
+            while not ear.ends:
+                await ear.next()
+            assert (ear.frames, quiet.ends) == ([], [])
+            assert "1009" in ear.ends[0]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        *((url, True) for url in ("http://127.0.0.1:80", "ws://localhost", "http://[::1]:1", "http://127.9.9.9")),
+        *((url, False) for url in ("http://10.0.0.1", "http://venue.example", "http://localhost.evil.example")),
+        *((url, False) for url in ("http://127.0.0.1.evil.example", "http://127.0.0.1@evil.example", "nonsense")),
+    ],
+)
+def test_what_is_on_this_machine(url: str, here: bool) -> None:
+    assert on_loopback(url) is here
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_nothing_goes_out_without_tls(allowed: bool) -> None:
+    async def main() -> None:
+        it = SocketTransport(now_ns=counting_ns, insecure_loopback=allowed)
+        for url in ["http://venue.example", *([] if allowed else ["http://127.0.0.1:9"])]:
+            with pytest.raises(LinkDown, match="without TLS"):
+                await ask(it, url, body=b"{}")
+            with pytest.raises(LinkDown, match="without TLS"):
+                await it.ws(url.replace("http", "ws"), Ear(), deadline_ns=counting_ns() + S)
+        await it.close()
+
+    run(main())
