@@ -137,6 +137,17 @@ def margin_of(account: str, balances: Balances, exposures: Iterable[Exposure]) -
     return Margin(account, equity, equity - used, maintenance)
 
 
+def refuse_margin(
+    account: str, balances: Balances, *, before: Exposure, after: Exposure, others: Iterable[Exposure]
+) -> Refused | None:
+    """Whether free margin pays for the change of one instrument's exposure; what does not raise it always passes."""
+    needed = after.used - before.used
+    if needed <= 0:
+        return None
+    free = margin_of(account, balances, [before, *others]).free
+    return Refused(Refusal.MARGIN, f"needs {needed} more margin, {free} is free") if needed > free else None
+
+
 def refuse_sell(exposure: Exposure, qty: Decimal) -> Refused | None:
     """On spot a sell is bounded by the base balance that no other sell has reserved."""
     free = exposure.holding.qty - exposure.open_sell_qty

@@ -194,6 +194,19 @@ class _BookSide:
             self.level += 1
             self.left = self.shown * self.depth.growth
 
+    def levels(self) -> Iterator[tuple[int, int]]:
+        """Signed price and lots of each price where something rests, outside and own together, the best first."""
+        own: dict[int, int] = {}
+        for order in self.resting:
+            own[order.rank] = own.get(order.rank, 0) + order.leaves
+        if self.best is not None:
+            for level in range(self.level, self.depth.levels + 1):
+                lots = self.left if level == self.level else self.shown * self.depth.growth
+                rank = self.best + level * self.depth.step_ticks
+                if lots:
+                    own[rank] = own.get(rank, 0) + lots
+        yield from sorted(own.items())
+
     def size_at(self, rank: int) -> int:
         """Outside lots shown or modelled at a signed price: the queue that a new order joins."""
         if self.best is None or rank < self.best:
@@ -224,7 +237,7 @@ class Book:
         self.instrument = instrument
         self.depth = depth or Depth()
         self.positions: dict[str, int] = {}  # signed lots traded here, by account
-        self._next_trade_id = next_trade_id
+        self.next_trade_id = next_trade_id
         self._bids = _BookSide(-1, self.depth)
         self._asks = _BookSide(1, self.depth)
 
@@ -261,6 +274,12 @@ class Book:
                 side.eat_queue(rank, eaten)
                 lots -= eaten
             lots -= self._fill_resting(order, lots, outcome)
+        return self._finish(outcome)
+
+    def hit(self, order: BookOrder, lots: int) -> Outcome:
+        """Let an outside taker fill `lots` of one resting order, whatever waits before it: a race that it has lost."""
+        outcome = Outcome()
+        self._fill_resting(order, lots, outcome)
         return self._finish(outcome)
 
     # -- what our accounts do ------------------------------------------------------------------------------------
@@ -313,6 +332,12 @@ class Book:
         """Own orders on the book, bids first, each side by price then time."""
         yield from self._bids.resting
         yield from self._asks.resting
+
+    def levels(self, side: Side) -> Iterator[tuple[int, int]]:
+        """Price in ticks and resting lots, outside and own together, of the bids (BUY) or offers, the best first."""
+        book_side = self._bids if side is _BUY else self._asks
+        for rank, lots in book_side.levels():
+            yield rank * book_side.sign, lots
 
     @property
     def quoted(self) -> bool:
@@ -414,7 +439,7 @@ class Book:
             lots = min(lots, own.ahead)
         side.eat_queue(rank, lots)
         side.consume(lots)
-        self._execute(taker, rank * side.sign, lots=lots, trade_id=self._next_trade_id(), maker=False, outcome=outcome)
+        self._execute(taker, rank * side.sign, lots=lots, trade_id=self.next_trade_id(), maker=False, outcome=outcome)
 
     def _take_own(self, taker: BookOrder, resting: BookOrder, outcome: Outcome) -> None:
         if resting.owner == taker.owner and taker.self_trade is not _NONE:
@@ -426,7 +451,7 @@ class Book:
             if lots <= 0:
                 self._end_spent_reduce_only(resting, outcome)
                 return
-        ticks, trade_id = resting.ticks or 0, self._next_trade_id()
+        ticks, trade_id = resting.ticks or 0, self.next_trade_id()
         self._execute(resting, ticks, lots=lots, trade_id=trade_id, maker=True, outcome=outcome)
         self._execute(taker, ticks, lots=lots, trade_id=trade_id, maker=False, outcome=outcome)
 
@@ -454,7 +479,7 @@ class Book:
             lots = min(lots, self._reducible(order))
         if lots <= 0:
             return 0
-        trade_id = self._next_trade_id()
+        trade_id = self.next_trade_id()
         self._execute(order, order.ticks or 0, lots=lots, trade_id=trade_id, maker=True, outcome=outcome)
         return lots
 

@@ -23,6 +23,7 @@ from exchanges.accounts import (
     fee_of,
     margin_of,
     refuse_buy,
+    refuse_margin,
     refuse_sell,
 )
 from exchanges.base import BaseExchangeClient
@@ -402,12 +403,8 @@ class PaperVenue:
             return self._refuse_balance(client, market, order=order, replacing=replacing)
         before = market.exposure(client)
         after = market.exposure(client, adding=order, leaving_out=replacing)
-        needed = after.used - before.used
-        if needed <= 0:
-            return None  # what does not raise the worst outcome always passes
-        exposures = [before if other is market else other.exposure(client) for other in self._markets.values()]
-        free = margin_of(client.account, client.balances, exposures).free
-        return Refused(Refusal.MARGIN, f"needs {needed} more margin, {free} is free") if needed > free else None
+        others = (other.exposure(client) for other in self._markets.values() if other is not market)
+        return refuse_margin(client.account, client.balances, before=before, after=after, others=others)
 
     def _refuse_balance(
         self, client: PaperClient, market: _Market, *, order: BookOrder, replacing: BookOrder | None

@@ -1,0 +1,115 @@
+"""The venue's own record of every order and fill: what histories are answered from and what an audit compares with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+
+from exchanges.matching import BookOrder
+from exchanges.types import ZERO, Fill, FillKind, Instrument, OrderRequest, OrderState, Side
+
+LEDGER_MAX = 1_000_000  # orders, and fills, that a local venue keeps; behind that it says that it has forgotten some
+
+
+class End(Enum):
+    """Why an order is over."""
+
+    FILLED = "filled"
+    CANCELLED = "cancelled"  # its account asked for it
+    IMMEDIATE = "immediate"  # the remainder of a limit order that must not rest
+    NO_LIQUIDITY = "no_liquidity"  # the remainder of a market order
+    FILL_OR_KILL = "fill_or_kill"
+    POST_ONLY = "post_only"
+    SELF_TRADE = "self_trade"
+    REDUCE_ONLY = "reduce_only"
+    LIQUIDATION = "liquidation"
+    EXPIRED = "expired"  # its time was over
+
+
+@dataclass(slots=True, eq=False)
+class VenueOrder:
+    """One order that the venue has accepted, alive or ended. Only the exchange changes it."""
+
+    book: BookOrder
+    instrument: Instrument
+    request: OrderRequest
+    created_ms: int
+    fill_or_kill: bool = False
+    kind: FillKind = FillKind.TRADE
+    detail: object = None
+    cum_quote: Decimal = ZERO
+    cum_qty: Decimal = ZERO  # of the fills told so far; within one match behind the book's own count
+    end: End | None = None
+    ended_ms: int = 0
+    lots_told: int = 0
+
+    def __post_init__(self) -> None:
+        self.lots_told = self.book.lots
+
+    @property
+    def order_id(self) -> str:
+        return self.book.order_id
+
+    @property
+    def account(self) -> str:
+        return self.book.account
+
+    @property
+    def client_id(self) -> str:
+        return self.request.client_id
+
+    @property
+    def symbol(self) -> str:
+        return self.instrument.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.book.side
+
+    @property
+    def qty(self) -> Decimal:
+        return self.book.lots * self.instrument.lot
+
+    @property
+    def price(self) -> Decimal | None:
+        """The limit; None for a market order, also for one with a bound."""
+        if self.request.price is None or self.book.ticks is None:
+            return None
+        return self.book.ticks * self.instrument.tick
+
+    @property
+    def state(self) -> OrderState:
+        """The state after the fills that were told so far."""
+        if self.end is End.FILLED or self.cum_qty == self.qty:
+            return OrderState.FILLED
+        if self.end is not None:
+            return OrderState.CANCELED
+        return OrderState.PARTIALLY_FILLED if self.cum_qty else OrderState.OPEN
+
+    def take(self, fill: Fill) -> None:
+        self.cum_qty += fill.qty
+        self.cum_quote += fill.qty * fill.price
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All orders by venue order id, and all fills, in the order in which they came."""
+
+    orders: dict[str, VenueOrder] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    forgotten: int = 0  # rows that were dropped for want of room
+
+    def add_order(self, order: VenueOrder) -> None:
+        self.orders[order.order_id] = order
+        if len(self.orders) > LEDGER_MAX:
+            oldest = next((key for key, value in self.orders.items() if value.end is not None), None)
+            if oldest is not None:
+                del self.orders[oldest]
+                self.forgotten += 1
+
+    def add_fill(self, fill: Fill) -> None:
+        self.fills.append(fill)
+        if len(self.fills) > LEDGER_MAX + LEDGER_MAX // 10:
+            del self.fills[: LEDGER_MAX // 10]
+            self.forgotten += LEDGER_MAX // 10
