@@ -339,6 +339,20 @@ class Book:
         for rank, lots in book_side.levels():
             yield rank * book_side.sign, lots
 
+    def top(self, side: Side) -> tuple[int, int] | None:
+        """The first of `levels`."""
+        book_side = self._bids if side is _BUY else self._asks
+        outside, own = book_side.outside(), book_side.resting
+        if outside is None and not own:
+            return None
+        rank = min(([own[0].rank] if own else []) + ([] if outside is None else [outside]))
+        lots = book_side.left if rank == outside else 0
+        for order in own:
+            if order.rank != rank:
+                break
+            lots += order.leaves
+        return rank * book_side.sign, lots
+
     @property
     def quoted(self) -> bool:
         return self._bids.best is not None

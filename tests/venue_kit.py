@@ -17,7 +17,7 @@ from exchanges.market import MarketEvent, MarketQuote
 from exchanges.types import Instrument, MarketKind
 from exchanges.venues.backpack.model import Backpack, BackpackOptions
 from exchanges.venues.exchange import Exchange
-from exchanges.venues.seam import Reply, Request, VenueModel
+from exchanges.venues.seam import Outlet, Reply, Request, StreamSession, VenueModel
 
 D = Decimal
 MS = 1_000_000
@@ -150,3 +150,43 @@ def decoded(reply: Reply) -> tuple[int, Any]:
 
 def picked(shown: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: shown[name] for name in names}
+
+
+@dataclass
+class Wire(Outlet):
+    """The client's end of a stream: everything that came, in order."""
+
+    came: list[Any] = field(default_factory=list)
+
+    def send(self, text: str) -> None:
+        self.came.append(json.loads(text))
+
+    def ping(self) -> None:
+        self.came.append("ping")
+
+    def pong(self, payload: bytes) -> None:
+        self.came.append(("pong", payload))
+
+    def close(self, code: int, reason: str) -> None:
+        self.came.append(("close", code, reason))
+
+    def cut(self) -> None:
+        self.came.append("cut")
+
+    def take(self) -> list[Any]:
+        came, self.came = self.came, []
+        return came
+
+
+def stream(venue: VenueModel, path: str = "/") -> tuple[StreamSession, Wire]:
+    wire = Wire()
+    session = venue.open_stream(Request("GET", path, "", {}, b"", "127.0.0.1"), wire)
+    assert not isinstance(session, Reply)
+    return session, wire
+
+
+def subscription(user: BackpackUser, *names: str, timestamp: int | None = None) -> str:
+    stamp = user.venue.exchange.now_ms() if timestamp is None else timestamp
+    text = f"instruction=subscribe&timestamp={stamp}&window=5000"
+    signature = [public_of(user.name), base64.b64encode(key_of(user.name).sign(text.encode())).decode()]
+    return json.dumps({"method": "SUBSCRIBE", "params": names, "signature": [*signature, str(stamp), "5000"]})

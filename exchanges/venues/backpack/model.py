@@ -14,6 +14,7 @@ from exchanges.types import Fill, MarketKind, OrderType, Refusal, Refused, Side
 from exchanges.venues.backpack import account as private
 from exchanges.venues.backpack import public
 from exchanges.venues.backpack.orders import Payload, order_object, read_payload
+from exchanges.venues.backpack.streams import BackpackSession, BackpackStreams
 from exchanges.venues.backpack.wire import (
     INSTRUCTIONS,
     REFUSALS,
@@ -67,6 +68,7 @@ class Backpack:
         self.maintenance = False
         self._days = {symbol: public.Day() for symbol in exchange.markets}
         self._budget = SlidingWindow(self.options.requests_per_minute, 60 * S)
+        self.streams = BackpackStreams(exchange, self.keys, self._days)
         exchange.audience = self
 
     def start(self) -> None:
@@ -94,7 +96,12 @@ class Backpack:
             return error.reply()
 
     def open_stream(self, request: Request, outlet: Outlet) -> StreamSession | Reply:
-        return ApiError(404, "RESOURCE_NOT_FOUND", "no streams").reply()
+        session = BackpackSession(
+            self.streams, outlet,
+            ping_every_ns=self.options.ping_every_ns, pong_within_ns=self.options.pong_within_ns,
+        )  # fmt: skip
+        self.streams.hub.join(session)
+        return session
 
     # -- admission -----------------------------------------------------------------------------------------------
 
@@ -186,18 +193,24 @@ class Backpack:
 
     # -- what the exchange tells ---------------------------------------------------------------------------------
 
-    def on_accepted(self, order: VenueOrder) -> None: ...
+    def on_accepted(self, order: VenueOrder) -> None:
+        self.streams.order("orderAccepted", order)
 
-    def on_fill(self, order: VenueOrder, fill: Fill) -> None: ...
+    def on_fill(self, order: VenueOrder, fill: Fill) -> None:
+        self.streams.filled(order, fill)
 
-    def on_ended(self, order: VenueOrder) -> None: ...
+    def on_ended(self, order: VenueOrder) -> None:
+        self.streams.ended(order)
 
-    def on_shrunk(self, order: VenueOrder) -> None: ...
+    def on_shrunk(self, order: VenueOrder) -> None:
+        self.streams.order("orderModified", order)
 
-    def on_book(self, market: Market) -> None: ...
+    def on_book(self, market: Market) -> None:
+        self.streams.book(market)
 
     def on_trade(self, market: Market, trade: PublicTrade) -> None:
         self._days[market.instrument.symbol].take(trade)
+        self.streams.trade(trade)
 
     # -- public answers ------------------------------------------------------------------------------------------
 

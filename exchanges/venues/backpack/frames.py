@@ -1,0 +1,172 @@
+"""Backpack's stream frames: what happened, in the venue's short keys. Pure. Times are microseconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from exchanges.types import ZERO, Fill, FillKind, Liquidity, OrderType, Side
+from exchanges.venues.backpack.account import position_id, rounded, settled_cash
+from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
+from exchanges.venues.backpack.public import Day
+from exchanges.venues.backpack.wire import plain
+from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
+from exchanges.venues.ledger import VenueOrder
+
+ORIGINS: Mapping[FillKind, str] = {
+    FillKind.TRADE: "USER",
+    FillKind.LIQUIDATION: "LIQUIDATION_AUTOCLOSE",
+    FillKind.ADL: "ADL_AUTOCLOSE",
+    FillKind.SETTLEMENT: "SETTLEMENT_AUTOCLOSE",
+}
+
+
+def frame(stream: str, data: Mapping[str, Any]) -> str:
+    return json.dumps({"stream": stream, "data": data}, separators=(",", ":"))
+
+
+def order_event(name: str, order: VenueOrder, *, now_us: int, fill: Fill | None = None) -> dict[str, Any]:
+    payload = order.detail if isinstance(order.detail, Payload) else None
+    quote_qty = None if payload is None else payload.quote_qty
+    shown: dict[str, Any] = {
+        "e": name,
+        "E": now_us,
+        "s": order.symbol,
+        "S": SIDE_NAMES[order.side],
+        "o": order.request.type.name,
+        "f": "GTC" if payload is None else payload.time_in_force,
+    }
+    if quote_qty is None:
+        shown["q"] = plain(order.qty)
+    else:
+        shown["Q"] = plain(quote_qty)
+    if order.request.type is OrderType.LIMIT:
+        shown["p"] = plain(order.price or ZERO)
+    shown |= {"X": _state(order, fill), "i": order.order_id}
+    if order.client_id:
+        shown["c"] = client_id_of(order)
+    if fill is not None:
+        shown |= {
+            "t": int(fill.trade_id), "l": plain(fill.qty), "L": plain(fill.price),
+            "m": fill.liquidity is Liquidity.MAKER, "n": plain(fill.fee), "N": fill.fee_asset,
+        }  # fmt: skip
+    if name == "orderExpired" and order.end is not None:
+        shown["R"] = EXPIRY_REASONS.get(order.end, "Unknown")
+    return shown | {
+        "z": plain(order.cum_qty),
+        "Z": plain(order.cum_quote),
+        "V": "RejectTaker" if payload is None else payload.self_trade,
+        "O": ORIGINS[order.kind],
+        "r": order.request.reduce_only,
+        "y": order.request.post_only,
+        "T": now_us,
+    }
+
+
+def _state(order: VenueOrder, fill: Fill | None) -> str:
+    """Within one match the fills come before the end of the order is known."""
+    if fill is not None:
+        return "Filled" if order.cum_qty == order.qty else "PartiallyFilled"
+    return status_of(order)
+
+
+def position_event(name: str | None, account: VenueAccount, market: Market, *, now_us: int) -> dict[str, Any]:
+    """A position as it is now; without a name in the snapshot that follows a subscription."""
+    spec, exposure = market.instrument, market.exposure(account)
+    held, mark = exposure.holding, market.mark
+    worst = max(held.qty + exposure.open_buy_qty, held.qty - exposure.open_sell_qty, key=abs)
+    return ({} if name is None else {"e": name}) | {
+        "E": now_us,
+        "s": spec.symbol,
+        "b": rounded(held.entry_price),
+        "B": rounded(held.entry_price),
+        "l": "0",
+        "f": plain(spec.initial_margin),
+        "M": plain(mark),
+        "m": plain(spec.maintenance_margin),
+        "q": plain(held.qty),
+        "Q": plain(worst),
+        "n": plain(worst * mark),
+        "i": position_id(account, market),
+        "p": rounded(account.realized.get(spec.symbol, ZERO)),
+        "P": rounded((mark - held.entry_price) * held.qty),
+        "T": now_us,
+    }
+
+
+def balance_event(exchange: Exchange, account: VenueAccount, *, now_us: int) -> dict[str, Any]:
+    total = settled_cash(exchange, account)
+    return {
+        "e": "balanceUpdate", "E": now_us, "a": exchange.quote_asset, "A": rounded(total), "L": "0", "S": "0",
+        "T": now_us,
+    }  # fmt: skip
+
+
+def book_ticker(market: Market, *, now_us: int) -> dict[str, Any] | None:
+    """The best of both sides; None while one is empty."""
+    spec = market.instrument
+    bid, ask = market.book.top(Side.BUY), market.book.top(Side.SELL)
+    if bid is None or ask is None:
+        return None
+    return {
+        "e": "bookTicker", "E": now_us, "s": spec.symbol, "a": plain(spec.tick * ask[0]), "A": plain(spec.lot * ask[1]),
+        "b": plain(spec.tick * bid[0]), "B": plain(spec.lot * bid[1]), "u": str(market.version), "T": now_us,
+    }  # fmt: skip
+
+
+def trade_event(trade: PublicTrade) -> dict[str, Any]:
+    at_us = trade.at_ms * 1000
+    return {
+        "e": "trade", "E": at_us, "s": trade.symbol, "p": plain(trade.price), "q": plain(trade.qty),
+        "b": trade.buyer_order or "0", "a": trade.seller_order or "0", "t": trade.trade_id,
+        "m": trade.taker is Side.SELL, "T": at_us,
+    }  # fmt: skip
+
+
+def ticker_event(market: Market, day: Day, *, now_us: int) -> dict[str, Any]:
+    return {
+        "e": "ticker", "E": now_us, "s": market.instrument.symbol, "o": plain(day.first), "c": plain(day.last),
+        "h": plain(day.high), "l": plain(day.low), "v": plain(day.volume), "V": plain(day.quote_volume),
+        "n": day.trades,
+    }  # fmt: skip
+
+
+def mark_event(market: Market, *, now_us: int) -> dict[str, Any]:
+    hour = 3_600_000
+    return {
+        "e": "markPrice", "E": now_us, "s": market.instrument.symbol, "p": plain(market.mark), "f": "0",
+        "i": plain(market.mark), "n": now_us // 1000 // hour * hour + hour, "T": now_us,
+    }  # fmt: skip
+
+
+class DepthFeed:
+    """The changes of one market's depth since the last frame; quantities are absolute, 0 removes a level."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._shown = {side: self._levels(side) for side in (Side.BUY, Side.SELL)}
+        self._last_id = market.version
+
+    def changes(self, *, now_us: int) -> dict[str, Any] | None:
+        """The next frame, whose `U` follows the `u` of the last one; None if nothing has changed."""
+        bids, asks = (self._changed(side) for side in (Side.BUY, Side.SELL))
+        if not bids and not asks:
+            return None
+        first, self._last_id = self._last_id + 1, self._market.version
+        return {
+            "e": "depth", "E": now_us, "s": self._market.instrument.symbol, "a": asks, "b": bids, "U": first,
+            "u": self._last_id, "T": now_us,
+        }  # fmt: skip
+
+    def _levels(self, side: Side) -> dict[int, int]:
+        return dict(self._market.book.levels(side))
+
+    def _changed(self, side: Side) -> list[list[str]]:
+        before, now = self._shown[side], self._levels(side)
+        self._shown[side] = now
+        spec = self._market.instrument
+        changed = sorted(
+            {ticks for ticks, lots in now.items() if before.get(ticks) != lots} | (before.keys() - now.keys())
+        )
+        return [[plain(spec.tick * ticks), plain(spec.lot * now.get(ticks, 0))] for ticks in changed]
