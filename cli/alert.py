@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE
+from cli.options import FILE, vault_options
 from cli.streams import format_option, write_note, write_result
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def alert() -> None:
 @alert.command()
 @click.option("--config", "config_path", type=FILE, metavar="FILE", required=True, help="Its `alerts:` are tried.")
 @click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow; else the config's or the eagle flow.")
+@vault_options
 @format_option("text", "json", "csv")
-def test(config_path: str, flow_path: str | None, style: str) -> int:
+def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int | None, style: str) -> int:
     """Call once on every channel of a config, and tell what became of it.
 
     Nothing is traded. Exit code 0 only if every channel delivered; 2 if the config names none.
@@ -51,6 +52,7 @@ def test(config_path: str, flow_path: str | None, style: str) -> int:
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
     from cli.outputs import channels_of
+    from cli.resolve import resolver
     from engine.chart.load import load_flow
     from engine.chart.model import FlowError
     from engine.runtime.config import load_config, masked
@@ -63,7 +65,7 @@ def test(config_path: str, flow_path: str | None, style: str) -> int:
         config = load_config(source.text, file=source.file, flow=loaded)
     except FlowError as wrong:
         return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
-    channels, _ = channels_of(config)
+    channels = channels_of(config, resolver(vault, passphrase_fd))
     if not channels:
         raise click.UsageError(f"{source.file} calls nobody; write `command:` or `urls:` under `alerts:`")
     tried = _try_all(channels, _call(config, flow=loaded.name), within_s=config.alerts.timeout_ns / 1_000_000_000)

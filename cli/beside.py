@@ -106,7 +106,7 @@ class Outputs:
     def _made_logs(self) -> Logs | None:
         if self._prepared.logs is None:
             return None
-        writer = LogWriter(self._prepared.logs, run=self._about.run, secrets=self._prepared.secrets)
+        writer = LogWriter(self._prepared.logs, run=self._about.run)
         if self._prepared.live:
             writer.start()
         logs = Logs(
@@ -124,7 +124,7 @@ class Outputs:
         alerts = Alerts(
             self._prepared.channels,
             AlertGate(level=told.level, repeat_ns=told.repeat_ns, per_minute=told.per_minute),
-            LiveClock(asyncio.get_running_loop()), about=self._about, tell=self._tell, secrets=self._prepared.secrets,
+            LiveClock(asyncio.get_running_loop()), about=self._about, tell=self._tell,
         )  # fmt: skip
         self.sinks.append(alerts)
         return alerts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, JOURNAL
+from cli.options import FILE, JOURNAL, VAULT
 from cli.streams import GREEN, RED, YELLOW, format_option, paint, write_result
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ INDENT = 25  # of what was found, behind verdict and name
 @click.command()
 @click.option("--journal", type=FILE, default=JOURNAL, show_default=True, metavar="FILE", help="What to look at.")
 @click.option("--config", "config_path", type=FILE, metavar="FILE", help="Look at this and its secrets too.")
+@click.option("--vault", type=FILE, default=VAULT, show_default=True, metavar="FILE", help="Where `vault:` leads.")
 @format_option("text", "json")
-def doctor(journal: str, config_path: str | None, style: str) -> int:
+def doctor(journal: str, config_path: str | None, vault: str, style: str) -> int:
     """See whether program, machine, journal and config are fit to trade.
 
     Says what to do about what is not, and changes nothing. Exit code 1 if something failed; warnings alone are no
@@ -40,12 +41,12 @@ def doctor(journal: str, config_path: str | None, style: str) -> int:
     """
     from cli.examined import Health
 
-    found = list(_examined(Path(journal), None if config_path is None else Path(config_path)))
+    found = list(_examined(Path(journal), None if config_path is None else Path(config_path), vault))
     write_result(_as_json(found) if style == "json" else "\n".join(_lines(found)))
     return 1 if any(it.health is Health.FAILED for it in found) else 0
 
 
-def _examined(journal: Path, config: Path | None) -> Iterator[Examined]:
+def _examined(journal: Path, config: Path | None, vault: str) -> Iterator[Examined]:
     from cli import doctor_journal, doctor_machine, doctor_private, doctor_program
     from cli.examined import failed
 
@@ -60,7 +61,7 @@ def _examined(journal: Path, config: Path | None) -> Iterator[Examined]:
         ("sockets", lambda: doctor_machine.sockets(folder)),
         ("journal", lambda: doctor_journal.journal(journal)),
         ("state folder", lambda: doctor_private.state(journal)),
-        *([("config", lambda: doctor_private.config(config))] if config is not None else []),
+        *([("config", lambda: doctor_private.config(config, Path(vault).expanduser()))] if config is not None else []),
         ("clock", lambda: doctor_machine.clock(first)),  # last, so that some time has passed
     ]
     for name, look in looks:

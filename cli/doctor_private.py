@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
-from cli.examined import Examined, Health, failed, ok, warning
+from cli.examined import Examined, Health, failed, ok
 
 if TYPE_CHECKING:
     from engine.runtime.config import Reference
@@ -35,7 +36,7 @@ def state(journal: Path) -> Iterator[Examined]:
     yield from faults or [ok("state folder", f"{folder} and what is in it of runs: yours alone")]
 
 
-def config(path: Path) -> Iterator[Examined]:
+def config(path: Path, vault: Path) -> Iterator[Examined]:
     """What `eagle validate` says of it, who may touch it, and whether its secrets are where it says.
 
     Raises: CannotUse.
@@ -63,7 +64,7 @@ def config(path: Path) -> Iterator[Examined]:
     faults = _faults("config file", path, if_readable=Health.WARNING if references else Health.OK)
     yield from [*faults] or [ok("config file", f"{path} is changed by nobody else")]
     if references:
-        yield from secrets(references)
+        yield from secrets(references, vault)
     if read.alerts.command:
         yield _command(read.alerts.command[0])
 
@@ -75,23 +76,37 @@ def _command(name: str) -> Examined:
     return ok("alerts", f"{place} is called when a person is needed; eagle alert test tries it")
 
 
-def secrets(references: list[tuple[str, Reference]]) -> Iterator[Examined]:
+def secrets(references: list[tuple[str, Reference]], vault: Path) -> Iterator[Examined]:
     """Each is there, not empty, and open to nobody else."""
-    faults = [fault for what, reference in references for fault in _secret(what, reference)]
+    faults = [fault for what, reference in references for fault in _secret(what, reference, vault)]
     yield from faults or [ok("secrets", f"all {len(references)} are where the config says, and yours alone")]
 
 
-def _secret(what: str, reference: Reference) -> Iterator[Examined]:
-    if reference.source == "env":
-        if not os.environ.get(reference.name):
-            yield failed("secrets", f"{what}: the variable {reference.name} is not set", f"export {reference.name}=...")
-        return
-    path = Path(reference.name).absolute()
+def _secret(what: str, reference: Reference, vault: Path) -> Iterator[Examined]:
+    """Nothing is read or run; `eagle vault test --config` does that."""
+    match reference.source:
+        case "env":
+            if not os.environ.get(reference.name):
+                told = f"{what}: the variable {reference.name} is not set"
+                yield failed("secrets", told, f"export {reference.name}=...")
+        case "cmd":
+            program = shlex.split(reference.name)[0]
+            if which(program) is None:
+                told = f"{what}: the command {program} cannot be found"
+                yield failed("secrets", told, "install it, or name it by its whole path")
+        case "vault":
+            yield from _file(what, vault, "make it: eagle vault init")
+        case "file":
+            yield from _file(what, Path(reference.name).expanduser(), "put the secret there, alone in a file of yours")
+
+
+def _file(what: str, place: Path, advice: str) -> Iterator[Examined]:
+    path = place.absolute()
     problem = _unusable(path)
     if problem:
-        yield failed("secrets", f"{what}: {path} {problem}", "put the secret there, alone in a file of yours")
+        yield failed("secrets", f"{what}: {path} {problem}", advice)
         return
-    for fault in _faults("secrets", path, if_readable=Health.FAILED):
+    for fault in _faults("secrets", path, if_readable=Health.FAILED, if_link=Health.FAILED):
         yield Examined(fault.check, fault.health, f"{what}: {fault.found}", fault.advice)
     folder = path.resolve().parent
     mode = folder.stat().st_mode
@@ -111,10 +126,11 @@ def _unusable(path: Path) -> str:
     return "" if os.access(path, os.R_OK) else "cannot be read by you"
 
 
-def _faults(check: str, path: Path, *, if_readable: Health) -> Iterator[Examined]:
+def _faults(check: str, path: Path, *, if_readable: Health, if_link: Health = Health.WARNING) -> Iterator[Examined]:
     """A link, a stranger's, or open to others; of a link, what it leads to is looked at as well."""
     if path.is_symlink():
-        yield warning(check, f"{path} is a link to {path.resolve()}", "name that place itself: a link is easily moved")
+        told = f"{path} is a link to {path.resolve()}"
+        yield Examined(check, if_link, told, "name that place itself: a link is easily moved")
     try:
         found = path.stat()
     except OSError:  # it has gone meanwhile, or the link leads nowhere: whoever needs it will tell

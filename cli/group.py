@@ -8,7 +8,7 @@ import click
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Trade": ("run", "status", "stop", "pause", "resume"),
-    "Set up": ("init", "doctor", "alert"),
+    "Set up": ("init", "doctor", "vault", "alert"),
     "Write a strategy": ("validate", "test", "diagram", "verbs"),
     "See what it did": ("report", "trace", "why", "audit", "replay"),
 }

@@ -44,7 +44,7 @@ Enter takes the value in brackets; Ctrl-C leaves. You see all before it is writt
     "--credential",
     "places",
     multiple=True,
-    metavar="ACCOUNT.NAME=file:PATH|env:NAME",
+    metavar="ACCOUNT.NAME=vault:NAME|file:PATH|...",
     help="Where a secret is kept.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the flow: quantity=0.02.")

@@ -17,6 +17,7 @@ from engine.chart.units import shown
 from engine.runtime.config import Config, roles_of
 from engine.runtime.config_fields import GUARD_FIELDS, LIMIT_FIELDS, OFF, TIMES_QUANTITY, Field
 from engine.runtime.config_values import PAPER
+from engine.runtime.credentials import parse_reference
 from engine.trading.plan import RoleSpec
 
 Answers = Mapping[str, str]
@@ -37,7 +38,6 @@ REAL_LIMITS = {"orders_per_minute": "60"}
 
 _NO_SYMBOL = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9_./:-]")
 _SEPARATOR = re.compile(r"[\s,]+")
-_REFERENCE = re.compile(r"(file|env):(\S.*)")
 _LOOKS_SECRET = re.compile(r"[A-Za-z0-9+/=]{32,}")
 _DEMO_NAMES = {"maker": "hawk", "takers": "chick"}
 
@@ -253,11 +253,14 @@ def proposed_place(account: str, credential: str, source: str) -> str:
 
 
 def _reference(text: str) -> tuple[str, str]:
-    """`file:PATH` or `env:NAME`; anything else may be a secret, and is not repeated."""
-    found = _REFERENCE.fullmatch(text)
-    if found is None or _LOOKS_SECRET.fullmatch(found[2]):
+    """`vault:NAME`, `file:PATH` and the like; anything else may be a secret, and is not repeated."""
+    try:
+        found = parse_reference(text)
+    except ValueError:
+        found = None
+    if found is None or _LOOKS_SECRET.fullmatch(found.name):
         raise Wrong(
-            "expected file:PATH or env:NAME, where the secret is kept; it is never typed here. "
-            "If you just typed one, change it at the venue"
+            "expected vault:NAME, file:PATH, cmd:PROGRAM, env:NAME or keyring:SERVICE/USER, where the secret is kept;"
+            " it is never typed here. If you just typed one, change it at the venue"
         )
-    return found[1], found[2]
+    return found.source, found.name

@@ -96,7 +96,7 @@ class Interview:
         if any(account.balance is not None for account in self._draft.accounts):
             self._settle("balance", "cash of each paper account at the start", default="10000")
         if self._draft.real:
-            self._tell("  Secrets are not typed here: say where each is kept, file:PATH or env:NAME.")
+            self._tell("  Secrets are not typed here: say where each is kept: vault:NAME, file:PATH, env:NAME, ...")
         for account in self._draft.accounts:
             if account.balance is None:
                 self._real_account(account.name, CREDENTIALS[self._draft.kinds[account.venue]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -112,7 +113,7 @@ def _account(account: AccountDraft) -> Iterator[str]:
         yield f"  {'- ' if number == 0 else '  '}{key}: {scalar(text)}"
     yield "    credentials:"
     for name, (source, place) in account.credentials.items():
-        yield f"      {name}: {{{source}: {scalar(place)}}}"
+        yield f"      {name}: {{secret: {json.dumps(f'{source}:{place}', ensure_ascii=False)}}}"
 
 
 def _how(draft: Draft, flow: Flow) -> Iterator[str]:

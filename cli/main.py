@@ -22,6 +22,7 @@ from cli.streams import close_after_loss, close_quietly, prepare, write_error, w
 from cli.tables import test
 from cli.trace import trace
 from cli.validate import validate
+from cli.vault import vault
 from cli.verbs import verbs
 from cli.why import why
 from engine.chart.model import FlowError
@@ -55,7 +56,7 @@ def eagle() -> None:
 
 
 for command in (
-    *(init, doctor, run, status, stop, pause, resume, alert),
+    *(init, doctor, vault, run, status, stop, pause, resume, alert),
     *(validate, diagram, test, verbs, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)

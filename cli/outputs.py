@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.locate import CannotUse
+from cli.resolve import Resolve
 from engine.runtime.alert_channels import Channel, CommandChannel
 from engine.runtime.clock import S
 from engine.runtime.config import Config
 from engine.runtime.folders import is_device
 from engine.runtime.log_files import LogFile, open_logs
 from engine.runtime.log_lines import Log
-from engine.runtime.secrets import Secret, read_secret
 
 OFF = "off"
 LOGS = "logs"  # beside the journal
@@ -38,7 +38,6 @@ class Prepared:
     live: bool
     logs: dict[Log, LogFile] | None
     channels: tuple[Channel, ...]
-    secrets: tuple[str, ...]
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -59,20 +58,20 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(found[3])
 
 
-def prepare(config: Config, options: OutputOptions, *, journal: Path | None, live: bool) -> Prepared:
+def prepare(config: Config, options: OutputOptions, *, journal: Path | None, live: bool, resolve: Resolve) -> Prepared:
     """Opens the logs. Raises: CannotUse, SecretUnreadable, UrlUnusable."""
     if options.metrics_listen is not None and not live:
         raise CannotUse("--metrics-listen: nobody can ask a run in virtual time (--speed max); use --metrics FILE")
     if options.metrics is not None and is_device(options.metrics):
         raise CannotUse(f"--metrics: {options.metrics} is no ordinary file, and would be replaced by one; name a file")
-    channels, secrets = channels_of(config) if live else ((), ())
+    channels = channels_of(config, resolve) if live else ()
     folder = _log_folder(config, options, journal=journal, live=live)
     logs = None if folder is None else _opened(folder, config)
-    return Prepared(options, live, logs, channels, tuple(piece for secret in secrets for piece in secret.pieces()))
+    return Prepared(options, live, logs, channels)
 
 
-def channels_of(config: Config) -> tuple[tuple[Channel, ...], tuple[Secret, ...]]:
-    """Every way to a person that the config names, and the secrets behind them.
+def channels_of(config: Config, resolve: Resolve) -> tuple[Channel, ...]:
+    """Every way to a person that the config names.
 
     Raises: SecretUnreadable, UrlUnusable.
     """
@@ -80,12 +79,12 @@ def channels_of(config: Config) -> tuple[tuple[Channel, ...], tuple[Secret, ...]
     channels: list[Channel] = []
     if alerts.command:
         channels.append(CommandChannel(alerts.command, timeout_s=alerts.timeout_ns / S))
-    urls = {name: read_secret(reference, what=f"alerts.urls.{name}") for name, reference in alerts.urls.items()}
+    urls = {name: resolve(reference, what=f"alerts.urls.{name}") for name, reference in alerts.urls.items()}
     if urls:
         from engine.runtime.alert_urls import UrlChannel
 
         channels += [UrlChannel(name, url, timeout_s=alerts.timeout_ns / S) for name, url in urls.items()]
-    return tuple(channels), tuple(urls.values())
+    return tuple(channels)
 
 
 def _log_folder(config: Config, options: OutputOptions, *, journal: Path | None, live: bool) -> Path | None:

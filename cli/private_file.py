@@ -10,6 +10,11 @@ from cli.locate import CannotUse
 
 
 def write_private(path: Path, text: str, *, replace: bool) -> None:
+    """As `write_private_bytes`, for text."""
+    write_private_bytes(path, text.encode(), replace=replace)
+
+
+def write_private_bytes(path: Path, content: bytes, *, replace: bool) -> None:
     """Mode 0600, on the disk before this returns. Without `replace` a file that is there stays, if it came late too.
 
     Raises: CannotUse; then nothing is left behind.
@@ -20,8 +25,8 @@ def write_private(path: Path, text: str, *, replace: bool) -> None:
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         fresh = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if not replace:  # an empty file of this name is made first: it fails where there is one already

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, JOURNAL
+from cli.options import FILE, JOURNAL, vault_options
 from cli.streams import format_option, notes_to, write_result
 
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
@@ -79,11 +79,12 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     metavar="HOST:PORT",
     help="Serve them at /metrics, on loopback; port 0: a free one.",
 )
-@click.option("--live", is_flag=True, help="Allow a config that names real venues.")  # fmt: skip
+@click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+@vault_options
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, metrics: str | None,
-    listen: str | None, wish: str, live: bool,
+    listen: str | None, wish: str, live: bool, vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -102,6 +103,7 @@ def run(
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
     from cli.outputs import OutputOptions, parse_address
+    from cli.resolve import resolver
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
 
@@ -113,6 +115,7 @@ def run(
         outputs=OutputOptions(
             logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
         ),
+        resolve=resolver(vault, passphrase_fd),
     )  # fmt: skip
     seen = view.choose_view(wish, live_speed=speed is not None)
     config = None if config_path is None else read_source(config_path)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from engine.runtime.secrets import redacted
+
 if TYPE_CHECKING:
     from engine.runtime.status import Line
 
@@ -48,7 +50,7 @@ def write_result(text: str) -> None:
 
 def write_note(text: str) -> None:
     """A line for the person at the terminal; never part of a result. A terminal that has gone stops nothing."""
-    _take_note(text)
+    _take_note(redacted(text))
 
 
 def write_note_now(text: str) -> None:
@@ -128,7 +130,7 @@ def _lost(error: OSError) -> str:
 
 def _write(stream: TextIO, text: str) -> None:
     try:
-        stream.write(text if text.endswith("\n") else f"{text}\n")
+        stream.write(redacted(text if text.endswith("\n") else f"{text}\n"))
         stream.flush()
     except BrokenPipeError:
         _to_nowhere(stream)

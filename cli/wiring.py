@@ -17,8 +17,10 @@ from pathlib import Path
 from cli.attend import attended
 from cli.beside import Outputs
 from cli.locate import CannotUse, Source
+from cli.options import VAULT
 from cli.outputs import OutputOptions, Prepared, prepare
 from cli.record import open_record, run_start
+from cli.resolve import Resolve, resolver
 from cli.screen import Screen
 from cli.streams import write_note
 from engine.chart.load import load_flow
@@ -83,6 +85,7 @@ class Options:
     repeat: bool
     live: bool
     outputs: OutputOptions = field(default_factory=OutputOptions)
+    resolve: Resolve = field(default_factory=lambda: resolver(VAULT, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +384,8 @@ class Ran:
 
 def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     """Run to the end, or as far as signals let it. Raises: EngineError for journal, run number and outputs."""
-    prepared = prepare(setup.config, options.outputs, journal=options.journal, live=options.speed is not None)
+    live = options.speed is not None
+    prepared = prepare(setup.config, options.outputs, journal=options.journal, live=live, resolve=options.resolve)
     journal, number = open_record(options.journal, Sync(setup.config.journal_sync))
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:

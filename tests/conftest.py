@@ -2,7 +2,10 @@
 
 import signal
 
+import pytest
 from hypothesis import settings
+
+from engine.runtime import secrets
 
 # A job in the background is started with SIGINT ignored, and so is every program that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -10,3 +13,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No deadline: a shared machine is slow at times, and a test must not depend on the wall clock.
 settings.register_profile("eagle", deadline=None)
 settings.load_profile("eagle")
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded secrets are starred out for the life of a process; a test has a life of its own."""
+    monkeypatch.setattr(secrets, "_forms", ())

@@ -76,7 +76,9 @@ def shipped_flows() -> Iterator[Flow]:
 
 def keys_of(schema: Mapping[str, Any], prefix: str = "", *, required: bool = False) -> Iterator[Key]:
     """Every key below a schema, by its dotted name; a name that the user gives is in capitals."""
-    if "properties" in schema:
+    if schema.get("writeOnly"):  # the shape of a reference is told once, in secrets.md
+        yield _leaf(prefix.rstrip("."), schema, required=required)
+    elif "properties" in schema:
         for name, part in schema["properties"].items():
             yield from keys_of(part, f"{prefix}{name}.", required=name in schema.get("required", ()))
     elif isinstance(schema.get("additionalProperties"), Mapping):

@@ -14,6 +14,7 @@ from engine.runtime import alerts as alerts_module
 from engine.runtime.alert_channels import Call, CommandChannel, Outcome
 from engine.runtime.alert_gate import AlertGate
 from engine.runtime.alerts import UNDELIVERED, About, Alerts
+from engine.runtime.secrets import Secret
 from engine.trading.alert_codes import ALERT_CODES
 from engine.trading.effects import Alert, Finish, Level
 
@@ -48,7 +49,7 @@ class Room:
         self.clock = PaperClock()
         self.told: list[Alert] = []
         gate = AlertGate(level=level, repeat_ns=60 * S, per_minute=10)
-        self.alerts = Alerts(channels, gate, self.clock, about=ABOUT, tell=self.tell, secrets=("canary",))
+        self.alerts = Alerts(channels, gate, self.clock, about=ABOUT, tell=self.tell)
 
     def tell(self, alert: Alert) -> None:
         """As the runner does: what alerts tell comes back to them."""
@@ -95,8 +96,9 @@ def test_a_failure_is_told_without_secrets_and_calls_nobody_again() -> None:
     """With level `warning` the alert about the failed call must not become a call: it would go round for ever."""
 
     async def main() -> None:
-        bad = Phone(Outcome(False, "exit code 1: token canary\nrefused"))
-        worse = Phone(RuntimeError("canary"))
+        Secret("canary-1")
+        bad = Phone(Outcome(False, "exit code 1: token canary-1\nrefused"))
+        worse = Phone(RuntimeError("canary-1"))
         room = Room(bad, worse, level=Level.INFO)
         room.alerts(STUCK)
         await room.alerts.finish(within_s=60)

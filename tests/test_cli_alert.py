@@ -29,7 +29,7 @@ def test_every_channel_is_tried_and_told(eagle: Eagle, monkeypatch: pytest.Monke
     with service(200) as chat:
         monkeypatch.setenv("CANARY_URL", chat.url)
         command = python("import sys; open('told', 'w').write(sys.stdin.read())")
-        said = try_alerts(eagle, config(command=command, urls={"phone": {"env": "CANARY_URL"}}))
+        said = try_alerts(eagle, config(command=command, urls={"phone": {"secret": "env:CANARY_URL"}}))
     assert said.code == 0
     lines = [line.rsplit(" (", 1)[0].split(maxsplit=3) for line in said.out.splitlines()]
     assert [line[2:] for line in lines] == [["delivered", "exit code 0"], ["delivered", "accepted"]]
@@ -44,7 +44,9 @@ def test_every_channel_is_tried_and_told(eagle: Eagle, monkeypatch: pytest.Monke
 def test_one_channel_that_fails_is_exit_code_1(eagle: Eagle, monkeypatch: pytest.MonkeyPatch) -> None:
     with service(500) as chat:
         monkeypatch.setenv("CANARY_URL", chat.url)
-        said = try_alerts(eagle, config(command=python(""), urls={"phone": {"env": "CANARY_URL"}}), "--format", "json")
+        said = try_alerts(
+            eagle, config(command=python(""), urls={"phone": {"secret": "env:CANARY_URL"}}), "--format", "json"
+        )
     assert said.code == 1
     told = [(it["channel"].split()[0], it["delivered"], it["text"]) for it in json.loads(said.out)]
     assert told == [
@@ -67,16 +69,16 @@ def test_as_csv(eagle: Eagle) -> None:
     [
         ({}, "c.yaml calls nobody; write `command:` or `urls:` under `alerts:`; see `eagle alert test --help`"),
         (
-            {"urls": {"phone": {"env": "NO_SUCH_VARIABLE"}}},
+            {"urls": {"phone": {"secret": "env:NO_SUCH_VARIABLE"}}},
             "alerts.urls.phone: there is no environment variable NO_SUCH_VARIABLE; set it, or refer to a file",
         ),
         (
-            {"urls": {"phone": {"file": "url"}}},
+            {"urls": {"phone": {"secret": "file:url"}}},
             "alerts.urls.phone: url cannot be read (No such file or directory); paths are relative to where eagle is"
             " started",
         ),
         (
-            {"urls": {"phone": {"env": "CANARY"}}},
+            {"urls": {"phone": {"secret": "env:CANARY"}}},
             "URL phone: apprise cannot use what the reference holds; see its list of services for the form",
         ),
     ],

@@ -53,7 +53,7 @@ venues:
 accounts:
   - {name: hawk, venue: paper-a, owner: me, balance: 10000}
   - {name: chick, venue: paper-b, owner: me, balance: 500.5}
-  - {name: spare, venue: okx, owner: me, credentials: {api_key: {env: SPARE_KEY}}}
+  - {name: spare, venue: okx, owner: me, credentials: {api_key: {secret: "env:SPARE_KEY"}}}
 use: {maker: hawk, takers: [chick]}
 settings: {quantity: 0.02}
 """
@@ -328,7 +328,12 @@ def _keys(schema: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("accounts: [{credentials: {api_key: abc, other: {env: NAME}}}]", "{api_key: ***, other: {env: NAME}}}]"),
+        (
+            'accounts: [{credentials: {api_key: abc, other: {secret: "env:NAME"}}}]',
+            '{api_key: ***, other: {secret: "env:NAME"}}}]',
+        ),
+        ("accounts: [{credentials: {api_key: {secret: abc}}}]", "{api_key: *************}}]"),
+        ("accounts: [{credentials: {account_index: 12, api_key: 12}}]", "{account_index: 12, api_key: **}}]"),
         ("accounts: [{credentials: abc}]", "accounts: [{credentials: ***}]"),
         (
             "accounts:\n- credentials:\n    anything: |\n      one\n      two\nmarket: x\n",
@@ -336,7 +341,11 @@ def _keys(schema: Any) -> set[str]:
         ),
         ('accounts: [{api_secret: "abc", venue: x}]', "{api_secret: *****, venue: x}]"),
         ("api_key: abc\n : broken [", "api_key: ***\n : broken ["),
-        ("market: keys\nprivate_key: {file: keys/one}\n", "market: keys\nprivate_key: {file: keys/one}\n"),
+        (
+            'market: keys\nprivate_key: {secret: "file:keys/one"}\n',
+            'market: keys\nprivate_key: {secret: "file:keys/one"}\n',
+        ),
+        ("secret: vault:bp1/key\nx: [broken", "secret: vault:bp1/key\nx: [broken"),
     ],
 )
 def test_what_may_be_a_secret_is_starred_out_and_the_rest_stays_in_place(text: str, shown: str) -> None:

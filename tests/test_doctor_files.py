@@ -243,11 +243,11 @@ def test_a_secret_that_is_missing_or_open(
     assert any(line.startswith("failed   secrets         api_key of hawk: ") and words in line for line in told(said))
 
 
-def test_a_secret_behind_a_link_is_a_warning(real: Callable[[], Said], tmp_path: Path) -> None:
+def test_a_secret_behind_a_link_fails(real: Callable[[], Said], tmp_path: Path) -> None:
     shutil.move(tmp_path / "keys" / "hawk_api_key", tmp_path / "keys" / "elsewhere")
     (tmp_path / "keys" / "hawk_api_key").symlink_to("elsewhere")
     (line,) = told(real())
-    assert line.startswith("warning  secrets         api_key of hawk: ")
+    assert line.startswith("failed   secrets         api_key of hawk: ")
     assert "is a link to" in line
 
 
@@ -271,7 +271,7 @@ def test_a_paper_config_may_be_read_by_others(eagle: Eagle, tmp_path: Path) -> N
 
 def test_an_alert_command_or_url_that_is_not_there(eagle: Eagle, tmp_path: Path) -> None:
     example = (ROOT / "docs" / "examples" / "eagle_paper.yaml").read_text()
-    alerts = "alerts:\n  command: [no-such-command]\n  urls: {phone: {env: NO_SUCH_URL}}\n"
+    alerts = 'alerts:\n  command: [no-such-command]\n  urls: {phone: {secret: "env:NO_SUCH_URL"}}\n'
     (tmp_path / "c.yaml").write_text(example.partition("alerts:")[0] + alerts)
     (tmp_path / "c.yaml").chmod(0o600)
     out = eagle("doctor", "--config", "c.yaml").out

@@ -18,6 +18,7 @@ from engine.runtime import log_files
 from engine.runtime.log_files import LogFile, LogWriter, open_logs
 from engine.runtime.log_format import Value
 from engine.runtime.log_lines import Happening, Log
+from engine.runtime.secrets import Secret
 from engine.trading.effects import Alert, CancelOrder, Effect, Finish, Level
 
 MB = 1_000_000
@@ -28,8 +29,8 @@ def happening(*effects: Effect, seq: int = 1) -> Happening:
     return Happening(seq, 5, 1_700_000_000_000, None, effects or (CANCEL,))
 
 
-def writer(folder: Path, *, size: int = MB, keep: int = 3, secrets: tuple[str, ...] = ()) -> LogWriter:
-    return LogWriter(open_logs(folder, size=size, keep=keep), run=7, secrets=secrets)
+def writer(folder: Path, *, size: int = MB, keep: int = 3) -> LogWriter:
+    return LogWriter(open_logs(folder, size=size, keep=keep), run=7)
 
 
 @pytest.fixture
@@ -257,9 +258,11 @@ def test_a_line_that_cannot_be_made_does_not_end_the_logs(folder: Path) -> None:
 
 
 def test_no_secret_is_ever_written(folder: Path) -> None:
-    logs = writer(folder, secrets=("canary", "canary-longer"))
-    alert = Alert(Level.PERSON, "internal_error", "GET https://x/?token=canary-longer failed", {"url": "canary"})
-    logs.put([happening(alert, Finish(1, "left with canary"))])
+    Secret("canary-1")
+    Secret("canary-1-longer")
+    logs = writer(folder)
+    alert = Alert(Level.PERSON, "internal_error", "GET https://x/?token=canary-1-longer failed", {"url": "canary-1"})
+    logs.put([happening(alert, Finish(1, "left with canary-1"))])
     logs.close(within_s=1)
     written = "".join(path.read_text() for path in folder.iterdir())
     assert "canary" not in written

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from log_kit import parsed
 
 from engine.runtime.log_format import iso, line
+from engine.runtime.secrets import Secret
 from exchanges.types import Side
 
 NASTY = [
@@ -46,5 +47,6 @@ def test_numbers_are_written_without_exponent_and_flags_as_in_the_journal() -> N
 
 def test_a_secret_is_starred_out_also_where_quoting_would_change_it() -> None:
     secret = 'p@ss "word"\n'
-    written = line({"text": f"POST https://x/{secret}?k=1", "id": secret}, secrets=(secret, ""))
+    Secret(secret)
+    written = line({"text": f"POST https://x/{secret}?k=1", "id": secret})
     assert parsed(written) == {"text": "POST https://x/***?k=1", "id": "***"}

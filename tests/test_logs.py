@@ -16,7 +16,9 @@ from cli_kit import FLOW, ROOT, Eagle, eagle  # noqa: F401
 from log_kit import parsed, read_log
 
 from cli import wiring
+from cli.options import VAULT
 from cli.outputs import OutputOptions, prepare
+from cli.resolve import resolver
 from engine.chart.load import load_flow
 from engine.runtime import schema
 from engine.runtime.config import Config, load_config
@@ -146,7 +148,7 @@ def test_where_logs_go(
     """Live: beside the journal, or where option or config say; in virtual time only where the option says."""
     monkeypatch.chdir(tmp_path)
     given = replace(demo_config(), logs=LogsConfig(folder=config))
-    prepared = prepare(given, OutputOptions(logs=said), journal=journal, live=live)
+    prepared = prepare(given, OutputOptions(logs=said), journal=journal, live=live, resolve=resolver(VAULT, None))
     made = {path.parent for path in tmp_path.rglob("*.log")}
     assert made == (set() if folder is None else {tmp_path / folder})
     assert (prepared.logs is None) == (folder is None)
@@ -205,7 +207,7 @@ def test_no_secret_reaches_a_log_the_journal_the_screen_or_the_metrics(
     with service(401) as chat:
         monkeypatch.setenv("CANARY_URL", chat.url)
         complain = python("import os, sys; sys.exit(os.environ['CANARY_URL'].split(':')[2].split('@')[0])")
-        alerts = json.dumps({"level": "info", "command": complain, "urls": {"phone": {"env": "CANARY_URL"}}})
+        alerts = json.dumps({"level": "info", "command": complain, "urls": {"phone": {"secret": "env:CANARY_URL"}}})
         (tmp_path / "c.yaml").write_text(text[: text.index("alerts:")] + f"alerts: {alerts}\n")
         said = run("--config", "c.yaml", "--speed", "20x", "--rounds", 1, "--metrics", "m.prom")
     assert len(chat.got) >= 4

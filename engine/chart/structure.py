@@ -53,11 +53,22 @@ def schema_findings(node: Node, schema: Mapping[str, Any], *, code: str | None =
     validator = Draft202012Validator(schema)
     findings: list[Finding] = []
     for error in validator.iter_errors(plain(node)):
+        if _may_repeat_a_secret(error, schema):
+            continue  # whoever reads references tells it, without the value
         for leaf in _leaves(error):
             findings.extend(_findings(leaf, node))
     if code is not None:
         findings = [Finding(code, found.severity, found.span, found.message, found.hint) for found in findings]
     return in_file_order(findings)
+
+
+def _may_repeat_a_secret(error: Any, schema: Any) -> bool:
+    """Is the fault at or below a place that the schema marks as `writeOnly`?"""
+    for step in error.absolute_schema_path:
+        if isinstance(schema, Mapping) and schema.get("writeOnly"):
+            return True
+        schema = schema[step]
+    return False
 
 
 def _leaves(error: Any) -> Iterator[Any]:

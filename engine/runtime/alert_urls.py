@@ -71,7 +71,7 @@ def _service(name: str, url: Secret, timeout_s: float) -> Any:
     except ImportError as error:
         raise UrlUnusable(f"{name}: alerts to URLs need apprise; run: pip install 'eagle-flow[notify]'") from error
     asset = apprise.AppriseAsset(app_id="eagle-flow", app_desc="eagle-flow", app_url="")
-    plugin = apprise.Apprise.instantiate(url.text, asset=asset, suppress_exceptions=True)
+    plugin = apprise.Apprise.instantiate(url.reveal(), asset=asset, suppress_exceptions=True)
     if plugin is None:
         raise UrlUnusable(f"{name}: apprise cannot use what the reference holds; see its list of services for the form")
     plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_s

@@ -14,7 +14,8 @@ from queue import SimpleQueue
 
 from engine.runtime.alert_channels import Call, Channel, Outcome, printable
 from engine.runtime.alert_gate import AlertGate, Passed
-from engine.runtime.log_format import iso, without
+from engine.runtime.log_format import iso
+from engine.runtime.secrets import redacted
 from engine.trading.alert_codes import alert_code
 from engine.trading.effects import Alert, Effect, Level
 from exchanges.types import Cancellable, Clock
@@ -36,8 +37,9 @@ class About:
 
 def call_of(alert: Alert, about: About, *, held_back: int, wall_ms: int) -> Call:
     return Call(
-        code=alert.code, level=alert.level.name.lower(), text=alert.text, advice=alert_code(alert.code).advice,
-        facts=alert.facts, held_back=held_back, time=iso(wall_ms), run=about.run, flow=about.flow,
+        code=alert.code, level=alert.level.name.lower(), text=redacted(alert.text),
+        advice=alert_code(alert.code).advice, facts={key: redacted(fact) for key, fact in alert.facts.items()},
+        held_back=held_back, time=iso(wall_ms), run=about.run, flow=about.flow,
         market=about.market, program=about.program,
     )  # fmt: skip
 
@@ -46,19 +48,18 @@ class Alerts:
     """A sink. Everything but the channels' own work happens on the loop that made it.
 
     `clock` is that of the people who are called: a run at ten times the speed does not call ten times as often.
-    `tell` is called with an alert about a call that could not be delivered. No text of it holds any of `secrets`.
+    `tell` is called with an alert about a call that could not be delivered.
     """
 
     def __init__(
         self, channels: Sequence[Channel], gate: AlertGate, clock: Clock, *, about: About,
-        tell: Callable[[Alert], None], secrets: Sequence[str] = (),
+        tell: Callable[[Alert], None],
     ) -> None:  # fmt: skip
         self.calls: dict[tuple[str, bool], int] = {}  # by channel, and whether they were delivered
         self._gate = gate
         self._clock = clock
         self._about = about
         self._tell = tell
-        self._secrets = tuple(secrets)
         self._loop = asyncio.get_running_loop()
         self._timer: Cancellable | None = None
         self._pending = 0
@@ -141,7 +142,7 @@ class Alerts:
         self._changed.set()
 
     def _undelivered(self, text: str, facts: Mapping[str, str]) -> None:
-        self._tell(Alert(Level.WARNING, UNDELIVERED, printable(without(text, self._secrets)), facts))
+        self._tell(Alert(Level.WARNING, UNDELIVERED, printable(redacted(text)), facts))
 
 
 class _Caller:

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
+from engine.runtime.secrets import redacted
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -113,6 +114,11 @@ def _maybe(value: Decimal | None) -> str:
     return "null" if value is None else f'"{value!s}"'
 
 
+def _told(text: str) -> str:
+    """Words of a venue or about one; what a venue repeats of our keys does not get into the journal."""
+    return quoted(redacted(text)) if text else '""'
+
+
 def _maybe_text(value: str | None) -> str:
     return "null" if value is None else quoted(value)
 
@@ -157,8 +163,8 @@ def _reply(value: Reply) -> str:
     if isinstance(value, Accepted):
         return f'["accepted",{stamps},{quoted(value.order_id)}]'
     if isinstance(value, Refused):
-        return f'["refused",{stamps},"{value.refusal.value}",{quoted(value.text)}]'
-    return f'["unknown",{stamps},{quoted(value.text)}]'
+        return f'["refused",{stamps},"{value.refusal.value}",{_told(value.text)}]'
+    return f'["unknown",{stamps},{_told(value.text)}]'
 
 
 def _read_reply(fields: list[Any]) -> Reply:
@@ -189,7 +195,7 @@ def _order(value: OrderUpdate) -> str:
     return (
         f"[{quoted(value.account)},{quoted(value.symbol)},{quoted(value.client_id)},{quoted(value.order_id)},"
         f'"{value.side.value}","{value.qty!s}","{value.state.value}","{value.cum_qty!s}",{_maybe(value.price)},'
-        f"{value.at_ms},{value.recv_ns},{refusal},{quoted(value.text)},{_flag(value.reduce_only)}]"
+        f"{value.at_ms},{value.recv_ns},{refusal},{_told(value.text)},{_flag(value.reduce_only)}]"
     )
 
 
@@ -224,7 +230,7 @@ def _read_fill(fields: list[Any]) -> Fill:
 
 
 def _link(value: LinkUpdate) -> str:
-    return f'[{quoted(value.account)},"{value.state.value}",{value.at_ns},{quoted(value.text)}]'
+    return f'[{quoted(value.account)},"{value.state.value}",{value.at_ns},{_told(value.text)}]'
 
 
 def _read_link(fields: list[Any]) -> LinkUpdate:
@@ -252,7 +258,7 @@ def _read_not_sent(fields: list[Any]) -> NotSent:
 
 def _looked(value: Looked) -> str:
     update = "null" if value.update is None else _order(value.update)
-    return f"[{quoted(value.client_id)},{value.token},{_flag(value.ok)},{update},{quoted(value.text)}]"
+    return f"[{quoted(value.client_id)},{value.token},{_flag(value.ok)},{update},{_told(value.text)}]"
 
 
 def _read_looked(fields: list[Any]) -> Looked:
@@ -263,7 +269,7 @@ def _read_looked(fields: list[Any]) -> Looked:
 def _counted(value: Counted) -> str:
     return (
         f"[{value.token},{_flag(value.ok)},{_flag(value.quiet)},{_positions(value.positions)},"
-        f"{_margins(value.margins)},{quoted(value.text)}]"
+        f"{_margins(value.margins)},{_told(value.text)}]"
     )
 
 
@@ -277,7 +283,7 @@ def _timer(value: TimerFired) -> str:
 
 
 def _market(value: MarketSeen) -> str:
-    return f"[{_flag(value.open)},{quoted(value.reason)},{quoted(value.text)},{value.pause_factor}]"
+    return f"[{_flag(value.open)},{quoted(value.reason)},{_told(value.text)},{value.pause_factor}]"
 
 
 def _read_market(fields: list[Any]) -> MarketSeen:
@@ -421,12 +427,12 @@ def _round_ended(value: RoundEnded) -> str:
 
 
 def _alert(value: Alert) -> str:
-    facts = ",".join([f"{quoted(key)}:{quoted(fact)}" for key, fact in value.facts.items()])
-    return f'["alert",{value.level:d},{quoted(value.code)},{quoted(value.text)},{{{facts}}}]'
+    facts = ",".join([f"{quoted(key)}:{_told(fact)}" for key, fact in value.facts.items()])
+    return f'["alert",{value.level:d},{quoted(value.code)},{_told(value.text)},{{{facts}}}]'
 
 
 def _finish(value: Finish) -> str:
-    return f'["finish",{value.exit_code},{quoted(value.text)}]'
+    return f'["finish",{value.exit_code},{_told(value.text)}]'
 
 
 _EFFECTS: dict[type, Callable[[Any], str]] = {

@@ -3,65 +3,113 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from engine.chart.faults import Faults, name_hint
+from engine.chart.faults import Faults
 from engine.chart.model import FlowError, Listing, Mapped, Node, Scalar, Span
 from engine.chart.yaml_nodes import read_nodes
+from engine.runtime.vault import NAME, NAME_WORDS
 
-SOURCES = ("env", "file")
+SOURCES = ("vault", "file", "cmd", "env", "keyring")
+NUMBERS = ("account_index", "api_key_index")  # of an account at its venue; no secret, so that they may stand in plain
 REFERENCE_HINT = (
-    "write a reference: {file: PATH} or {env: NAME}, and change the secret where it belongs if this one was shared"
+    'write where it is kept: {secret: "vault:NAME"}, or file:PATH, cmd:PROGRAM ARGUMENTS, env:NAME,'
+    " keyring:SERVICE/USER; if it was a real secret and this file was shared, change it where it belongs"
 )
 
 _SECRET_LINE = re.compile(
-    r"(?i)((?:key|secret|passphrase|password|token|private)\w*[\"']?\s*:\s*)(?![\s{\[])([^\s#,}][^\n#,}]*)"
+    r"(?i)((?:key|secret|passphrase|password|token|private)\w*[\"']?\s*:\s*)"
+    rf"(?![\s{{\[]|[\"']?(?:{'|'.join(SOURCES)}):)([^\s#,}}][^\n#,}}]*)"
 )
 _MASK = "*"
+_REFERENCE = re.compile(rf"({'|'.join(SOURCES)}):(.*)")
+_PLACES = {
+    "vault": (re.compile(NAME), f"a name of {NAME_WORDS}"),
+    "file": (re.compile(r".*\S.*"), "a path"),
+    "cmd": (re.compile(r".*\S.*"), "a program and its arguments"),
+    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "the name of an environment variable"),
+    "keyring": (re.compile(r"[^/\s]+/\S+"), "SERVICE/USER"),
+}
+_OF_A_SHELL = frozenset({"|", "||", "&", "&&", ";", ">", ">>", "<", "2>"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a secret is found when it is needed: an environment variable or a file that holds nothing else."""
+    """Where a secret is found when it is needed; the source `number` is a plain one of NUMBERS."""
 
     source: str
     name: str
 
 
+def parse_reference(text: str) -> Reference:
+    """`vault:bp1/key` and the like. Raises: ValueError, whose words do not repeat the text: it may be a secret."""
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"does not begin with {', '.join(f'{source}:' for source in SOURCES[:-1])} or {SOURCES[-1]}:")
+    source, name = found[1], found[2].strip()
+    pattern, words = _PLACES[source]
+    if not pattern.fullmatch(name):
+        raise ValueError(f"needs {words} behind {source}:")
+    if source == "file" and ".env" in (PurePath(name).name, PurePath(name).suffix):
+        raise ValueError("is a .env file, and none is ever read (E2); keep each secret in a file of its own")
+    if source == "cmd":
+        _check_command(name)
+    return Reference(source, name)
+
+
+def _check_command(line: str) -> None:
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        raise ValueError("has a quote without its end behind cmd:") from None
+    if not words or _OF_A_SHELL & set(words):
+        raise ValueError("needs one program behind cmd:, which no shell reads; put what needs a shell into a script")
+
+
 def read_references(node: Node | None, faults: Faults, *, what: str) -> dict[str, Reference]:
     """The references; a secret in plain sight is reported without being repeated."""
+    if node is not None and not isinstance(node, Mapped):
+        faults.report("G712", node.span, f"a mapping of {what} names to references is expected here", REFERENCE_HINT)
+        return {}
     found: dict[str, Reference] = {}
-    for name, value in (node.entries if isinstance(node, Mapped) else {}).items():
-        reference = _reference(f"{what} {name}", value, faults)
+    for name, value in (node.entries if node is not None else {}).items():
+        reference = _reference(name, value, faults, what=what)
         if reference is not None:
             found[name] = reference
     return found
 
 
-def _reference(name: str, node: Node, faults: Faults) -> Reference | None:
-    if not isinstance(node, Mapped):
-        faults.report("G712", node.span, f"{name} stands here in plain", REFERENCE_HINT)
-        return None
-    sources = list(node.entries)
-    if len(sources) != 1 or sources[0] not in SOURCES:
-        faults.report(
-            "G713", node.span, f"{name} needs one source, found {', '.join(sources) or 'none'}",
-            name_hint(sources[0] if sources else "", SOURCES),
-        )  # fmt: skip
-        return None
-    place = node.entries[sources[0]]
-    if not isinstance(place, Scalar) or not place.text:
-        faults.report("G713", node.span, f"{name}: `{sources[0]}` needs a name", REFERENCE_HINT)
-        return None
-    if sources[0] == "file" and ".env" in (PurePath(place.text).name, PurePath(place.text).suffix):
-        faults.report(
-            "G714", place.span, f"{name} refers to {place.text}; no .env file is ever read (E2)",
-            "keep each secret in a file of its own",
-        )  # fmt: skip
-        return None
-    return Reference(sources[0], place.text)
+def _reference(name: str, node: Node, faults: Faults, *, what: str) -> Reference | None:
+    told = f"{what} {name}"
+    if name in NUMBERS and isinstance(node, Scalar):
+        if node.text.isascii() and node.text.isdigit():
+            return Reference("number", node.text)
+        faults.report("G713", node.span, f"{told} is no whole number", "write the number that the venue shows")
+    elif not isinstance(node, Mapped):
+        faults.report("G712", node.span, f"{told} stands here in plain", REFERENCE_HINT)
+    elif list(node.entries) != ["secret"]:
+        hint = _hint_for(list(node.entries))
+        faults.report("G713", node.span, f"{told} needs one key, `secret`, that says where it is kept", hint)
+    elif not isinstance(place := node.entries["secret"], Scalar):
+        faults.report("G713", place.span, f"{told}: where it is kept must be one text", REFERENCE_HINT)
+    else:
+        try:
+            return parse_reference(place.text)
+        except ValueError as wrong:
+            words, _, hint = str(wrong).partition("; ")
+            faults.report("G714" if "(E2)" in words else "G713", place.span, f"{told} {words}", hint or REFERENCE_HINT)
+    return None
+
+
+def _hint_for(keys: list[str]) -> str:
+    """Keys of ours are repeated, others might be a part of a secret."""
+    for source in SOURCES:
+        if source in keys:
+            return f'write {{secret: "{source}:..."}}'
+    return REFERENCE_HINT
 
 
 def masked(text: str) -> str:
@@ -91,10 +139,19 @@ def _plain_secrets(text: str) -> Iterator[Span]:
     holders = [account.entries.get("credentials") for account in _mappings(accounts)]
     for node in [*holders, alerts.entries.get("urls") if isinstance(alerts, Mapped) else None]:
         if isinstance(node, Mapped):
-            yield from (value.span for value in node.entries.values() if not isinstance(value, Mapped))
+            yield from (value.span for name, value in node.entries.items() if _may_be_secret(name, value))
         elif node is not None:
             yield node.span
 
 
 def _mappings(node: Node | None) -> list[Mapped]:
     return [item for item in node.items if isinstance(item, Mapped)] if isinstance(node, Listing) else []
+
+
+def _may_be_secret(name: str, node: Node) -> bool:
+    """All but a reference and a plain number of the account, also where a secret stands as `{secret: abc}`."""
+    if isinstance(node, Scalar):
+        return name not in NUMBERS or not node.text.isdigit()
+    if not isinstance(node, Mapped):
+        return True
+    return any(not isinstance(each, Scalar) or not _REFERENCE.fullmatch(each.text) for each in node.entries.values())

@@ -22,6 +22,7 @@ from engine.runtime.codec import effects_digest, encode_input
 from engine.runtime.journal import RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
 from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows, judged
+from engine.runtime.secrets import redacted
 from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
@@ -232,8 +233,8 @@ class SqliteJournal:
         self._alert(alert, NO_STEP, at_ns, wall_ms)
 
     def _alert(self, alert: Alert, seq: int, at_ns: int, wall_ms: int) -> None:
-        facts = json.dumps(dict(alert.facts), sort_keys=True)
-        text = alert.text.encode("utf-8", "replace").decode()
+        facts = redacted(json.dumps(dict(alert.facts), sort_keys=True))
+        text = redacted(alert.text).encode("utf-8", "replace").decode()
         self._alerts.append((self._run, seq, int(alert.level), alert.code, text, facts, at_ns, wall_ms))
 
     def sent(self, client_id: str, request: Request, at_ns: int) -> None:

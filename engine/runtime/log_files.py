@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -118,11 +118,10 @@ def unbuffered(number: int) -> Any:
 class LogWriter:
     """Writes happenings to the files of a folder: in a thread of its own once it is started, else at once."""
 
-    def __init__(self, files: Mapping[Log, LogFile], *, run: int, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, files: Mapping[Log, LogFile], *, run: int) -> None:
         self.trouble = ""  # the first thing that went wrong, for a person; read by the loop's thread
         self._files = files
         self._run = run
-        self._secrets = sorted(secrets, key=len, reverse=True)  # one may be a part of another
         self._lines = Lines()
         self._lost = dict.fromkeys(files, 0)
         # Each counter is written by one thread and read by the other.
@@ -191,7 +190,7 @@ class LogWriter:
 
     def _line(self, it: Happening, fields: Mapping[str, Value]) -> str:
         head: dict[str, Value] = {"time": iso(it.wall_ms), "run": self._run, "seq": it.seq, "at_ns": it.at_ns}
-        return line({**head, **fields}, secrets=self._secrets)
+        return line({**head, **fields})
 
     def _tell(self, trouble: str) -> None:
         self.trouble = self.trouble or trouble

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 
+from engine.runtime.secrets import redacted
+
 Value = str | int | Decimal | Enum | None
 
-MASK = "***"
 _BARE = re.compile(r"[A-Za-z0-9_.:/+@%,*-]+")
 # What would end the line for some reader, move the cursor of a terminal or turn the text around on it.
 _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
-def line(fields: Mapping[str, Value], *, secrets: Iterable[str] = ()) -> str:
+def line(fields: Mapping[str, Value]) -> str:
     """`fields` in their order, those that are None left out; texts are quoted like JSON where they need it.
 
-    Whatever stands in `secrets` is starred out of every text.
+    Every loaded secret is starred out.
     """
-    return " ".join([f"{key}={_shown(value, secrets)}" for key, value in fields.items() if value is not None])
+    return " ".join([f"{key}={_shown(value)}" for key, value in fields.items() if value is not None])
 
 
 def iso(wall_ms: int) -> str:
@@ -31,22 +32,14 @@ def iso(wall_ms: int) -> str:
     return f"{second:%Y-%m-%dT%H:%M:%S}.{wall_ms % 1000:03}Z"
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
-    """The text with every secret starred out."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
-    return text
-
-
-def _shown(value: Value, secrets: Iterable[str]) -> str:
+def _shown(value: Value) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, int):
         return str(int(value))
-    text = without(str(value), secrets)
+    text = redacted(str(value))
     return text if _BARE.fullmatch(text) else _quoted(text)
 
 

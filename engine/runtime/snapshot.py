@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
+from engine.runtime.secrets import redacted
 from engine.runtime.status import (
     LINES_KEPT,
     AccountLine,
@@ -201,6 +202,7 @@ def _order(order: Order, at_ns: int) -> OrderLine:
 
 
 def _printable(text: str) -> str:
+    text = redacted(text)
     return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
