@@ -23,6 +23,7 @@ from cli.tables import test
 from cli.trace import trace
 from cli.validate import validate
 from cli.vault import vault
+from cli.venue import venue
 from cli.verbs import verbs
 from cli.why import why
 from engine.chart.model import FlowError
@@ -57,7 +58,7 @@ def eagle() -> None:
 
 for command in (
     *(init, doctor, vault, run, status, stop, pause, resume, alert),
-    *(validate, diagram, test, verbs, report, audit, replay, trace, why),
+    *(validate, diagram, test, verbs, venue, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)
 

@@ -260,4 +260,4 @@ def test_commands_are_what_the_help_lists() -> None:
     assert isinstance(commands, click.Group)
     trading = {"init", "doctor", "vault", "run", "status", "stop", "pause", "resume", "alert"}
     writing, looking = {"validate", "test", "diagram", "verbs"}, {"report", "audit", "replay", "trace", "why"}
-    assert set(NAMES) == trading | writing | looking
+    assert set(NAMES) == trading | writing | {"venue"} | looking

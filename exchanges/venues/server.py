@@ -56,7 +56,9 @@ class VenueServer:
             return await self._stream(request)
         asked = await _request_of(request)
         if self._admin is not None and (told := self._admin(asked.path)) is not None:
-            return _response(told)
+            # A page of another site must not read it by a name that leads here.
+            own = asked.headers.get("host", "").rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+            return _response(told if own else Reply(403, b"the Host header must name this machine\n", "text/plain"))
         reply = await self._reply(asked)
         if reply is None:
             _cut(request)

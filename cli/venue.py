@@ -1,0 +1,107 @@
+"""`eagle venue`: local venues that speak the real protocols, to rehearse a config without money."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+PORT = 8711
+_NAMED = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)=)?(.+)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@click.group()
+def venue() -> None:
+    """Serve local venues that speak the real protocols, for rehearsals without money.
+
+    \b
+    Examples:
+      eagle venue serve backpack
+    """
+
+
+@venue.command()
+@click.argument("kinds", nargs=-1, required=True, metavar="[NAME=]KIND...")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_000),
+    default=PORT,
+    show_default=True,
+    metavar="N",
+    help="Of the first venue, the others count up; 0: free ports.",
+)
+@click.option(
+    "--accounts",
+    default="maker,taker1,taker2",
+    show_default=True,
+    metavar="NAME[=CASH],...",
+    help="Accounts of every venue; cash is in the quote asset, 10000 if left out.",
+)
+@click.option(
+    "--market",
+    "markets",
+    multiple=True,
+    metavar="[NAME=]PREFIX",
+    help="Replay a recording again and again, on all venues or one: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz.",
+)
+@click.option("--keys", default="state/venue-keys", show_default=True, metavar="FOLDER", help="Where demo keys go.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
+def serve(
+    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], keys: str, seed: int
+) -> int:  # fmt: skip
+    """Serve local venues on this machine until Ctrl-C.
+
+    KIND is backpack. Prints a config for the accounts, with keys that are good for nothing else, and where the
+    venues' own ledger can be read. On a made-up market unless told otherwise.
+
+    \b
+    Examples:
+      eagle venue serve backpack
+      eagle venue serve one=backpack two=backpack --accounts maker,taker1,taker2=5000
+      eagle venue serve backpack --market recordings/binance_perp_ethusdt
+    """
+    from cli import venue_wiring
+
+    named = [_named(kind) for kind in kinds]
+    names = [name for name, _ in named]
+    if len(set(names)) < len(names):
+        raise click.UsageError("two venues of one name; give each its own, such as one=backpack two=backpack")
+    options = venue_wiring.ServeOptions(
+        kinds=dict(named), port=port, accounts=_accounts(accounts), keys=keys, seed=seed,
+        markets=dict(_market(text, names) for text in markets),
+    )  # fmt: skip
+    return venue_wiring.serve(options)
+
+
+def _named(text: str) -> tuple[str, str]:
+    from cli.venue_wiring import KINDS
+
+    found = _NAMED.fullmatch(text)
+    assert found is not None
+    if found[2] not in KINDS:
+        raise click.UsageError(f"no local venue {found[2]!r}; there are: {', '.join(KINDS)}")
+    return found[1] or found[2], found[2]
+
+
+def _accounts(text: str) -> dict[str, str]:
+    accounts: dict[str, str] = {}
+    for part in text.split(","):
+        name, _, cash = part.strip().partition("=")
+        if not _NAME.fullmatch(name) or not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,8})?|", cash):
+            raise click.UsageError(f"--accounts: {part.strip()!r}; write NAME or NAME=CASH, such as maker=5000")
+        if name in accounts:
+            raise click.UsageError(f"--accounts: {name} comes twice")
+        accounts[name] = cash or "10000"
+    return accounts
+
+
+def _market(text: str, names: list[str]) -> tuple[str, str]:
+    found = _NAMED.fullmatch(text)
+    if found is None:
+        raise click.UsageError("--market: empty; give the part of the files' names before _bbo.csv.gz")
+    if found[1] is None:
+        return "", found[2]
+    if found[1] not in names:
+        raise click.UsageError(f"--market: no venue {found[1]}; venues: {', '.join(names)}")
+    return found[1], found[2]

@@ -1,0 +1,123 @@
+"""`eagle venue serve` as a process: what it prints, that it serves, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+import yaml
+from cli_kit import Eagle, eagle, write_recording
+
+__all__ = ["eagle"]
+
+
+@dataclass
+class Serving:
+    process: subprocess.Popen[str]
+    config: dict[str, object]
+    heads: list[str]
+
+    @property
+    def urls(self) -> list[str]:
+        venues = self.config["venues"]
+        assert isinstance(venues, dict)
+        return [venue["url"] for venue in venues.values()]
+
+    def ledger(self, url: str) -> dict[str, object]:
+        with urlopen(f"{url}/eagle/ledger") as reply:
+            told: dict[str, object] = json.load(reply)
+        return told
+
+
+@contextmanager
+def serving(folder: Path, *args: str) -> Iterator[Serving]:
+    command = [sys.executable, "-c", "import sys; from cli.entry import main; sys.exit(main())", "venue", "serve"]
+    process = subprocess.Popen(
+        [*command, *args, "--port", "0"], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        first = process.stderr.readline()  # comes after the config
+        if not first.startswith("serving"):
+            raise AssertionError(first + process.stderr.read())
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("# end"):
+            lines.append(process.stdout.readline())
+        yield Serving(process, yaml.safe_load("".join(lines)), [line for line in lines if line.startswith("#")])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_it_serves_what_it_prints_and_ends_cleanly(tmp_path: Path) -> None:
+    with serving(tmp_path, "one=backpack", "two=backpack", "--accounts", "maker,taker=5000") as it:
+        accounts = it.config["accounts"]
+        assert isinstance(accounts, list)
+        assert [row["name"] for row in accounts] == ["maker-one", "taker-one", "maker-two", "taker-two"]
+        for url, name in zip(it.urls, ("one", "two"), strict=True):
+            ledger = it.ledger(url)
+            assert (ledger["venue"], ledger["kind"], ledger["orders"]) == (name, "backpack", [])
+            with urlopen(f"{url}/api/v1/status") as reply:
+                assert json.load(reply) == {"status": "Ok", "message": None}
+        key = tmp_path / accounts[0]["credentials"]["secret"]["secret"].removeprefix("file:")
+        assert key.stat().st_mode & 0o777 == 0o600
+        it.process.send_signal(signal.SIGINT)
+        _, words = it.process.communicate(timeout=20)
+        assert (it.process.returncode, words) == (0, "one: 0 orders, 0 fills\ntwo: 0 orders, 0 fills\n")
+
+
+def test_the_ledger_is_told_to_this_machine_by_its_own_name_only(tmp_path: Path) -> None:
+    with serving(tmp_path, "backpack") as it:
+        port = int(it.urls[0].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(b"GET /eagle/ledger HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+def test_a_recording_drives_the_book(tmp_path: Path) -> None:
+    prefix = write_recording(tmp_path, "binance_perp_ethusdt", seconds=2)
+    with (
+        serving(tmp_path, "backpack", "--market", str(prefix)) as it,
+        urlopen(f"{it.urls[0]}/api/v1/depth?symbol=ETH_USDC_PERP&limit=5") as reply,
+    ):
+        assert json.load(reply)["bids"][-1][0].startswith("2600.")
+
+
+WRONG = [
+    (("nix",), "no local venue 'nix'; there are: backpack"),
+    (("backpack", "backpack"), "two venues of one name; give each its own, such as one=backpack two=backpack"),
+    (("backpack", "--accounts", "x y"), "--accounts: 'x y'; write NAME or NAME=CASH, such as maker=5000"),
+    (("backpack", "--accounts", "x,x"), "--accounts: x comes twice"),
+    (("backpack", "--market", "z=q"), "--market: no venue z; venues: backpack"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), WRONG)
+def test_a_wrong_option_is_one_line(eagle: Eagle, args: tuple[str, ...], words: str) -> None:
+    said = eagle("venue", "serve", *args)
+    assert (said.code, said.out, said.err) == (2, "", f"eagle: {words}; see `eagle venue serve --help`\n")
+
+
+def test_a_recording_that_is_not_there_is_one_line(eagle: Eagle) -> None:
+    said = eagle("venue", "serve", "backpack", "--port", "0", "--market", "x_ethusdt")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("eagle: x_ethusdt_bbo.csv.gz: no such file; ")
+
+
+def test_a_port_in_use_is_one_line(eagle: Eagle) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = eagle("venue", "serve", "backpack", "--port", port)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"eagle: --port: 127.0.0.1:{port} cannot be used (")
