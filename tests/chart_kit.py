@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Literal
 
@@ -79,6 +80,14 @@ def defaults(flow: Flow) -> dict[str, object]:
     return {name: setting.default for name, setting in flow.settings.items()}
 
 
-def chart_of(flow: Flow, decider: Decides) -> tuple[Chart, Facts]:
-    facts = Facts()
-    return Chart(flow, facts, facts.perform, settings=defaults(flow), decider=decider), facts
+def chart_of(flow: Flow, decider: Decides, draws: Sequence[int] = ()) -> tuple[Chart, Facts]:
+    """A chart and its facts; `draws` are what chance will answer."""
+    facts, left = Facts(), iter(draws)
+    draw = partial(_next_draw, left)
+    return Chart(flow, facts, facts.perform, settings=defaults(flow), decider=decider, draw=draw), facts
+
+
+def _next_draw(draws: Iterator[int], low: int, high: int) -> int:
+    number = next(draws)
+    assert low <= number <= high
+    return number

@@ -95,8 +95,11 @@ BROKEN: list[tuple[str, str, Found]] = [
     ("patience: IDLE", "dose: IDLE", [
         ("T403", "41:7-11", "setting dose is a qty, expected a duration or duration range", "name another setting"),
     ]),
-    ("patience: IDLE", "settings.patience: IDLE", [
-        ("N304", "41:7-24", "no setting \"settings.patience\"", "did you mean \"patience\"?"),
+    ("patience: IDLE", "settings.patiense * 2: IDLE", [
+        ("N308", "41:7-24", "no name \"settings.patiense\" here", "did you mean \"settings.patience\"?"),
+    ]),
+    ("patience: IDLE", "settings.dose * 2: IDLE", [
+        ("T403", "41:7-24", "`settings.dose * 2` is a qty, expected a duration", ""),
     ]),
     ("patience: IDLE", "20: IDLE", [
         ("T402", "41:7-9", "\"20\" has no unit, expected a duration or a range of durations",
@@ -229,6 +232,16 @@ BROKEN: list[tuple[str, str, Found]] = [
     ]),
     ("{set: {open: true}}", "{set: {open: 3}}", [
         ("T403", "25:48-49", "`3` is a number, expected a bool", "write a comparison"),
+    ]),
+    ("{set: {open: true}}", "{draw: open}", [
+        ("F203", "25:42-46", "`draw` needs `into:`, `from:` and `to:`",
+         "write `{draw: {into: counter, from: lowest, to: highest}}`"),
+    ]),
+    ("{set: {open: true}}", "{draw: {into: open, from: 1, to: 2}}", [
+        ("T403", "25:49-53", "open is a bool, expected a number", "use `set`"),
+    ]),
+    ("{set: {open: true}}", "{draw: {into: cups, from: settings.dose, to: 2}}", [
+        ("T403", "25:61-74", "`settings.dose` is a qty, expected a count", ""),
     ]),
     ("{set: {open: true}}", "{set: open}", [
         ("F203", "25:41-45", "`set` needs counters and values", "write `{set: {name: value}}`"),

@@ -29,7 +29,7 @@ def test_there_are_rules() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=[name.replace("_", " ") for name in RULES])
 def test_rule(rule: str, decider: Decides) -> None:
     given = RULES[rule]
-    chart, facts = chart_of(flow_of(given["chart"]), decider)
+    chart, facts = chart_of(flow_of(given["chart"]), decider, given.get("draws", ()))
     expected, got = [], []
     for step in given["script"]:
         before = chart.snapshot()

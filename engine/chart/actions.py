@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.chart.arithmetic import NUMERIC
 from engine.chart.expressions import compile_expression
 from engine.chart.faults import Faults, is_empty, name_hint
 from engine.chart.known import Known
@@ -22,7 +23,7 @@ from engine.chart.model import (
     Verb,
 )
 
-BUILT_IN_VERBS = ("set", "count", "reset", "raise")
+BUILT_IN_VERBS = ("set", "count", "reset", "draw", "raise")
 
 
 class ActionReader:
@@ -64,6 +65,8 @@ class ActionReader:
     def _built_in(self, word: str, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
         if word == "set":
             return self._set(value, span, attributes)
+        if word == "draw":
+            return self._draw(value, span, attributes)
         what = "event" if word == "raise" else "counter"
         if not isinstance(value, Scalar) or is_empty(value):
             self._faults.report(
@@ -97,6 +100,25 @@ class ActionReader:
             if expression is not None:
                 arguments[name] = expression
         return Action("set", arguments, span)
+
+    def _draw(self, value: Node, span: Span, attributes: Mapping[str, Type] | None) -> Action | None:
+        given = value.entries if isinstance(value, Mapped) else {}
+        into = given.get("into")
+        if not isinstance(into, Scalar) or set(given) != {"into", "from", "to"}:
+            hint = "write `{draw: {into: counter, from: lowest, to: highest}}`"
+            self._faults.report("F203", value.span, "`draw` needs `into:`, `from:` and `to:`", hint)
+            return None
+        counter = self._counter(into)
+        if counter is None:
+            return None
+        if counter.type not in NUMERIC:
+            self._faults.report(
+                "T403", into.span, f"{counter.name} is a {counter.type}, expected a number", "use `set`"
+            )
+            return None
+        bounds = {key: self.expression(given[key], counter.type, attributes) for key in ("from", "to")}
+        known = {key: bound for key, bound in bounds.items() if bound is not None}
+        return Action("draw", {"into": counter.name, **known}, span) if len(known) == len(bounds) else None
 
     def _counter(self, scalar: Scalar) -> Counter | None:
         counter = self._known.context.get(scalar.text)

@@ -7,12 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.chart.model import Action, Candidate, Expression, Flow, Invoke, Move, Perform, Span
+from engine.chart.model import (
+    Action,
+    Candidate,
+    Delay,
+    Draw,
+    Expression,
+    Flow,
+    Invoke,
+    Move,
+    Perform,
+    Span,
+)
 
+DRAW_STEPS = 1_000_000  # of a range of decimals
 ALWAYS = ""  # stands for "no event" in a leaf's table: the `always` rows
 
 
@@ -64,12 +77,21 @@ class Asking:
             raise Fault(self.span) from cause
 
 
+class Wait(NamedTuple):
+    """A timer of a state: its event and its bounds in ns; `computed` gives both anew at each entry."""
+
+    event: str
+    low_ns: int
+    high_ns: int
+    computed: Callable[[], int] | None  # Raises: Fault
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a state waits for while it is active: its delays (event, low, high) and its invoke."""
+    """What a state waits for while it is active: its delays and its invoke."""
 
     state: str
-    delays: tuple[tuple[str, int, int], ...]
+    delays: tuple[Wait, ...]
     asking: Asking | None
     timers: tuple[str, ...]  # every timer event that may be live because of this state
 
@@ -146,6 +168,15 @@ def lineage(flow: Flow, leaf: str) -> tuple[str, ...]:
     return ("", *reversed(names))
 
 
+def drawn(low: object, high: object, draw: Draw) -> int | Decimal:
+    """A number in low..high, both included; of a decimal range one of so many equal steps. Raises: ValueError."""
+    if isinstance(low, int) and isinstance(high, int) and low <= high:
+        return draw(low, high) if low < high else low
+    if isinstance(low, Decimal) and isinstance(high, Decimal) and low <= high:
+        return low + (high - low) * draw(0, DRAW_STEPS) / DRAW_STEPS if low < high else low
+    raise ValueError(f"nothing to draw from {low} to {high}")
+
+
 class Binder:
     """Makes the bound parts of one chart. `emit` takes a verb's effects, `post` a raised event."""
 
@@ -159,6 +190,7 @@ class Binder:
         counters: Counters,
         emit: Callable[[Iterable[object]], None],
         post: Callable[[str], None],
+        draw: Draw,
     ) -> None:
         self._flow = flow
         self._scope = scope
@@ -167,6 +199,7 @@ class Binder:
         self._counters = counters
         self._emit = emit
         self._post = post
+        self._chance = draw
         self._deeds: dict[int, Deed] = {}
         self.waiting = {
             name: self._waiting(name) for name, state in flow.states.items() if state.delays or state.invoke
@@ -208,6 +241,8 @@ class Binder:
                 return partial(self._counters.count, words[0])
             case "reset":
                 return partial(self._counters.reset, words[0])
+            case "draw":
+                return partial(self._draw, words[0], dict(_computed(action)))
             case "raise":
                 return partial(self._post, words[0])
             case _:
@@ -216,6 +251,9 @@ class Binder:
     def _set(self, values: list[tuple[str, Callable[[Any], object]]]) -> None:
         for name, value in values:
             self._counters.write(name, value(self._scope))
+
+    def _draw(self, name: str, bounds: Mapping[str, Callable[[Any], object]]) -> None:
+        self._counters.write(name, drawn(bounds["from"](self._scope), bounds["to"](self._scope), self._chance))
 
     def _call(self, action: Action) -> Callable[[int], None]:
         named = {name: given for name, given in action.arguments.items() if isinstance(given, str)}
@@ -233,11 +271,15 @@ class Binder:
     def _waiting(self, name: str) -> Waiting:
         state = self._flow.states[name]
         asking = None if state.invoke is None else self._asking(state.invoke)
-        delays = tuple(
-            (delay.event, *(delay.literal or self._range(delay.setting or delay.source))) for delay in state.delays
-        )
+        delays = tuple(map(self._wait, state.delays))
         own = () if asking is None else (asking.timeout_event, asking.retry_event)
-        return Waiting(name, delays, asking, (*(event for event, _, _ in delays), *own))
+        return Waiting(name, delays, asking, (*(wait.event for wait in delays), *own))
+
+    def _wait(self, delay: Delay) -> Wait:
+        if delay.computed is not None:
+            return Wait(delay.event, 0, 0, partial(_length, delay.computed, self._scope))
+        low, high = delay.literal or self._range(delay.setting or delay.source)
+        return Wait(delay.event, low, high, None)
 
     def _asking(self, invoke: Invoke) -> Asking:
         state = invoke.state
@@ -276,6 +318,16 @@ def _bound(when: Expression, scope: Any) -> Guard:
             raise Fault(span) from cause
 
     return guard
+
+
+def _length(delay: Expression, scope: Any) -> int:
+    """In ns; what would lie in the past is due at once."""
+    try:
+        value = delay.value(scope)
+        assert isinstance(value, int)
+        return max(value, 0)
+    except Exception as cause:
+        raise Fault(delay.span) from cause
 
 
 def _computed(action: Action) -> list[tuple[str, Callable[[Any], object]]]:

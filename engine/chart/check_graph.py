@@ -19,7 +19,7 @@ __all__ = ["check_graph"]
 
 CIRCLES = 200  # circles looked at in one flow; a chart with more is far past reading
 CIRCLE_LENGTH = 8  # rows in one circle
-BUILT_IN = frozenset({"set", "count", "reset", "raise"})
+BUILT_IN = frozenset({"set", "count", "reset", "draw", "raise"})
 
 
 def check_graph(reach: Reach) -> Iterator[Finding]:
@@ -192,4 +192,6 @@ def changed_by(action: Action) -> frozenset[str]:
             return frozenset(action.arguments)
         case "count" | "reset":
             return frozenset(str(value) for value in action.arguments.values())
+        case "draw":
+            return frozenset({str(action.arguments["into"])})
     return frozenset()

@@ -108,6 +108,7 @@ def _texts(node: Node) -> Iterator[str]:
 def _expressions(flow: Flow) -> Iterator[Expression]:
     for state in flow.states.values():
         yield from (row.when for row in rows_of(state) if row.when is not None)
+        yield from (delay.computed for delay in state.delays if delay.computed is not None)
     for action in _actions(flow):
         yield from (value for value in action.arguments.values() if isinstance(value, Expression))
     for rule in chain(flow.invariants, flow.properties):

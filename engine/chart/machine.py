@@ -15,7 +15,7 @@ from transitions import Event, EventData, Machine
 
 from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Guard, Plan, Plans, Waiting, lineage
 from engine.chart.deciders import Decider, TableDecider
-from engine.chart.model import CancelTimer, Flow, Move, Outcome, Perform, Span, StartTimer
+from engine.chart.model import CancelTimer, Draw, Flow, Move, Outcome, Perform, Span, StartTimer
 
 __all__ = ["Chart", "DeferredFull", "Livelock", "Saved", "StepFailed", "TransitionsDecider"]
 
@@ -146,6 +146,11 @@ def _open(_: object) -> bool:
     return True
 
 
+def lowest(low: int, _: int) -> int:
+    """The draw of a chart that is given no chance: a table, a picture."""
+    return low
+
+
 _DECIDERS: Mapping[str, Callable[..., Decider]] = {"transitions": TransitionsDecider, "table": TableDecider}
 
 
@@ -164,8 +169,12 @@ class Chart:
         *,
         settings: Mapping[str, object],
         decider: Literal["transitions", "table"] | Callable[..., Decider] = "transitions",
+        draw: Draw = lowest,
     ) -> None:
-        """`decider` names one or makes one of its own, with the arguments of TableDecider."""
+        """`decider` names one or makes one of its own, with the arguments of TableDecider.
+
+        `draw` is the chance behind the verb of that name; without one every draw is the lowest number.
+        """
         self.flow = flow
         self._scope = scope
         self._counters = Counters(flow)
@@ -185,6 +194,7 @@ class Chart:
             counters=self._counters,
             emit=self._effects.extend,
             post=self._raised.append,
+            draw=draw,
         )
         self._waiting = self._binder.waiting
         make_decider = _DECIDERS[decider] if isinstance(decider, str) else decider
@@ -284,7 +294,7 @@ class Chart:
             waiting = self._waiting.get(name)
             if waiting is not None:
                 epoch += 1
-                timers.update((event, epoch) for event, _, _ in waiting.delays)
+                timers.update((wait.event, epoch) for wait in waiting.delays)
                 if waiting.asking:
                     timers[waiting.asking.timeout_event] = epoch
                     calls[name] = (epoch, waiting.asking.retries)
@@ -412,7 +422,9 @@ class Chart:
         for waiting in states:
             self._epoch = epoch = self._epoch + 1
             live = dict(self._live)
-            for event, low, high in waiting.delays:
+            for event, low, high, computed in waiting.delays:
+                if computed is not None:
+                    low = high = computed()
                 live[event] = epoch
                 self._effects.append(StartTimer(event, epoch, low, high))
             self._live = live

@@ -255,7 +255,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One verb call. Built-in verbs of the chart are `set`, `count`, `reset` and `raise`."""
+    """One verb call. Built-in verbs of the chart are `set`, `count`, `reset`, `draw` and `raise`."""
 
     verb: str
     arguments: Mapping[str, Expression | str]  # an expression, or the name of a declared thing
@@ -286,15 +286,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A state's timer: a setting or a literal; `low_ns == high_ns` unless it is a range, drawn at entry."""
+    """A state's timer: a setting, a literal or an expression; a range is drawn at entry."""
 
     event: str  # the event of its rows
     state: str
-    source: str  # as written: a setting's name or a literal
+    source: str  # as written
     setting: str | None
     literal: tuple[int, int] | None
     rows: tuple[Row, ...]
     span: Span
+    computed: Expression | None = None  # a duration, read at entry when the entry actions are done
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +423,9 @@ class Outcome(NamedTuple):
     effects: tuple[object, ...]
     handled: bool  # a candidate ran, or the event was deferred or ignored with a reason
     deferred: bool = False
+
+
+Draw = Callable[[int, int], int]  # a whole number in low..high, both included: chance comes from outside
 
 
 class Perform(Protocol):

@@ -171,21 +171,25 @@ class _StateReader:
         for source, rows in after.entries.items():
             key = after.keys[source]
             event = f"after:{name}:{source}"
-            setting, literal = self._delay(key)
+            setting = literal = computed = None
+            if key.text.isidentifier():
+                setting = self._setting(key, (DURATION, DURATION_RANGE))
+            elif key.text[:1].isdigit() or key.text[:1] == "-":
+                literal = self._literal_delay(key)
+            else:
+                computed = self._actions.expression(key, DURATION, {})
             read = tuple(self._rows(rows, RowKind.AFTER, name, event, {}))
-            into.delays.append(Delay(event, name, source, setting, literal, read, key.span))
+            into.delays.append(Delay(event, name, source, setting, literal, read, key.span, computed))
 
-    def _delay(self, key: Scalar) -> tuple[str | None, tuple[int, int] | None]:
-        """A setting's name or a literal range; (None, None) after a report."""
-        if key.text[:1].isdigit() or key.text[:1] == "-":
-            try:
-                value = parse_literal(key.text, DURATION_RANGE)
-            except LiteralError as error:
-                self._faults.report(error.code, key.span, error.message, error.hint)
-                return None, None
-            assert isinstance(value, tuple)
-            return None, value
-        return self._setting(key, (DURATION, DURATION_RANGE)), None
+    def _literal_delay(self, key: Scalar) -> tuple[int, int] | None:
+        """Shortest and longest, in ns; None after a report."""
+        try:
+            value = parse_literal(key.text, DURATION_RANGE)
+        except LiteralError as error:
+            self._faults.report(error.code, key.span, error.message, error.hint)
+            return None
+        assert isinstance(value, tuple)
+        return value
 
     def _setting(self, scalar: Scalar, kinds: Sequence[Type]) -> str | None:
         """The setting's name if it exists and has one of these types."""

@@ -207,6 +207,8 @@ def _actions_text(actions: Iterable[Action], flow: Flow) -> str:
 def _action_text(action: Action, flow: Flow) -> str:
     """A verb call in one line: `rest opening`, `take cleanup slippage=20bps`, `tries = 0`."""
     words = [(name, _argument(action.verb, name, value, flow)) for name, value in action.arguments.items()]
+    if action.verb == "draw":
+        return f"{words[0][1]} = {words[1][1]} .. {words[2][1]}"
     if action.verb == "set":
         return ", ".join(f"{name} = {word}" for name, word in words)
     said = [word if place == 0 else f"{name}={word}" for place, (name, word) in enumerate(words) if word]
@@ -242,6 +244,8 @@ def _occasion(row: Row, flow: Flow) -> str:
 def _delay_text(delay: Delay, flow: Flow) -> str:
     """`order_timeout (3s)`, `hold (1s..3s)`, `2m`."""
     bounds = delay_range(delay, flow.settings)
+    if delay.computed is not None:
+        return _expression_text(delay.computed, flow)
     if delay.setting is None or bounds is None:
         return delay.source
     return f"{delay.source} ({'..'.join(duration_text(ns) for ns in dict.fromkeys(bounds))})"

@@ -98,7 +98,14 @@ class Desk:
             self.world, legs=self.legs, hedging=self.hedging, inquiry=Inquiry(self.world), risk=self.risk
         )
         self.verbs = Verbs(self.world, self.legs, self.view)
-        self.chart = Chart(plan.flow, self.view, self.verbs, settings=plan.settings, decider=decider)
+        self.chart = Chart(
+            plan.flow,
+            self.view,
+            self.verbs,
+            settings=plan.settings,
+            decider=decider,
+            draw=self.world.chance["hold"].between,
+        )
         self._standstill = Standstill()
         self._told_round = 0
         self._round_starts = tuple(
