@@ -10,13 +10,12 @@ from pathlib import Path
 
 from cli.screen import Screen
 from cli.streams import write_note
+from cli.words import stop_words
 from engine.runtime.control import Control, NotNow
 from engine.runtime.control_socket import admit, open_socket, socket_path
 from engine.runtime.runner import Runner
 from engine.runtime.snapshot import Tally, snapshot
 from engine.trading.desk import Desk
-
-_STOPPING = ("", "stopping in order: no opening, cancel, hedge, close, flatten", "flattening by market now", "leaving")
 
 
 @asynccontextmanager
@@ -61,10 +60,11 @@ class _Hands:
         self._runner = runner
 
     def stop(self, level: int) -> str:
+        words = stop_words(hedged=self._desk.world.plan.hedged)
         if not self._screen.stopping(level, by="eagle stop"):
-            return f"it is {_STOPPING[self._screen.level]} already"
+            return f"it is {words[self._screen.level]} already"
         self._runner.stop(level)
-        return _STOPPING[level]
+        return words[level]
 
     def pause(self, paused: bool) -> str:
         before = self._desk.world.paused

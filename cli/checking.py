@@ -12,6 +12,7 @@ from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
 from engine.chart.report import as_text
 from engine.chart.validate import check
 from engine.chart.yaml_nodes import read_nodes
+from engine.trading.plan import DIRECTIONAL, is_hedged
 from engine.trading.vocabulary import trading_vocabulary
 
 # What a file is, by keys that it has: the first that fits, because tables and configs name their flow, and flows have
@@ -33,7 +34,7 @@ class Checker:
     findings: list[Finding] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
-    costs: list[str] = field(default_factory=list)  # of configs that are all paper (S10)
+    notes: list[str] = field(default_factory=list)  # no faults: the cost of a round on paper (S10), no hedging
     flows: dict[str, Flow | None] = field(default_factory=dict)  # by file; None for one that cannot be used
 
     def check(self, files: Sequence[str]) -> None:
@@ -93,6 +94,8 @@ class Checker:
         flow = load_flow(source.text, file=source.file, vocabulary=trading_vocabulary())
         self.flows[source.file] = flow
         self.findings += check(flow)
+        if not is_hedged(flow):
+            self.notes.append(f"{source.file}: {DIRECTIONAL}")
 
     def _flow_at(self, path: str) -> Flow | None:
         """A flow that was not among the files; its findings count, because nothing can be checked against a bad one."""
@@ -112,7 +115,7 @@ class Checker:
             found, cost = on_paper(load_config(source.text, file=source.file, flow=flow), flow)
             self.findings += found
             if cost:
-                self.costs.append(f"{source.file}: {cost}")
+                self.notes.append(f"{source.file}: {cost}")
 
     def _flow_of(self, config: Source) -> Flow | None:
         from engine.runtime.config import flow_named

@@ -15,10 +15,10 @@ from decimal import Decimal
 from engine.chart.model import Flow
 from engine.chart.units import shown
 from engine.runtime.config import Config, roles_of
-from engine.runtime.config_fields import GUARD_FIELDS, LIMIT_FIELDS, OFF, TIMES_QUANTITY, Field
+from engine.runtime.config_fields import GUARD_FIELDS, OFF, TIMES_QUANTITY, Field, limit_fields
 from engine.runtime.config_values import PAPER
 from engine.runtime.credentials import parse_reference
-from engine.trading.plan import RoleSpec
+from engine.trading.plan import RoleSpec, is_hedged
 
 Answers = Mapping[str, str]
 
@@ -28,10 +28,7 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "backpack": {"api_key": "file", "api_secret": "file"},
     "lighter": {"account_index": "env", "api_key_index": "env", "private_key": "file"},
 }
-ASKED_SETTINGS = ("quantity", "maker_side", "order_timeout", "hold", "cleanup_rounds", "rounds")
 NOBODY = "none"
-PAPER_QUANTITY = "0.02"
-PAPER_SETTINGS = {"rounds": "5"}
 # Few requests: the standard tier of some venues allows 60 a minute.
 REAL_SETTINGS = {"order_timeout": "10s", "hold": "5s..15s"}
 REAL_LIMITS = {"orders_per_minute": "60"}
@@ -96,8 +93,10 @@ class Draft:
 def draft_of(answers: Answers, flow: Flow) -> Draft:
     """What was answered, and stand-ins for the rest. Raises: Wrong."""
     market = answers.get("market", "ETH-PERP")
-    venues = _venues(answers, market)
-    roles = _roles(answers, roles_of(flow), venues)
+    specs = roles_of(flow)
+    several = any(spec.many for spec in specs.values())
+    venues = _venues(answers, market, usual="paper-a=paper paper-b=paper" if several else "paper-a=paper")
+    roles = _roles(answers, specs, venues)
     accounts = tuple(_account(name, venue, answers, venues) for name, venue in dict.fromkeys(sum(roles.values(), ())))
     draft = Draft(
         flow=answers.get("flow", flow.name),
@@ -111,26 +110,34 @@ def draft_of(answers: Answers, flow: Flow) -> Draft:
         acknowledged=_part(answers, "acknowledge"),
         call=_command(answers.get("call", NOBODY)),
     )
-    usual = REAL_SETTINGS if draft.real else PAPER_SETTINGS
-    settings = {name: value for name, value in usual.items() if name in flow.settings}
-    if "quantity" in flow.settings:
-        settings = {"quantity": PAPER_QUANTITY, **settings}
+    settings = {
+        name: shown(setting.example, setting.type)
+        for name, setting in flow.settings.items()
+        if setting.example is not None and (setting.required or not draft.real)
+    }
+    if draft.real:
+        settings |= {name: value for name, value in REAL_SETTINGS.items() if name in flow.settings}
     limits = {**(REAL_LIMITS if draft.real else {}), **draft.limits}
     return replace(draft, settings={**settings, **_part(answers, "set")}, limits=limits)
 
 
 def filled(draft: Draft, config: Config, flow: Flow) -> Draft:
     """The draft with the defaults written out: the settings most people look for, all limits and guards."""
-    wanted = [name for name in ASKED_SETTINGS if name in flow.settings]
+    wanted = asked_settings(flow)
     wanted += [name for name in draft.settings if name not in wanted]
     return replace(
         draft,
         settings={
             name: draft.settings.get(name, shown(config.settings[name], flow.settings[name].type)) for name in wanted
         },
-        limits=_filled(LIMIT_FIELDS, draft.limits, config.limits),
+        limits=_filled(limit_fields(hedged=is_hedged(flow)), draft.limits, config.limits),
         guards=_filled(GUARD_FIELDS, draft.guards, config.guards),
     )
+
+
+def asked_settings(flow: Flow) -> list[str]:
+    """The settings that a person is asked for one by one: those that the flow gives an example of."""
+    return [name for name, setting in flow.settings.items() if setting.example is not None]
 
 
 def _filled(fields: tuple[Field, ...], given: Mapping[str, str], values: object) -> dict[str, str]:
@@ -143,9 +150,9 @@ def _written(value: object, field: Field) -> str:
     return OFF if value is None else shown(value, field.type)
 
 
-def multiple_of(key: str) -> str:
+def multiple_of(key: str, *, hedged: bool) -> str:
     """`5 x quantity` for a limit whose default is one, else nothing."""
-    default = next((field.default for field in LIMIT_FIELDS if field.key == key), "")
+    default = next((field.default for field in limit_fields(hedged=hedged) if field.key == key), "")
     return default if default.endswith(TIMES_QUANTITY) else ""
 
 
@@ -160,9 +167,9 @@ def _words(text: str) -> list[str]:
     return [word for word in _SEPARATOR.split(text) if word]
 
 
-def _venues(answers: Answers, market: str) -> tuple[VenueDraft, ...]:
+def _venues(answers: Answers, market: str, *, usual: str) -> tuple[VenueDraft, ...]:
     kinds: dict[str, str] = {}
-    for word in _words(answers.get("venues", "paper-a=paper paper-b=paper")):
+    for word in _words(answers.get("venues", usual)):
         name, _, kind = word.partition("=")
         kind = kind or name
         if kind not in CREDENTIALS:

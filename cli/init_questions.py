@@ -13,14 +13,25 @@ from textwrap import wrap
 
 import click
 
-from cli.init_draft import ASKED_SETTINGS, CREDENTIALS, NOBODY, Answers, Draft, Wrong, draft_of, filled, proposed_place
+from cli.init_draft import (
+    CREDENTIALS,
+    NOBODY,
+    Answers,
+    Draft,
+    Wrong,
+    asked_settings,
+    draft_of,
+    filled,
+    proposed_place,
+)
 from cli.init_judge import PAPER_WORDS, Unusable, clashes, cost_lines, judge, judge_midway
 from cli.init_text import about_limit, said
 from cli.streams import BOLD, RED, paint, write_note
 from engine.chart.model import Flow
 from engine.chart.units import shown
 from engine.runtime.config import roles_of
-from engine.runtime.config_fields import GUARD_FIELDS, LIMIT_FIELDS
+from engine.runtime.config_fields import GUARD_FIELDS, limit_fields
+from engine.trading.plan import is_hedged
 
 REAL_MONEY_LIMITS = ("max_loss_run", "max_loss_day", "max_round_cost")
 OPTIONS: Mapping[str, tuple[str, str]] = {
@@ -129,7 +140,7 @@ class Interview:
         for name, setting in self.flow.settings.items():
             chosen = self._draft.settings.get(name)
             must = setting.default is None and (real or chosen is None)
-            if must or chosen is not None or name in ASKED_SETTINGS:
+            if must or chosen is not None or name in asked_settings(self.flow):
                 default = "" if must else chosen or self._usual(name)
                 self._settle(f"set.{name}", f"{name}: {said(setting.about)}", default=default, must=must)
         self._changes("set", "setting", {name: said(setting.about) for name, setting in self.flow.settings.items()})
@@ -138,16 +149,19 @@ class Interview:
         self._heading("Limits")
         self._tell_cost()
         known_already = self._filled().limits
-        for limit in LIMIT_FIELDS:
+        hedged = is_hedged(self.flow)
+        limits = limit_fields(hedged=hedged)
+        known = {limit.key: about_limit("limits", limit.key, hedged=hedged) for limit in limits}
+        for limit in limits:
             unknown = limit.key not in known_already
             asked = self._draft.real and limit.key in REAL_MONEY_LIMITS
             if unknown or asked:
-                words = f"{limit.key}: {about_limit('limits', limit.key)}{', or none' if limit.optional else ''}"
+                words = f"{limit.key}: {known[limit.key]}{', or none' if limit.optional else ''}"
                 self._settle(f"limit.{limit.key}", words, default="", must=unknown or limit.key == "max_loss_run")
-        known = {limit.key: about_limit("limits", limit.key) for limit in LIMIT_FIELDS}
         self._list("limit", known)
         self._changes("limit", "limit", known)
-        self._changes("guard", "market guard", {it.key: about_limit("guards", it.key) for it in GUARD_FIELDS})
+        guards = {it.key: about_limit("guards", it.key, hedged=hedged) for it in GUARD_FIELDS}
+        self._changes("guard", "market guard", guards)
         if self._draft.real or "call" in self.given:
             words = "a command that calls you when a person is needed, such as notify-send eagle"
             self._settle("call", words, default=NOBODY)

@@ -13,6 +13,7 @@ from cli.init_draft import AccountDraft, Draft, multiple_of
 from engine.chart.model import Flow
 from engine.chart.structure import shipped_schema
 from engine.runtime.config import roles_of
+from engine.trading.plan import is_hedged
 
 COLUMN = 32  # where comments begin, as in docs/examples
 WIDTH = 120
@@ -121,26 +122,26 @@ def _how(draft: Draft, flow: Flow) -> Iterator[str]:
     for name, value in draft.settings.items():
         about = flow.settings[name].about if name in flow.settings else ""
         yield _row(scalar(name), scalar(value), said(about), indent=2)
-    yield from _sections(draft)
+    yield from _sections(draft, hedged=is_hedged(flow))
 
 
-def _sections(draft: Draft) -> Iterator[str]:
+def _sections(draft: Draft, *, hedged: bool) -> Iterator[str]:
     for section, values in (("limits", draft.limits), ("guards", draft.guards)):
         if values:
             yield ""
             yield _row(section, "", said(_described(section)))
             for name, value in values.items():
-                yield _row(scalar(name), scalar(value), about_limit(section, name), indent=2)
+                yield _row(scalar(name), scalar(value), about_limit(section, name, hedged=hedged), indent=2)
     if draft.call:
         yield ""
         yield _row("alerts", "", "who is called when a person is needed; try it: eagle alert test")
         yield f"  command: [{', '.join(map(scalar, draft.call))}]"
 
 
-def about_limit(section: str, name: str) -> str:
+def about_limit(section: str, name: str, *, hedged: bool) -> str:
     """What a limit or guard means, in the schema's words; for a size also the multiple that it was made from."""
     words = said(_described(section, name).split("; ")[0])
-    multiple = multiple_of(name)
+    multiple = multiple_of(name, hedged=hedged)
     return f"{words}; {multiple} unless set" if multiple else words
 
 

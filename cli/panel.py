@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cli.words import plain, span
 from engine.runtime.status import Exposure, Line, Status
+from engine.trading.plan import DIRECTIONAL
 
 FEWEST_LINES = 5  # of what happened last, with the empty one before them: tables go before these do
 MOST_ALERTS = 3  # shown; the newest
@@ -67,13 +68,15 @@ def _facts(status: Status, width: int) -> list[Text]:
     it = status.exposure
     exposure = [
         Text(f"net {plain(it.net_position)}", style="bold"),
-        _unhedged(it),
-        Text(f"in flight {plain(it.in_flight)}"),
-        Text(f"dust {plain(it.dust)}"),
+        *(_of_hedges(it) if status.hedged else (Text(DIRECTIONAL, style="yellow"),)),
         Text(f"maker open {plain(it.maker_open_position)}, closed {plain(it.maker_close_position)}"),
         Text(f"no opening: {status.closed_because}", style="yellow") if status.closed_because else Text("may open"),
     ]
     return [*_packed(exposure, width), *_packed(_money(status), width)]
+
+
+def _of_hedges(it: Exposure) -> tuple[Text, ...]:
+    return _unhedged(it), Text(f"in flight {plain(it.in_flight)}"), Text(f"dust {plain(it.dust)}")
 
 
 def _unhedged(it: Exposure) -> Text:

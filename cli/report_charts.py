@@ -22,7 +22,7 @@ from cli.report_words import span
 from engine.review.report_figures import Report, percentiles
 from engine.review.report_series import BUCKETS, Series
 
-__all__ = ["CHARTS", "PAGE", "Shown", "drawn", "overview"]
+__all__ = ["CHARTS", "PAGE", "Shown", "charts_of", "drawn", "overview"]
 
 MS = 1_000_000
 _UNITS = ((2 * 3_600_000_000_000, 3_600_000_000_000, "hours"), (120_000_000_000, 60_000_000_000, "minutes"))
@@ -77,7 +77,7 @@ def overview(shown: Shown, *, kind: str) -> bytes:
     with rc_context(_RC):
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
         figure = Figure(figsize=(12, 7), layout=layout, dpi=120)
-        for place, draw in enumerate((pnl, net_position, exposure_age, hedge_latency)):
+        for place, draw in enumerate(_drawn_in_overview(shown.report)):
             axes = figure.add_subplot(2, 2, place + 1)
             draw(axes, shown, PAPER)
             _dress(axes, PAPER)
@@ -88,6 +88,15 @@ def overview(shown: Shown, *, kind: str) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, metadata={"Software": None})
         return buffer.getvalue()
+
+
+def _drawn_in_overview(report: Report) -> tuple[Draw, ...]:
+    return (pnl, net_position, exposure_age, hedge_latency) if report.run.hedged else (pnl, net_position, where_from)
+
+
+def charts_of(report: Report) -> tuple[Draw, ...]:
+    """All that say something of this run."""
+    return tuple(draw for draw in CHARTS if report.run.hedged or draw not in _OF_HEDGES)
 
 
 # --- the charts
@@ -190,6 +199,8 @@ def where_from(axes: Axes, shown: Shown, palette: Palette) -> None:
 
 
 CHARTS: tuple[Draw, ...] = (pnl, where_from, net_position, exposure_age, round_cost, hedge_latency)
+_OF_HEDGES = (exposure_age, round_cost, hedge_latency)
+_OF_HEDGES = (exposure_age, round_cost, hedge_latency)
 
 
 # --- time and dress

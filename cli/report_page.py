@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from cli.report_charts import CHARTS, PAGE, Shown, drawn
+from cli.report_charts import PAGE, Shown, charts_of, drawn
 from cli.report_sections import Line, Section, Table, heading, preface, sections
 from cli.report_words import bps_of, money, share, span
 from engine.review.report_figures import Report
@@ -87,7 +87,7 @@ def _tile(figure: str, name: str, tone: str = "") -> str:
 
 
 def _charts(shown: Shown) -> Iterator[str]:
-    for draw in CHARTS:
+    for draw in charts_of(shown.report):
         svg = drawn(draw, shown)
         for colour, variable in _VARIABLES.items():
             svg = svg.replace(colour, f"var({variable})")

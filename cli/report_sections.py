@@ -10,6 +10,7 @@ from enum import Enum
 
 from cli.report_words import bps, bps_of, counted, ending, money, pace, qty, share, span
 from engine.review.report_figures import Money, Percentiles, Report
+from engine.trading.plan import DIRECTIONAL
 from exchanges.types import ZERO
 
 __all__ = ["Line", "Section", "Table", "Tone", "heading", "preface", "sections"]
@@ -50,7 +51,8 @@ class Section:
 
 def heading(report: Report) -> str:
     kind = "live" if report.paper is None else "paper"
-    return f"run {report.run.number}, {kind}: {report.run.flow} on {report.run.market or 'no market'}"
+    marked = "" if report.run.hedged else f"; {DIRECTIONAL}"
+    return f"run {report.run.number}, {kind}: {report.run.flow} on {report.run.market or 'no market'}{marked}"
 
 
 def preface(report: Report) -> Iterator[Line]:
@@ -79,7 +81,8 @@ def sections(report: Report) -> Iterator[Section]:
     if report.orders:
         yield Section("Orders", tuple(_orders(report)))
     yield Section("Net position", tuple(_deviation(report)))
-    yield Section("Hedge latency of this program", (_latency(report),))
+    if report.run.hedged:
+        yield Section("Hedge latency of this program", (_latency(report),))
     if report.paper is not None:
         yield Section("This is a simulation", tuple(_paper(report)))
 

@@ -100,6 +100,7 @@ def run(
       eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
     """
     from cli import screen, view, wiring
+    from cli.demo import demo_config
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
     from cli.outputs import OutputOptions, parse_address
@@ -120,11 +121,14 @@ def run(
     seen = view.choose_view(wish, live_speed=speed is not None)
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))
+    texts = {flow.file: flow.text}
     try:
-        setup = wiring.load_setup(flow, config, options)
+        sound = wiring.sound_flow(flow)
+        source = config or demo_config(sound)
+        texts[source.file] = masked(source.text)
+        setup = wiring.setup_of(sound, config, options)
     except FlowError as wrong:
-        source = config or wiring.demo_config()
-        return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
+        return tell(wrong.findings, texts)
     shown = screen.Screen(detailed=speed is not None, view=seen)
     with _no_signal_in_between():
         with seen, notes_to(seen.note):

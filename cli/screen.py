@@ -13,22 +13,17 @@ from decimal import Decimal
 
 from cli.streams import write_note
 from cli.view import PlainView, View
-from cli.words import plain, short
+from cli.words import plain, short, stop_words
 from engine.runtime.snapshot import Tally
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, CancelOrder, Effect, Finish, Level, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Input
+from engine.trading.plan import DIRECTIONAL
 from exchanges.types import ZERO, Fill, FillKind, Refused, Side
 
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
 _WORTH_A_LINE = {"round_cost": "cost", "not_opening": "waits"}  # of what no person is needed for
 _STATE_TONES = {"ERROR": "alarm", "CLEANUP": "warning", "HOLDING": "good", "IDLE": "plain"}
-_STOPPING = (
-    "",
-    "stopping in order: no opening, cancel, hedge, close, flatten; again for market orders now",
-    "flattening by market now; again to leave with what is open",
-    "leaving",
-)
 
 
 class Screen:
@@ -51,7 +46,8 @@ class Screen:
         self._desk, self.tally = desk, tally
         plan = desk.world.plan
         roles = "; ".join(f"{role}: {', '.join(names)}" for role, names in plan.roles.items())
-        write_note(f"run {run}: {plan.flow.name} on {plan.market}; {roles}")
+        marked = "" if plan.hedged else f"; {DIRECTIONAL}"
+        write_note(f"run {run}: {plan.flow.name} on {plan.market}; {roles}{marked}")
 
     # --- what the runner tells
 
@@ -100,7 +96,15 @@ class Screen:
         """A signal came, or what stands for one (E18); True if that is a step further, not the same once more."""
         further = level > self.level
         self.level = max(self.level, min(level, 3))
-        self._line("STOP", f"{_STOPPING[self.level]}{f' ({by})' if by else ''}", "alarm")
+        hedged = self._desk is None or self._desk.world.plan.hedged
+        again = (
+            "",
+            f"; again for {'market orders now' if hedged else 'its quickest way out'}",
+            "; again to leave with what is open",
+            "",
+        )
+        text = f"{stop_words(hedged=hedged)[self.level]}{again[self.level]}"
+        self._line("STOP", f"{text}{f' ({by})' if by else ''}", "alarm")
         self._left()
         return further
 
@@ -225,6 +229,7 @@ class Summary:
     profit: Decimal | None  # mark to market, fees and cost to flatten included; None without a book to mark against
     journal: str | None
     accounts: tuple[AccountLine, ...]
+    hedged: bool
 
 
 def summary_of(
@@ -244,6 +249,7 @@ def summary_of(
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=tally.rounds,
         given_up=tally.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
         fees=sum((line.fees for line in lines), ZERO), profit=desk.risk.equity(), journal=journal, accounts=lines,
+        hedged=plan.hedged,
     )  # fmt: skip
 
 
@@ -260,7 +266,7 @@ def as_text(summary: Summary) -> str:
     ]  # fmt: skip
     given_up = f" (and {it.given_up} openings given up)" if it.given_up else ""
     lines = [
-        it.ending,
+        it.ending if it.hedged else f"{it.ending} ({DIRECTIONAL})",
         *(f"ALERT {alert}" for alert in it.alerts),
         f"rounds {it.rounds}{given_up} in {it.seconds:.1f} s; volume {it.volume:.2f} {it.quote},"
         f" fees {it.fees:.4f} {it.quote}, P&L {profit} (fees included)",

@@ -35,5 +35,5 @@ def validate(files: tuple[str, ...], flow_path: str | None, style: str) -> int:
     if style == "json":
         write_result(as_json(checker.findings))
     else:
-        write_result("\n".join([checker.as_text(colour=colourful(sys.stdout)), *checker.costs]))
+        write_result("\n".join([checker.as_text(colour=colourful(sys.stdout)), *checker.notes]))
     return 1 if has_errors(checker.findings) else 0

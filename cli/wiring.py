@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
-from importlib import resources
 from pathlib import Path
 
 from cli.attend import attended
 from cli.beside import Outputs
+from cli.demo import demo_config
 from cli.locate import CannotUse, Source
 from cli.options import VAULT
 from cli.outputs import OutputOptions, Prepared, prepare
@@ -60,7 +60,6 @@ from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrume
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind, Quote
 
-DEMO_CONFIG = "demo_config.yaml"
 LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up
@@ -117,16 +116,11 @@ def sound_flow(source: Source) -> Flow:
 
 def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     """As `load_setup`, for a flow that was read before."""
-    source = config or demo_config()
+    source = config or demo_config(flow)
     read = load_config(source.text, file=source.file, flow=flow)
     _refuse_real(read, live=options.live)
     chosen = _with_markets(_with_rounds(read, options, demo=config is None), options)
     return _with_prices(flow, chosen, by_option=bool(options.markets), demo=config is None)
-
-
-def demo_config() -> Source:
-    """The pool of a run without --config."""
-    return Source(DEMO_CONFIG, resources.files("schemas").joinpath(DEMO_CONFIG).read_text("utf-8"))
 
 
 def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
@@ -170,10 +164,11 @@ def _refuse_real(config: Config, *, live: bool) -> None:
 
 def _with_rounds(config: Config, options: Options, *, demo: bool) -> Config:
     """A demo on a recording goes on to its end, unless told otherwise."""
-    rounds = 0 if options.rounds is None and demo and options.markets else options.rounds
+    counts = "rounds" in config.settings
+    rounds = 0 if options.rounds is None and demo and options.markets and counts else options.rounds
     if rounds is None:
         return config
-    if "rounds" not in config.settings:
+    if not counts:
         raise CannotUse("--rounds: this flow has no setting of that name; write its own into the config")
     return replace(config, settings={**config.settings, "rounds": rounds})
 
@@ -497,13 +492,17 @@ def plan_of(setup: Setup, accounts: Mapping[str, AccountPlan]) -> Plan:
 
 
 def watch_of(plan: Plan) -> MarketWatch:
-    """Guards over the maker's book and those of everybody else; the maker is the role of one account."""
+    """Guards over the maker's book and those of everybody else; the maker is the role of one account.
+
+    A maker alone sees in its own book what it takes on.
+    """
     roles: Mapping[str, RoleSpec] = plan.flow.sections["accounts"].value  # type: ignore[assignment]
     maker = next(plan.roles[name][0] for name, role in roles.items() if not role.many)
     books = {name: (account.venue, account.instrument.symbol) for name, account in plan.accounts.items()}
     quantity = plan.settings.get("quantity")
+    hedges = [book for name, book in books.items() if name != maker]
     return MarketWatch(
-        plan.guards, books[maker], hedges=[book for name, book in books.items() if name != maker],
+        plan.guards, books[maker], hedges=hedges or [books[maker]],
         quantity=quantity if isinstance(quantity, Decimal) else Decimal(0),
     )  # fmt: skip
 

@@ -5,6 +5,23 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 
+def stop_words(*, hedged: bool) -> tuple[str, ...]:
+    """What each step of a stop does (E18); without hedging the flow alone says what becomes of what it holds."""
+    if hedged:
+        return (
+            "",
+            "stopping in order: no opening, cancel, hedge, close, flatten",
+            "flattening by market now",
+            "leaving",
+        )
+    return (
+        "",
+        "stopping in order: no opening, cancel, then as the flow says",
+        "the quickest way out that the flow knows",
+        "leaving",
+    )
+
+
 def plain(value: Decimal, *, sign: bool = False) -> str:
     """A quantity without trailing zeros and exponents."""
     if not value:

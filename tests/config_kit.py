@@ -9,7 +9,7 @@ from engine.chart.yaml_nodes import read_nodes
 from engine.trading.plan import RoleSpec
 
 
-def flow_with(settings: str, **roles: RoleSpec) -> Flow:
+def flow_with(settings: str, *, hedged: bool = True, **roles: RoleSpec) -> Flow:
     """A flow that declares these settings (YAML of its `settings:`) and roles, and nothing else."""
     faults = Faults()
     declared = read_settings(read_nodes(settings, file="toy.yaml"), faults)
@@ -17,7 +17,8 @@ def flow_with(settings: str, **roles: RoleSpec) -> Flow:
     return Flow(
         name="toy", version=1, about="", file="toy.yaml", digest="", text=settings, settings=declared, context={},
         states={}, leaves=(), initial="", table={}, always={}, deferred={}, ignored={}, invariants=(), properties=(),
-        raised={}, sections={"accounts": SectionResult(value=roles)}, vocabulary=Vocabulary({}, {}, {}),
+        raised={}, vocabulary=Vocabulary({}, {}, {}),
+        sections={"accounts": SectionResult(value=roles), "hedging": SectionResult(value="a rule" if hedged else None)},
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def a_status(**changes: Any) -> Status:
         quotes=(QuoteLine("paper-a", "ETH", D("2600.1"), D(3), D("2600.25"), D("4.5"), 90),),
         orders=(OrderLine("hawk", "e3r4", "open", "buy", D("0.02"), D("0.005"), D(2600), "open", False, 1_200),),
         volume=D(200), fees=D("1.25"), profit=D("-0.4585"), latency=Latency(2, 400, 300, 900), alerts=(),
-        lines=(a_line(1), a_line(2)),
+        lines=(a_line(1), a_line(2)), hedged=True,
     )  # fmt: skip
     return replace(plain, **changes)
 

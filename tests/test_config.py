@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import fields, replace
 from decimal import Decimal
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 from config_kit import FLOW, flow_with
 
+from cli.demo import demo_config
 from engine.chart.load import load_flow
 from engine.chart.model import Flow, FlowError
 from engine.chart.structure import shipped_schema
@@ -292,7 +292,7 @@ def test_the_tables_fill_every_field_of_the_plan(table: tuple[Field, ...], plan:
 
 
 def test_the_demo_config_is_right_and_all_paper() -> None:
-    config = load(resources.files("schemas").joinpath("demo_config.yaml").read_text("utf-8"), EAGLE)
+    config = load(demo_config(EAGLE).text, EAGLE)
     assert live_findings(config) == []
     assert (config.roles, config.settings["quantity"], config.settings["rounds"]) == (
         {"maker": ("hawk",), "takers": ("chick-1", "chick-2", "chick-3")},

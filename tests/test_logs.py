@@ -15,7 +15,7 @@ from alert_kit import python, service
 from cli_kit import FLOW, ROOT, Eagle, eagle  # noqa: F401
 from log_kit import parsed, read_log
 
-from cli import wiring
+from cli.demo import demo_config
 from cli.options import VAULT
 from cli.outputs import OutputOptions, prepare
 from cli.resolve import resolver
@@ -147,7 +147,7 @@ def test_where_logs_go(
 ) -> None:  # fmt: skip
     """Live: beside the journal, or where option or config say; in virtual time only where the option says."""
     monkeypatch.chdir(tmp_path)
-    given = replace(demo_config(), logs=LogsConfig(folder=config))
+    given = replace(demo(), logs=LogsConfig(folder=config))
     prepared = prepare(given, OutputOptions(logs=said), journal=journal, live=live, resolve=resolver(VAULT, None))
     made = {path.parent for path in tmp_path.rglob("*.log")}
     assert made == (set() if folder is None else {tmp_path / folder})
@@ -156,9 +156,9 @@ def test_where_logs_go(
         file.close()
 
 
-def demo_config() -> Config:
+def demo() -> Config:
     flow = load_flow(Path(FLOW).read_text(), file="f", vocabulary=trading_vocabulary())
-    return load_config(wiring.demo_config().text, file="c", flow=flow)
+    return load_config(demo_config(flow).text, file="c", flow=flow)
 
 
 def test_a_live_run_writes_beside_its_journal_for_its_owner_only(run: Eagle) -> None:

@@ -116,4 +116,5 @@ CODES: dict[str, str] = {
     "G722": "real venues need --live",
     "G723": "the requests a minute cannot work",
     "G724": "the recording of a venue cannot be used",
+    "G725": "a limit bounds hedging in a flow that does not hedge",
 }

@@ -235,6 +235,7 @@ class Setting:
     at_least: object | None = None
     below: object | None = None
     at_most: object | None = None
+    example: object | None = None  # for a demo and for proposals; never taken where a config leaves it out
 
     @property
     def required(self) -> bool:

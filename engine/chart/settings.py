@@ -131,9 +131,13 @@ def _setting(name: str, kind: Type, entry: Mapped, span: Span, faults: Faults) -
         return None if node is None else read_literal(node, expected, faults, what=f"{name}.{key}")
 
     bounds: dict[str, object | None] = {key: _bound(name, key, kind, entry, faults) for key in _BOUNDS}
-    setting = Setting(name, kind, literal("default", kind), _text(entry.entries.get("about")), span, **bounds)
-    if setting.default is not None:
-        _check_bounds(setting, setting.default, entry.entries["default"].span, faults)
+    setting = Setting(
+        name, kind, literal("default", kind), _text(entry.entries.get("about")), span, **bounds,
+        example=literal("example", kind),
+    )  # fmt: skip
+    for key, value in (("default", setting.default), ("example", setting.example)):
+        if value is not None:
+            _check_bounds(setting, value, entry.entries[key].span, faults)
     return setting
 
 

@@ -110,7 +110,7 @@ class _Reporting:
             market="/".join(dict.fromkeys(it.market for it in accounts)),
             quote="/".join(dict.fromkeys(it.quote for it in accounts)), seed=row.seed, program=row.program,
             speed=row.speed, started_wall_ms=row.started_wall_ms, length_ns=self._end_ns - self._begin_ns,
-            exit_code=row.exit_code,
+            exit_code=row.exit_code, hedged=row.hedged,
         )  # fmt: skip
 
     def _rounds(self) -> RoundCounts:

@@ -56,6 +56,7 @@ class RunFacts:
     started_wall_ms: int
     length_ns: int  # from its first step to its last, on its own clock
     exit_code: int | None
+    hedged: bool  # else directional: its net position is meant to be held
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 from engine.runtime.audit_facts import Account, CoverAsked, Event, FillFact, RoundOver, events, read_accounts
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.trading.effects import Purpose
+from engine.trading.plan import DIRECTIONAL
 from exchanges.types import ZERO, FillKind, Side
 
 __all__ = ["AccountTotals", "AuditReport", "Finding", "MarketTotals", "audit"]
@@ -63,7 +64,10 @@ class AccountTotals:
 
 @dataclass(slots=True)
 class AuditReport:
+    """Of a directional run (`hedged` is false) nothing had to be covered: what it held was a position."""
+
     run: int
+    hedged: bool = True
     fills: int = 0
     provisional: int = 0  # of these, quantities that a snapshot showed before their rows
     intents: int = 0
@@ -90,6 +94,9 @@ class AuditReport:
         told = [
             f"run {self.run}: {self.rounds} rounds, {self.intents} intents, {self.sends} sends, {self.fills} fills"
             f" ({self.provisional} from snapshots), {self.undos} undo orders"
+        ]
+        told += [f"{DIRECTIONAL}: fills are counted and compared with the venues; none had to be covered"][
+            self.hedged :
         ]
         told += [
             f"{it.market}: maker {it.maker} + hedges {it.hedges} + undos {it.undos} + flattens {it.flattens}"
@@ -119,7 +126,7 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
     """
     with open_journal(path) as journal:
         row = pick_run(journal, run, path=path)
-        report = AuditReport(row.number)
+        report = AuditReport(row.number, row.hedged)
         _check_end(row, report)
         accounts = read_accounts(journal, row.number)
         _Coverage(accounts, report, dust_bound).check(events(journal, row.number))
@@ -205,7 +212,7 @@ class _Coverage:
 
     def _flat(self, market: _Market, code: str, when: str) -> None:
         totals = market.totals
-        if abs(totals.exposure) > totals.dust_bound:
+        if self._report.hedged and abs(totals.exposure) > totals.dust_bound:
             self._report.add(
                 code, f"{totals.market}: exposure {totals.exposure} {when}, dust is up to {totals.dust_bound}"
             )

@@ -53,7 +53,7 @@ from engine.runtime.config_values import (
     VenueConfig,
 )
 from engine.runtime.credentials import Reference, masked, read_references
-from engine.trading.plan import Guards, Limits, RoleSpec
+from engine.trading.plan import Guards, Limits, RoleSpec, is_hedged
 
 __all__ = [
     "AccountConfig",
@@ -90,7 +90,7 @@ def load_config(text: str, *, file: str, flow: Flow) -> Config:
     reader.faults.findings = without_echoes(reader.faults.findings)
     reader.faults.raise_if_any()
     assert config is not None
-    reader.faults.add(config_findings(config, roles_of(flow)))
+    reader.faults.add(config_findings(config, roles_of(flow), hedged=is_hedged(flow)))
     reader.faults.raise_if_any()
     return config
 
@@ -334,7 +334,8 @@ class _Reader:
         quantity = Decimal(1) if settings is None else settings.get("quantity")
         known = quantity if isinstance(quantity, Decimal) else None
         at = self._spans[""]
-        limits = read_limits(_entries(self._root.get("limits")), self.faults, quantity=known, at=at)
+        hedged = is_hedged(self._flow)
+        limits = read_limits(_entries(self._root.get("limits")), self.faults, quantity=known, at=at, hedged=hedged)
         return limits, read_guards(_entries(self._root.get("guards")), self.faults, at=at)
 
     # --- small parts

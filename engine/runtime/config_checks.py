@@ -18,9 +18,9 @@ ACKNOWLEDGE_HINT = (
 )
 
 
-def config_findings(config: Config, roles: Mapping[str, RoleSpec]) -> list[Finding]:
+def config_findings(config: Config, roles: Mapping[str, RoleSpec], *, hedged: bool) -> list[Finding]:
     """Faults that need no venue."""
-    return [*_size_findings(config), *_owner_findings(config, roles), *_rate_findings(config)]
+    return [*_size_findings(config, hedged=hedged), *_owner_findings(config, roles), *_rate_findings(config)]
 
 
 def real_venues(config: Config) -> list[str]:
@@ -82,7 +82,7 @@ def _quantity_findings(quantity: Decimal, instrument: Instrument, span: Span, pr
     return []
 
 
-def _size_findings(config: Config) -> Iterable[Finding]:
+def _size_findings(config: Config, *, hedged: bool) -> Iterable[Finding]:
     """Limits that a single round would break, and limits that contradict each other (E15)."""
     limits = config.limits
     quantity = config.settings.get("quantity")
@@ -90,7 +90,7 @@ def _size_findings(config: Config) -> Iterable[Finding]:
         needed = (
             ("max_order", limits.max_order, 1),
             ("max_position", limits.max_position, 1),
-            ("max_gross", limits.max_gross, 2),
+            ("max_gross", limits.max_gross, 2 if hedged else 1),
             ("max_net", limits.max_net, 1),
             ("unhedged_hard", limits.unhedged_hard, 1),
         )

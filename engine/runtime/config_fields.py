@@ -6,7 +6,7 @@ A default in `x quantity` is that multiple of the flow's setting `quantity`, so 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engine.chart.faults import Faults, name_hint
@@ -21,7 +21,10 @@ TIMES_QUANTITY = " x quantity"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key under `limits:` or `guards:`. `into` is the field of plan.py; `optional` ones may be `none`."""
+    """One key under `limits:` or `guards:`. `into` is the field of plan.py; `optional` ones may be `none`.
+
+    `of_hedges`: it bounds hedging, and so nothing in a flow without. `unhedged`: the default in such a flow.
+    """
 
     key: str
     into: str
@@ -29,26 +32,28 @@ class Field:
     default: str
     optional: bool = False
     above_zero: bool = True
+    of_hedges: bool = False
+    unhedged: str = ""
 
 
 LIMIT_FIELDS = (
     Field("max_order", "max_order", QTY, f"5{TIMES_QUANTITY}"),
     Field("max_position", "max_position", QTY, f"20{TIMES_QUANTITY}"),
     Field("max_gross", "max_gross", QTY, f"60{TIMES_QUANTITY}"),
-    Field("max_net", "max_net", QTY, f"5{TIMES_QUANTITY}"),
+    Field("max_net", "max_net", QTY, f"5{TIMES_QUANTITY}", unhedged=f"20{TIMES_QUANTITY}"),
     Field("unhedged_soft", "unhedged_soft", QTY, f"2{TIMES_QUANTITY}"),
-    Field("unhedged_hard", "unhedged_hard", QTY, f"5{TIMES_QUANTITY}"),
-    Field("unhedged_soft_age", "unhedged_soft_age_ns", DURATION, "1s"),
-    Field("unhedged_hard_age", "unhedged_hard_age_ns", DURATION, "5s"),
+    Field("unhedged_hard", "unhedged_hard", QTY, f"5{TIMES_QUANTITY}", of_hedges=True),
+    Field("unhedged_soft_age", "unhedged_soft_age_ns", DURATION, "1s", of_hedges=True),
+    Field("unhedged_hard_age", "unhedged_hard_age_ns", DURATION, "5s", of_hedges=True),
     Field("max_loss_run", "max_loss_run", MONEY, OFF, optional=True),
     Field("max_loss_day", "max_loss_day", MONEY, OFF, optional=True),
     Field("min_margin_ratio", "min_margin_ratio", RATIO, "1.5"),
     Field("min_liquidation_distance", "min_liquidation_distance_bps", BPS, "500bps"),
     Field("max_hedge_slippage", "max_hedge_slippage_bps", BPS, "50bps"),
     Field("orders_per_minute", "orders_per_minute", COUNT, "600"),
-    Field("margin_buffer", "margin_buffer", RATIO, "1.2"),
-    Field("dust_cap", "dust_cap", MONEY, "50"),
-    Field("max_round_cost", "max_round_cost_bps", BPS, OFF, optional=True, above_zero=False),
+    Field("margin_buffer", "margin_buffer", RATIO, "1.2", of_hedges=True),
+    Field("dust_cap", "dust_cap", MONEY, "50", of_hedges=True),
+    Field("max_round_cost", "max_round_cost_bps", BPS, OFF, optional=True, above_zero=False, of_hedges=True),
 )
 GUARD_FIELDS = (
     Field("max_book_age", "max_book_age_ns", DURATION, "3s"),
@@ -67,9 +72,27 @@ GUARD_FIELDS = (
 )
 
 
-def read_limits(nodes: Mapping[str, Node], faults: Faults, *, quantity: Decimal | None, at: Span) -> Limits | None:
+def limit_fields(*, hedged: bool) -> tuple[Field, ...]:
+    """The limits that bound something in a flow that hedges, or does not, each with its default there."""
+    if hedged:
+        return LIMIT_FIELDS
+    return tuple(replace(it, default=it.unhedged or it.default) for it in LIMIT_FIELDS if not it.of_hedges)
+
+
+def read_limits(
+    nodes: Mapping[str, Node], faults: Faults, *, quantity: Decimal | None, at: Span, hedged: bool = True
+) -> Limits | None:
     """The limits, or None after a report. `quantity` is the flow's, where it has one."""
-    values = _read(LIMIT_FIELDS, nodes, faults, quantity=quantity, at=at)
+    known = {it.key: it for it in limit_fields(hedged=hedged)}
+    for field in LIMIT_FIELDS:
+        if field.key in nodes and field.key not in known:
+            faults.report(
+                "G725",
+                nodes[field.key].span,
+                f"{field.key} bounds hedging, but this flow does not hedge",
+                f"remove it; what bounds this flow is {', '.join(known)}",
+            )
+    values = _read(tuple(known.get(it.key, it) for it in LIMIT_FIELDS), nodes, faults, quantity=quantity, at=at)
     return None if values is None else Limits(**values)  # type: ignore[arg-type]
 
 

@@ -46,6 +46,11 @@ class RunRow:
     ended_wall_ms: int | None
     exit_code: int | None
 
+    @property
+    def hedged(self) -> bool:
+        """Did its flow declare `hedging:`? A plan of an earlier release does not say; there was no other flow then."""
+        return bool(json.loads(self.plan).get("hedged", True))
+
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[sqlite3.Connection]:

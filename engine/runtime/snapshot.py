@@ -153,6 +153,7 @@ def snapshot(desk: Desk, tally: Tally, after: int = 0, *, pid: int, journal: str
         volume=sum((book.volume for book in ledger.books.values()), ZERO),
         fees=sum((book.fees for book in ledger.books.values()), ZERO), profit=profit, latency=tally.latency(),
         alerts=tuple(tally.alerts), lines=tuple(line for line in tally.lines if line.seq > after),
+        hedged=plan.hedged,
     )  # fmt: skip
 
 

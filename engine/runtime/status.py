@@ -164,6 +164,7 @@ class Status:
     latency: Latency
     alerts: tuple[Line, ...]  # calls for a person, the first ones
     lines: tuple[Line, ...]  # what happened last
+    hedged: bool  # else directional: nothing of it counts as unhedged
 
     @property
     def phase(self) -> str:

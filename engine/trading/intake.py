@@ -184,7 +184,7 @@ class Intake:
             world.quote(fill.account)  # so that the journal has the mid against which the fill is judged afterwards
         events += self.breaches(self.risk.after_fill())
         if news > 0:
-            self._progress(order, news)
+            self._progress(order, news, fill.price)
         if order.purpose in COVERING:
             self._covering_changed(order, before)
         elif news > 0 or order.state is not before:
@@ -242,7 +242,7 @@ class Intake:
         events: list[StrategyEvent] = []
         if news > 0:
             world.ledger.add_provisional(order.account, order.side, news, order.purpose)
-            self._progress(order, news)
+            self._progress(order, news, order.price)
             events += self.breaches(self.risk.after_fill())
         if order.purpose in COVERING:
             self._covering_changed(order, before)
@@ -250,10 +250,10 @@ class Intake:
             events.append(self._order_event(order, late=was_terminal))
         return events
 
-    def _progress(self, order: Order, news: Decimal) -> None:
+    def _progress(self, order: Order, news: Decimal, price: Decimal | None) -> None:
         leg = self.legs.get(order.leg)
         if leg is not None:
-            leg.count(order, news)
+            leg.count(order, news, price)
 
     def _covering_changed(self, order: Order, before: OrderState) -> None:
         if order.state is before or not order.state.terminal:

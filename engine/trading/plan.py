@@ -9,6 +9,8 @@ from decimal import Decimal
 from engine.chart.model import Flow
 from exchanges.types import Capabilities, Instrument
 
+DIRECTIONAL = "directional, not hedged"  # how a flow without `hedging:` is marked wherever it is shown
+
 
 @dataclass(frozen=True, slots=True)
 class RoleSpec:
@@ -82,3 +84,13 @@ class Plan:
     roles: Mapping[str, tuple[str, ...]]  # role of the flow -> account names
     limits: Limits
     guards: Guards
+
+    @property
+    def hedged(self) -> bool:
+        """Does the flow declare `hedging:`? Without it, it is directional: what it holds is a position."""
+        return is_hedged(self.flow)
+
+
+def is_hedged(flow: Flow) -> bool:
+    section = flow.sections.get("hedging")
+    return section is not None and section.value is not None

@@ -23,10 +23,11 @@ class Breach(NamedTuple):
 class Risk:
     """Looks at a world after fills, at the end of rounds and when accounts were read; changes nothing of it."""
 
-    __slots__ = ("_day_ns", "_day_worth", "_world")
+    __slots__ = ("_day_ns", "_day_worth", "_hedged", "_world")
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._hedged = world.plan.hedged
         self._day_ns: int | None = None
         self._day_worth = ZERO
 
@@ -45,7 +46,7 @@ class Risk:
             text = position_breach({name: book.position for name, book in world.ledger.books.items()}, limits)
             assert text is not None
             found.append(Breach(text, "reduce"))
-        if abs(world.exposure) > limits.unhedged_hard:
+        if self._hedged and abs(world.exposure) > limits.unhedged_hard:
             text = f"unhedged size {abs(world.exposure)} is above unhedged_hard {limits.unhedged_hard}"
             found.append(Breach(text, "reduce"))
         return found

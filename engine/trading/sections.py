@@ -10,6 +10,7 @@ from typing import NamedTuple
 from engine.chart.model import (
     BOOL,
     COUNT,
+    PRICE,
     QTY,
     TICKS,
     Expression,
@@ -39,9 +40,15 @@ LEG_FACTS: Mapping[str, Fact] = {
     "filled": Fact(QTY, "what filled of this round's orders of the leg"),
     "attempts": Fact(COUNT, "orders of the leg made in this round"),
     "unknown": Fact(BOOL, "nobody knows whether the venue took an order of the leg (S4)"),
+    "orders": Fact(COUNT, "how many orders of the leg may still fill"),
+    "unfilled": Fact(QTY, "how much they may still fill"),
+    "nearest": Fact(PRICE, "of these, the price that the market reaches first: lowest sale, highest purchase; else 0"),
+    "last_price": Fact(PRICE, "price of the leg's newest fill, of whatever round; 0 before the first"),
+    "size": Fact(QTY, "what an order of the leg made now would be for; 0 if the venue would not take it"),
 }
 
 _PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
+_LEG_TYPES = {"offset": TICKS, "price": PRICE}
 UNHEDGED = Sheet("Not hedged", ("Directional: no fill of this flow is hedged.",))
 RUNG_WORDS: Mapping[Rung, str] = {
     Rung.REDUCE_ELSEWHERE: "an account whose own position the hedge reduces",
@@ -61,6 +68,7 @@ class LegSpec:
     buys: Expression  # true = buy, false = sell, decided when the order is made
     quantity: Expression
     offset: Expression | None  # ticks from the opposite best (E5)
+    price: Expression | None  # rests no nearer to the market than this, and takes no worse
     reduces: bool  # only ever reduces the account's position; sized without an untradeable remainder (S7)
 
 
@@ -96,15 +104,16 @@ def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
     names: dict[str, Type] = {}
     if not isinstance(node, Mapped):
         return SectionResult(value=legs, refers={"leg": frozenset()})
-    for name, spec in node.entries.items():
+    for name in node.entries:
         names.update({f"{name}.{word}": fact.type for word, fact in LEG_FACTS.items()})
-        leg = _read_leg(name, spec, tools)
+    for name, spec in node.entries.items():
+        leg = _read_leg(name, spec, tools, names)
         if leg is not None:
             legs[name] = leg
     used = {
         read.removeprefix("settings.")
         for leg in legs.values()
-        for expression in (leg.buys, leg.quantity, leg.offset)
+        for expression in (leg.buys, leg.quantity, leg.offset, leg.price)
         if expression is not None
         for read in expression.names
         if read.startswith("settings.")
@@ -117,6 +126,7 @@ def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
 
 def _leg_words(leg: LegSpec) -> str:
     away = f", {_short(leg.offset)} from the opposite best" if leg.offset is not None else ""
+    away += f", at {_short(leg.price)} or further" if leg.price is not None else ""
     reduces = ", only ever reducing" if leg.reduces else ""
     side = {"true": "always buys", "false": "always sells"}.get(leg.buys.source, f"buys if {_short(leg.buys)}")
     return f"{leg.name}: {leg.role} orders {_short(leg.quantity)}{away}{reduces}; {side}"
@@ -126,7 +136,8 @@ def _short(expression: Expression) -> str:
     return " ".join(expression.source.split()).replace("settings.", "").replace("context.", "")
 
 
-def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
+def _read_leg(name: str, node: Node, tools: SectionTools, facts: Mapping[str, Type]) -> LegSpec | None:
+    """`facts` are those of all legs: one may order what another has left."""
     role, purpose = _word(node, "account"), _word(node, "purpose")
     if not isinstance(node, Mapped) or role is None or purpose is None or purpose.text not in _PURPOSES:
         span = purpose.span if purpose is not None else node.span
@@ -142,16 +153,16 @@ def _read_leg(name: str, node: Node, tools: SectionTools) -> LegSpec | None:
     if len(values) < 2:
         tools.report("H604", node.span, f"leg {name} needs `buys:` (true or false) and `quantity:`")
         return None
-    buys = tools.expression(values["buys"], BOOL, {})
-    quantity = tools.expression(values["quantity"], QTY, {})
-    offset_node = node.entries.get("offset")
-    offset = None if offset_node is None else tools.expression(offset_node, TICKS, {})
-    if buys is None or quantity is None or (offset_node is not None and offset is None):
+    buys = tools.expression(values["buys"], BOOL, facts)
+    quantity = tools.expression(values["quantity"], QTY, facts)
+    may_lack = {key: node.entries[key] for key in ("offset", "price") if key in node.entries}
+    read = {key: tools.expression(value, _LEG_TYPES[key], facts) for key, value in may_lack.items()}
+    if buys is None or quantity is None or None in read.values():
         return None
     reduces = _word(node, "reduces")
     return LegSpec(
-        name=name, role=role.text, purpose=_PURPOSES[purpose.text], buys=buys, quantity=quantity, offset=offset,
-        reduces=reduces is not None and reduces.text == "true",
+        name=name, role=role.text, purpose=_PURPOSES[purpose.text], buys=buys, quantity=quantity,
+        offset=read.get("offset"), price=read.get("price"), reduces=reduces is not None and reduces.text == "true",
     )  # fmt: skip
 
 

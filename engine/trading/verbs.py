@@ -20,7 +20,6 @@ from engine.trading.effects import (
 )
 from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.legs import Leg
-from engine.trading.limits import close_size
 from engine.trading.orders import Order
 from engine.trading.view import View, next_slice
 from engine.trading.world import OrderShape, World
@@ -85,7 +84,7 @@ class Verbs:
             leg.begin_round()
         self._cash_before, self._fees_before, self._volume_before = self._money()
         opening = next((leg for leg in self._legs.values() if leg.spec.purpose is _OPEN), None)
-        side = "" if opening is None else _side(opening, self._view).value
+        side = "" if opening is None else opening.side.value
         bps = self._view.round_cost_bps()
         began = RoundBegan(world.round, side, None if bps is None else round(bps, 4))
         cost = self._view.expected_cost() if world.round == 1 else None
@@ -127,19 +126,12 @@ class Verbs:
 
     def _rest(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         leg = self._leg(arguments)
-        account = self._account(leg)
+        account, side = leg.account, leg.side
         quote = self._world.quote(account)
         if quote is None or quote.crossed:
             return (_missing_book(account),)
-        side = _side(leg, self._view)
-        instrument = self._world.instruments[account]
-        offset = leg.spec.offset.value(self._view) if leg.spec.offset is not None else 0
-        assert isinstance(offset, int)
-        if side is _BUY:  # E5: a buy rests at best ask - x ticks, a sell at best bid + x ticks
-            price = instrument.price_down(quote.ask - offset * instrument.tick)
-        else:
-            price = instrument.price_up(quote.bid + offset * instrument.tick)
-        qty = self._size(leg, account, price)
+        price = leg.resting_price(side, bid=quote.bid, ask=quote.ask)
+        qty = leg.size_at(price) if price > 0 else ZERO
         if qty == 0:
             return ()
         shape = OrderShape(side=side, qty=qty, price=price, post_only=True, reduce_only=leg.spec.reduces)
@@ -147,23 +139,26 @@ class Verbs:
 
     def _take(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         leg = self._leg(arguments)
-        account = self._account(leg)
-        side = _side(leg, self._view)
+        account, side = leg.account, leg.side
         touch = self._world.touch(account, side)
         if touch is None:
             return (_missing_book(account),)
-        slippage = arguments.get("slippage")
-        price = None
-        if isinstance(slippage, Decimal):
-            instrument = self._world.instruments[account]
-            worst = touch * (1 + side.sign * slippage / 10_000)
-            price = instrument.price_down(worst) if side is _BUY else instrument.price_up(worst)
-        qty = self._size(leg, account, touch)
+        qty = leg.size_at(touch)
         if qty == 0:
             return ()
-        return self._place(
-            leg, account, OrderShape(side=side, qty=qty, price=price, ioc=True, reduce_only=leg.spec.reduces)
-        )
+        price = self._worst(leg, side, touch, arguments.get("slippage"))
+        shape = OrderShape(side=side, qty=qty, price=price, ioc=True, reduce_only=leg.spec.reduces)
+        return self._place(leg, account, shape)
+
+    def _worst(self, leg: Leg, side: Side, touch: Decimal, slippage: object) -> Decimal | None:
+        """The worst price of an order that takes: within the slippage, and no worse than the leg's own price."""
+        bounds = [] if leg.price is None else [leg.price]
+        if isinstance(slippage, Decimal):
+            bounds.append(touch * (1 + side.sign * slippage / 10_000))
+        if not bounds:
+            return None
+        instrument = self._world.instruments[leg.account]
+        return instrument.price_down(min(bounds)) if side is _BUY else instrument.price_up(max(bounds))
 
     def _place(self, leg: Leg, account: str, shape: OrderShape) -> Sequence[Effect]:
         saved = leg.saved()
@@ -173,15 +168,6 @@ class Verbs:
         leg.attempts += 1
         leg.newest = effect.request.client_id
         return (effect,)
-
-    def _size(self, leg: Leg, account: str, price: Decimal) -> Decimal:
-        qty = leg.spec.quantity.value(self._view)
-        assert isinstance(qty, Decimal)
-        world = self._world
-        limit = world.plan.limits.max_order
-        if leg.spec.reduces:
-            return close_size(qty, world.instruments[account], max_order=limit, price=price)
-        return world.instruments[account].tradable(min(qty, limit), price)
 
     def _cancel(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         return self._cancels(self._leg(arguments).live_orders)
@@ -245,18 +231,18 @@ class Verbs:
     def _finish(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
         world = self._world
         residues = residue_lines(world)
-        hedgeable = not self._view.settled or not self._view.maker_flat or not self._view.takers_flat
+        view = self._view
+        to_be_flat = bool(arguments.get("flat", True))
+        open_still = not view.settled or (to_be_flat and not (view.maker_flat and view.takers_flat))
         live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
-        failed = bool(arguments.get("failed")) or hedgeable or bool(live) or world.halted
-        words = "not flat" if hedgeable else ("flat within dust" if residues else "flat")
+        failed = bool(arguments.get("failed")) or open_still or bool(live) or world.halted
+        kept = ("flat within dust" if to_be_flat else "holding as meant") if residues else "flat"
+        words = "not flat" if open_still else kept
         trouble = (f"halted: {world.trouble}",) if world.trouble else ()
         return (Finish(1 if failed else 0, "; ".join((words, *trouble, *residues, *live))),)
 
     def _leg(self, arguments: Mapping[str, object]) -> Leg:
         return self._legs[str(arguments["leg"])]
-
-    def _account(self, leg: Leg) -> str:
-        return self._world.accounts(leg.spec.role)[0]
 
 
 def residue_lines(world: World) -> list[str]:
@@ -266,10 +252,6 @@ def residue_lines(world: World) -> list[str]:
         for name, book in world.ledger.books.items()
         if book.position != 0
     ]
-
-
-def _side(leg: Leg, view: View) -> Side:
-    return _BUY if leg.spec.buys.value(view) else _SELL
 
 
 def _towards(signed: Decimal) -> Side:

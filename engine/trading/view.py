@@ -15,7 +15,7 @@ from exchanges.types import ZERO, LinkState, Side
 # Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
 _TRUSTED = LinkState.TRUSTED
 _FLATTEN, _OPEN = Purpose.FLATTEN, Purpose.OPEN
-_BUY = Side.BUY
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class View:
@@ -34,6 +34,7 @@ class View:
         self.why_closed = None
         self._opening = next((leg for leg in legs.values() if leg.spec.purpose is _OPEN), None)
         for name, leg in legs.items():
+            leg.scope = self
             setattr(self, name, leg)
 
     # --- exposure
@@ -64,8 +65,8 @@ class View:
 
     @property
     def dust_capped(self) -> bool:
-        """What is open is worth more than dust_cap: no opening while it is (S6)."""
-        return self._world.dust_capped
+        """What is open is worth more than dust_cap: no opening while it is (S6). Unhedged it is no dust."""
+        return self._hedging is not None and self._world.dust_capped
 
     @property
     def maker_open_position(self) -> Decimal:
@@ -97,6 +98,16 @@ class View:
     def volume(self) -> Decimal:
         """Traded notional of all accounts in quote units."""
         return sum((book.volume for book in self._world.ledger.books.values()), ZERO)
+
+    # --- the maker's book
+
+    @property
+    def best_bid(self) -> Decimal:
+        return self._world.touch(self._world.maker, _SELL) or ZERO
+
+    @property
+    def best_ask(self) -> Decimal:
+        return self._world.touch(self._world.maker, _BUY) or ZERO
 
     # --- orders
 
@@ -201,9 +212,12 @@ class View:
         positions = [abs(book.position) for book in world.ledger.books.values()]
         if max(positions) + qty > limits.max_position:
             return f"an account that holds {max(positions)} would come above max_position {limits.max_position}"
-        if sum(positions, ZERO) + 2 * qty > limits.max_gross:
+        legs = 1 if self._hedging is None else 2
+        if sum(positions, ZERO) + legs * qty > limits.max_gross:
             return f"accounts that hold {sum(positions, ZERO)} would come above max_gross {limits.max_gross}"
-        if world.dust_capped:
+        if self._hedging is None and abs(world.exposure) + qty > limits.max_net:
+            return f"a net position of {world.exposure} would come above max_net {limits.max_net}"
+        if self.dust_capped:
             return f"dust of {world.exposure} is worth more than dust_cap {limits.dust_cap}"
         return ""
 
@@ -236,7 +250,9 @@ class View:
         return ExpectedCost(bps=bps, notional=self._opening_qty() * quote.mid, rounds_per_minute=rounds)
 
     def round_cost_bps(self) -> Decimal | None:
-        """Expected cost of one round in bps of its notional (S10); None without both books."""
+        """Expected cost of one round in bps of its notional (S10); None without both books, or without a hedge."""
+        if self._hedging is None:
+            return None  # what a directional round costs, the market decides
         world = self._world
         taker = self._takers[0] if self._takers else world.maker
         maker_quote, taker_quote = world.quote(world.maker), world.quote(taker)

@@ -9,6 +9,7 @@ from engine.chart.model import (
     BPS,
     COUNT,
     MONEY,
+    PRICE,
     QTY,
     TEXT,
     Parameter,
@@ -36,6 +37,8 @@ FACTS: dict[str, Fact] = {
     "may_open": Fact(BOOL, "every condition for a new opening order holds (E5, E15, E16, S6, S10, S11, S12)"),
     "may_rest": Fact(BOOL, "a resting opening order may stay: market, streams and takers are as they must be (E5)"),
     "may_close": Fact(BOOL, "the maker's stream and book are there, and somebody can hedge the close (E5, S3)"),
+    "best_bid": Fact(PRICE, "best bid of the maker's book; 0 without a usable one"),
+    "best_ask": Fact(PRICE, "best offer of the maker's book; 0 without a usable one"),
     "streams_live": Fact(BOOL, "the maker's stream is live and without gaps (E7)"),
     "market_open": Fact(BOOL, "no market guard stops opening (E14, E16)"),
     "market_reason": Fact(MARKET_REASON, "which market guard speaks; none if none does"),
@@ -62,13 +65,14 @@ _VERBS = (
     Verb("end_round", "Close the round's books: volume, fees, cash, what the maker still holds. No-op without one."),
     Verb(
         "rest",
-        "Rest a post-only order of a leg at the opposite best less its offset (E5). Nothing is sent when the leg's"
-        " quantity is below the venue's minimum.",
+        "Rest a post-only order of a leg at the opposite best less its offset (E5), or at its price if that is further"
+        " away. Nothing is sent when the leg's quantity is below the venue's minimum.",
         (_LEG,),
     ),
     Verb(
         "take",
-        "Take liquidity with a leg's order now: an IOC limit within `slippage` of the touch, or a market order.",
+        "Take liquidity with a leg's order now: an IOC limit within `slippage` of the touch and no worse than the leg's"
+        " price, or a market order. Nothing is sent when the leg's quantity is below the venue's minimum.",
         (_LEG, Parameter("slippage", "worst distance from the touch", type=BPS, required=False)),
     ),
     Verb("cancel", "Ask to cancel what rests of a leg; final only when its terminal state is seen (E7).", (_LEG,)),
@@ -98,7 +102,10 @@ _VERBS = (
     Verb("note", "Write a line to the journal.", (Parameter("text", "what", type=TEXT),)),
     Verb(
         "finish",
-        "End the run: exit code 0 only if everything is flat within dust, else 1.",
-        (Parameter("failed", "true if the run is to count as failed", type=BOOL, required=False, default="false"),),
+        "End the run: exit code 0 only if no order is live and everything is flat within dust, else 1.",
+        (
+            Parameter("failed", "true if the run is to count as failed", type=BOOL, required=False, default="false"),
+            Parameter("flat", "false if what is held is meant to stay", type=BOOL, required=False, default="true"),
+        ),
     ),
 )
