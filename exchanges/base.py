@@ -30,6 +30,8 @@ from exchanges.types import (
     TimeInForce,
 )
 
+BatchReplyHandler = Callable[[str, Reply], None]  # client id, answer
+
 
 class BaseExchangeClient(ABC):
     """One account on one venue. The engine registers a client order id before it calls `submit`."""
@@ -73,6 +75,13 @@ class BaseExchangeClient(ABC):
         Raises: NotImplementedError where the venue has no native modify; never a silent cancel-and-replace (E20).
         """
         raise NotImplementedError(f"{self.venue} has no native modify")
+
+    def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
+        """Send several orders as one request, where `capabilities.batch` says so; each gets its own reply.
+
+        Raises: NotImplementedError where the venue has no batch; never a silent row of single orders (E20).
+        """
+        raise NotImplementedError(f"{self.venue} has no batch of orders")
 
     @abstractmethod
     async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:

@@ -25,7 +25,8 @@ WORDS = ("exchanges.types", "exchanges.errors", "exchanges.values")
 SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
-    *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking"),
+    *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
+    "exchanges.reconcile",
     *SOURCES,
     *WORDS,
 )
@@ -53,6 +54,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
     "exchanges.http": ("exchanges.transport", "exchanges.tasks", "exchanges.budget", *WORDS),
     "exchanges.tracking": WORDS,
+    "exchanges.fields": WORDS,
+    "exchanges.reconcile": ("exchanges.tracking", "exchanges.tasks", "exchanges.budget", *WORDS),
     "exchanges.matching": WORDS,
     "exchanges.accounts": WORDS,
     "exchanges.market": (*SOURCES, *WORDS),
@@ -70,6 +73,7 @@ PURE = (
     *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.market", "exchanges.synthetic", "exchanges.transport", "exchanges.budget", "exchanges.tracking"),
     *("exchanges.venues", "exchanges.venues.*"),
+    *("exchanges.fields", "exchanges.*.wire.*"),
 )
 IMPURE = {
     *("asyncio", "time", "datetime", "random", "secrets", "uuid", "socket", "ssl", "http", "urllib", "aiohttp"),

@@ -1,0 +1,334 @@
+"""Backpack behind `BaseExchangeClient`: one account, orders by REST, their life by the private stream (E20).
+
+An order query knows resting orders only: the end of one comes from the stream, else from the venue's history. There is
+no modify, and the venue's cancel-all is not used: it would take the user's own orders with it (S1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from exchanges.backpack.market import MarketFeed, quote_of
+from exchanges.backpack.private import PrivateFeed
+from exchanges.backpack.rest import Rest
+from exchanges.backpack.wire import reply
+from exchanges.backpack.wire.request import Params, Signer, client_number, order_params
+from exchanges.backpack.wire.stream import OrderFacts
+from exchanges.base import BaseExchangeClient, BatchReplyHandler
+from exchanges.budget import Budget, Use
+from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.http import Outcome, reply_to
+from exchanges.link import Link
+from exchanges.tracking import Tracking
+from exchanges.transport import Response, Transport
+from exchanges.types import (
+    Accepted,
+    Capabilities,
+    ClientIdStyle,
+    Clock,
+    Fill,
+    Instrument,
+    LinkState,
+    LinkUpdate,
+    Margin,
+    MarketKind,
+    OrderRequest,
+    OrderState,
+    OrderUpdate,
+    Position,
+    PrivateEvent,
+    PrivateHandler,
+    Quote,
+    QuoteHandler,
+    Refused,
+    Reply,
+    ReplyHandler,
+    Rng,
+    SelfTrade,
+)
+
+T = TypeVar("T")
+
+REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
+WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
+BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
+
+CAPABILITIES = Capabilities(
+    client_id=ClientIdStyle.UINT32, modify=False, batch=True, reduce_only=True, market_orders=True,
+    self_trade=frozenset({SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH}),
+    # The history answers for ended orders, but nobody promises how soon: "not found" needs the stream's word as well.
+    query_finds_terminal=False, dead_man_switch=False,
+)  # fmt: skip
+
+
+class BackpackClient(BaseExchangeClient):
+    """One account. `markets` are the symbols that it trades, with our name of each."""
+
+    def __init__(
+        self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
+        rng: Rng, budget: Budget, rest_url: str = REST_URL, stream_url: str = STREAM_URL,
+    ) -> None:  # fmt: skip
+        self.account = account
+        self.venue = venue
+        self.capabilities = CAPABILITIES
+        self._markets = markets
+        self._signer = signer
+        self._transport = transport
+        self._clock = clock
+        self._rng = rng
+        self._stream_url = stream_url
+        self._tracking = Tracking()
+        self._rest = Rest(rest_url, signer=signer, transport=transport, clock=clock, budget=budget)
+        self._instruments: dict[str, Instrument] = {}
+        self._on_private: PrivateHandler = _ignore
+        self._quotes: dict[str, QuoteHandler] = {}
+        self._feed = PrivateFeed(
+            account, venue, rest=self._rest, signer=signer, tracking=self._tracking, clock=clock,
+            instruments=self._instruments, symbols=tuple(markets), deliver=self._deliver, note=self._note,
+            lost=lambda why: self._link.drop(why),
+        )  # fmt: skip
+        self._link = Link(
+            stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell
+        )  # fmt: skip
+        self._market_link: Link | None = None
+
+    # --- connection
+
+    async def connect(self) -> None:
+        try:
+            await self._rest.check_open()
+            await self._rest.read_clock()
+            for symbol, market in self._markets.items():
+                self._instruments[symbol] = await self._rest.instrument(symbol, venue=self.venue, market=market)
+            await self._rest.warm()
+            self._feed.reconcile.begin(self._rest.venue_ms)
+            await self._link.open()
+            if self._quotes:
+                await self._open_market()
+        except BadFrame as error:
+            await self.disconnect()
+            raise LinkDown(f"{self.venue} cannot be read: {error}") from error
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def disconnect(self) -> None:
+        if self._market_link is not None:
+            await self._market_link.close()
+            self._market_link = None
+        await self._link.close()
+        await self._feed.stop()
+        await self._rest.close()
+        await self._transport.close()
+
+    async def _open_market(self) -> None:
+        feed = MarketFeed(self.venue, self._quotes, clock=self._clock, lost=lambda why: link.drop(why))
+        self._market_link = link = Link(
+            self._stream_url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed,
+            tell=_untold,
+        )  # fmt: skip
+        await link.open()
+
+    def setup_order_update_handler(self, handler: PrivateHandler) -> None:
+        self._on_private = handler
+
+    def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
+        self._quotes[symbol] = handler
+
+    def _deliver(self, event: PrivateEvent) -> None:
+        self._on_private(event)
+
+    def _tell(self, state: LinkState, text: str) -> None:
+        self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
+
+    def _note(self, text: str) -> None:
+        self._tell(self._link.state, text)
+
+    # --- orders
+
+    def submit(self, order: OrderRequest, on_reply: ReplyHandler) -> None:
+        try:
+            params = order_params(order)
+        except Rejected as error:
+            on_reply(Refused(error.refusal, error.text))
+            return
+        self._register(order)
+        signed_ns = 0
+
+        def answered(outcome: Outcome, written_ns: int) -> None:
+            self._placed(order, on_reply, outcome, signed_ns, written_ns)
+
+        signed_ns = self._rest.place(params, window_ms=min(order.valid_ms, WINDOW_MOST_MS), on_outcome=answered)
+
+    def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
+        for start in range(0, len(orders), BATCH_MOST):
+            self._submit_some(orders[start : start + BATCH_MOST], on_reply)
+
+    def _submit_some(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
+        try:
+            several = [order_params(order) for order in orders]
+        except Rejected as error:
+            for order in orders:
+                on_reply(order.client_id, Refused(error.refusal, error.text))
+            return
+        for order in orders:
+            self._register(order)
+        signed_ns = 0
+
+        def answered(outcome: Outcome, written_ns: int) -> None:
+            for order, one in zip(orders, _apart(outcome, len(orders)), strict=True):
+                self._placed(order, partial(on_reply, order.client_id), one, signed_ns, written_ns)
+
+        window_ms = min(*(order.valid_ms for order in orders), WINDOW_MOST_MS)
+        signed_ns = self._rest.place_batch(several, window_ms=window_ms, on_outcome=answered)
+
+    def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
+        try:
+            params: Params = {"clientId": client_number(client_id), "symbol": symbol}
+        except Rejected as error:
+            on_reply(Refused(error.refusal, error.text))
+            return
+        self._tracking.moves += 1
+        signed_ns = 0
+
+        def answered(outcome: Outcome, written_ns: int) -> None:
+            self._canceled(client_id, on_reply, outcome, signed_ns, written_ns)
+
+        signed_ns = self._rest.cancel(params, window_ms=WINDOW_MOST_MS, on_outcome=answered)
+
+    def _register(self, order: OrderRequest) -> None:
+        self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._rest.venue_ms)
+
+    def _placed(
+        self,
+        order: OrderRequest,
+        on_reply: ReplyHandler,
+        outcome: Outcome | OrderFacts,
+        signed_ns: int,
+        written_ns: int,
+    ) -> None:
+        """The answer of one order; the state in it is the one after matching, and counts like a frame."""
+        facts = _order_in(outcome)
+        if isinstance(facts, OrderFacts) and facts.client_id != order.client_id:
+            facts = OutcomeUnknown(f"the answer is about another order ({facts.client_id or 'without a client id'})")
+        if isinstance(facts, ExchangeError):
+            answer: Reply = reply_to(facts, signed_ns=signed_ns, written_ns=written_ns)
+            self._feed.answered(order.client_id, refused=isinstance(answer, Refused))
+            on_reply(answer)
+            return
+        refusal = facts.refusal
+        if facts.state is OrderState.FAILED and refusal is not None:
+            on_reply(Refused(refusal, facts.text, signed_ns, written_ns))
+        else:
+            on_reply(Accepted(facts.order_id, signed_ns, written_ns))
+        self._feed.order(facts, self._clock.now_ns())
+        self._feed.answered(order.client_id, refused=False)
+
+    def _canceled(
+        self, client_id: str, on_reply: ReplyHandler, outcome: Outcome, signed_ns: int, written_ns: int
+    ) -> None:
+        if isinstance(outcome, Response) and (outcome.status == 202 or not outcome.body):
+            on_reply(Accepted("", signed_ns, written_ns))  # taken, not executed yet
+            return
+        facts = _order_in(outcome)
+        if isinstance(facts, ExchangeError):
+            on_reply(reply_to(facts, signed_ns=signed_ns, written_ns=written_ns))
+            return
+        on_reply(Accepted(facts.order_id, signed_ns, written_ns))
+        if facts.client_id == client_id:
+            self._feed.order(facts, self._clock.now_ns())
+
+    # --- questions
+
+    async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        return await self._asked(partial(self._order_info, symbol, client_id))
+
+    async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        facts = await self._rest.open_order(symbol, client_number(client_id), Use.ASK)
+        now_ns = self._clock.now_ns()
+        if facts is not None:
+            update = self._feed.update_of(facts, now_ns)
+            if update.client_id:
+                self._tracking.update(update)
+                return update
+        sent = self._tracking.get(client_id)
+        if sent is not None and sent.state.terminal and sent.last is not None:
+            return sent.last
+        ended = await self._feed.find_ended(symbol, client_id, Use.ASK)
+        if ended is None:
+            return None
+        update = self._feed.update_of(ended, now_ns)
+        self._tracking.update(update)
+        return update
+
+    async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
+        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
+
+    async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
+
+    async def get_account_positions(self) -> Sequence[Position]:
+        return await self._asked(self._positions)
+
+    async def _positions(self) -> list[Position]:
+        found: list[Position] = []
+        kinds = {symbol: instrument.kind for symbol, instrument in self._instruments.items()}
+        if not kinds or MarketKind.PERP in kinds.values():
+            found += [
+                Position(self.account, row.symbol, row.qty, row.entry_price, row.liquidation_price, row.mark_price)
+                for row in await self._rest.positions(Use.ASK)
+            ]
+        for symbol, kind in kinds.items():
+            if kind is MarketKind.SPOT:
+                total = await self._rest.asset_total(self._instruments[symbol].base, Use.ASK)
+                found.append(Position(self.account, symbol, total))
+        return found
+
+    async def get_margin(self) -> Margin:
+        return await self._asked(lambda: self._rest.margin(self.account, Use.ASK))
+
+    async def get_contract_attributes(self, symbol: str) -> Instrument:
+        market = self._markets.get(symbol, symbol)
+        return await self._asked(lambda: self._rest.instrument(symbol, venue=self.venue, market=market))
+
+    async def fetch_bbo_prices(self, symbol: str) -> Quote:
+        book = await self._asked(lambda: self._rest.best(symbol))
+        return quote_of(self.venue, book, self._clock.now_ns())
+
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
+        """An answer that cannot be read is none (E17)."""
+        try:
+            return await question()
+        except BadFrame as error:
+            raise OutcomeUnknown(f"{self.venue}: {error}") from error
+
+
+def _order_in(outcome: Outcome | OrderFacts) -> OrderFacts | ExchangeError:
+    if not isinstance(outcome, Response):
+        return outcome
+    if outcome.status != 200:
+        return OutcomeUnknown(f"HTTP {outcome.status} instead of the order")
+    try:
+        return reply.one_order(outcome.body)
+    except BadFrame as error:
+        return OutcomeUnknown(f"the answer cannot be read: {error}")
+
+
+def _apart(outcome: Outcome, count: int) -> Sequence[OrderFacts | ExchangeError]:
+    """The answers to the orders of a batch; what is wrong with the whole is wrong with each."""
+    if not isinstance(outcome, Response):
+        return [outcome] * count
+    try:
+        return reply.batch_reply(outcome.body, count)
+    except BadFrame as error:
+        return [OutcomeUnknown(f"the answer cannot be read: {error}")] * count
+
+
+def _untold(*_: object) -> None:
+    """The state of the market stream: the age of the book says it better, nothing opens on an old one (E14)."""
+
+
+def _ignore(_: PrivateEvent) -> None:
+    """Private events of an account that nobody listens to."""

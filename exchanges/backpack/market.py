@@ -1,0 +1,70 @@
+"""Quotes of one Backpack account's client, on a stream of their own: of a backlog only the newest is decoded (E14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from exchanges.backpack.wire import stream
+from exchanges.backpack.wire.request import subscription
+from exchanges.backpack.wire.stream import BookFacts
+from exchanges.errors import AuthFailed, BadFrame
+from exchanges.link import Opening
+from exchanges.types import Clock, Quote, QuoteHandler
+
+_STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,100})"')
+
+
+class MarketFeed:
+    """Best bid and offer of `handlers`' symbols. `lost` hears of a frame that cannot be read."""
+
+    def __init__(
+        self, venue: str, handlers: dict[str, QuoteHandler], *, clock: Clock, lost: Callable[[str], None]
+    ) -> None:
+        self._venue = venue
+        self._handlers = handlers
+        self._clock = clock
+        self._lost = lost
+        self._newest: dict[bytes, tuple[bytes, int]] = {}
+        self._numbers: dict[str, int] = {}
+        self.skipped = 0  # frames that a newer one overtook before they were decoded
+
+    async def opening(self) -> Opening:
+        self._numbers.clear()
+        return Opening((subscription([f"{stream.BOOK}.{symbol}" for symbol in self._handlers]),))
+
+    async def resync(self) -> None:
+        """Nothing to catch up on: an old quote is worth nothing."""
+
+    def take(self, data: bytes, recv_ns: int) -> None:
+        found = _STREAM.search(data)
+        if found is None:
+            self._decode(data, recv_ns)
+            return
+        if not self._newest:  # decoded in the next turn of the loop: what waits in the socket is read before
+            self._clock.call_at(self._clock.now_ns(), self._flush)
+        name = found[1]
+        self.skipped += name in self._newest
+        self._newest[name] = (data, recv_ns)
+
+    def _flush(self) -> None:
+        waiting = tuple(self._newest.values())
+        self._newest.clear()
+        try:
+            for data, recv_ns in waiting:
+                self._decode(data, recv_ns)
+        except (BadFrame, AuthFailed) as error:
+            self._lost(f"cannot be read: {error}")
+
+    def _decode(self, data: bytes, recv_ns: int) -> None:
+        said = stream.message(data)
+        if not isinstance(said, BookFacts) or said.number < self._numbers.get(said.symbol, 0):
+            return
+        self._numbers[said.symbol] = said.number
+        handler = self._handlers.get(said.symbol)
+        if handler is not None:
+            handler(quote_of(self._venue, said, recv_ns))
+
+
+def quote_of(venue: str, book: BookFacts, recv_ns: int) -> Quote:
+    return Quote(venue, book.symbol, book.bid, book.bid_qty, book.ask, book.ask_qty, recv_ns, book.at_ms)

@@ -1,0 +1,210 @@
+"""Catches up with a venue: after every connection before the stream is trusted, and again and again beside it (S17).
+
+Open orders, orders that have ended meanwhile, fills since the last known one, the position. What the stream did not
+tell is delivered like a frame; an order that is nowhere to be seen is left to the engine, which asks about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from exchanges.budget import Use
+from exchanges.errors import ExchangeError
+from exchanges.tasks import Tasks
+from exchanges.tracking import Sent, Tracking
+from exchanges.types import Cancellable, Clock, Fill, OrderUpdate
+
+S = 1_000_000_000
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the venue is compared with what was told, and what counts as late."""
+
+    live_ns: int = 5 * S  # while an order is live
+    idle_ns: int = 15 * S
+    suspect_ns: int = 500 * MS  # after something that does not add up
+    settled_ns: int = 3 * S  # an order that is missing among the open ones is looked for once it is so old
+    overlap_ms: int = 10_000  # fills are asked for from so long before the last known one: rows may come late
+    late_ms: int = 1_000  # a fill so old that the stream did not tell: the stream cannot be trusted
+    tries: int = 6  # readings of a resync until fills explain the position; histories may lag
+    again_ns: int = 300 * MS  # between them
+
+
+class Sources(Protocol):
+    """What a venue is asked. Rows carry our client id where the order is ours, and none where it is not."""
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock."""
+
+    async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderUpdate]: ...
+
+    async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]: ...
+
+    async def ended_order(self, order: Sent, use: Use) -> OrderUpdate | None: ...
+
+    async def position(self, symbol: str, use: Use) -> Decimal: ...
+
+    def take_update(self, update: OrderUpdate) -> None: ...
+
+    def take_fill(self, fill: Fill) -> bool:
+        """Deliver a row; False for one that was delivered before."""
+
+    def change_of(self, fill: Fill) -> Decimal:
+        """By how much the row moves the position (S18)."""
+
+
+class Reconcile:
+    """Compares one account in `symbols`. `lost` hears why the stream must begin anew, `note` what does not add up."""
+
+    def __init__(
+        self, symbols: Sequence[str], sources: Sources, *, tracking: Tracking, clock: Clock,
+        lost: Callable[[str], None], note: Callable[[str], None], pace: Pace | None = None,
+    ) -> None:  # fmt: skip
+        self._symbols = symbols
+        self._sources = sources
+        self._tracking = tracking
+        self._clock = clock
+        self._lost = lost
+        self._note = note
+        self._pace = pace or Pace()
+        self._tasks = Tasks()
+        self._timer: Cancellable | None = None
+        self._since_ms = 0
+        self._tally: dict[str, Decimal] = {}
+        self._doubts: dict[str, int] = {}
+        self._busy = False
+        self.repaired = 0  # rows and states that only a comparison brought
+
+    def begin(self, venue_ms: int) -> None:
+        """Fills before this moment, of the venue's clock, belong to nobody's run. The first call counts."""
+        self._since_ms = self._since_ms or venue_ms
+
+    def took(self, fill: Fill) -> None:
+        """A row was delivered, by the stream or from here: the position must have moved by it."""
+        if fill.symbol in self._tally:
+            self._tally[fill.symbol] += self._sources.change_of(fill)
+
+    async def resync(self) -> None:
+        """Deliver everything that was missed, until the fills explain the position. Raises: ExchangeError."""
+        for symbol in self._symbols:
+            for attempt in range(self._pace.tries):
+                if attempt:
+                    await self._wait(self._pace.again_ns)
+                if await self._look(symbol, Use.ASK, resync=True):
+                    break
+            else:
+                self._note(f"{symbol}: the fills that the venue tells do not explain its position")
+        self._arm(self._pace.live_ns)
+
+    def tally(self, symbol: str) -> Decimal | None:
+        """The position that the fills make; None before the first reading."""
+        return self._tally.get(symbol)
+
+    def suspect(self) -> None:
+        """Something does not add up: look soon."""
+        if not self._busy and self._timer is not None:
+            self._arm(self._pace.suspect_ns)
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._tasks.cancel()
+        self._busy = False
+
+    # --- beside the stream
+
+    def _arm(self, wait_ns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_at(self._clock.now_ns() + wait_ns, self._due)
+
+    def _due(self) -> None:
+        if not self._busy:
+            self._tasks.spawn(self._compare())
+
+    async def _compare(self) -> None:
+        self._busy = True
+        wait_ns = self._pace.live_ns if self._tracking.any_live else self._pace.idle_ns
+        try:
+            for symbol in self._symbols:
+                if not await self._look(symbol, Use.UPKEEP, resync=False):
+                    wait_ns = self._pace.suspect_ns
+        except ExchangeError:
+            pass  # the next turn asks again; a venue that stays away is told by the stream's own watch
+        finally:
+            self._busy = False
+        self._arm(wait_ns)
+
+    async def _look(self, symbol: str, use: Use, *, resync: bool) -> bool:
+        """One comparison; True if all adds up. An order or fill that moves meanwhile makes it no reading (S17)."""
+        tracking, sources, pace = self._tracking, self._sources, self._pace
+        moves, began_ns = tracking.moves, self._clock.now_ns()
+        since_ms = max(self._since_ms, tracking.newest_trade_ms - pace.overlap_ms)
+        rows, updates = await asyncio.gather(sources.fills(symbol, since_ms, use), sources.open_orders(symbol, use))
+        position = await sources.position(symbol, use)
+        quiet = tracking.moves == moves
+        late = self._deliver(rows, updates)
+        await self._find_ended(symbol, {it.client_id for it in updates}, before_ns=began_ns, use=use)
+        if late and not resync:
+            self._lost(f"the stream did not tell of {late} fill{'s' if late > 1 else ''}")
+        if symbol not in self._tally:
+            self._tally[symbol] = position
+            return True
+        if self._tally[symbol] == position:
+            self._doubts[symbol] = 0
+            return True
+        return self._doubt(symbol, position, quiet=quiet, resync=resync)
+
+    def _deliver(self, rows: Sequence[Fill], updates: Sequence[OrderUpdate]) -> int:
+        """Hand on what is new; how many fills the stream should have told long ago."""
+        late = 0
+        now_ms = self._sources.venue_ms
+        for row in rows:
+            if self._sources.take_fill(row):
+                self.repaired += 1
+                late += now_ms - row.at_ms >= self._pace.late_ms
+        for update in updates:
+            self._sources.take_update(update)
+        return late
+
+    async def _find_ended(self, symbol: str, open_ids: set[str], *, before_ns: int, use: Use) -> None:
+        """S4, E13: an order that is open no more has ended; how, the venue's history tells."""
+        for order in self._tracking.live(symbol):
+            settled = order.answered or before_ns - order.sent_ns >= self._pace.settled_ns
+            if order.request.client_id in open_ids or not settled or order.sent_ns >= before_ns:
+                continue
+            ended = await self._sources.ended_order(order, use)
+            if ended is not None:
+                self.repaired += 1
+                self._sources.take_update(ended)
+
+    def _doubt(self, symbol: str, position: Decimal, *, quiet: bool, resync: bool) -> bool:
+        """Fills do not explain the position: look again, and at the second quiet reading take the venue's word."""
+        if not quiet:
+            return False
+        self._doubts[symbol] = doubts = self._doubts.get(symbol, 0) + 1
+        if doubts >= (self._pace.tries if resync else 2):
+            told = self._tally[symbol]
+            self._tally[symbol] = position
+            self._doubts[symbol] = 0
+            self._note(f"{symbol}: the venue's position is {position}, its fills make {told}")
+            return True
+        return False
+
+    async def _wait(self, wait_ns: int) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(
+            self._clock.now_ns() + wait_ns, lambda: None if over.done() else over.set_result(None)
+        )
+        try:
+            await over
+        finally:
+            timer.cancel()
