@@ -100,10 +100,13 @@ class Tracking:
         order = self.get(update.client_id) if update.client_id else None
         if order is None:
             return True
-        news = update.cum_qty > order.cum_qty or _RANK[update.state] > _RANK[order.state] or order.last is None
+        last = order.last
+        news = last is None or update.cum_qty > last.cum_qty or _RANK[update.state] > _RANK[last.state]
         order.cum_qty = max(order.cum_qty, update.cum_qty)
-        if _RANK[update.state] >= _RANK[order.state]:
-            order.state, order.last = update.state, update
+        if news:
+            order.last = update
+        if _RANK[update.state] > _RANK[order.state]:
+            order.state = update.state
         if order.state.terminal:
             self._end(update.client_id)
         return news

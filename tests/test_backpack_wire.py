@@ -387,6 +387,7 @@ def test_quotes_and_positions() -> None:
         (400, {"code": "INSUFFICIENT_FUNDS", "message": "no"}, Refusal.MARGIN),
         (400, {"code": "INVALID_CLIENT_REQUEST", "message": "Duplicate client id"}, Refusal.DUPLICATE_ID),
         (400, {"code": "INVALID_ORDER", "message": "clientId already in use"}, Refusal.DUPLICATE_ID),
+        (400, {"code": "INVALID_CLIENT_REQUEST", "message": "An open order has the client id 7"}, Refusal.DUPLICATE_ID),
         (404, {"code": "RESOURCE_NOT_FOUND", "message": "Order not found"}, Refusal.NOT_FOUND),
         (400, {"code": "RESOURCE_NOT_FOUND", "message": ""}, Refusal.NOT_FOUND),  # whatever the status
         (400, {"code": "INVALID_ORDER", "message": "Order not found"}, Refusal.NOT_FOUND),
@@ -535,10 +536,15 @@ def test_positions_are_signed() -> None:
 
 def test_margin_and_balances() -> None:
     body = json.dumps(
-        {"netEquity": "1000", "netEquityAvailable": "900", "mmf": "0.0125", "netExposureFutures": "-400", "collateral":
+        {"netEquity": "1000", "netEquityAvailable": "900", "mmf": "9", "netExposureFutures": "-400", "collateral":
          [{"symbol": "USDC", "totalQuantity": "1000"}, {"symbol": "SOL", "totalQuantity": "3", "lendQuantity": "1"}]}
     ).encode()  # fmt: skip
-    assert reply.margin_of(body, "a") == Margin("a", D(1000), D(900), D("5.0000"))
+    positions = [
+        {"mmf": "0.0125", "netQuantity": "-4", "markPrice": "100"},
+        {"mmf": "0.5", "netQuantity": "2", "markPrice": "3"},
+    ]
+    assert reply.margin_of(body, json.dumps(positions).encode(), "a") == Margin("a", D(1000), D(900), D(8))
+    assert reply.margin_of(body, b"[]", "a").maintenance == 0
     assert (reply.asset_total(body, "SOL"), reply.asset_total(body, "BTC")) == (D(3), D(0))
 
 
@@ -594,7 +600,7 @@ READERS: list[Callable[[bytes], object]] = [
     lambda body: reply.batch_reply(body, 1),
     lambda body: reply.fill_rows([body]),
     reply.position_rows,
-    lambda body: reply.margin_of(body, "a"),
+    lambda body: reply.margin_of(body, b"[]", "a"),
     lambda body: reply.instrument_of(body, ACCOUNT, venue="bp", market="x"),
     lambda body: reply.depth_best(body, SYMBOL),
     reply.server_ms,

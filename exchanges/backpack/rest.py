@@ -116,7 +116,8 @@ class Rest:
         return reply.position_rows(await self._signed("positionQuery", "/api/v1/position", {}, use))
 
     async def margin(self, account: str, use: Use) -> Margin:
-        return reply.margin_of(await self._collateral(use), account)
+        collateral = await self._collateral(use)
+        return reply.margin_of(collateral, await self._signed("positionQuery", "/api/v1/position", {}, use), account)
 
     async def asset_total(self, asset: str, use: Use) -> Decimal:
         return reply.asset_total(await self._collateral(use), asset)

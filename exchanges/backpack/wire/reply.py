@@ -54,8 +54,8 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
 def refusal_of(code: str, message_text: str) -> Refusal:
     """Why; by the message first: one code covers several reasons."""
     words = message_text.lower().replace("-", " ").replace("_", " ")
-    if "client" in words and any(word in words for word in ("duplicate", "exists", "already", "in use")):
-        return Refusal.DUPLICATE_ID
+    if "client id" in words or "clientid" in words:
+        return Refusal.DUPLICATE_ID  # we send none that is out of range; the words for this are not documented
     for text, refusal in MESSAGE_REFUSALS:
         if text in words:
             return refusal
@@ -182,10 +182,16 @@ def _position_row(row: Mapping[str, Any]) -> PositionRow:
     )  # fmt: skip
 
 
-def margin_of(body: bytes, account: str) -> Margin:
-    """Collateral in quote units. `mmf` is a fraction of the exposure, open orders included. Raises: BadFrame."""
-    said = mapping(json_of(body), "collateral")
-    need = decimal_of(said, "mmf") * abs(decimal_of(said, "netExposureFutures"))
+def margin_of(collateral_body: bytes, positions_body: bytes, account: str) -> Margin:
+    """Equity and what of it is free, in quote units, and what the positions need. Raises: BadFrame.
+
+    The account's own `mmf` is not explained in the documents (of equity, or of exposure?); each position's is.
+    """
+    said = mapping(json_of(collateral_body), "collateral")
+    need = ZERO
+    for it in listing(json_of(positions_body), "positions"):
+        row = mapping(it, "position")
+        need += decimal_of(row, "mmf") * abs(decimal_of(row, "netQuantity") * decimal_of(row, "markPrice"))
     return Margin(account, decimal_of(said, "netEquity"), decimal_of(said, "netEquityAvailable"), need)
 
 

@@ -1,0 +1,258 @@
+"""What the conformance cards run on: an adapter beside its local venue, two accounts, one market, virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import ClassVar, TypeVar
+
+from transport_kit import MS, Middle
+from venue_mount import MemoryMount
+
+from engine.runtime.clock import VirtualClock
+from engine.runtime.loop import VirtualLoop
+from exchanges.backpack.client import CAPABILITIES, BackpackClient
+from exchanges.backpack.wire.request import Signer
+from exchanges.base import BaseExchangeClient
+from exchanges.budget import Budget
+from exchanges.market import MarketEvent, MarketQuote, MarketTrade
+from exchanges.paper import PaperClient, PaperVenue
+from exchanges.types import (
+    Capabilities,
+    Fill,
+    Instrument,
+    LinkState,
+    LinkUpdate,
+    MarketKind,
+    OrderRequest,
+    OrderType,
+    OrderUpdate,
+    PrivateEvent,
+    Quote,
+    Reply,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from exchanges.venues.backpack.demo import backpack_credentials, open_backpack
+from exchanges.venues.exchange import Exchange
+
+D = Decimal
+E = TypeVar("E")
+
+SPEC = Instrument(
+    venue="v", symbol="ETH_USDC_PERP", market="ETH-PERP", kind=MarketKind.PERP, base="ETH", quote="USDC",
+    tick=D("0.05"), lot=D("0.001"), min_qty=D("0.002"), maker_fee=D("0.0002"), taker_fee=D("0.0005"),
+    initial_margin=D("0.1"), maintenance_margin=D("0.05"),
+)  # fmt: skip
+CASH = D(10_000)
+BID, ASK = D("2000.00"), D("2000.50")
+SHOWN = D(5)  # quantity at the best bid and at the best ask
+STEP_MS = 20  # between events of the market
+
+
+class Outside:
+    """The rest of the market: one quote after the other, and trades when a card asks for one."""
+
+    def __init__(self) -> None:
+        self.bid, self.ask = BID, ASK
+        self._trades: list[tuple[Side, Decimal, Decimal]] = []
+
+    def trade(self, taker: Side, price: Decimal, qty: Decimal) -> None:
+        self._trades.append((taker, price, qty))
+
+    def events(self) -> Iterator[MarketEvent]:
+        at_ns = 0
+        while True:
+            lots = int(SHOWN / SPEC.lot)
+            yield MarketQuote(at_ns, int(self.bid / SPEC.tick), lots, int(self.ask / SPEC.tick), lots)
+            at_ns += STEP_MS * MS
+            while self._trades:
+                taker, price, qty = self._trades.pop(0)
+                yield MarketTrade(at_ns, taker, int(price / SPEC.tick), int(qty / SPEC.lot))
+
+
+class CardBench(ABC):
+    """One adapter. `lacks` names cards that do not apply, with the reason."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+    lacks: ClassVar[dict[str, str]]
+    title: ClassVar[str]
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.clock = loop.clock
+        self.outside = Outside()
+        self.told: dict[str, list[PrivateEvent]] = {"one": [], "two": []}
+        self.quotes: list[Quote] = []
+        self.clients: dict[str, BaseExchangeClient] = {}
+        self._ids = iter(range(1, 1_000_000))
+        self.build()
+        for name, client in self.clients.items():
+            client.setup_order_update_handler(self.told[name].append)
+        self.one.setup_quote_handler(SPEC.symbol, self.quotes.append)
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make the venue and the clients of accounts `one` and `two`, with CASH each, and let the market begin."""
+
+    @abstractmethod
+    def cut(self, name: str) -> None:
+        """Break every stream of an account; it comes back by itself, or by `reconnect`."""
+
+    def reconnect(self, name: str) -> None:  # noqa: B027 most adapters come back by themselves
+        """Bring the streams back where the adapter's venue does not do it by itself."""
+
+    def lose_reply(self) -> None:
+        """The reply to the next order of account `one` never comes."""
+        raise NotImplementedError
+
+    def delay_reply(self, extra_ns: int) -> None:
+        """Replies to orders of account `one` take longer by so much."""
+        raise NotImplementedError
+
+    def slow_way(self, way_ns: int) -> None:
+        """Requests of account `one` take so long to the venue."""
+        raise NotImplementedError
+
+    def swallow(self, name: str) -> None:
+        """Frames of the account's open streams are lost from now on, in silence."""
+        raise NotImplementedError
+
+    def unreachable(self, name: str) -> None:
+        """Nothing of the account reaches the venue any more."""
+        raise NotImplementedError
+
+    # --- for the cards
+
+    @property
+    def one(self) -> BaseExchangeClient:
+        return self.clients["one"]
+
+    @property
+    def two(self) -> BaseExchangeClient:
+        return self.clients["two"]
+
+    async def connect(self) -> None:
+        for client in self.clients.values():
+            await client.connect()
+        await self.wait()
+
+    def next_id(self) -> str:
+        return str(next(self._ids)) if self.capabilities.client_id.value != "text" else f"e1r1a{next(self._ids)}"
+
+    def order(
+        self, side: Side, qty: str, price: str | None = None, *, account: str = "one", client_id: str = "",
+        post_only: bool = False, ioc: bool = False, reduce_only: bool = False, valid_ms: int = 2_000,
+    ) -> OrderRequest:  # fmt: skip
+        return OrderRequest(
+            client_id=client_id or self.next_id(), account=account, symbol=SPEC.symbol, side=side, qty=D(qty),
+            price=None if price is None else D(price), type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            tif=TimeInForce.IOC if ioc or price is None else TimeInForce.GTC, post_only=post_only,
+            reduce_only=reduce_only, valid_ms=valid_ms, self_trade=SelfTrade.CANCEL_TAKER,
+        )  # fmt: skip
+
+    async def place(self, order: OrderRequest) -> Reply:
+        reply = await self.clients[order.account].place_order(order)
+        await self.wait()
+        return reply
+
+    async def wait(self, ms: int = 100) -> None:
+        """Long enough for a trade of the outside market and for every frame to arrive."""
+        await asyncio.sleep(ms / 1000)
+
+    def fills(self, name: str = "one") -> list[Fill]:
+        return self._of(name, Fill)
+
+    def updates(self, client_id: str, name: str = "one") -> list[OrderUpdate]:
+        return [it for it in self._of(name, OrderUpdate) if it.client_id == client_id]
+
+    def links(self, name: str = "one") -> list[LinkState]:
+        return [it.state for it in self._of(name, LinkUpdate)]
+
+    def _of(self, name: str, kind: type[E]) -> list[E]:
+        return [it for it in self.told[name] if isinstance(it, kind)]
+
+    async def close(self) -> None:
+        for client in self.clients.values():
+            await client.disconnect()
+
+
+class PaperBench(CardBench):
+    name = "paper"
+    title = "Paper"
+    capabilities = PaperVenue(
+        "v", [SPEC], sources={SPEC.symbol: iter(())}, clock=VirtualClock()
+    ).capabilities  # fmt: skip
+    lacks: ClassVar[dict[str, str]] = {
+        "a lost reply leaves the outcome unknown, and asking finds the order": "its replies are never lost",
+        "frames may come before the reply": "its replies leave before the frames",
+        "what the stream swallows is found and the stream begun anew": "its frames are never lost",
+        "a failure to ask is an error, never flat and never unknown there": "it is always there",
+        "several orders in one request are answered one by one": "no batch",
+    }
+
+    def build(self) -> None:
+        self.venue = PaperVenue("v", [SPEC], sources={SPEC.symbol: self.outside.events()}, clock=self.clock)
+        self.papers: dict[str, PaperClient] = {
+            name: self.venue.open_account(name, cash=CASH) for name in ("one", "two")
+        }
+        self.clients.update(self.papers)
+        self.venue.start()
+
+    def cut(self, name: str) -> None:
+        self.papers[name].lose_link("cut")
+
+    def reconnect(self, name: str) -> None:
+        self.papers[name].resync()
+
+    def slow_way(self, way_ns: int) -> None:
+        self.venue._order_latency_ns = way_ns
+
+
+class BackpackBench(CardBench):
+    name = "backpack"
+    title = "Backpack"
+    capabilities = CAPABILITIES
+    lacks: ClassVar[dict[str, str]] = {
+        "price and quantity of a resting order can be changed": "no modify at the venue",
+    }
+
+    def build(self) -> None:
+        self.exchange = Exchange("v", [SPEC], sources={SPEC.symbol: self.outside.events()}, clock=self.clock)
+        for name in ("one", "two"):
+            self.exchange.open_account(name, cash=CASH)
+        self.model = open_backpack(self.exchange)
+        self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
+        for name, mount in self.mounts.items():
+            self.clients[name] = BackpackClient(
+                name, venue="v", markets={SPEC.symbol: SPEC.market},
+                signer=Signer(backpack_credentials(self.exchange, name)["secret"]), transport=mount, clock=self.clock,
+                rng=Middle(), budget=Budget(6_000), rest_url="https://venue", stream_url="wss://venue",
+            )  # fmt: skip
+        self.model.start()
+
+    def cut(self, name: str) -> None:
+        self.mounts[name].cut()
+
+    def lose_reply(self) -> None:
+        self.mounts["one"].lost_replies.append("POST /api/v1/order")
+
+    def delay_reply(self, extra_ns: int) -> None:
+        self.mounts["one"].late_replies["POST /api/v1/order"] = extra_ns
+
+    def slow_way(self, way_ns: int) -> None:
+        self.mounts["one"].way_ns = way_ns
+
+    def unreachable(self, name: str) -> None:
+        self.mounts[name].unreachable = True
+
+    def swallow(self, name: str) -> None:
+        for stream in self.mounts[name].streams:
+            stream.outlet.swallow = True
+
+
+BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench)
+MakeBench = Callable[[VirtualLoop], CardBench]

@@ -1,0 +1,154 @@
+"""A local venue's model as a client's transport: in memory, on one clock, with the time that the way takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.transport import Receiver, Response
+from exchanges.types import Clock
+from exchanges.venues.seam import Reply, Request, StreamSession, VenueModel
+
+MS = 1_000_000
+
+
+class MemoryMount:
+    """One account's network to `model`. A test may break it: see the fields below `way_ns`."""
+
+    def __init__(self, model: VenueModel, clock: Clock, *, way_ns: int = 5 * MS) -> None:
+        self.model = model
+        self.clock = clock
+        self.way_ns = way_ns
+        self.lost_replies: list[str] = []  # methods and paths, such as "POST /api/v1/order", each once
+        self.late_replies: dict[str, int] = {}  # extra ns on the way back, by method and path
+        self.unreachable = False
+        self.streams: list[_Stream] = []
+        self.asked: list[str] = []
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
+        written: Callable[[], None],
+    ) -> Response:  # fmt: skip
+        parts = urlsplit(url)
+        what = f"{method} {parts.path}"
+        self.asked.append(what)
+        if self.unreachable:
+            raise LinkDown(f"{method} did not leave: unreachable")
+        if body:
+            written()
+        lower = {name.lower(): value for name, value in headers.items()}
+        request = Request(method, parts.path, parts.query, lower, body, "127.0.0.1")
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        def settle(reply: Reply | None) -> None:
+            if future.done():
+                return
+            if reply is None:
+                future.set_exception(OutcomeUnknown(f"{method}: the connection was cut"))
+            else:
+                found = {"content-type": reply.content_type} | {name.lower(): value for name, value in reply.headers}
+                future.set_result(Response(reply.status, found, reply.body))
+
+        def answered(reply: Reply | None) -> None:
+            if what in self.lost_replies:
+                self.lost_replies.remove(what)
+                return
+            wait_ns = self.way_ns + self.late_replies.get(what, 0)
+            self.clock.call_at(self.clock.now_ns() + wait_ns, settle, reply)
+
+        self.clock.call_at(self.clock.now_ns() + self.way_ns, self.model.request, request, answered)
+        timer = self.clock.call_at(
+            deadline_ns,
+            lambda: None if future.done() else future.set_exception(OutcomeUnknown(f"{method}: no answer in time")),
+        )
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> _Stream:
+        await asyncio.sleep(2 * self.way_ns / 1_000_000_000)
+        if self.unreachable:
+            raise LinkDown("no stream: unreachable")
+        stream = _Stream(self, receiver)
+        session = self.model.open_stream(Request("GET", "/", "", {}, b"", "127.0.0.1"), stream.outlet)
+        if isinstance(session, Reply):
+            raise LinkDown(f"no stream: HTTP {session.status}")
+        stream.session = session
+        self.streams.append(stream)
+        return stream
+
+    async def close(self) -> None:
+        for stream in tuple(self.streams):
+            stream.close()
+
+    def cut(self) -> None:
+        """Every stream ends without a word, at both ends at once."""
+        for stream in tuple(self.streams):
+            stream.outlet.cut()
+            stream.tell_closed()
+
+
+class _Stream:
+    """Both ends of one stream."""
+
+    session: StreamSession
+
+    def __init__(self, mount: MemoryMount, receiver: Receiver) -> None:
+        self.outlet = _Outlet(self)
+        self.receiver = receiver
+        self.over = False
+        self._mount = mount
+
+    # the client's end
+
+    def send(self, text: str) -> None:
+        self.later(lambda: self.session.on_text(text))
+
+    def ping(self) -> None:
+        self.later(lambda: self.session.on_ping(b""))
+
+    def close(self) -> None:
+        if not self.over:
+            self.over = True
+            self._mount.streams.remove(self)
+            self.session.on_closed()
+
+    def tell_closed(self) -> None:
+        if not self.over:
+            self.close()
+            self.receiver.closed("the stream ended: cut")
+
+    def later(self, act: Callable[[], None]) -> None:
+        mount = self._mount
+        mount.clock.call_at(mount.clock.now_ns() + mount.way_ns, lambda: None if self.over else act())
+
+    @property
+    def now_ns(self) -> int:
+        return self._mount.clock.now_ns()
+
+
+class _Outlet:
+    """The venue's end."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self.swallow = False  # frames that leave now are lost, and nobody is told
+
+    def send(self, text: str) -> None:
+        if not self.swallow:
+            self._stream.later(lambda: self._stream.receiver.frame(text.encode(), self._stream.now_ns))
+
+    def ping(self) -> None:
+        self._stream.later(lambda: self._stream.session.on_pong())
+
+    def pong(self, payload: bytes) -> None:
+        self._stream.later(lambda: self._stream.receiver.pong())
+
+    def close(self, code: int, reason: str) -> None:
+        self._stream.later(self._stream.tell_closed)
+
+    def cut(self) -> None:
+        self._stream.later(self._stream.tell_closed)
