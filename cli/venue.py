@@ -6,6 +6,8 @@ import re
 
 import click
 
+from cli.options import FILE
+
 PORT = 8711
 _NAMED = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)=)?(.+)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -45,10 +47,11 @@ def venue() -> None:
     metavar="[NAME=]PREFIX",
     help="Replay a recording again and again, on all venues or one: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz.",
 )
+@click.option("--fault-plan", "plan", type=FILE, metavar="FILE", help="Faults that the venues play (docs/venues.md).")
 @click.option("--keys", default="state/venue-keys", show_default=True, metavar="FOLDER", help="Where demo keys go.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
 def serve(
-    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], keys: str, seed: int
+    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], plan: str | None, keys: str, seed: int
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
@@ -59,7 +62,7 @@ def serve(
     Examples:
       eagle venue serve backpack
       eagle venue serve one=backpack two=backpack --accounts maker,taker1,taker2=5000
-      eagle venue serve backpack --market recordings/binance_perp_ethusdt
+      eagle venue serve backpack --fault-plan faults.yaml --market recordings/binance_perp_ethusdt
     """
     from cli import venue_wiring
 
@@ -68,7 +71,7 @@ def serve(
     if len(set(names)) < len(names):
         raise click.UsageError("two venues of one name; give each its own, such as one=backpack two=backpack")
     options = venue_wiring.ServeOptions(
-        kinds=dict(named), port=port, accounts=_accounts(accounts), keys=keys, seed=seed,
+        kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed,
         markets=dict(_market(text, names) for text in markets),
     )  # fmt: skip
     return venue_wiring.serve(options)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from cli.locate import CannotUse
+from cli.fault_plan import load_fault_plan
+from cli.locate import CannotUse, read_source
 from cli.private_file import write_private
 from cli.streams import write_note, write_result
 from engine.runtime.chance import Stream
@@ -21,8 +22,10 @@ from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind
 from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
 from exchanges.venues.exchange import Exchange
+from exchanges.venues.faults import FaultPlan, Faults
 from exchanges.venues.ledger_page import PATH, ledger_page
-from exchanges.venues.seam import Reply, VenueModel
+from exchanges.venues.local import LocalVenue
+from exchanges.venues.seam import Reply
 from exchanges.venues.server import CannotServe, VenueServer
 
 BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts can sell
@@ -35,7 +38,7 @@ class Kind:
     `symbol` gives an instrument its name on the venue, `credentials` an account's secrets by field.
     """
 
-    open: Callable[[Exchange], VenueModel]
+    open: Callable[[Exchange, Faults], LocalVenue]
     symbol: Callable[[Instrument], Instrument]
     credentials: Callable[[Exchange, str], Mapping[str, str]]
     stream_path: str = ""
@@ -54,6 +57,7 @@ class ServeOptions:
     port: int
     accounts: Mapping[str, str]
     markets: Mapping[str, str]
+    plan: str | None
     keys: str
     seed: int
 
@@ -65,20 +69,27 @@ class Served:
     name: str
     kind: str
     exchange: Exchange
-    model: VenueModel
+    model: LocalVenue
+    faults: Faults
     server: VenueServer
     port: int = 0
 
     def admin(self, path: str) -> Reply | None:
-        return ledger_page(self.exchange, kind=self.kind, faults=list) if path == PATH else None
+        return ledger_page(self.exchange, kind=self.kind, faults=self.faults.played) if path == PATH else None
 
 
 def serve(options: ServeOptions) -> int:
-    """Until a signal. Raises: CannotUse, MarketDataError."""
-    return asyncio.run(_serve(options))
+    """Until a signal. Raises: CannotUse, FlowError for the fault plan, MarketDataError."""
+    return asyncio.run(_serve(options, _plan(options)))
 
 
-async def _serve(options: ServeOptions) -> int:
+def _plan(options: ServeOptions) -> FaultPlan:
+    if options.plan is None:
+        return FaultPlan()
+    return load_fault_plan(read_source(options.plan), venues=dict.fromkeys(options.kinds, tuple(options.accounts)))
+
+
+async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     clock, failures = LiveClock(loop), list[MarketDataError]()
 
@@ -89,7 +100,8 @@ async def _serve(options: ServeOptions) -> int:
     instruments = {name: _instrument(options, name) for name in options.kinds}
     sources = _sources(options, instruments)
     served = [
-        _open(options, name, instruments[name], sources[name], clock=clock, on_failure=fail) for name in options.kinds
+        _open(options, name, instruments[name], sources[name], plan=plan, clock=clock, on_failure=fail)
+        for name in options.kinds
     ]
     with StopSignals(loop, lambda _: over.set()):
         try:
@@ -106,14 +118,15 @@ async def _serve(options: ServeOptions) -> int:
                 await each.server.stop()
     for each in served:
         ledger = each.exchange.ledger
-        write_note(f"{each.name}: {len(ledger.orders)} orders, {len(ledger.fills)} fills")
+        faults = f", {each.faults.count} faults played" if each.faults.rules else ""
+        write_note(f"{each.name}: {len(ledger.orders)} orders, {len(ledger.fills)} fills{faults}")
     if failures:
         raise failures[0]
     return 0
 
 
 def _open(
-    options: ServeOptions, name: str, instrument: Instrument, source: MarketSource, *, clock: Clock,
+    options: ServeOptions, name: str, instrument: Instrument, source: MarketSource, *, plan: FaultPlan, clock: Clock,
     on_failure: Callable[[MarketDataError], None],
 ) -> Served:  # fmt: skip
     exchange = Exchange(
@@ -123,8 +136,9 @@ def _open(
         base = {instrument.symbol: BASE_STOCK} if instrument.kind is MarketKind.SPOT else None
         exchange.open_account(account, cash=Decimal(cash), base=base)
     kind = options.kinds[name]
-    model = KINDS[kind].open(exchange)
-    served = Served(name, kind, exchange, model, VenueServer(model))
+    faults = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(options.seed, purpose))
+    model = KINDS[kind].open(exchange, faults)
+    served = Served(name, kind, exchange, model, faults, VenueServer(model))
     served.server = VenueServer(model, admin=served.admin)
     return served
 

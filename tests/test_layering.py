@@ -30,9 +30,12 @@ ADAPTER = (
     *SOURCES,
     *WORDS,
 )
+LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
-    "cli.venue_wiring": ("cli", "engine", "schemas", "exchanges.venues", "exchanges.matching", *SOURCES, *WORDS),
+    **dict.fromkeys(
+        ("cli.venue_wiring", "cli.fault_plan"), ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
+    ),
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),
     "engine.runtime": ("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", *WORDS),
     "engine.review": (

@@ -202,12 +202,14 @@ class Exchange:
 
     def place(
         self, account: VenueAccount, request: OrderRequest, *, fill_or_kill: bool = False, detail: object = None,
-        post_only_expires: bool = False, most: Decimal | None = None, kind: FillKind = FillKind.TRADE,
+        post_only_expires: bool = False, most: Decimal | None = None, hold_ns: int = 0,
+        kind: FillKind = FillKind.TRADE,
     ) -> VenueOrder | Refused:  # fmt: skip
         """Take an order, match it and rest what is left, or refuse it.
 
         `detail` is kept for the protocol's own use. With `post_only_expires` a post-only order that would take is
-        accepted and ends at once. Of an order that takes, no more than `most` fills: somebody else was faster.
+        accepted and ends at once. Of an order that takes, no more than `most` fills: somebody else was faster. After
+        `hold_ns` only it reaches the book and becomes visible, if it then still can (faults).
         """
         market = self.markets.get(request.symbol)
         if market is None:
@@ -222,16 +224,32 @@ class Exchange:
             admitted, market.instrument, request, self.now_ms(), fill_or_kill=fill_or_kill, kind=kind, detail=detail
         )
         self.ledger.add_order(order)
-        account.open[order.order_id] = order
-        self._tell(lambda audience: audience.on_accepted(order))
-        if would_take or (fill_or_kill and self._takeable(market, admitted) < admitted.lots):
-            self._end_unfilled(order, End.POST_ONLY if would_take else End.FILL_OR_KILL)
+        if hold_ns:
+            self.clock.call_at(self.clock.now_ns() + hold_ns, self._release, order)
             return order
-        capped = most is not None and admitted.ioc
-        self._publish(
-            market, self._match_some(market, admitted, most or ZERO) if capped else market.book.place(admitted)
-        )
+        self._enter(order, would_take=would_take, most=most)
         return order
+
+    def _release(self, order: VenueOrder) -> None:
+        """Let an order that was held back reach the book; it expires if it would now be refused."""
+        account, market = self.accounts[order.account], self.markets[order.symbol]
+        if market.book.refuse(order.book) or self._refuse_funds(account, market, order.book):
+            self._tell(lambda audience: audience.on_accepted(order))
+            self._end_unfilled(order, End.EXPIRED)
+        else:
+            self._enter(order, would_take=False, most=None)
+
+    def _enter(self, order: VenueOrder, *, would_take: bool, most: Decimal | None) -> None:
+        market, admitted = self.markets[order.symbol], order.book
+        self.accounts[order.account].open[order.order_id] = order
+        self._tell(lambda audience: audience.on_accepted(order))
+        if would_take or (order.fill_or_kill and self._takeable(market, admitted) < admitted.lots):
+            self._end_unfilled(order, End.POST_ONLY if would_take else End.FILL_OR_KILL)
+            return
+        if most is not None and admitted.ioc:
+            self._publish(market, self._match_some(market, admitted, most))
+        else:
+            self._publish(market, market.book.place(admitted))
 
     def _match_some(self, market: Market, order: BookOrder, most: Decimal) -> Outcome:
         """Match no more than `most` of an order that never rests, and cancel the remainder."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exchanges.types import Fill, Liquidity
@@ -15,7 +15,7 @@ PATH = "/eagle/ledger"
 VERSION = 1
 
 
-def ledger_page(exchange: Exchange, *, kind: str, faults: Callable[[], list[dict[str, Any]]]) -> Reply:
+def ledger_page(exchange: Exchange, *, kind: str, faults: Sequence[Mapping[str, Any]]) -> Reply:
     """Everything that the venue knows: accounts, orders, fills, and the faults that it has played."""
     told = {
         "version": VERSION,
@@ -25,7 +25,7 @@ def ledger_page(exchange: Exchange, *, kind: str, faults: Callable[[], list[dict
         "accounts": {name: _account(account) for name, account in exchange.accounts.items()},
         "orders": [_order(order) for order in exchange.ledger.orders.values()],
         "fills": [_fill(fill) for fill in exchange.ledger.fills],
-        "faults": faults(),
+        "faults": list(faults),
     }
     return Reply(200, json.dumps(told).encode())
 

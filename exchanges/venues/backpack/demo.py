@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from exchanges.types import Instrument, MarketKind
 from exchanges.venues.backpack.model import Backpack, BackpackOptions
 from exchanges.venues.exchange import Exchange
+from exchanges.venues.faults import Faults
 
 
 def backpack_credentials(exchange: Exchange, account: str) -> Mapping[str, str]:
@@ -21,10 +22,10 @@ def backpack_credentials(exchange: Exchange, account: str) -> Mapping[str, str]:
     return {"key": base64.b64encode(public).decode(), "secret": base64.b64encode(seed).decode()}
 
 
-def open_backpack(exchange: Exchange, options: BackpackOptions | None = None) -> Backpack:
+def open_backpack(exchange: Exchange, faults: Faults | None = None, options: BackpackOptions | None = None) -> Backpack:
     """The model over an exchange whose accounts are open."""
     keys = {backpack_credentials(exchange, account)["key"]: account for account in exchange.accounts}
-    return Backpack(exchange, keys, options)
+    return Backpack(exchange, keys, options, faults)
 
 
 def backpack_symbol(plain: Instrument) -> Instrument:

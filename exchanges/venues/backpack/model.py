@@ -33,9 +33,11 @@ from exchanges.venues.backpack.wire import (
     verifies,
 )
 from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
+from exchanges.venues.faults import Faults
 from exchanges.venues.ledger import VenueOrder
 from exchanges.venues.limits import SlidingWindow
-from exchanges.venues.seam import Answer, Outlet, Reply, Request, StreamSession
+from exchanges.venues.local import LocalVenue, Target
+from exchanges.venues.seam import Outlet, Reply, Request, StreamSession
 
 S = 1_000_000_000
 BATCH_MAX = 50  # assumed: the venue does not say how many orders a batch may have
@@ -57,28 +59,22 @@ class BackpackOptions:
     pong_within_ns: int = 120 * S
 
 
-class Backpack:
+class Backpack(LocalVenue):
     """One local Backpack. `keys` gives the account of each base64 verifying key."""
 
-    def __init__(self, exchange: Exchange, keys: Mapping[str, str], options: BackpackOptions | None = None) -> None:
-        self.name = exchange.name
-        self.exchange = exchange
+    def __init__(
+        self, exchange: Exchange, keys: Mapping[str, str], options: BackpackOptions | None = None,
+        faults: Faults | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(exchange, faults)
         self.keys = dict(keys)
         self.options = options or BackpackOptions()
-        self.maintenance = False
         self._days = {symbol: public.Day() for symbol in exchange.markets}
         self._budget = SlidingWindow(self.options.requests_per_minute, 60 * S)
-        self.streams = BackpackStreams(exchange, self.keys, self._days)
+        self.streams = BackpackStreams(exchange, self.hub, self.keys, self._days)
         exchange.audience = self
 
-    def start(self) -> None:
-        self.exchange.start()
-
-    def request(self, request: Request, answer: Answer) -> None:
-        answer(self.reply(request))
-
     def reply(self, request: Request) -> Reply:
-        """The venue's answer to one request, at once."""
         try:
             self._spend(request)
             if self.maintenance and request.path != "/api/v1/status":
@@ -100,8 +96,20 @@ class Backpack:
             self.streams, outlet,
             ping_every_ns=self.options.ping_every_ns, pong_within_ns=self.options.pong_within_ns,
         )  # fmt: skip
-        self.streams.hub.join(session)
+        self.hub.join(session)
         return session
+
+    def target(self, request: Request) -> Target:
+        account = self.keys.get(request.headers.get("x-api-key", ""), "")
+        order = request.path.startswith("/api/v1/order")
+        kind = {"POST": "place", "DELETE": "cancel"}.get(request.method) if order else None
+        return Target(kind or ("query" if account else "public"), account)
+
+    def failure(self, status: int) -> Reply:
+        return ApiError(status, "TIMEOUT" if status == 504 else "SERVER_ERROR", "Internal server error").reply()
+
+    def rate_limited(self, wait_ns: int) -> Reply:
+        return ApiError(429, "TOO_MANY_REQUESTS", "Too many requests").reply()
 
     # -- admission -----------------------------------------------------------------------------------------------
 
@@ -153,10 +161,17 @@ class Backpack:
         market = self.exchange.markets.get(payload.symbol)
         if market is None:
             raise ApiError(400, "INVALID_SYMBOL", f"Invalid symbol {payload.symbol[:40]}")
+        qty, takes = self._qty(market, payload), payload.type is OrderType.MARKET or payload.time_in_force != "GTC"
+        rule = None if self.faults is None else self.faults.on_order(account.name, payload.symbol, takes=takes)
+        fault = "" if rule is None else rule.fault
+        if rule is not None and fault == "order_refused":
+            raise _refusal(Refused(Refusal(rule.reason), "refused by the fault plan"), market)
         placed = self.exchange.place(
-            account, payload.request(account.name, qty=self._qty(market, payload), worst_price=_bound(market, payload)),
+            account, payload.request(account.name, qty=qty, worst_price=_bound(market, payload)),
             fill_or_kill=payload.time_in_force == "FOK", detail=payload,
             post_only_expires=self.options.post_only_expires,
+            most=qty * rule.share if rule is not None and fault == "partly_taken" else None,
+            hold_ns=rule.for_ns if rule is not None and fault == "stuck_pending" else 0,
         )  # fmt: skip
         if isinstance(placed, Refused):
             raise _refusal(placed, market)
@@ -173,11 +188,19 @@ class Backpack:
 
     def cancel(self, account: VenueAccount, body: bytes) -> Reply:
         fields = read_object(body)
+        fields["clientId"] = uint32_of(fields, "clientId")
         try:
-            order = private.find_open(account, {**fields, "clientId": uint32_of(fields, "clientId")})
+            order = private.find_open(account, fields)
+            rule = None if self.faults is None else self.faults.on_cancel(account.name, order.symbol)
+            if rule is not None and rule.fault == "cancel_too_late":
+                self.exchange.hit(order, order.book.leaves * order.instrument.lot * rule.share)
+                order = private.find_open(account, fields)
         except ApiError as error:
             gone = error.code == "RESOURCE_NOT_FOUND"
             raise ApiError(self.options.gone_status, error.code, error.message) if gone else error from None
+        if rule is not None and rule.fault == "cancel_pending":
+            self.exchange.clock.call_at(self.exchange.clock.now_ns() + rule.delay_ns, self.exchange.cancel, order)
+            return Reply(202)
         self.exchange.cancel(order)
         return json_reply(order_object(order))
 
@@ -198,6 +221,7 @@ class Backpack:
 
     def on_fill(self, order: VenueOrder, fill: Fill) -> None:
         self.streams.filled(order, fill)
+        self.filled(fill)
 
     def on_ended(self, order: VenueOrder) -> None:
         self.streams.ended(order)

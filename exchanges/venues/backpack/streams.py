@@ -45,9 +45,11 @@ class BackpackSession(Session):
 class BackpackStreams:
     """All connections, and what they hear."""
 
-    def __init__(self, exchange: Exchange, keys: Mapping[str, str], days: Mapping[str, public.Day]) -> None:
+    def __init__(
+        self, exchange: Exchange, hub: Hub, keys: Mapping[str, str], days: Mapping[str, public.Day]
+    ) -> None:  # fmt: skip
         self.exchange = exchange
-        self.hub = Hub()
+        self.hub = hub
         self._keys = keys
         self._days = days
         self._depth: dict[str, frames.DepthFeed] = {}  # by stream name

@@ -1,0 +1,195 @@
+"""The faults that a local venue plays: a plan of rules, and the state that decides which of them acts now. Pure.
+
+One plan drives a venue on sockets and one in a simulation. Every rule has a stream of chance of its own, so that a rule
+more changes nothing for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from exchanges.types import Clock, Rng
+
+MS = 1_000_000
+PPM = 1_000_000
+PLAYED_MAX = 10_000  # faults that are listed in a ledger page; behind that they are only counted
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """What a fault does, where it acts, and the keys that its rule takes besides trigger and target."""
+
+    about: str
+    hook: str  # request, order, cancel, frame or time
+    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, FaultKind] = {
+    "request_lost": FaultKind("the connection is cut and nothing was carried out", "request", ("on",)),
+    "ack_lost": FaultKind("the request is carried out, and the connection cut without a reply", "request", ("on",)),
+    "ack_late": FaultKind("the request is carried out, and the reply comes late", "request", ("on",), ("delay",)),
+    "error_accepted": FaultKind(
+        "the request is carried out, and the reply is a 5xx", "request", ("on", "status", "body")
+    ),
+    "error_refused": FaultKind("a 5xx, and nothing was carried out", "request", ("on", "status", "body")),
+    "rate_limited": FaultKind("429, for a time if `for` is given", "request", ("on", "for")),
+    "speed_bump": FaultKind("the request reaches the engine late", "request", ("on",), ("delay",)),
+    "order_refused": FaultKind("the order is refused", "order", ("reason",)),
+    "partly_taken": FaultKind("an order that takes fills no more than a share", "order", (), ("share",)),
+    "stuck_pending": FaultKind(
+        "the order is acknowledged, but no query shows it before it reaches the book", "order", (), ("for",)
+    ),
+    "cancel_too_late": FaultKind("a share of the order is filled just before the cancel", "cancel", ("share",)),
+    "cancel_pending": FaultKind("the cancel is accepted and carried out later", "cancel", (), ("delay",)),
+    "frame_lost": FaultKind("a frame never comes", "frame", ("of",)),
+    "frame_late": FaultKind("a frame comes late, behind others", "frame", ("of",), ("delay",)),
+    "frame_twice": FaultKind("a frame comes twice", "frame", ("of",)),
+    "frame_swapped": FaultKind("a frame comes after the one behind it", "frame", ("of",)),
+    "frame_garbled": FaultKind("a frame is cut off in its middle", "frame", ("of",)),
+    "stream_cut": FaultKind("a frame is lost, and its connection cut", "frame", ("of",)),
+    "stream_stalled": FaultKind("the connection stays open, but nothing comes any more", "frame", ("of", "for")),
+    "streams_cut": FaultKind("all connections are cut", "time"),
+    "streams_stalled": FaultKind("all connections stay open, but nothing comes any more", "time", ("for",)),
+    "maintenance": FaultKind("the venue refuses everything for a time", "time", (), ("for",)),
+    "clock_skewed": FaultKind("the venue's clock is ahead (or behind)", "time", ("for",), ("by",)),
+    "tick_changed": FaultKind("prices come and go in a multiple of the tick", "time", ("for",), ("to",)),
+    "liquidation": FaultKind("the venue cancels the account's orders and closes its position", "time"),
+}
+REQUESTS = ("place", "cancel", "query", "any")
+FRAMES = ("fill", "order", "position", "balance", "book", "trade", "private", "any")
+REASONS = ("margin", "reduce_only", "post_only", "size", "price", "venue", "rate")
+STATUSES = (500, 502, 503, 504)
+BODIES = ("json", "html", "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """One rule. It acts on the hits that its trigger names: `nth`, `every`, `rate`, `at_ns` since the start, or all.
+
+    A hit is a request, order, cancel or frame that fits the target; for a fault of time without `at_ns`, a fill.
+    """
+
+    fault: str
+    nth: tuple[int, ...] = ()
+    every: int = 0
+    rate_ppm: int = 0
+    at_ns: tuple[int, ...] = ()
+    times: int = 0  # at most so often; 0: without bound
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    on: str = "place"
+    of: str = "fill"
+    delay_ns: int = 0
+    for_ns: int = 0
+    by_ms: int = 0
+    to: int = 1
+    status: int = 503
+    body: str = "json"
+    share: Decimal = Decimal(1)
+    reason: str = "margin"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    rules: tuple[FaultRule, ...] = ()
+
+
+class Faults:
+    """The plan's rules for one venue, and how often each was hit. `rng_of` gives a stream of chance per purpose."""
+
+    def __init__(self, plan: FaultPlan, *, venue: str, clock: Clock, rng_of: Callable[[str], Rng]) -> None:
+        self.rules = [rule for rule in plan.rules if rule.venue in ("", venue)]
+        self.played: list[dict[str, Any]] = []
+        self.count = 0
+        self._clock = clock
+        self._hits = [0] * len(self.rules)
+        self._fired = [0] * len(self.rules)
+        self._chance = [rng_of(f"fault/{venue}/{number}") for number in range(len(self.rules))]
+        self._start_ns = clock.now_ns()
+        self._has = {hook: [] for hook in ("request", "order", "cancel", "frame", "time")}  # type: dict[str, list[int]]
+        for number, rule in enumerate(self.rules):
+            self._has[KINDS[rule.fault].hook].append(number)
+
+    def start(self, act: Callable[[FaultRule], None]) -> None:
+        """Begin the plan's time; `act` plays a fault of time."""
+        self._start_ns = self._clock.now_ns()
+        for number in self._has["time"]:
+            rule = self.rules[number]
+            for at_ns in rule.at_ns:
+                self._clock.call_at(self._start_ns + at_ns, self._act, number, act)
+
+    def on_request(self, kind: str, account: str) -> FaultRule | None:
+        return self._first("request", lambda rule: rule.on in ("any", kind) and rule.account in ("", account), account)
+
+    def on_order(self, account: str, symbol: str, *, takes: bool) -> FaultRule | None:
+        """The fault of one order; `takes`: it would not rest."""
+
+        def fits(rule: FaultRule) -> bool:
+            return _target(rule, account, symbol) and (takes or rule.fault != "partly_taken")
+
+        return self._first("order", fits, account)
+
+    def on_cancel(self, account: str, symbol: str) -> FaultRule | None:
+        return self._first("cancel", lambda rule: _target(rule, account, symbol), account)
+
+    def on_frame(self, kind: str, account: str) -> FaultRule | None:
+        def fits(rule: FaultRule) -> bool:
+            wanted = rule.of in ("any", kind) or (rule.of == "private" and bool(account))
+            return wanted and rule.account in ("", account)
+
+        return self._first("frame", fits, account)
+
+    def on_fill(self, account: str, symbol: str, act: Callable[[FaultRule], None]) -> None:
+        """Faults of time that count fills act right after this one is dealt with."""
+        rule = self._first("time", lambda rule: not rule.at_ns and _target(rule, account, symbol), account)
+        if rule is not None:
+            self._clock.call_at(self._clock.now_ns(), act, rule)
+
+    @property
+    def acts_on_frames(self) -> bool:
+        return bool(self._has["frame"])
+
+    def _first(self, hook: str, fits: Callable[[FaultRule], bool], account: str) -> FaultRule | None:
+        """The first rule that acts on this hit; every fitting rule counts it."""
+        found: FaultRule | None = None
+        for number in self._has[hook]:
+            rule = self.rules[number]
+            if fits(rule):
+                self._hits[number] += 1
+                if found is None and self._acts(number, rule):
+                    found = rule
+                    self._note(number, account)
+        return found
+
+    def _acts(self, number: int, rule: FaultRule) -> bool:
+        if rule.times and self._fired[number] >= rule.times:
+            return False
+        if rule.nth:
+            return self._hits[number] in rule.nth
+        if rule.every:
+            return not self._hits[number] % rule.every
+        if rule.rate_ppm:
+            return self._chance[number].below(PPM) < rule.rate_ppm
+        return True
+
+    def _act(self, number: int, act: Callable[[FaultRule], None]) -> None:
+        self._note(number, self.rules[number].account)
+        act(self.rules[number])
+
+    def _note(self, number: int, account: str) -> None:
+        self._fired[number] += 1
+        self.count += 1
+        if len(self.played) < PLAYED_MAX:
+            at_ms = (self._clock.now_ns() - self._start_ns) // MS
+            self.played.append(
+                {"at_ms": at_ms, "fault": self.rules[number].fault, "rule": number + 1, "account": account}
+            )
+
+
+def _target(rule: FaultRule, account: str, symbol: str) -> bool:
+    return rule.account in ("", account) and rule.symbol in ("", symbol)
