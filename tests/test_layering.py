@@ -89,7 +89,7 @@ EXEMPT = {
     "exchanges.venues.iso": {"datetime"},  # dates of given times
     "exchanges.venues.server": IMPURE,  # the only one there with sockets
 }
-ONLY_USER = {"transitions": "engine.chart.machine"}
+ONLY_USER = {"transitions": "engine.chart.transitions_decider"}
 
 BANNED = {
     "AsyncMachine": "it cancels a running callback",
@@ -309,15 +309,15 @@ PLANTED = [
     ),
     (
         {"engine/trading/step.py": "from transitions import Machine\n"},
-        "engine/trading/step.py:1: engine.trading.step imports transitions; only engine.chart.machine may",
+        "engine/trading/step.py:1: engine.trading.step imports transitions; only engine.chart.transitions_decider may",
     ),
     (
         {"cli/run.py": "import numpy as np\n"},
         "cli/run.py:1: cli.run imports numpy, which pyproject.toml does not list as a dependency",
     ),
     (
-        {"engine/chart/machine.py": "from transitions.extensions.asyncio import AsyncMachine\n"},
-        "engine/chart/machine.py:1: AsyncMachine is banned: it cancels a running callback",
+        {"engine/chart/transitions_decider.py": "from transitions.extensions.asyncio import AsyncMachine\n"},
+        "engine/chart/transitions_decider.py:1: AsyncMachine is banned: it cancels a running callback",
     ),
     (
         {"exchanges/paper.py": "async def f():\n    await asyncio.wait_for(g(), 1)\n"},
@@ -359,7 +359,7 @@ def test_what_the_table_allows_is_not_a_finding() -> None:
         "engine/runtime/rng.py": "from random import Random\nimport random\nrandom.Random(1)\n",
         "engine/trading/plan.py": "from engine.chart.model import Flow\nfrom exchanges.types import Side\n",
         "engine/chart/load.py": "from pathlib import Path\nimport json\n",
-        "engine/chart/machine.py": "from transitions import Machine\n",
+        "engine/chart/transitions_decider.py": "from transitions import Machine\n",
         "exchanges/okx/client.py": "import asyncio\nfrom exchanges.okx import wire\nfrom exchanges.link import Link\n",
         "cli/main.py": "print(1)\n",
     }

@@ -1,7 +1,8 @@
 """The question that a chart asks at every microstep: which candidate is next, and what leaf does that make it.
 
-Two answers exist and must agree: the flat table walked by hand (here), and a `transitions` machine (in `machine`,
-the only module that imports that library). Everything else of a step is shared, so a difference can only be here.
+Two answers exist and must agree: the flat table walked by hand (here), and a `transitions` machine
+(`transitions_decider`, the only module that imports that library). Everything else of a step is shared, so a
+difference can only be here.
 """
 
 from __future__ import annotations

@@ -1,23 +1,21 @@
 """Steps a flow: one event in, moves and effects out, run to completion, or nothing at all when anything raises.
 
-Knows no trading, no clock and no I/O; timers are effects. The only module that imports `transitions`.
+Knows no trading, no clock and no I/O; timers are effects.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from transitions import Event, EventData, Machine
-
-from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Guard, Plan, Plans, Waiting, lineage
+from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Plan, Waiting, lineage
 from engine.chart.deciders import Decider, TableDecider
 from engine.chart.model import CancelTimer, Draw, Flow, Move, Outcome, Perform, Span, StartTimer
+from engine.chart.transitions_decider import TransitionsDecider
 
-__all__ = ["Chart", "DeferredFull", "Livelock", "Saved", "StepFailed", "TransitionsDecider"]
+__all__ = ["Chart", "DeferredFull", "Livelock", "Saved", "StepFailed"]
 
 MICROSTEP_LIMIT = 100  # of one run to completion, and again for each deferred event; more is a livelock
 DEFERRED_LIMIT = 256  # a flow that defers more than this waits for something that does not come
@@ -58,92 +56,6 @@ class Saved(NamedTuple):
     timers: tuple[tuple[str, int], ...]  # live timer events with their epoch
     calls: tuple[tuple[str, tuple[int, int]], ...]  # invoking states with (token, retries left)
     deferred: tuple[tuple[str, object], ...]
-
-
-class _Trigger(Event):
-    """The machine's own table and state, stepped without what a compiled flow never fills.
-
-    The stock event makes an EventData, looks through eight empty lists of callbacks and writes nine log lines for
-    each candidate: a tenth of a whole round. Conditions, target and `after` are the transition's own.
-    """
-
-    def trigger(self, model: object, *_: object, **__: object) -> bool:
-        for transition in self.transitions[model.leaf]:  # type: ignore[attr-defined]
-            for condition in transition.conditions:
-                if not condition.func(None):  # type: ignore[operator]
-                    break
-            else:
-                if transition.dest is not None:
-                    model.leaf = transition.dest  # type: ignore[attr-defined]
-                for callback in transition.after:
-                    callback(None)  # type: ignore[operator]
-                return True
-        return False
-
-
-class _Machine(Machine):
-    event_cls = _Trigger
-
-
-class TransitionsDecider:
-    """A synchronous `transitions` machine over the leaves picks the candidate and moves the leaf.
-
-    It is its own model. Triggers get the prefix `on:`, so that no event can collide with an attribute. Only bound
-    callables are given to the machine: it would import and call a dotted string.
-    """
-
-    leaf: str
-
-    def __init__(self, plans: Plans, leaf: str) -> None:
-        self._taken: Plan | None = None
-        self._always = {name: _guards(events.get(ALWAYS, ())) for name, events in plans.items()}
-        machine = _Machine(
-            model=self,
-            states=list(plans),
-            initial=leaf,
-            model_attribute="leaf",
-            auto_transitions=False,
-            send_event=True,
-            queued=False,
-        )
-        for name, events in plans.items():
-            for event, candidates in events.items():
-                for plan in candidates:
-                    self._add(machine, f"on:{event}", plan, source=name)
-        self._triggers: dict[str, dict[str, Callable[[], bool]]] = {
-            name: {event: getattr(self, f"on:{event}") for event in events} for name, events in plans.items()
-        }
-
-    def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
-        machine.add_transition(
-            trigger, source, plan.candidate.target, conditions=plan.guard, after=partial(self._note, plan)
-        )
-
-    def _note(self, plan: Plan, _: EventData | None) -> None:
-        self._taken = plan
-
-    def take(self, event: str) -> Plan | None:
-        trigger = self._triggers[self.leaf].get(event)
-        if trigger is None:
-            return None
-        return self._taken if trigger() else None
-
-    def restless(self) -> bool:
-        for guard in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
-            if guard(None):
-                return True
-        return False
-
-    def put(self, leaf: str) -> None:
-        self.leaf = leaf
-
-
-def _guards(plans: Iterable[Plan]) -> tuple[Guard, ...]:
-    return tuple(plan.guard or _open for plan in plans)
-
-
-def _open(_: object) -> bool:
-    return True
 
 
 def lowest(low: int, _: int) -> int:

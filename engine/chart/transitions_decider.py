@@ -1,0 +1,99 @@
+"""The decider of every run: a synchronous `transitions` machine over the leaves. The only user of that library.
+
+Stays uncompiled where the rest of the chart is compiled: the machine puts its triggers on its model by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from transitions import Event, EventData, Machine
+
+from engine.chart.binding import ALWAYS, Guard, Plan, Plans
+
+
+class _Trigger(Event):
+    """The machine's own table and state, stepped without what a compiled flow never fills.
+
+    The stock event makes an EventData, looks through eight empty lists of callbacks and writes nine log lines for
+    each candidate: a tenth of a whole round. Conditions, target and `after` are the transition's own.
+    """
+
+    def trigger(self, model: object, *_: object, **__: object) -> bool:
+        for transition in self.transitions[model.leaf]:  # type: ignore[attr-defined]
+            for condition in transition.conditions:
+                if not condition.func(None):  # type: ignore[operator]
+                    break
+            else:
+                if transition.dest is not None:
+                    model.leaf = transition.dest  # type: ignore[attr-defined]
+                for callback in transition.after:
+                    callback(None)  # type: ignore[operator]
+                return True
+        return False
+
+
+class _Machine(Machine):
+    event_cls = _Trigger
+
+
+class TransitionsDecider:
+    """A synchronous `transitions` machine over the leaves picks the candidate and moves the leaf.
+
+    It is its own model. Triggers get the prefix `on:`, so that no event can collide with an attribute. Only bound
+    callables are given to the machine: it would import and call a dotted string.
+    """
+
+    leaf: str
+
+    def __init__(self, plans: Plans, leaf: str) -> None:
+        self._taken: Plan | None = None
+        self._always = {name: _guards(events.get(ALWAYS, ())) for name, events in plans.items()}
+        machine = _Machine(
+            model=self,
+            states=list(plans),
+            initial=leaf,
+            model_attribute="leaf",
+            auto_transitions=False,
+            send_event=True,
+            queued=False,
+        )
+        for name, events in plans.items():
+            for event, candidates in events.items():
+                for plan in candidates:
+                    self._add(machine, f"on:{event}", plan, source=name)
+        self._triggers: dict[str, dict[str, Callable[[], bool]]] = {
+            name: {event: getattr(self, f"on:{event}") for event in events} for name, events in plans.items()
+        }
+
+    def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
+        machine.add_transition(
+            trigger, source, plan.candidate.target, conditions=plan.guard, after=partial(self._note, plan)
+        )
+
+    def _note(self, plan: Plan, _: EventData | None) -> None:
+        self._taken = plan
+
+    def take(self, event: str) -> Plan | None:
+        trigger = self._triggers[self.leaf].get(event)
+        if trigger is None:
+            return None
+        return self._taken if trigger() else None
+
+    def restless(self) -> bool:
+        for guard in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
+            if guard(None):
+                return True
+        return False
+
+    def put(self, leaf: str) -> None:
+        self.leaf = leaf
+
+
+def _guards(plans: Iterable[Plan]) -> tuple[Guard, ...]:
+    return tuple(plan.guard or _open for plan in plans)
+
+
+def _open(_: object) -> bool:
+    return True
