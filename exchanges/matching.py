@@ -321,17 +321,16 @@ class Book:
     def close(self) -> Outcome:
         """Cancel all own orders and forget the outside market and the positions: what follows is a new book."""
         outcome = Outcome()
-        for order in tuple(self.open_orders()):
+        for order in self.open_orders():
             self._end(order, _CANCELED, outcome)
         self.positions.clear()
         self._bids = _BookSide(-1, self.depth)
         self._asks = _BookSide(1, self.depth)
         return outcome
 
-    def open_orders(self) -> Iterator[BookOrder]:
+    def open_orders(self) -> list[BookOrder]:
         """Own orders on the book, bids first, each side by price then time."""
-        yield from self._bids.resting
-        yield from self._asks.resting
+        return [*self._bids.resting, *self._asks.resting]
 
     def levels(self, side: Side) -> Iterator[tuple[int, int]]:
         """Price in ticks and resting lots, outside and own together, of the bids (BUY) or offers, the best first."""
@@ -516,7 +515,7 @@ class Book:
         if not outcome.executions:
             return outcome
         accounts = {execution.order.account for execution in outcome.executions}
-        for order in tuple(self.open_orders()):
+        for order in self.open_orders():
             if order.reduce_only and order.account in accounts:
                 self._trim_reduce_only(order, outcome)
         return outcome
