@@ -4,6 +4,7 @@
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
+#   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
 #   make docs     write the generated pages of docs/ anew
 #   make lock     resolve the dependencies anew and write both lock files
 #   make clean    remove .venv, build results and caches
@@ -27,7 +28,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench docs lock clean
+.PHONY: help run test check format bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,6 +53,19 @@ format: $(DEV_READY)
 bench: $(DEV_READY)
 	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done
 	@echo "== bench/quotes.py"; $(BIN)/python bench/quotes.py $(MARKETS)
+
+# An environment for each client: their needs clash with ours and with each other's.
+PEERS := bpx ccxt
+PEER_VENVS := $(PEERS:%=build/peers/%/ready)
+
+build/peers/%/ready: peers/%.txt
+	@echo "making build/peers/$*"
+	@"$(PYTHON)" -m venv --clear build/peers/$*
+	@build/peers/$*/bin/pip install --quiet --disable-pip-version-check -r peers/$*.txt
+	@touch $@
+
+peers: $(DEV_READY) $(PEER_VENVS)
+	@$(BIN)/python peers/run.py
 
 # The tests that compare the pages also write them; read the difference before committing it.
 docs: $(DEV_READY)

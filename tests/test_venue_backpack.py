@@ -370,7 +370,7 @@ def test_positions_are_signed_and_vanish_when_flat() -> None:
     shown = ("symbol", "netQuantity", "entryPrice", "markPrice", "pnlUnrealized", "netExposureNotional")
     assert picked(held, shown) == {
         "symbol": PERP, "netQuantity": "-0.5000", "entryPrice": "2600", "markPrice": "2600.05",
-        "pnlUnrealized": "-0.025", "netExposureNotional": "-1300.025000",
+        "pnlUnrealized": "-0.025", "netExposureNotional": "1300.025000",
     }  # fmt: skip
     user.market("Bid", "0.5", reduceOnly=True)
     assert user.get("/api/v1/position", "positionQuery") == (200, [])

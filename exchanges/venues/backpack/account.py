@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
 
+from exchanges.accounts import Exposure
 from exchanges.types import ZERO, Fill, FillKind, Liquidity, MarketKind, Side
 from exchanges.venues.backpack.orders import SIDE_NAMES, SIDES, client_id_of, history_object, order_object
 from exchanges.venues.backpack.wire import ApiError, count_of, plain
@@ -51,7 +52,7 @@ def positions(exchange: Exchange, account: VenueAccount, symbol: str | None) -> 
 def position(exchange: Exchange, account: VenueAccount, market: Market) -> dict[str, Any]:
     spec, exposure = market.instrument, market.exposure(account)
     held, mark = exposure.holding, market.mark
-    worst = max(held.qty + exposure.open_buy_qty, held.qty - exposure.open_sell_qty, key=abs)
+    worst = worst_case(exposure)
     return {
         "breakEvenPrice": rounded(held.entry_price),
         "entryPrice": rounded(held.entry_price),
@@ -74,6 +75,12 @@ def position(exchange: Exchange, account: VenueAccount, market: Market) -> dict[
         "userId": account.number,
         "positionId": position_id(account, market),
     }
+
+
+def worst_case(exposure: Exposure) -> Decimal:
+    """The size of the position if the worse side of its open orders filled; without a sign, as ccxt reads it."""
+    held = exposure.holding.qty
+    return max(abs(held + exposure.open_buy_qty), abs(held - exposure.open_sell_qty))
 
 
 def position_id(account: VenueAccount, market: Market) -> str:

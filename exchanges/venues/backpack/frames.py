@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchanges.types import ZERO, Fill, FillKind, Liquidity, OrderType, Side
-from exchanges.venues.backpack.account import position_id, rounded, settled_cash
+from exchanges.venues.backpack.account import position_id, rounded, settled_cash, worst_case
 from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
 from exchanges.venues.backpack.public import Day
 from exchanges.venues.backpack.wire import plain
@@ -75,7 +75,7 @@ def position_event(name: str | None, account: VenueAccount, market: Market, *, n
     """A position as it is now; without a name in the snapshot that follows a subscription."""
     spec, exposure = market.instrument, market.exposure(account)
     held, mark = exposure.holding, market.mark
-    worst = max(held.qty + exposure.open_buy_qty, held.qty - exposure.open_sell_qty, key=abs)
+    worst = worst_case(exposure)
     return ({} if name is None else {"e": name}) | {
         "E": now_us,
         "s": spec.symbol,
