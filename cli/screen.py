@@ -21,6 +21,7 @@ from engine.trading.inputs import Answered, Input
 from engine.trading.plan import DIRECTIONAL
 from exchanges.types import ZERO, Fill, FillKind, Refused, Side
 
+LEFT_SHOWN = 5  # positions and orders in a line of progress; the last word of a run names all
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
 _WORTH_A_LINE = {"round_cost": "cost", "not_opening": "waits"}  # of what no person is needed for
 _STATE_TONES = {"ERROR": "alarm", "CLEANUP": "warning", "HOLDING": "good", "IDLE": "plain"}
@@ -140,7 +141,9 @@ class Screen:
         self._line("left", self._what_is_left(), "warning")
 
     def _what_is_left(self) -> str:
-        return "nothing" if self._desk is None else "; ".join(self._desk.exposure_lines()) or "nothing"
+        lines = [] if self._desk is None else self._desk.exposure_lines()
+        more = [f"and {len(lines) - LEFT_SHOWN} more orders"] if len(lines) > LEFT_SHOWN + 1 else []
+        return "; ".join([*lines[:LEFT_SHOWN], *more] if more else lines) or "nothing"
 
     def _positions(self) -> str:
         if self._desk is None:

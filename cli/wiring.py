@@ -62,7 +62,8 @@ from exchanges.types import Clock, Instrument, MarketKind, Quote
 
 LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
-IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up
+IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up …
+STILL_NS = 24 * IDLE_NS  # … and without any order: what rests may rest for ever
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -427,7 +428,8 @@ async def _run(
     with QuietRounds() as quiet_rounds:
         sinks: list[Sink] = [quiet_rounds, tally.effect, screen.effect, *outputs.sinks]
         if not live:
-            sinks.append(Unattended(stop, clock, endless=setup.axis is None or options.repeat))
+            endless = setup.axis is None or options.repeat
+            sinks.append(Unattended(stop, clock, endless=endless, orders=lambda: desk.world.sequence))
         runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
@@ -457,13 +459,16 @@ class Unattended:
     """A sink for virtual time, which no person can follow.
 
     Calls for a person that go unheard end the run, step by step; on a market without an end so does an hour in which
-    nothing opens.
+    nothing may open, or a day without an order. `orders` counts those that were made.
     """
 
-    def __init__(self, stop: Callable[[int], None], clock: Clock, *, endless: bool) -> None:
+    def __init__(self, stop: Callable[[int], None], clock: Clock, *, endless: bool, orders: Callable[[], int]) -> None:
         self._stop = stop
         self._clock = clock
         self._endless = endless
+        self._orders = orders
+        if endless:
+            clock.call_at(clock.now_ns() + STILL_NS, self._look_for_orders, orders())
         self._calls = 0
         self._opened = 0
 
@@ -476,6 +481,13 @@ class Unattended:
                 self._stop(min(self._calls // CALLS_UNHEARD, 3))
         elif isinstance(effect, Alert) and effect.code == "not_opening" and self._endless:
             self._clock.call_at(self._clock.now_ns() + IDLE_NS, self._look, self._opened)
+
+    def _look_for_orders(self, before: int) -> None:
+        if before != self._orders():
+            self._clock.call_at(self._clock.now_ns() + STILL_NS, self._look_for_orders, self._orders())
+            return
+        write_note("no order was made for a day of the run's own time, and this market has no end: stopping")
+        self._stop(1)
 
     def _look(self, opened: int) -> None:
         if opened == self._opened:

@@ -252,7 +252,7 @@ def test_the_third_interrupt_leaves_at_once_and_says_what_is_open(
 def test_calls_for_a_person_that_nobody_can_hear_end_the_run() -> None:
     """In virtual time an alarm that repeats every ten seconds would go on for ever."""
     asked: list[int] = []
-    unattended = wiring.Unattended(asked.append, VirtualClock(), endless=True)
+    unattended = wiring.Unattended(asked.append, VirtualClock(), endless=True, orders=int)
     for _ in range(4 * wiring.CALLS_UNHEARD):
         unattended(Alert(Level.WARNING, "w", "a warning calls nobody", {}))
         unattended(Alert(Level.PERSON, "p", "look", {}))
@@ -273,12 +273,28 @@ def test_an_hour_without_an_opening_ends_no_run_that_opens_later_or_whose_market
     for endless, opens, expected in ((True, False, [1]), (True, True, []), (False, False, [])):
         asked: list[int] = []
         clock = VirtualClock()
-        unattended = wiring.Unattended(asked.append, clock, endless=endless)
+        unattended = wiring.Unattended(asked.append, clock, endless=endless, orders=int)
         unattended(Alert(Level.INFO, "not_opening", "market", {}))
         if opens:
             unattended(RoundBegan(1, "buy"))
-        for when_ns, _, callback, arguments in clock.heap:
-            assert when_ns == clock.now_ns() + wiring.IDLE_NS
+        for when_ns, _, callback, arguments in tuple(clock.heap):
+            if when_ns == clock.now_ns() + wiring.IDLE_NS:
+                callback(*arguments)
+        assert asked == expected
+
+
+def test_a_day_without_any_order_ends_a_run_on_an_endless_market() -> None:
+    """A take-profit far from the price may rest for ever."""
+    for endless, orders, expected in ((True, [7, 7], [1]), (True, [7, 8, 8, 8], [1]), (False, [], [])):
+        asked: list[int] = []
+        clock, made = VirtualClock(), iter(orders)
+        wiring.Unattended(asked.append, clock, endless=endless, orders=lambda made=made: next(made))  # type: ignore[misc]
+        due = [(when_ns, callback, arguments) for when_ns, _, callback, arguments in clock.heap]
+        assert [when_ns - clock.now_ns() for when_ns, _, _ in due] == ([wiring.STILL_NS] if endless else [])
+        for _, callback, arguments in due:
+            callback(*arguments)
+        again = len(clock.heap) - len(due)
+        for _, _, callback, arguments in tuple(clock.heap)[-again:] if again else ():
             callback(*arguments)
         assert asked == expected
 

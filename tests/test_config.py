@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from config_kit import FLOW, flow_with
+from trading_kit import shipped_flow
 
 from cli.demo import demo_config
 from engine.chart.load import load_flow
@@ -21,6 +22,7 @@ from engine.runtime.config import (
     DepthConfig,
     Reference,
     VenueConfig,
+    flow_named,
     instrument_findings,
     live_findings,
     load_config,
@@ -305,8 +307,9 @@ def test_the_demo_config_is_right_and_all_paper() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
 def test_every_example_is_right_for_the_flow_that_its_name_begins_with(path: Path) -> None:
     text = path.read_text()
-    config = load_config(text, file=path.name, flow=EAGLE)
-    assert path.name.startswith("eagle_")
+    name = flow_named(text, file=path.name) or "eagle_chicken"
+    config = load_config(text, file=path.name, flow=shipped_flow(name))
+    assert path.name.startswith("eagle_" if name == "eagle_chicken" else name)
     assert bool(real_venues(config)) == ("--live" in text)
 
 

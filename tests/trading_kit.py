@@ -88,8 +88,12 @@ class FixedRng:
 
 
 def eagle_flow() -> Flow:
-    path = Path(__file__).parents[1] / "flows" / "eagle_chicken.yaml"
-    return load_flow(path.read_text(), file="flows/eagle_chicken.yaml", vocabulary=trading_vocabulary())
+    return shipped_flow("eagle_chicken")
+
+
+def shipped_flow(name: str) -> Flow:
+    path = Path(__file__).parents[1] / "flows" / f"{name}.yaml"
+    return load_flow(path.read_text(encoding="utf-8"), file=f"flows/{name}.yaml", vocabulary=trading_vocabulary())
 
 
 _EAGLE = eagle_flow()
