@@ -64,7 +64,10 @@ def schema_findings(node: Node, schema: Mapping[str, Any], *, code: str | None =
 
 def _may_repeat_a_secret(error: Any, schema: Any) -> bool:
     """Is the fault at or below a place that the schema marks as `writeOnly`?"""
+    root = schema
     for step in error.absolute_schema_path:
+        while isinstance(schema, Mapping) and "$ref" in schema and step not in schema:  # a path leaves references out
+            schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
         if isinstance(schema, Mapping) and schema.get("writeOnly"):
             return True
         schema = schema[step]
