@@ -12,6 +12,7 @@ EngineError           base; exit 1
     CounterUnwritable     4: as for the journal
     CounterCorrupt        5: write the highest run number ever used into it
     CounterUsedUp         1: every run number that fits into a client order id was used
+  VenueLedgerBad        2: what `--venue` names is no ledger of a local venue, or not of this run
   SecretUnreadable      2: what the config refers to is not there, or others may read it
 """
 
@@ -49,6 +50,10 @@ class JournalNewer(JournalError):
 
 
 class NotInJournal(JournalError):
+    exit_code = 2
+
+
+class VenueLedgerBad(EngineError):
     exit_code = 2
 
 

@@ -1,0 +1,294 @@
+"""Compares a journal with a venue's own ledger: orders, trades, fees and positions, to the last digit.
+
+The other side of the proof: `audit` counts from our rows, this asks whether the venue has the same ones. Only a local
+venue shows its ledger.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from engine.errors import VenueLedgerBad
+from engine.runtime.audit import FINDINGS_KEPT, Finding
+from engine.runtime.journal_read import RunRow, open_journal, pick_run
+from engine.runtime.venue_ledger import LedgerFill, LedgerOrder, VenueLedger
+from exchanges.types import ZERO, Side
+
+__all__ = ["VenueAudit", "audit_venue"]
+
+_FOR_EVER_MS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    name: str
+    symbol: str
+    base: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    client_id: str
+    account: str
+    order_id: str
+    side: str
+    qty: Decimal
+    filled: Decimal
+    reduce_only: bool
+
+
+@dataclass(slots=True)
+class VenueAudit:
+    """What was compared at one venue; `accounts` gives the venue's name of each account of ours."""
+
+    run: int
+    venue: str
+    orders: int = 0
+    fills: int = 0
+    foreign: int = 0  # orders on our accounts, in the time of the run, that are not ours
+    accounts: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    more_findings: int = 0
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+    def add(self, code: str, text: str) -> None:
+        if len(self.findings) < FINDINGS_KEPT:
+            self.findings.append(Finding(code, text))
+        else:
+            self.more_findings += 1
+
+    def lines(self) -> list[str]:
+        told = [f"{self.venue}: {self.orders} orders and {self.fills} fills compared with the venue's own ledger"]
+        if self.foreign:
+            told.append(f"{self.venue}: {self.foreign} orders on these accounts are not of this run")
+        told += [f"{finding.code}: {finding.text}" for finding in self.findings]
+        if self.more_findings:
+            told.append(f"and {self.more_findings} more findings")
+        failed = len(self.findings) + self.more_findings
+        return [*told, f"{self.venue}: equal" if self.holds else f"{self.venue}: differs: {failed}"]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "venue": self.venue, "equal": self.holds, "orders": self.orders, "fills": self.fills,
+            "foreign_orders": self.foreign, "accounts": self.accounts, "more_findings": self.more_findings,
+            "findings": [{"code": finding.code, "text": finding.text} for finding in self.findings],
+        }  # fmt: skip
+
+
+def audit_venue(path: Path, ledger: VenueLedger, *, run: int | None = None, venue: str | None = None) -> VenueAudit:
+    """Compare a run, the newest unless `run` says otherwise, with one venue; `venue` is its name in the journal.
+
+    Without it, the name that the venue gives itself, or the only one of the run. Raises: VenueLedgerBad if that names
+    none, JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
+    """
+    with open_journal(path) as journal:
+        row = pick_run(journal, run, path=path)
+        report = VenueAudit(row.number, _venue_of(journal, row.number, ledger, venue))
+        _Comparison(journal, row, ledger, report).check()
+    return report
+
+
+def _venue_of(journal: sqlite3.Connection, run: int, ledger: VenueLedger, venue: str | None) -> str:
+    sql = "SELECT DISTINCT venue FROM accounts WHERE run = ? ORDER BY venue"
+    names = [name for (name,) in journal.execute(sql, (run,))]
+    wanted = venue or (ledger.venue if ledger.venue in names or len(names) > 1 else names[0])
+    if wanted not in names:
+        raise VenueLedgerBad(
+            f"--venue: run {run} has no venue {wanted}, only {', '.join(names)}; write --venue NAME=URL"
+        )
+    return wanted
+
+
+class _Comparison:
+    """One run and one venue."""
+
+    def __init__(self, journal: sqlite3.Connection, row: RunRow, ledger: VenueLedger, report: VenueAudit) -> None:
+        self._journal = journal
+        self._run = row.number
+        self._ledger = ledger
+        self._report = report
+        ended_ms = row.ended_wall_ms if row.ended_wall_ms is not None else _FOR_EVER_MS
+        self._span_ms = range(row.started_wall_ms, ended_ms + 1)
+        self._accounts = self._read_accounts()
+        self._orders = self._read_orders()
+        self._venue_orders: dict[str, LedgerOrder] = {}  # ours, by our client id
+
+    def check(self) -> None:
+        if self._ledger.forgotten:
+            self._report.add("ledger_incomplete", f"the venue has forgotten {self._ledger.forgotten} rows")
+        self._match_accounts()
+        self._check_orders()
+        self._check_fills()
+        self._check_positions()
+
+    # -- accounts ------------------------------------------------------------------------------------------------
+
+    def _match_accounts(self) -> None:
+        """The venue's name of each account: that of its orders, else the same name."""
+        for name in self._accounts:
+            found = {
+                theirs.account
+                for ours in self._orders.values()
+                if ours.account == name and (theirs := self._ledger.orders.get(ours.order_id)) is not None
+            }
+            if len(found) == 1:
+                self._report.accounts[name] = found.pop()
+            elif found:
+                self._report.add("account_unclear", f"{name}: its orders are at the venue's {', '.join(sorted(found))}")
+            elif name in self._ledger.accounts:
+                self._report.accounts[name] = name
+            elif any(ours.account == name and ours.order_id for ours in self._orders.values()):
+                self._report.add("account_unknown", f"{name}: the venue knows none of its orders")
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def _check_orders(self) -> None:
+        ours_by_account = {theirs: name for name, theirs in self._report.accounts.items()}
+        for theirs in self._ledger.orders.values():
+            name = ours_by_account.get(theirs.account)
+            ours = self._orders.get(theirs.client_id)
+            if name is None or theirs.symbol != self._accounts[name].symbol:
+                continue
+            if ours is not None and ours.account == name and theirs.at_ms in self._span_ms:
+                self._venue_orders[theirs.client_id] = theirs
+                self._check_order(ours, theirs)
+            elif theirs.at_ms in self._span_ms:
+                self._report.foreign += 1
+        for ours in self._orders.values():
+            if ours.order_id and ours.client_id not in self._venue_orders and ours.account in self._report.accounts:
+                self._report.add("order_missing", f"{_told(ours)}: the venue has no such order")
+
+    def _check_order(self, ours: _Order, theirs: LedgerOrder) -> None:
+        self._report.orders += 1
+        told = _told(ours)
+        if ours.order_id not in ("", theirs.order_id):
+            self._report.add("order_differs", f"{told}: order id {ours.order_id}, the venue says {theirs.order_id}")
+        shrunk = ours.reduce_only and theirs.qty < ours.qty
+        if ours.side != theirs.side or (ours.qty != theirs.qty and not shrunk):
+            self._report.add("order_differs", f"{told}: the venue has {theirs.side} {theirs.qty}")
+        if ours.filled != theirs.filled:
+            self._report.add("order_differs", f"{told}: filled {ours.filled}, the venue says {theirs.filled}")
+        if theirs.open:
+            self._report.add("left_open", f"{told}: still open at the venue, order {theirs.order_id}")
+
+    # -- fills ---------------------------------------------------------------------------------------------------
+
+    def _check_fills(self) -> None:
+        ours, theirs = self._our_fills(), self._their_fills()
+        self._report.fills = len(ours)
+        for key in ours.keys() | theirs.keys():
+            where = f"{key[0]}: trade {key[2]} of order {key[1]}"
+            if key not in theirs:
+                self._report.add("fill_unknown", f"{where}: the journal has {_fill(ours[key])}, the venue has no such")
+            elif key not in ours:
+                self._report.add(
+                    "fill_missing", f"{where}: the venue has {_fill(theirs[key])}, the journal has no such"
+                )
+            elif ours[key] != theirs[key]:
+                self._report.add(
+                    "fill_differs", f"{where}: the journal has {_fill(ours[key])}, the venue {_fill(theirs[key])}"
+                )
+
+    def _our_fills(self) -> dict[tuple[str, str, str], tuple[object, ...]]:
+        sql = """
+        SELECT account, order_id, trade_id, side, qty, price, fee, fee_asset, liquidity, symbol FROM fills
+        WHERE run = ? AND venue = ? AND provisional = 0
+        """
+        return {
+            (account, order_id, trade_id): (
+                side, Decimal(qty), Decimal(price), Decimal(fee), asset, liquidity == "maker", symbol,
+            )
+            for account, order_id, trade_id, side, qty, price, fee, asset, liquidity, symbol in self._journal.execute(
+                sql, (self._run, self._report.venue)
+            )
+        }  # fmt: skip
+
+    def _their_fills(self) -> dict[tuple[str, str, str], tuple[object, ...]]:
+        """Of our orders, and every other fill on our accounts in the time of the run, whatever caused it."""
+        names = {theirs: name for name, theirs in self._report.accounts.items()}
+        ours = {theirs.order_id for theirs in self._venue_orders.values()}
+        return {
+            (names[it.account], it.order_id, it.trade_id): (
+                it.side, it.qty, it.price, it.fee, it.fee_asset, it.maker, it.symbol,
+            )
+            for it in self._ledger.fills
+            if it.account in names
+            and it.symbol == self._accounts[names[it.account]].symbol
+            and (it.order_id in ours or it.at_ms in self._span_ms)
+        }  # fmt: skip
+
+    # -- positions -----------------------------------------------------------------------------------------------
+
+    def _check_positions(self) -> None:
+        for name, theirs in self._report.accounts.items():
+            account = self._accounts[name]
+            expected = self._baseline(account) + self._traded(account)
+            later = sum(
+                (
+                    _change(it, account)
+                    for it in self._ledger.fills
+                    if (it.account, it.symbol) == (theirs, account.symbol) and it.at_ms >= self._span_ms.stop
+                ),
+                ZERO,
+            )
+            held = self._ledger.positions.get((theirs, account.symbol), ZERO) - later
+            if held != expected:
+                self._report.add(
+                    "position_differs", f"{name}: the journal has {expected} {account.symbol}, the venue {held}"
+                )
+
+    def _baseline(self, account: _Account) -> Decimal:
+        sql = "SELECT qty FROM holdings WHERE run = ? AND moment = 'start' AND account = ? AND symbol = ?"
+        row = self._journal.execute(sql, (self._run, account.name, account.symbol)).fetchone()
+        return ZERO if row is None else Decimal(row[0])
+
+    def _traded(self, account: _Account) -> Decimal:
+        sql = "SELECT side, news_qty, fee, fee_asset FROM fills WHERE run = ? AND account = ? AND symbol = ?"
+        total = ZERO
+        for side, news, fee, asset in self._journal.execute(sql, (self._run, account.name, account.symbol)):
+            total += Decimal(news) if side == Side.BUY.value else -Decimal(news)
+            total -= Decimal(fee) if asset == account.base != account.quote else ZERO
+        return total
+
+    # -- the journal ---------------------------------------------------------------------------------------------
+
+    def _read_accounts(self) -> dict[str, _Account]:
+        sql = "SELECT name, symbol, base, quote FROM accounts WHERE run = ? AND venue = ?"
+        return {row[0]: _Account(*row) for row in self._journal.execute(sql, (self._run, self._report.venue))}
+
+    def _read_orders(self) -> Mapping[str, _Order]:
+        sql = """
+        SELECT o.client_id, o.account, o.order_id, o.side, o.qty, o.cum_qty, coalesce(i.reduce_only, 0) FROM orders o
+        LEFT JOIN intents i ON i.run = o.run AND i.kind = 'place' AND i.client_id = o.client_id
+            AND i.account = o.account
+        WHERE o.run = ? AND o.venue = ?
+        """
+        return {
+            client_id: _Order(client_id, account, order_id, side, Decimal(qty), Decimal(filled), bool(reduce_only))
+            for client_id, account, order_id, side, qty, filled, reduce_only in self._journal.execute(
+                sql, (self._run, self._report.venue)
+            )
+        }
+
+
+def _change(fill: LedgerFill, account: _Account) -> Decimal:
+    """Signed change of the position, net of a fee taken in base (S18)."""
+    signed = fill.qty if fill.side == Side.BUY.value else -fill.qty
+    return signed - fill.fee if fill.fee_asset == account.base != account.quote else signed
+
+
+def _told(order: _Order) -> str:
+    return f"{order.account}: {order.side} {order.qty}, client id {order.client_id}"
+
+
+def _fill(fill: tuple[object, ...]) -> str:
+    side, qty, price, fee, asset, maker, _ = fill
+    return f"{side} {qty} at {price}, fee {fee} {asset} as {'maker' if maker else 'taker'}"
