@@ -92,7 +92,16 @@ class Http:
     """One account's session at `base_url`. `send` hands over and returns, `ask` waits for the answer."""
 
     def __init__(
-        self, base_url: str, *, transport: Transport, clock: Clock, budget: Budget, judge: Judge, warm_path: str
+        self,
+        base_url: str,
+        *,
+        transport: Transport,
+        clock: Clock,
+        budget: Budget,
+        judge: Judge,
+        warm_path: str,
+        warm_connections: int = WARM_CONNECTIONS,
+        warm_ns: int = WARM_NS,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._transport = transport
@@ -100,6 +109,8 @@ class Http:
         self._budget = budget
         self._judge = judge
         self._warm_path = warm_path
+        self._warm_connections = warm_connections
+        self._warm_ns = warm_ns
         self._tasks = Tasks()
         self._warm_timer: Cancellable | None = None
 
@@ -127,10 +138,10 @@ class Http:
         """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
         self._warm_again()
         call = Call("GET", self._warm_path, Use.UPKEEP, self._clock.now_ns() + WARM_DEADLINE_NS)
-        results = await asyncio.gather(*(self.ask(call) for _ in range(WARM_CONNECTIONS)), return_exceptions=True)
+        results = await asyncio.gather(*(self.ask(call) for _ in range(self._warm_connections)), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
         for error in errors:
-            if not isinstance(error, ExchangeError) or len(errors) == WARM_CONNECTIONS:
+            if not isinstance(error, ExchangeError) or len(errors) == self._warm_connections:
                 raise error
 
     async def close(self) -> None:
@@ -172,7 +183,7 @@ class Http:
     def _warm_again(self) -> None:
         if self._warm_timer is not None:
             self._warm_timer.cancel()
-        self._warm_timer = self._clock.call_at(self._clock.now_ns() + WARM_NS, self._warm_due)
+        self._warm_timer = self._clock.call_at(self._clock.now_ns() + self._warm_ns, self._warm_due)
 
     def _warm_due(self) -> None:
         self._tasks.spawn(self._keep_warm())

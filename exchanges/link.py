@@ -105,6 +105,11 @@ class Link:
         if self._down is not None and not self._down.done():
             self._down.set_result(why)
 
+    def say(self, text: str) -> None:
+        """Send a message on the open stream; where there is none, nothing."""
+        if self._connection is not None:
+            self._connection.send(text)
+
     # --- called by the transport
 
     def frame(self, data: bytes, recv_ns: int) -> None:

@@ -1,0 +1,1 @@
+"""Lighter (zkLighter): signed transactions over REST, everything that becomes of them over one stream."""

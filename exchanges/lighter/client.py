@@ -1,0 +1,312 @@
+"""Lighter behind `BaseExchangeClient`: one API key of one account; orders are signed transactions.
+
+An answer of 200 says that a transaction is queued and nothing else: what became of it is told by the stream, by the
+account's lists, and where those say nothing by the transaction itself. There is no modify here: whether the venue's
+counts what has filled is not documented. Its cancel-all is not used, nor its dead man's switch: both would take the
+user's own orders along (S1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from exchanges.base import BaseExchangeClient
+from exchanges.budget import Budget, Use
+from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.http import reply_to
+from exchanges.lighter.market import MarketFeed, quote_of
+from exchanges.lighter.private import PrivateFeed
+from exchanges.lighter.rest import Rest
+from exchanges.lighter.sending import Fate, Sending, Tx
+from exchanges.lighter.signer import Signer, SignerThread
+from exchanges.lighter.wire import reply
+from exchanges.lighter.wire.scale import CancelTx, Market, client_index, order_tx
+from exchanges.link import Link
+from exchanges.tracking import Tracking
+from exchanges.transport import Transport
+from exchanges.types import (
+    Accepted,
+    Capabilities,
+    ClientIdStyle,
+    Clock,
+    Fill,
+    Instrument,
+    LinkState,
+    LinkUpdate,
+    Margin,
+    OrderRequest,
+    OrderUpdate,
+    Position,
+    PrivateEvent,
+    PrivateHandler,
+    Quote,
+    QuoteHandler,
+    Refusal,
+    Refused,
+    Reply,
+    ReplyHandler,
+    Rng,
+    SelfTrade,
+)
+
+T = TypeVar("T")
+
+REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
+CHAIN_ID = 304  # of mainnet; testnet is 300
+CANCEL_VALID_NS = 2_000_000_000
+
+CAPABILITIES = Capabilities(
+    client_id=ClientIdStyle.UINT48, modify=False, batch=False, reduce_only=True, market_orders=True,
+    self_trade=frozenset({SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH}),
+    # "No such order" is said only where the transaction can never be executed any more.
+    query_finds_terminal=True, dead_man_switch=False,
+)  # fmt: skip
+
+
+class LighterClient(BaseExchangeClient):
+    """One account. `markets` are the symbols that it trades, with our name of each."""
+
+    def __init__(
+        self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
+        rng: Rng, budget: Budget, rest_url: str = REST_URL, stream_url: str = STREAM_URL,
+    ) -> None:  # fmt: skip
+        self.account = account
+        self.venue = venue
+        self.capabilities = CAPABILITIES
+        self._names = markets
+        self._signer = signer
+        self._transport = transport
+        self._clock = clock
+        self._rng = rng
+        self._stream_url = stream_url
+        self._markets: dict[str, Market] = {}
+        self._thread = SignerThread(signer)
+        self._tracking = Tracking()
+        self._rest = Rest(
+            rest_url, signer=signer, thread=self._thread, transport=transport, clock=clock, budget=budget
+        )  # fmt: skip
+        self._sending = Sending(
+            self._rest.http, self._thread, clock, ask_nonce=self._rest.next_nonce,
+            weight=lambda: self._rest.weight("sendTx"),
+        )  # fmt: skip
+        self._on_private: PrivateHandler = _ignore
+        self._quotes: dict[str, QuoteHandler] = {}
+        self._feed = PrivateFeed(
+            account, venue, rest=self._rest, sending=self._sending, index=signer.account_index,
+            tracking=self._tracking, clock=clock, names=tuple(markets), markets=self._markets,
+            few_requests=budget.per_minute <= reply.STANDARD_PER_MINUTE, deliver=self._deliver, note=self._note,
+            lost=lambda why: self._link.drop(why), say=lambda text: self._link.say(text),
+            state=lambda: self._link.state,
+        )  # fmt: skip
+        self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
+        self._market_link: Link | None = None
+        self._market_feed: MarketFeed | None = None
+
+    # --- connection
+
+    async def connect(self) -> None:
+        try:
+            await self._rest.read_clock()
+            await self._rest.check_key()
+            await self._rest.read_tier()
+            for symbol in self._names:
+                self._markets[symbol], _ = await self._rest.market(symbol)
+            self._sending.start(await self._rest.next_nonce())
+            await self._rest.http.warm()
+            self._feed.reconcile.begin(self._rest.venue_ms)
+            await self._link.open()
+            if self._quotes:
+                await self._open_market()
+        except BadFrame as error:
+            await self.disconnect()
+            raise LinkDown(f"{self.venue} cannot be read: {error}") from error
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def disconnect(self) -> None:
+        if self._market_link is not None:
+            await self._market_link.close()
+            self._market_link = None
+        if self._market_feed is not None:
+            self._market_feed.stop()
+        await self._link.close()
+        await self._feed.stop()
+        await self._sending.close()
+        await self._rest.http.close()
+        await self._transport.close()
+        self._thread.close()
+
+    async def _open_market(self) -> None:
+        handlers = {self._markets[symbol].market_id: (symbol, take) for symbol, take in self._quotes.items()}
+        feed = MarketFeed(
+            self.venue, handlers, clock=self._clock, lost=lambda why: link.drop(why), say=lambda text: link.say(text)
+        )
+        self._market_feed = feed
+        self._market_link = link = Link(
+            self._stream_url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed, tell=_untold
+        )
+        await link.open()
+
+    def setup_order_update_handler(self, handler: PrivateHandler) -> None:
+        self._on_private = handler
+
+    def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
+        self._quotes[symbol] = handler
+
+    def _deliver(self, event: PrivateEvent) -> None:
+        self._on_private(event)
+
+    def _tell(self, state: LinkState, text: str) -> None:
+        self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
+
+    def _note(self, text: str) -> None:
+        self._tell(self._link.state, text)
+
+    # --- orders
+
+    def submit(self, order: OrderRequest, on_reply: ReplyHandler) -> None:
+        try:
+            fields = order_tx(order, self._market(order.symbol), venue_ms=self._rest.venue_ms)
+        except Rejected as error:
+            on_reply(Refused(error.refusal, error.text))
+            return
+        now_ns = self._clock.now_ns()
+        self._tracking.sent(order, now_ns=now_ns, wall_ms=self._rest.venue_ms)
+        tx = Tx(
+            lambda nonce: self._signer.order(fields, nonce=nonce),
+            lambda tx, said: self._placed(order, on_reply, tx, said),
+            now_ns + order.valid_ms * 1_000_000,
+        )
+        self._feed.sent(order.client_id, tx)
+        self._sending.send(tx)
+
+    def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
+        order = self._tracking.get(client_id)
+        if order is not None and order.state.terminal:
+            on_reply(Refused(Refusal.NOT_FOUND, f"{client_id} has ended: {order.state.value}"))
+            return
+        try:
+            fields = CancelTx(self._market(symbol).market_id, client_index(client_id))
+        except Rejected as error:
+            on_reply(Refused(error.refusal, error.text))
+            return
+        self._tracking.moves += 1
+        self._send_cancel(fields, partial(_hand_on, on_reply))
+
+    def _send_cancel(self, fields: CancelTx, on_sent: Callable[[Tx, str | ExchangeError], None]) -> None:
+        self._sending.send(
+            Tx(
+                lambda nonce: self._signer.cancel(fields, nonce=nonce), on_sent,
+                self._clock.now_ns() + CANCEL_VALID_NS,
+            )
+        )  # fmt: skip
+
+    def _placed(self, order: OrderRequest, on_reply: ReplyHandler, tx: Tx, said: str | ExchangeError) -> None:
+        answer = _answer(tx, said)
+        on_reply(answer)
+        self._tracking.answered(order.client_id, refused=isinstance(answer, Refused))
+        if isinstance(said, OutcomeUnknown):
+            self._void(order.symbol, order.client_id, tx)
+
+    def _void(self, symbol: str, client_id: str, tx: Tx) -> None:
+        """S4: a cancel of the very order with its nonce. One of the two is executed, and then it is known which."""
+        if self._sending.fate_of(tx) is Fate.OPEN:
+            fields = CancelTx(self._markets[symbol].market_id, client_index(client_id))
+            self._send_cancel(fields, lambda *_: None)
+
+    def _market(self, symbol: str) -> Market:
+        market = self._markets.get(symbol)
+        if market is None:
+            raise Rejected(Refusal.UNSUPPORTED, f"{symbol} is no market of this account here")
+        return market
+
+    # --- questions
+
+    async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        return await self._asked(partial(self._order_info, symbol, client_id))
+
+    async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
+        order = self._tracking.get(client_id)
+        if order is not None and order.state.terminal and order.last is not None:
+            return order.last
+        try:
+            update = await self._feed.find(symbol, client_id, Use.ASK)
+        except OutcomeUnknown:
+            tx = self._feed.tx_of(client_id)
+            if tx is not None and tx.done:
+                self._void(symbol, client_id, tx)
+            raise
+        if update is not None:
+            self._tracking.update(update)
+        return update
+
+    async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
+        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
+
+    async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
+
+    async def get_account_positions(self) -> Sequence[Position]:
+        return await self._asked(self._positions)
+
+    async def _positions(self) -> list[Position]:
+        symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
+        return [
+            Position(
+                self.account, symbols[row.market_id], row.qty, row.entry_price, row.liquidation_price, row.mark_price
+            )
+            for row in (await self._rest.account(Use.ASK)).positions
+            if row.market_id in symbols
+        ]
+
+    async def get_margin(self) -> Margin:
+        async def ask() -> Margin:
+            return reply.margin_of(await self._rest.account(Use.ASK), self.account)
+
+        return await self._asked(ask)
+
+    async def get_contract_attributes(self, symbol: str) -> Instrument:
+        async def ask() -> Instrument:
+            if self._rest.tier is None:
+                await self._rest.read_tier()
+            market, row = await self._rest.market(symbol)
+            name = self._names.get(symbol, symbol)
+            return reply.instrument_of(market, row, self._rest.tier, venue=self.venue, name=name)
+
+        return await self._asked(ask)
+
+    async def fetch_bbo_prices(self, symbol: str) -> Quote:
+        async def ask() -> Quote:
+            market = self._markets.get(symbol) or (await self._rest.market(symbol))[0]
+            return quote_of(self.venue, symbol, await self._rest.best(market.market_id), self._clock.now_ns())
+
+        return await self._asked(ask)
+
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
+        """An answer that cannot be read is none (E17)."""
+        try:
+            return await question()
+        except BadFrame as error:
+            raise OutcomeUnknown(f"{self.venue}: {error}") from error
+
+
+def _hand_on(on_reply: ReplyHandler, tx: Tx, said: str | ExchangeError) -> None:
+    on_reply(_answer(tx, said))
+
+
+def _answer(tx: Tx, said: str | ExchangeError) -> Reply:
+    """What the venue said of a transaction. Queued is all that it says: there is no order id yet."""
+    if isinstance(said, str):
+        return Accepted("", tx.signed_ns, tx.written_ns)
+    return reply_to(said, signed_ns=tx.signed_ns, written_ns=tx.written_ns)
+
+
+def _untold(*_: object) -> None:
+    """The state of the market stream: the age of the book says it better, nothing opens on an old one (E14)."""
+
+
+def _ignore(_: PrivateEvent) -> None:
+    """Private events of an account that nobody listens to."""

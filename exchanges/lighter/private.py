@@ -1,0 +1,268 @@
+"""The private stream of one Lighter account, and what is compared with it: every order and fill comes through here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from exchanges.budget import Use
+from exchanges.errors import OutcomeUnknown
+from exchanges.lighter.rest import STREAM_TOKEN_S, Rest
+from exchanges.lighter.sending import Fate, Sending, Tx
+from exchanges.lighter.wire import reply, stream
+from exchanges.lighter.wire.facts import OrderFacts, TradeFacts
+from exchanges.lighter.wire.scale import Market
+from exchanges.lighter.wire.stream import OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
+from exchanges.link import Opening
+from exchanges.reconcile import Pace, Reconcile
+from exchanges.tracking import KEPT, Sent, Tracking
+from exchanges.types import (
+    Clock,
+    Fill,
+    LinkState,
+    Liquidity,
+    OrderState,
+    OrderUpdate,
+    PrivateEvent,
+    Refusal,
+)
+
+_MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
+
+S = 1_000_000_000
+MS = 1_000_000
+LATE_ROW_NS = 1_000 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
+SETTLES_NS = 500 * MS  # after a word on the position, until its fills must have come
+PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a protocol ping counts is not told
+
+# A comparison is three requests, and a standard account has 60 a minute for everything.
+FEW_REQUESTS = Pace(live_ns=30 * S, idle_ns=60 * S)
+
+
+class PrivateFeed:
+    """Takes frames and rows of one account and hands on what is news."""
+
+    def __init__(
+        self, account: str, venue: str, *, rest: Rest, sending: Sending, index: int, tracking: Tracking, clock: Clock,
+        names: Sequence[str], markets: Mapping[str, Market], few_requests: bool,
+        deliver: Callable[[PrivateEvent], None], note: Callable[[str], None],
+        lost: Callable[[str], None], say: Callable[[str], None], state: Callable[[], LinkState],
+    ) -> None:  # fmt: skip
+        self._account = account
+        self._venue = venue
+        self._rest = rest
+        self._sending = sending
+        self._index = index
+        self._tracking = tracking
+        self._clock = clock
+        self._markets = markets  # by symbol, filled by `connect`
+        self._deliver = deliver
+        self._note = note
+        self._say = say
+        self._state = state
+        self._positions: dict[int, Decimal] = {}
+        self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
+        self._life = 0  # of the stream; what an earlier one planned is not done
+        self.reconcile = Reconcile(
+            names, self, tracking=tracking, clock=clock, lost=lost, note=note,
+            pace=FEW_REQUESTS if few_requests else None,
+        )  # fmt: skip
+
+    # --- the stream
+
+    async def opening(self) -> Opening:
+        """Subscriptions. On a stream that is open they are renewed: what falls in between, a comparison brings."""
+        token = await self._rest.stream_token()
+        messages: list[str] = []
+        for name in stream.ACCOUNT_CHANNELS:
+            channel = f"{name}/{self._index}"
+            if self._state() is not LinkState.LOST:
+                messages.append(stream.unsubscribe(channel))
+            messages.append(stream.subscribe(channel, token=token))
+        if self._state() is not LinkState.LOST:
+            self.reconcile.suspect()
+        else:
+            self._life += 1
+            self._clock.call_at(self._clock.now_ns() + PING_NS, self._ping, self._life)
+        return Opening(tuple(messages), valid_ns=STREAM_TOKEN_S * S)
+
+    def take(self, data: bytes, recv_ns: int) -> None:
+        said = stream.message(data, self._index)
+        if type(said) is TradesSaid:
+            for trade in said.trades:
+                self._trade(trade, recv_ns)
+        elif type(said) is OrdersSaid:
+            for order in said.orders:
+                self._order(order, recv_ns)
+        elif type(said) is PositionsSaid:
+            for position in said.positions:
+                self._positions[position.market_id] = position.qty
+                self._clock.call_at(self._clock.now_ns() + SETTLES_NS, self._settled, position.market_id, position.qty)
+        elif type(said) is PingSaid:
+            self._say(stream.PONG)
+        elif type(said) is Unread:
+            self._note(f"{said.text} is unknown here; comparing with the venue")
+            self.reconcile.suspect()
+
+    def _ping(self, life: int) -> None:
+        if life == self._life:
+            self._say(stream.PING)
+            self._clock.call_at(self._clock.now_ns() + PING_NS, self._ping, life)
+
+    def _trade(self, facts: TradeFacts, recv_ns: int) -> None:
+        fill = self._fill_of(facts, recv_ns)
+        if fill is not None:
+            self.take_fill(fill)
+
+    def _order(self, facts: OrderFacts, recv_ns: int) -> None:
+        update = self.update_of(facts, recv_ns)
+        if update is None or not update.client_id:
+            return
+        self.take_update(update)
+        if self._tracking.missing(update.client_id) > 0:
+            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id)
+
+    def _still_missing(self, client_id: str) -> None:
+        if self._tracking.missing(client_id) > 0:
+            self.reconcile.suspect()
+
+    def _settled(self, market_id: int, qty: Decimal) -> None:
+        """A position that moved without its fills: the newest word counts, older ones were overtaken."""
+        symbol = self._symbol(market_id)
+        if symbol is not None and self._positions.get(market_id) == qty != self.reconcile.tally(symbol):
+            self.reconcile.suspect()
+
+    # --- orders and their transactions
+
+    def sent(self, client_id: str, tx: Tx) -> None:
+        """The transaction of an order, by which its fate can be asked for."""
+        self._txs[client_id] = tx
+        if len(self._txs) > KEPT:
+            self._txs.popitem(last=False)
+
+    def tx_of(self, client_id: str) -> Tx | None:
+        return self._txs.get(client_id)
+
+    async def find(self, symbol: str, client_id: str, use: Use) -> OrderUpdate | None:
+        """The newest state of an order, ended ones included; None if it can never have been, nor become.
+
+        Raises: OutcomeUnknown while that cannot be said.
+        """
+        market = self._markets[symbol]
+        for rows in (self._rest.active_orders, self._rest.ended_orders):
+            for facts in await rows(market.market_id, use):
+                if facts.client_id == client_id:
+                    update = self.update_of(facts, self._clock.now_ns())
+                    if update is not None and update.client_id == client_id:
+                        return update
+        return await self._by_transaction(client_id, use)
+
+    async def _by_transaction(self, client_id: str, use: Use) -> OrderUpdate | None:
+        """An order that no list shows: refused by the sequencer, on its way, or never taken."""
+        order, tx = self._tracking.get(client_id), self._txs.get(client_id)
+        if order is None or tx is None or not tx.left:
+            return None  # of a former process: its nonce was used or voided before this one could sign
+        if self._sending.fate_of(tx) is Fate.VOID:
+            return self._never(order, Refusal.VENUE, "never taken: its nonce was used by another transaction")
+        facts = await self._rest.transaction(tx.tx_hash, use)
+        if facts is not None and facts.state == "failed":
+            why = facts.error or "without a reason"
+            return self._never(order, _refusal(facts.error), f"refused by the sequencer: {why}")
+        if facts is None and self._sending.fate_of(tx) is Fate.OPEN:
+            raise OutcomeUnknown(f"the transaction of {client_id} may still arrive")
+        state = "queued" if facts is None else facts.state
+        raise OutcomeUnknown(f"the transaction of {client_id} is {state}, and no list shows its order")
+
+    def _never(self, order: Sent, refusal: Refusal, text: str) -> OrderUpdate:
+        """The end of an order that never came to be."""
+        request = order.request
+        return OrderUpdate(
+            self._account, request.symbol, request.client_id, "", request.side, request.qty, OrderState.FAILED,
+            Decimal(0), request.price, self._rest.venue_ms, self._clock.now_ns(), refusal, text, request.reduce_only,
+        )  # fmt: skip
+
+    # --- the resync, and what a comparison asks (reconcile.Sources)
+
+    async def resync(self) -> None:
+        await self.reconcile.resync()
+
+    async def stop(self) -> None:
+        self._life += 1
+        await self.reconcile.stop()
+
+    @property
+    def venue_ms(self) -> int:
+        return self._rest.venue_ms
+
+    async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
+        now_ns = self._clock.now_ns()
+        rows = await self._rest.active_orders(self._markets[symbol].market_id, use)
+        updates = (self.update_of(row, now_ns) for row in rows)
+        return [update for update in updates if update is not None]
+
+    async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
+        now_ns = self._clock.now_ns()
+        rows = await self._rest.trades(self._markets[symbol].market_id, since_ms, use)
+        fills = (self._fill_of(row, now_ns) for row in rows)
+        return [fill for fill in fills if fill is not None]
+
+    async def ended_order(self, order: Sent, use: Use) -> OrderUpdate | None:
+        try:
+            update = await self.find(order.request.symbol, order.request.client_id, use)
+        except OutcomeUnknown:
+            return None
+        return update if update is not None and update.state.terminal else None
+
+    async def position(self, symbol: str, use: Use) -> Decimal:
+        market_id = self._markets[symbol].market_id
+        rows = (await self._rest.account(use)).positions
+        return sum((row.qty for row in rows if row.market_id == market_id), Decimal(0))
+
+    def take_update(self, update: OrderUpdate) -> None:
+        if update.client_id and self._tracking.update(update):
+            self._deliver(update)
+
+    def take_fill(self, fill: Fill) -> bool:
+        if not self._tracking.fill(fill):
+            return False
+        self.reconcile.took(fill)
+        self._deliver(fill)
+        return True
+
+    def change_of(self, fill: Fill) -> Decimal:
+        return fill.qty * fill.side.sign
+
+    # --- facts to our words
+
+    def _symbol(self, market_id: int) -> str | None:
+        """Of the markets that this account trades here."""
+        return next((symbol for symbol, market in self._markets.items() if market.market_id == market_id), None)
+
+    def update_of(self, facts: OrderFacts, recv_ns: int) -> OrderUpdate | None:
+        """None for a market that this account does not trade here."""
+        symbol = self._symbol(facts.market_id)
+        if symbol is None:
+            return None
+        owner = self._tracking.owner(facts.order_id, facts.client_id, symbol=symbol, side=facts.side, at_ms=facts.at_ms)
+        return OrderUpdate(
+            self._account, symbol, owner, facts.order_id, facts.side, facts.qty, facts.state, facts.cum_qty,
+            facts.price, facts.at_ms, recv_ns, facts.refusal, facts.text, facts.reduce_only,
+        )  # fmt: skip
+
+    def _fill_of(self, facts: TradeFacts, recv_ns: int) -> Fill | None:
+        symbol = self._symbol(facts.market_id)
+        if symbol is None:
+            return None
+        owner = self._tracking.owner(facts.order_id, facts.client_id, symbol=symbol, side=facts.side, at_ms=facts.at_ms)
+        return Fill(
+            self._venue, self._account, symbol, owner, facts.order_id, facts.trade_id, facts.side, facts.qty,
+            facts.price, facts.fee, reply.QUOTE, _MAKER if facts.maker else _TAKER, facts.at_ms, recv_ns, facts.kind,
+            self._clock.now_ns(),
+        )  # fmt: skip
+
+
+def _refusal(error: str) -> Refusal:
+    """The sequencer's words for us; where they name a code, by its table."""
+    code = "".join(digit for digit in error if digit.isdigit())[:5]
+    return reply.refusal_of(int(code)) if len(code) == 5 else Refusal.VENUE

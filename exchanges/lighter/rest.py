@@ -1,0 +1,178 @@
+"""Questions of one Lighter account, with an auth token that is renewed in time, weighed as its tier counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exchanges.budget import Budget, Use
+from exchanges.errors import AuthFailed, ExchangeError, LinkDown, Rejected
+from exchanges.http import WARM_CONNECTIONS, WARM_NS, Call, Http, plain_error
+from exchanges.lighter.signer import Signer, SignerThread
+from exchanges.lighter.wire import reply
+from exchanges.lighter.wire.facts import OrderFacts, TradeFacts
+from exchanges.lighter.wire.reply import Account, Tier, TxFacts
+from exchanges.lighter.wire.scale import Market
+from exchanges.lighter.wire.stream import BookFacts
+from exchanges.transport import Response, Transport
+from exchanges.types import Clock, Refusal
+
+S = 1_000_000_000
+MS = 1_000_000
+ASK_NS = 3 * S
+SKEW_MOST_MS = 30_000  # half of what resting orders have beyond the shortest expiry
+SECOND_MS = 1_000  # the venue's clock is told in whole seconds: less is no skew that could be seen
+REST_TOKEN_S = 600
+FEW_WARM, FEW_WARM_NS = 2, 50 * S  # of 60 requests a minute, warm connections may take two or three
+HOUR_S = 3_600
+STREAM_TOKEN_S = 7 * HOUR_S  # the venue allows 8
+PAGE = 100  # rows of one page, the venue's most
+PAGES_MOST = 20
+
+# Weights of a premium account; a standard one counts requests (docs, rate limits, August 2026).
+WEIGHTS = {"sendTx": 6, "nextNonce": 6, "accountInactiveOrders": 100, "apikeys": 150, "trades": 600}
+OTHER_WEIGHT = 300
+
+
+class Rest:
+    """One account's questions. `tier` is known after `read_tier`."""
+
+    def __init__(
+        self, base_url: str, *, signer: Signer, thread: SignerThread, transport: Transport, clock: Clock, budget: Budget
+    ) -> None:
+        self.tier: Tier | None = None
+        self._offset_ms = 0
+        self._signer = signer
+        self._thread = thread
+        self._clock = clock
+        self._token, self._renew_ms = "", 0
+        few = budget.per_minute <= reply.STANDARD_PER_MINUTE
+        self.http = Http(
+            base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path="/",
+            warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=FEW_WARM_NS if few else WARM_NS,
+        )  # fmt: skip
+
+    @property
+    def venue_ms(self) -> int:
+        return self._clock.wall_ms() + self._offset_ms
+
+    def weight(self, name: str) -> int:
+        """What one request counts. Until the tier is known, as on a standard account."""
+        if self.tier is None or self.tier.standard:
+            return 1
+        return WEIGHTS.get(name, OTHER_WEIGHT)
+
+    # --- public
+
+    async def read_clock(self) -> None:
+        """Note how far the venue's clock is from ours. Raises: AuthFailed for one that is too far."""
+        before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
+        said_ms = reply.clock_ms((await self.http.ask(self._call("", "/", Use.ASK))).body)
+        way_ms = (self._clock.now_ns() - before_ns) // MS
+        offset_ms = said_ms - before_ms - way_ms // 2
+        if abs(offset_ms) - way_ms // 2 > SKEW_MOST_MS:
+            raise AuthFailed(
+                f"the venue's clock is {offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
+                "set the clock (NTP) and start again"
+            )
+        self._offset_ms = offset_ms if abs(offset_ms) > SECOND_MS else 0
+
+    async def market(self, symbol: str) -> tuple[Market, Mapping[str, Any]]:
+        """Raises: Rejected if the venue does not list the symbol as an active perpetual."""
+        return reply.market_of(await self._get("orderBookDetails", ""), symbol)
+
+    async def best(self, market_id: int) -> BookFacts:
+        body = await self._get("orderBookOrders", f"market_id={market_id}&limit=20")
+        return reply.best_of(body, market_id, self.venue_ms)
+
+    async def account(self, use: Use) -> Account:
+        index = self._signer.account_index
+        return reply.account_of(await self._get("account", f"by=index&value={index}", use), index)
+
+    async def check_key(self) -> str:
+        """The public key that is registered for ours. Raises: AuthFailed where there is none."""
+        account, number = self._signer.account_index, self._signer.api_key_index
+        body = await self._get("apikeys", f"account_index={account}&api_key_index={number}")
+        key = reply.public_key(body, number)
+        if not key:
+            raise AuthFailed(f"account {account} has no API key {number}; register one for this program alone")
+        return key
+
+    async def next_nonce(self) -> int:
+        account, number = self._signer.account_index, self._signer.api_key_index
+        # Hedges may wait for it.
+        body = await self._get("nextNonce", f"account_index={account}&api_key_index={number}", Use.TRADE)
+        return reply.next_nonce(body)
+
+    async def transaction(self, tx_hash: str, use: Use) -> TxFacts | None:
+        """None for one that the venue has never seen."""
+        try:
+            return reply.tx_of(await self._get("tx", f"by=hash&value={tx_hash}", use))
+        except Rejected as error:
+            if error.refusal is Refusal.NOT_FOUND:
+                return None
+            raise
+
+    # --- the account's own, with a token
+
+    async def read_tier(self) -> None:
+        """Tier and fees; where the venue does not tell them, the market's fees and the strictest counting stand."""
+        try:
+            self.tier = reply.tier_of(await self._get("accountLimits", self._account(), token=True))
+        except Rejected as error:
+            if error.refusal is not Refusal.NOT_FOUND:
+                raise
+
+    async def active_orders(self, market_id: int, use: Use) -> list[OrderFacts]:
+        query = f"{self._account()}&market_id={market_id}"
+        return reply.orders_of(await self._get("accountActiveOrders", query, use, token=True))[0]
+
+    async def ended_orders(self, market_id: int, use: Use) -> list[OrderFacts]:
+        """The last hundred, newest first."""
+        query = f"{self._account()}&market_id={market_id}&limit={PAGE}"
+        return reply.orders_of(await self._get("accountInactiveOrders", query, use, token=True))[0]
+
+    async def trades(self, market_id: int, since_ms: int, use: Use) -> list[TradeFacts]:
+        """Our sides of all trades at or after `since_ms`, oldest first."""
+        account, found, cursor = self._signer.account_index, [], ""
+        base = f"{self._account()}&market_id={market_id}&sort_by=timestamp&sort_dir=desc&limit={PAGE}"
+        for _ in range(PAGES_MOST):
+            query = f"{base}&cursor={cursor}" if cursor else base
+            rows, cursor = reply.trades_of(await self._get("trades", query, use, token=True), account)
+            found += [row for row in rows if row.at_ms >= since_ms]
+            if not cursor or not rows or min(row.at_ms for row in rows) < since_ms:
+                return sorted(found, key=lambda row: (row.at_ms, int(row.trade_id)))
+        raise LinkDown(f"more than {PAGES_MOST * PAGE} trades since {since_ms}")
+
+    async def stream_token(self) -> str:
+        """A token for subscriptions, good for STREAM_TOKEN_S."""
+        deadline_s = self.venue_ms // 1000 + STREAM_TOKEN_S
+        return await self._thread.call(lambda: self._signer.token(deadline_s))
+
+    async def _header(self) -> dict[str, str]:
+        """A token for questions, renewed at half of its life."""
+        if self.venue_ms >= self._renew_ms:
+            deadline_s = self.venue_ms // 1000 + REST_TOKEN_S
+            token = await self._thread.call(lambda: self._signer.token(deadline_s))
+            self._token, self._renew_ms = token, deadline_s * 1000 - REST_TOKEN_S * 500
+        return {"Authorization": self._token}
+
+    async def _get(self, name: str, query: str, use: Use = Use.ASK, *, token: bool = False) -> bytes:
+        path = f"/api/v1/{name}?{query}" if query else f"/api/v1/{name}"
+        headers = await self._header() if token else {}
+        try:
+            return (await self.http.ask(self._call(name, path, use, headers))).body
+        except AuthFailed:
+            self._renew_ms = 0  # the next question brings a new token
+            raise
+
+    def _call(self, name: str, path: str, use: Use, headers: Mapping[str, str] | None = None) -> Call:
+        return Call("GET", path, use, self._clock.now_ns() + ASK_NS, headers or {}, weight=self.weight(name))
+
+    def _account(self) -> str:
+        return f"account_index={self._signer.account_index}"
+
+
+def judge(response: Response) -> ExchangeError | None:
+    """What an answer says that went wrong: the venue's own words first, then the status."""
+    return reply.judge(response.status, response.body) or plain_error(response)

@@ -1,0 +1,217 @@
+"""Transactions of one API key, in the order of their nonces; and which of them can never be executed any more.
+
+The venue takes a transaction only with exactly the next nonce of its key, and executes at most one with each. So each
+one is signed when its turn comes, and leaves without waiting for the answer to the one before. What comes back as
+"wrong nonce" was not taken and is signed anew. What got no answer is *open* until its nonce is known to be used: by
+itself, or by another of ours, which makes it void (S4: the signer gives every transaction ten minutes and takes no
+shorter time, so that waiting for its end is no way out).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from exchanges.budget import Use
+from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, RateLimited
+from exchanges.http import Call, Http, Outcome
+from exchanges.lighter.signer import SignedTx, SignerThread
+from exchanges.lighter.wire import reply
+from exchanges.lighter.wire.reply import WrongNonce
+from exchanges.tasks import Tasks
+from exchanges.transport import Response
+from exchanges.types import Clock
+
+MS = 1_000_000
+ANSWER_NS = 500 * MS  # for the answer to come, once the request's time is over
+TRIES = 5  # of one transaction that comes back for its nonce; more means that somebody else uses the key
+NONCES_KEPT = 5_000
+
+OnSent = Callable[["Tx", str | ExchangeError], None]  # the hash of what was queued, or why it was not
+
+
+class Fate(Enum):
+    TAKEN = "taken"  # queued, or its nonce is used and only it can have used it
+    VOID = "void"  # can never be executed
+    OPEN = "open"  # may still arrive
+
+
+@dataclass(slots=True, eq=False)
+class Tx:
+    """One transaction on its way. `sign` is called with the nonce when its turn comes."""
+
+    sign: Callable[[int], SignedTx]
+    on_sent: OnSent
+    not_after_ns: int
+    nonce: int = -1
+    tx_hash: str = ""
+    signed_ns: int = 0
+    written_ns: int = 0
+    tries: int = 0
+    left: bool = False
+    done: bool = False
+    fate: Fate = field(default=Fate.OPEN)
+
+
+class Sending:
+    """The one place that hands out nonces. `ask_nonce` asks the venue for the next one."""
+
+    def __init__(
+        self, http: Http, thread: SignerThread, clock: Clock, *, ask_nonce: Callable[[], Awaitable[int]],
+        weight: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._http = http
+        self._thread = thread
+        self._clock = clock
+        self._ask_nonce = ask_nonce
+        self._weight = weight
+        self._tasks = Tasks()
+        self._waiting: deque[Tx] = deque()
+        self._working = False
+        self._open = False
+        self._next: int | None = None  # None: to be asked for, once nothing is on its way
+        self._flying: dict[Tx, None] = {}
+        self._users: OrderedDict[int, str] = OrderedDict()  # nonce -> hash of what was queued with it
+        self._known_next = 0  # the highest that the venue has told
+
+    def start(self, nonce: int) -> None:
+        """The venue's next nonce, when nothing of ours is on its way."""
+        self._open = True
+        self._next = nonce
+        self._known_next = max(self._known_next, nonce)
+
+    def send(self, tx: Tx) -> None:
+        """Hand over; `on_sent` is called exactly once. Nothing here waits."""
+        if not self._open:
+            self._tell(tx, LinkDown("the session is closed"))
+            return
+        self._waiting.append(tx)
+        self._work_on()
+
+    def fate_of(self, tx: Tx) -> Fate:
+        """What can still become of it."""
+        if tx.fate is Fate.OPEN and tx.nonce >= 0:
+            user = self._users.get(tx.nonce)
+            if user is not None:
+                tx.fate = Fate.TAKEN if user == tx.tx_hash else Fate.VOID
+            elif tx.nonce < self._known_next and tx not in self._flying:
+                tx.fate = Fate.TAKEN
+        return tx.fate
+
+    async def close(self) -> None:
+        """End the work; what waits is told that it did not leave."""
+        self._open = False
+        await self._tasks.cancel()
+        self._working = False
+        while self._waiting:
+            self._tell(self._waiting.popleft(), LinkDown("the session was closed before it was sent"))
+        self._flying.clear()
+        self._next = None
+
+    # --- one after the other
+
+    def _work_on(self) -> None:
+        if not self._working:
+            self._working = True
+            self._tasks.spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                if self._next is None:
+                    if self._flying:
+                        return  # the last one that comes back goes on
+                    await self._learn_nonce()
+                else:
+                    await self._send_next(self._waiting.popleft(), self._next)
+        finally:
+            self._working = False
+
+    async def _learn_nonce(self) -> None:
+        """Ask for the next nonce; what waits too long for it did not leave."""
+        try:
+            self.start(await self._ask_nonce())
+        except (ExchangeError, BadFrame) as error:
+            now_ns = self._clock.now_ns()
+            late = [tx for tx in self._waiting if tx.not_after_ns <= now_ns]
+            # At least one goes back at each failure, so that a venue that is away is not asked in a circle.
+            for tx in late or [self._waiting[0]]:
+                self._waiting.remove(tx)
+                plain = isinstance(error, RateLimited | AuthFailed)
+                self._tell(tx, error if plain else LinkDown(f"no nonce to sign with: {error}"))
+
+    async def _send_next(self, tx: Tx, nonce: int) -> None:
+        if self._clock.now_ns() >= tx.not_after_ns:
+            self._tell(tx, LinkDown("it waited for its turn until its time was over"))
+            return
+        try:
+            signed = await self._thread.call(lambda: tx.sign(nonce))
+        except ExchangeError as error:
+            self._tell(tx, error)
+            return
+        tx.nonce, tx.tx_hash, tx.left = nonce, signed.tx_hash, True
+        tx.signed_ns = self._clock.now_ns()
+        tx.tries += 1
+        if self._next == nonce:  # nothing came back meanwhile
+            self._next = nonce + 1
+        self._flying[tx] = None
+        self._http.send(
+            Call(
+                "POST", "/api/v1/sendTx", Use.TRADE, tx.not_after_ns + ANSWER_NS, {"Content-Type": reply.FORM},
+                reply.tx_body(signed.tx_type, signed.tx_info), self._weight(),
+            ),
+            lambda outcome, written_ns: self._answered(tx, outcome, written_ns),
+        )  # fmt: skip
+
+    def _answered(self, tx: Tx, outcome: Outcome, written_ns: int) -> None:
+        self._flying.pop(tx, None)
+        tx.written_ns = written_ns
+        said = _hash_in(outcome)
+        if isinstance(said, str):
+            self._use(tx)
+            self._tell(tx, said)
+        elif isinstance(said, WrongNonce):
+            self._next = None
+            self._again(tx, said)
+        else:
+            # The nonce is not used, or nobody knows: what left after this one will come back if it was not.
+            self._next = None
+            if not isinstance(said, OutcomeUnknown):
+                tx.fate = Fate.VOID
+            self._tell(tx, said)
+        if not self._flying or self._next is not None:
+            self._work_on()
+
+    def _use(self, tx: Tx) -> None:
+        tx.fate = Fate.TAKEN
+        self._users[tx.nonce] = tx.tx_hash
+        if len(self._users) > NONCES_KEPT:
+            self._users.popitem(last=False)
+
+    def _again(self, tx: Tx, said: WrongNonce) -> None:
+        """Not taken: it keeps its place before what was handed over later."""
+        if tx.tries >= TRIES:
+            tx.fate = Fate.VOID
+            self._tell(tx, WrongNonce(f"{said.text}, {TRIES} times; does something else use this API key?"))
+            return
+        place = sum(1 for other in self._waiting if other.left and other.nonce < tx.nonce)
+        self._waiting.insert(place, tx)
+
+    def _tell(self, tx: Tx, said: str | ExchangeError) -> None:
+        if not tx.left:
+            tx.fate = Fate.VOID
+        if not tx.done:
+            tx.done = True
+            tx.on_sent(tx, said)
+
+
+def _hash_in(outcome: Outcome) -> str | ExchangeError:
+    """The hash of what was queued. An answer that cannot be read says nothing of what was done."""
+    if not isinstance(outcome, Response):
+        return outcome
+    try:
+        return reply.sent(outcome.body)
+    except BadFrame as error:
+        return OutcomeUnknown(f"the answer cannot be read: {error}")

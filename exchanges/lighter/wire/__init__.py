@@ -1,0 +1,1 @@
+"""Lighter's wire: what is sent and what comes back. Pure."""

@@ -1,0 +1,506 @@
+"""Lighter's adapter in front of a scripted venue: queued is not done, nonces are one row, and nothing is guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from lighter_kit import ACCOUNT, Bench, D, order_row, play, trade_row
+from transport_kit import as_json, run_virtual
+
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, Rejected
+from exchanges.types import (
+    Accepted,
+    LinkState,
+    Liquidity,
+    OrderState,
+    Refusal,
+    Refused,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    Unknown,
+)
+
+LOST, RESYNC, TRUSTED = LinkState.LOST, LinkState.RESYNC, LinkState.TRUSTED
+
+
+# --- what is sent
+
+
+def test_orders_are_scaled_exactly_and_carry_the_shortest_expiry_and_self_trade_prevention() -> None:
+    async def main(it: Bench) -> None:
+        it.send(
+            it.order(Side.SELL, "0.0200", "2600.1"),
+            it.order(qty="1.5", tif=TimeInForce.IOC, post_only=False, self_trade=SelfTrade.CANCEL_MAKER),
+            it.order(Side.SELL, price=None, worst_price=D(2500), reduce_only=True, self_trade=SelfTrade.CANCEL_BOTH),
+            it.order(price="2600.10", post_only=False),
+        )  # fmt: skip
+        rests_ms = it.clock.wall_ms() + 360_000
+        await asyncio.sleep(0.1)
+        plain = {"AccountIndex": ACCOUNT, "ApiKeyIndex": 5, "MarketIndex": 0, "TriggerPrice": 0}
+        shown = [{name: info[name] for name in info if name not in ("Sig", "ExpiredAt")} for info in it.venue.taken]
+        assert shown == [
+            plain | {"ClientOrderIndex": 1, "BaseAmount": 200, "Price": 260010, "IsAsk": 1, "Type": 0, "TimeInForce": 2,
+                     "ReduceOnly": 0, "OrderExpiry": rests_ms, "Nonce": 100, "L2TxAttributes": {"6": 1, "7": 1}},
+            plain | {"ClientOrderIndex": 2, "BaseAmount": 15_000, "Price": 260010, "IsAsk": 0, "Type": 0,
+                     "TimeInForce": 0, "ReduceOnly": 0, "OrderExpiry": 0, "Nonce": 101, "L2TxAttributes": {"7": 1}},
+            plain | {"ClientOrderIndex": 3, "BaseAmount": 200, "Price": 250000, "IsAsk": 1, "Type": 1, "TimeInForce": 0,
+                     "ReduceOnly": 1, "OrderExpiry": 0, "Nonce": 102, "L2TxAttributes": {"6": 2, "7": 1}},
+            plain | {"ClientOrderIndex": 4, "BaseAmount": 200, "Price": 260010, "IsAsk": 0, "Type": 0, "TimeInForce": 1,
+                     "ReduceOnly": 0, "OrderExpiry": rests_ms, "Nonce": 103, "L2TxAttributes": {"6": 1, "7": 1}},
+        ]  # fmt: skip
+        assert {form["tx_type"][0] for form in it.venue.forms} == {"14"}
+
+    play(main)
+
+
+@pytest.mark.parametrize(
+    ("given", "refusal", "words"),
+    [
+        ({"qty": "0.00005"}, Refusal.SIZE, "more than 4 decimals"),
+        ({"qty": "0"}, Refusal.SIZE, "expected above 0"),
+        ({"qty": "28147497671.0656"}, Refusal.SIZE, "does not fit"),
+        ({"price": "2600.105"}, Refusal.PRICE, "more than 2 decimals"),
+        ({"price": "42949672.96"}, Refusal.PRICE, "does not fit"),
+        ({"price": None}, Refusal.PRICE, "needs a worst price"),
+        ({"client_id": "0"}, Refusal.UNSUPPORTED, "whole numbers from 1 to 2^48 - 1"),
+        ({"client_id": "281474976710656"}, Refusal.UNSUPPORTED, "whole numbers from 1 to 2^48 - 1"),
+        ({"client_id": "e1r1"}, Refusal.UNSUPPORTED, "whole numbers from 1 to 2^48 - 1"),
+    ],
+)
+def test_what_whole_numbers_cannot_say_is_refused_and_not_sent(
+    given: dict[str, Any], refusal: Refusal, words: str
+) -> None:
+    async def main(it: Bench) -> None:
+        [reply] = it.send(it.order(**given))
+        assert isinstance(reply, Refused)
+        assert (reply.refusal, words in reply.text) == (refusal, True)
+        await asyncio.sleep(0.1)
+        assert it.venue.forms == []
+
+    play(main)
+
+
+def test_a_burst_leaves_without_waiting_for_answers() -> None:
+    async def main(it: Bench) -> None:
+        it.net.delay_ns = 100_000_000
+        began_ns = it.clock.now_ns()
+        got = it.send(*(it.order() for _ in range(5)))
+        await asyncio.sleep(0.05)
+        assert [info["Nonce"] for info in it.venue.taken] == [100, 101, 102, 103, 104]
+        assert {asked.at_ns for asked in it.net.asked if "sendTx" in asked.url} == {began_ns}
+        assert got == []
+        await asyncio.sleep(0.1)
+        assert got == [Accepted("")] * 5
+
+    play(main)
+
+
+# --- what the stream makes of it
+
+
+def test_queued_is_not_done_the_stream_tells_what_became_of_it() -> None:
+    async def main(it: Bench) -> None:
+        [*got] = it.send(it.order(), it.order(Side.SELL))
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(order_row(1)), it.venue.now(
+            order_row(2, is_ask=True, status="canceled-post-only", remaining_base_amount="0.0000"))]})  # fmt: skip
+        assert got == [] or got == [Accepted("")] * 2
+        first, second = it.updates
+        assert (first.client_id, first.state, first.order_id, first.price) == (
+            "1", OrderState.OPEN, str((1 << 48) + 1), D("2600.10"),
+        )  # fmt: skip
+        assert (second.client_id, second.state, second.refusal, second.text) == (
+            "2", OrderState.FAILED, Refusal.POST_ONLY, "post-only",
+        )  # fmt: skip
+
+    play(main)
+
+
+def test_a_fill_is_counted_once_whatever_comes_first() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        partly = order_row(1, filled_base_amount="0.0100", remaining_base_amount="0.0100")
+        it.say("account_all_orders", orders={"0": [it.venue.now(partly)]})
+        row = it.venue.now(trade_row(7, 1))
+        it.say("account_all_trades", trades={"0": [row]})
+        it.say("account_all_trades", trades={"0": [row]})
+        [fill] = it.fills
+        assert (fill.client_id, fill.side, fill.qty, fill.price, fill.liquidity) == (
+            "1", Side.BUY, D("0.01"), D("2600.10"), Liquidity.MAKER,
+        )  # fmt: skip
+        assert (fill.fee, fill.fee_asset, fill.trade_id) == (D("26.001") * 28 / 1_000_000, "USDC", "7")
+        assert it.updates[-1].state is OrderState.PARTIALLY_FILLED
+
+    play(main)
+
+
+def test_the_snapshot_of_trades_is_never_taken_for_fills() -> None:
+    async def main(it: Bench) -> None:
+        for shape in ({"0": [trade_row(1, 1)]}, [trade_row(2, 1)], {"total": 3}, None):
+            it.say("account_all_trades", "subscribed", trades=shape)
+        await asyncio.sleep(0.1)
+        assert it.fills == []
+        assert it.links[-1].state is TRUSTED
+
+    play(main)
+
+
+def test_a_match_with_oneself_is_both_a_buy_and_a_sell() -> None:
+    async def main(it: Bench) -> None:
+        it.say(
+            "account_all_trades", trades={"0": [it.venue.now(trade_row(9, 1, ask_account_id=ACCOUNT, ask_client_id=2))]}
+        )
+        assert [(fill.side, fill.liquidity) for fill in it.fills] == [
+            (Side.SELL, Liquidity.TAKER), (Side.BUY, Liquidity.MAKER),
+        ]  # fmt: skip
+        assert len({(fill.order_id, fill.trade_id) for fill in it.fills}) == 2
+
+    play(main)
+
+
+def test_fills_of_other_markets_and_accounts_are_not_ours() -> None:
+    async def main(it: Bench) -> None:
+        rows = [it.venue.now(trade_row(1, 1, market_id=3)), it.venue.now(trade_row(2, 1, bid_account_id=8))]
+        it.say("account_all_trades", trades={"0": rows})
+        it.say("account_all_orders", orders={"3": [it.venue.now(order_row(1, market_index=3))]})
+        assert it.fills == it.updates == []
+
+    play(main)
+
+
+# --- nonces
+
+
+def test_a_wrong_nonce_is_asked_for_anew_and_the_order_of_transactions_stays() -> None:
+    async def main(it: Bench) -> None:
+        it.venue.nonce = 300  # another program used the key meanwhile
+        got = it.send(*(it.order() for _ in range(3)))
+        await asyncio.sleep(0.3)
+        assert got == [Accepted("")] * 3
+        assert [(info["Nonce"], info["ClientOrderIndex"]) for info in it.venue.taken] == [(300, 1), (301, 2), (302, 3)]
+
+    play(main)
+
+
+def test_a_refused_transaction_uses_no_nonce() -> None:
+    async def main(it: Bench) -> None:
+        it.venue.answers.append(lambda _: as_json({"code": 21739, "message": "not enough margin"}, status=400))
+        got = it.send(it.order(), it.order())
+        await asyncio.sleep(0.3)
+        assert [type(reply) for reply in got] == [Refused, Accepted]
+        assert isinstance(got[0], Refused)
+        assert got[0].refusal is Refusal.MARGIN
+        assert [info["Nonce"] for info in it.venue.taken] == [100]
+        assert it.venue.taken[0]["ClientOrderIndex"] == 2
+
+    play(main)
+
+
+def test_a_key_that_somebody_else_uses_is_told_and_not_tried_for_ever() -> None:
+    async def main(it: Bench) -> None:
+        it.venue.answers += [lambda _: as_json({"code": 21104, "message": "invalid nonce"}, status=400)] * 9
+        [*got] = it.send(it.order())
+        await asyncio.sleep(1)
+        got = it.send(it.order(client_id="50")) or got
+        await asyncio.sleep(1)
+        assert len(it.venue.forms) <= 10
+        assert it.venue.taken[0]["ClientOrderIndex"] == 50
+
+    play(main)
+
+
+# --- unknown outcomes
+
+
+def lost(it: Bench, *, taken: bool) -> None:
+    """The answer to the next transaction is lost; the transaction itself may be too."""
+
+    def lose(info: dict[str, Any]) -> OutcomeUnknown:
+        if taken:
+            it.venue.take(info)
+        return OutcomeUnknown("no answer in time")
+
+    it.venue.answers.append(lose)
+
+
+def test_a_lost_transaction_is_made_void_by_its_own_nonce() -> None:
+    async def main(it: Bench) -> None:
+        lost(it, taken=False)
+        got = it.send(it.order())
+        await asyncio.sleep(0.3)
+        assert isinstance(got[0], Unknown)
+        [cancel] = it.venue.taken
+        assert (cancel["Nonce"], cancel["Index"]) == (100, 1)  # a cancel of the very order, with its nonce
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.cum_qty) == (OrderState.FAILED, 0)
+        assert "never taken" in told.text
+
+    play(main)
+
+
+def test_a_taken_transaction_whose_answer_was_lost_is_found() -> None:
+    async def main(it: Bench) -> None:
+        lost(it, taken=True)
+        got = it.send(it.order(Side.SELL, price=None, worst_price=D("2500")))
+        await asyncio.sleep(0.3)
+        assert isinstance(got[0], Unknown)
+        it.venue.ended = [
+            it.venue.now(
+                order_row(1, is_ask=True, type="market", status="filled", filled_base_amount="0.0200", price="2500.00")
+            )
+        ]
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.cum_qty, told.price) == (OrderState.FILLED, D("0.02"), None)
+
+    play(main)
+
+
+def test_what_may_still_arrive_is_never_called_unknown_to_the_venue() -> None:
+    """The venue is away: neither the cancel nor a question gets through."""
+
+    async def main(it: Bench) -> None:
+        lost(it, taken=False)
+        it.venue.answers += [lambda _: LinkDown("did not leave")] * 2
+        it.send(it.order())
+        await asyncio.sleep(0.3)
+        with pytest.raises(OutcomeUnknown, match="may still arrive"):
+            await it.client.get_order_info("ETH", "1")
+        await asyncio.sleep(0.3)  # asking has tried once more to void it
+        it.venue.answers.clear()
+        with pytest.raises(OutcomeUnknown, match="may still arrive"):
+            await it.client.get_order_info("ETH", "1")
+        await asyncio.sleep(0.3)
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert told.state is OrderState.FAILED
+
+    play(main)
+
+
+def test_what_the_sequencer_refuses_is_told_by_its_transaction() -> None:
+    async def main(it: Bench) -> None:
+        got = it.send(it.order())
+        await asyncio.sleep(0.1)
+        assert got == [Accepted("")]
+        with pytest.raises(OutcomeUnknown, match="queued"):
+            await it.client.get_order_info("ETH", "1")
+        tx_hash = it.client._feed.tx_of("1").tx_hash  # type: ignore[union-attr]
+        it.venue.statuses[tx_hash] = {"status": 1, "event_info": ""}
+        with pytest.raises(OutcomeUnknown, match="pending"):
+            await it.client.get_order_info("ETH", "1")
+        it.venue.statuses[tx_hash] = {"status": 0, "event_info": json.dumps({"ae": "21739: not enough margin"})}
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.refusal, "not enough margin" in told.text) == (OrderState.FAILED, Refusal.MARGIN, True)
+
+    play(main)
+
+
+def test_an_order_of_nobody_is_not_found_and_one_of_a_former_life_is() -> None:
+    async def main(it: Bench) -> None:
+        assert await it.client.get_order_info("ETH", "999") is None
+        it.venue.active = [it.venue.now(order_row(998, filled_base_amount="0.0050"))]
+        told = await it.client.get_order_info("ETH", "998")
+        assert told is not None
+        assert (told.state, told.cum_qty, told.client_id) == (OrderState.PARTIALLY_FILLED, D("0.005"), "998")
+
+    play(main)
+
+
+# --- streams
+
+
+def test_a_gap_is_caught_up_before_the_stream_is_trusted() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(order_row(1))]})
+        it.wire.cut()
+        it.venue.position = D("0.01")
+        it.venue.trades = [it.venue.now(trade_row(5, 1))]
+        it.venue.active = [it.venue.now(order_row(1, filled_base_amount="0.0100"))]
+        await asyncio.sleep(3)
+        assert [link.state for link in it.links] == [RESYNC, TRUSTED, LOST, RESYNC, TRUSTED]
+        after = [type(event).__name__ for event in it.told[it.told.index(it.links[2]) :]]
+        assert after[:5] == ["LinkUpdate", "LinkUpdate", "Fill", "OrderUpdate", "LinkUpdate"]
+        assert len(it.fills) == 1
+
+    play(main)
+
+
+def test_pings_are_answered_and_something_is_said_every_minute() -> None:
+    async def main(it: Bench) -> None:
+        it.wire.say({"type": "ping"}, it.clock)
+        assert it.wire.sent[-1] == '{"type":"pong"}'
+        await asyncio.sleep(125)
+        assert it.wire.sent.count('{"type":"ping"}') == 2
+        assert it.links[-1].state is TRUSTED
+
+    play(main)
+
+
+def test_a_token_is_renewed_at_half_of_its_life_and_a_comparison_follows() -> None:
+    async def main(it: Bench) -> None:
+        first = [json.loads(text) for text in it.wire.sent]
+        assert [said["channel"] for said in first] == [
+            f"account_all_{name}/{ACCOUNT}" for name in ("orders", "trades", "positions")
+        ]
+        assert len(it.net.wires) == 1
+        await asyncio.sleep(3.5 * 3600 - 1)
+        assert not any("unsubscribe" in text for text in it.wire.sent)
+        asked = len(it.net.asked)
+        await asyncio.sleep(1.6)  # a comparison follows at once
+        assert {"trades", "accountActiveOrders", "account"} <= {
+            it.path.rpartition("/")[2] for it in it.net.asked[asked:]
+        }
+        later = [json.loads(text) for text in it.wire.sent if "subscribe" in text][3:]
+        assert [said["type"] for said in later] == ["unsubscribe", "subscribe"] * 3
+        assert {said["auth"] for said in later if "auth" in said} != {said["auth"] for said in first}
+        assert len(it.net.wires) == 1
+        assert len(set(it.venue.tokens)) > 10  # of questions: ten minutes each, renewed at five
+
+    play(main)
+
+
+@pytest.mark.parametrize(
+    ("frame", "state"),
+    [
+        ({"error": {"code": 30003, "message": "Already Subscribed to : account_all_orders:77"}}, TRUSTED),
+        ({"error": {"code": 30005, "message": "Invalid Channel"}}, LOST),
+        ({"error": {"code": 20001, "message": "invalid param : auth field is required"}}, LOST),
+        ({"type": "update/something_new", "channel": "x"}, TRUSTED),
+        ({"type": "jsonapi/sendtx", "code": 200}, TRUSTED),
+        ({"type": 7}, LOST),
+        (b"<html>502</html>", LOST),
+        (b"", LOST),
+    ],
+)
+def test_what_the_stream_says_besides(frame: object, state: LinkState) -> None:
+    async def main(it: Bench) -> None:
+        it.wire.say(frame, it.clock)
+        await asyncio.sleep(0.01)
+        assert it.links[-1].state is state
+
+    play(main)
+
+
+def test_an_order_frame_in_the_other_spelling_of_its_channel_is_read() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        for channel in (f"account_all_orders:{ACCOUNT}", f"account_all_orders:0:{ACCOUNT}", "account_all_orders:0"):
+            row = it.venue.now(order_row(1))
+            it.wire.say({"type": "update/account_all_orders", "channel": channel, "orders": {"0": [row]}}, it.clock)
+        assert [update.state for update in it.updates] == [OrderState.OPEN]
+
+    play(main)
+
+
+# --- connecting and asking
+
+
+def test_quotes_come_from_the_ticker_newest_only_and_an_empty_side_is_no_quote_to_open_on() -> None:
+    async def main(it: Bench) -> None:
+        it.client.setup_quote_handler("ETH", it.quotes.append)
+        await it.client.connect()
+        wire = it.net.wires[-1]
+        assert [json.loads(text)["channel"] for text in wire.sent] == ["ticker/0"]
+        for number, bid in enumerate(("2600.00", "2600.01", "2600.02")):
+            ticker = {"s": "ETH", "a": {"price": "2600.10", "size": "0.5"}, "b": {"price": bid, "size": "1"}}
+            said = {"type": "update/ticker", "channel": "ticker:0", "nonce": number, "timestamp": 5, "ticker": ticker}
+            wire.say(said, it.clock)
+        await asyncio.sleep(0.001)
+        assert [(quote.bid, quote.ask) for quote in it.quotes] == [(D("2600.02"), D("2600.10"))]
+        ticker = {"s": "ETH", "a": {"price": "", "size": ""}, "b": {"price": "2600", "size": "1"}}
+        wire.say(
+            {"type": "update/ticker", "channel": "ticker:0", "nonce": 9, "timestamp": 5, "ticker": ticker}, it.clock
+        )
+        await asyncio.sleep(0.001)
+        assert it.quotes[-1].crossed
+
+    play(main, connect=False)
+
+
+def test_instrument_margin_and_positions_are_read() -> None:
+    async def main(it: Bench) -> None:
+        it.venue.tier = {"user_tier": "std", "current_maker_fee_tick": 0, "current_taker_fee_tick": 40}
+        await it.client.connect()
+        told = await it.client.get_contract_attributes("ETH")
+        assert (told.market, told.tick, told.lot, told.min_qty, told.min_notional) == (
+            "ETH-PERP", D("0.01"), D("0.0001"), D("0.005"), D(10),
+        )  # fmt: skip
+        assert (told.maker_fee, told.taker_fee, told.initial_margin, told.maintenance_margin) == (
+            0, D("0.00004"), D("0.05"), D("0.012"),
+        )  # fmt: skip
+        it.venue.position = D("-0.5")
+        [position] = await it.client.get_account_positions()
+        assert (position.symbol, position.qty) == ("ETH", D("-0.5"))
+        margin = await it.client.get_margin()
+        assert (margin.equity, margin.free) == (D("1000.5"), D(900))
+        with pytest.raises(Rejected, match="is not listed on Lighter"):
+            await it.client.get_contract_attributes("NONE")
+        with pytest.raises(Rejected, match="is a spot market"):
+            await it.client.get_contract_attributes("A/B")
+
+    play(main, connect=False)
+
+
+REFUSED_AT_START = [
+    ({"code": 21109, "message": "api key not found"}, AuthFailed, "21109"),
+    ({"code": 200, "api_keys": []}, AuthFailed, "has no API key 5"),
+    ({"code": 29500, "message": "internal"}, OutcomeUnknown, "29500"),
+    ([], LinkDown, "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("answer", "error", "words"), REFUSED_AT_START, ids=["key", "no key", "down", "unreadable"])
+def test_a_start_that_fails_says_why(answer: object, error: type[Exception], words: str) -> None:
+    async def main(it: Bench) -> None:
+        it.venue.on_apikeys = lambda *_: as_json(answer, status=200)  # type: ignore[method-assign]
+        with pytest.raises(error, match=words):
+            await it.client.connect()
+
+    play(main, connect=False)
+
+
+def test_a_clock_that_is_far_off_is_refused() -> None:
+    async def main(it: Bench) -> None:
+        it.venue.on_greeting = lambda *_: as_json({"timestamp": it.clock.wall_ms() // 1000 + 45})  # type: ignore[method-assign]
+        with pytest.raises(AuthFailed, match="set the clock"):
+            await it.client.connect()
+
+    play(main, connect=False)
+
+
+def test_a_standard_account_leaves_most_of_its_sixty_requests_to_orders() -> None:
+    async def main(it: Bench) -> None:
+        before = len(it.net.asked)
+        assert before <= 16
+        await asyncio.sleep(600)
+        assert (len(it.net.asked) - before) / 10 <= 8  # a minute
+
+    play(main, per_minute=60)
+
+
+def test_after_the_end_nothing_is_sent_any_more() -> None:
+    async def perform(loop: Any) -> None:
+        it = Bench(loop)
+        await it.client.connect()
+        lost(it, taken=False)
+        it.net.delay_ns = 10_000_000
+        got = it.send(it.order())
+        await asyncio.sleep(0.001)
+        await it.client.disconnect()
+        assert isinstance(got[0], Unknown)
+        got = it.send(it.order())
+        assert isinstance(got[0], Refused)
+        assert len(it.venue.forms) == 1
+
+    run_virtual(perform)
