@@ -27,8 +27,8 @@ from exchanges.types import Rng
 COUNTER = "run_number"  # beside the journal, which may get lost
 
 
-def open_record(path: Path | None, sync: Sync) -> tuple[Journal, int]:
-    """The journal and the run's number; without a journal nothing is written, and paper forgets ids with the run.
+def open_record(path: Path | None, sync: Sync, *, limit: int | None = None) -> tuple[Journal, int]:
+    """The journal and the run's number, up to `limit`; without a journal nothing is written, and paper forgets ids.
 
     Raises: JournalError, CounterError.
     """
@@ -41,7 +41,7 @@ def open_record(path: Path | None, sync: Sync) -> tuple[Journal, int]:
     counter = path.with_name(COUNTER)
     journal = SqliteJournal(path, sync=sync, on_lost=write_note)
     try:
-        return journal, next_run(counter, above=0 if counter.exists() else _last_run(path))
+        return journal, next_run(counter, limit=limit, above=0 if counter.exists() else _last_run(path))
     except BaseException:
         journal.close()
         raise
@@ -70,7 +70,7 @@ def run_start(
 def _encoded_venues(config: Config) -> str:
     """The venues in use: of a paper one its market and how it fills (S19)."""
     used = {account.venue: config.venues[account.venue] for account in config.used_accounts}
-    return json.dumps({name: {"kind": it.kind} if it.real else _paper(it) for name, it in used.items()})
+    return json.dumps({name: {"kind": it.kind, "url": it.url} if it.real else _paper(it) for name, it in used.items()})
 
 
 def _paper(venue: VenueConfig) -> dict[str, object]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cli.attend import attended
 from cli.beside import Outputs
+from cli.client_wiring import Clients, ask_venues, open_clients
 from cli.demo import demo_config
 from cli.locate import CannotUse, Source
 from cli.options import VAULT
@@ -32,6 +33,7 @@ from engine.runtime.config import (
     AccountConfig,
     Config,
     VenueConfig,
+    asked_venues,
     instrument_findings,
     live_findings,
     load_config,
@@ -39,6 +41,7 @@ from engine.runtime.config import (
     recording_finding,
 )
 from engine.runtime.config_values import SYNTHETIC
+from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietRounds
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.loop import VirtualLoop
@@ -64,6 +67,7 @@ LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up …
 STILL_NS = 24 * IDLE_NS  # … and without any order: what rests may rest for ever
+BY_HAND = "cancel this run's orders and close its positions at the venue; no command of ours does it yet"
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -98,6 +102,7 @@ class Setup:
     recordings: Mapping[str, Recording]  # by venue; none on a made-up market
     axis: TimeAxis | None
     price: Decimal
+    listed: Mapping[str, Instrument] = field(default_factory=dict)  # by account, on venues that were asked
 
 
 # --- loading
@@ -120,7 +125,10 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     source = config or demo_config(flow)
     read = load_config(source.text, file=source.file, flow=flow)
     _refuse_real(read, live=options.live)
-    chosen = _with_markets(_with_rounds(read, options, demo=config is None), options)
+    counted = _with_rounds(read, options, demo=config is None)
+    if asked_venues(counted):
+        return _on_venues(flow, counted, options)
+    chosen = _with_markets(counted, options)
     return _with_prices(flow, chosen, by_option=bool(options.markets), demo=config is None)
 
 
@@ -129,7 +137,7 @@ def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
 
     Of a recording only the head is read. Raises: FlowError for one that cannot be used.
     """
-    if real_venues(config):
+    if asked_venues(config):
         return [], ""
     instruments = {name: _instrument(config, venue, renamed=False) for name, venue in _used_venues(config).items()}
     by_account = {account.name: instruments[account.venue] for account in config.used_accounts}
@@ -138,6 +146,22 @@ def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
         return found, ""
     cost = expected_cost(Setup(flow, config, instruments, _recordings(config, instruments), WHOLE, SYNTHETIC_PRICE))
     return [], "" if cost is None else cost.words(next(iter(by_account.values())).quote)
+
+
+def _on_venues(flow: Flow, config: Config, options: Options) -> Setup:
+    """A run on venues that live without us: their instruments are asked for before anything is sent."""
+    others = [name for name in _used_venues(config) if name not in asked_venues(config)]
+    if others:
+        raise CannotUse(f"{', '.join(others)} is paper, beside venues with prices of their own; use one or the other")
+    if options.markets or options.repeat or options.speed != 1:
+        raise CannotUse(
+            "--market, --repeat and --speed are for paper venues; these have a market and a time of their own"
+        )
+    if options.journal is None:
+        raise CannotUse("--journal off: at a venue every order needs an id that never comes back (S15); give a file")
+    listed = ask_venues(config, options.resolve)
+    _refuse(instrument_findings(config, listed.instruments, price=listed.price))
+    return Setup(flow, config, {}, {}, None, listed.price, listed.instruments)
 
 
 def _recordings(config: Config, instruments: Mapping[str, Instrument]) -> dict[str, Recording]:
@@ -382,7 +406,8 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     """Run to the end, or as far as signals let it. Raises: EngineError for journal, run number and outputs."""
     live = options.speed is not None
     prepared = prepare(setup.config, options.outputs, journal=options.journal, live=live, resolve=options.resolve)
-    journal, number = open_record(options.journal, Sync(setup.config.journal_sync))
+    limit = UINT32_RUNS if setup.listed else None
+    journal, number = open_record(options.journal, Sync(setup.config.journal_sync), limit=limit)
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
             return loop.run(_run(setup, options, screen, prepared, journal=journal, number=number))
@@ -410,7 +435,13 @@ async def _run(
 ) -> Ran:
     loop = asyncio.get_running_loop()
     clock = _clock(loop, options.speed)
-    pool = open_pool(setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: runner.fail(e))
+    pool: Pool | Clients
+    if setup.listed:
+        pool = open_clients(setup.config, setup.listed, clock=clock, seed=options.seed, resolve=options.resolve)
+    else:
+        pool = open_pool(
+            setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: runner.fail(e)
+        )
     plan = plan_of(setup, pool.accounts)
     chance = Chance(options.seed)
     desk = Desk(plan, run=number, chance=chance)
@@ -435,7 +466,8 @@ async def _run(
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
             sinks=sinks, traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
-            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0, recovery=RECOVERY,
+            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
+            recovery=BY_HAND if setup.listed else RECOVERY,
         )  # fmt: skip
         attendance = attended(desk, tally, screen, runner, journal=options.journal)
         with StopSignals(loop, stop, on_suspend=screen.not_suspended if live else None):

@@ -227,9 +227,9 @@ class BackpackBench(CardBench):
         self.model = open_backpack(self.exchange)
         self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
         for name, mount in self.mounts.items():
+            signer = Signer(backpack_credentials(self.exchange, name)["api_secret"])
             self.clients[name] = BackpackClient(
-                name, venue="v", markets={SPEC.symbol: SPEC.market},
-                signer=Signer(backpack_credentials(self.exchange, name)["secret"]), transport=mount, clock=self.clock,
+                name, venue="v", markets={SPEC.symbol: SPEC.market}, signer=signer, transport=mount, clock=self.clock,
                 rng=Middle(), budget=Budget(6_000), rest_url="https://venue", stream_url="wss://venue",
             )  # fmt: skip
         self.model.start()

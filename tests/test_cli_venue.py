@@ -69,7 +69,7 @@ def test_it_serves_what_it_prints_and_ends_cleanly(tmp_path: Path) -> None:
             assert (ledger["venue"], ledger["kind"], ledger["orders"]) == (name, "backpack", [])
             with urlopen(f"{url}/api/v1/status") as reply:
                 assert json.load(reply) == {"status": "Ok", "message": None}
-        key = tmp_path / accounts[0]["credentials"]["secret"]["secret"].removeprefix("file:")
+        key = tmp_path / accounts[0]["credentials"]["api_secret"]["secret"].removeprefix("file:")
         assert key.stat().st_mode & 0o777 == 0o600
         it.process.send_signal(signal.SIGINT)
         _, words = it.process.communicate(timeout=20)

@@ -36,6 +36,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("cli.venue_wiring", "cli.fault_plan"), ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
     ),
+    "cli.client_wiring": (
+        *("cli", "engine", "exchanges.backpack", "exchanges.base", "exchanges.budget", "exchanges.sockets"),
+        *WORDS,
+    ),
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),
     "engine.runtime": ("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", *WORDS),
     "engine.review": (

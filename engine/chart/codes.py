@@ -117,4 +117,5 @@ CODES: dict[str, str] = {
     "G723": "the requests a minute cannot work",
     "G724": "the recording of a venue cannot be used",
     "G725": "a limit bounds hedging in a flow that does not hedge",
+    "G726": "an address stands at a venue that has no use for it",
 }

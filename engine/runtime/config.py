@@ -35,6 +35,7 @@ from engine.chart.settings import read_literal, settings_values
 from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.yaml_nodes import read_nodes
 from engine.runtime.config_checks import (
+    asked_venues,
     config_findings,
     instrument_findings,
     live_findings,
@@ -61,6 +62,7 @@ __all__ = [
     "DepthConfig",
     "Reference",
     "VenueConfig",
+    "asked_venues",
     "flow_named",
     "instrument_findings",
     "live_findings",
@@ -73,6 +75,7 @@ __all__ = [
 
 PAPER_VENUE_KEYS = ("latency", "feed_latency", "reconnect", "market", "instrument", "depth")
 PAPER_ACCOUNT_KEYS = ("balance", "base_balance")
+ADDRESS_KEYS = ("url", "ws_url")
 
 INSTRUMENT_TYPES: Mapping[str, Type] = {
     "kind": TEXT, "base": TEXT, "quote": TEXT, "tick": PRICE, "lot": QTY,
@@ -153,7 +156,20 @@ class _Reader:
         kind = _text(keys.get("kind"))
         if kind in REAL_KINDS:
             self._refuse_paper_keys(node, PAPER_VENUE_KEYS, what=f"venue {name} is a {kind} venue")
-            return VenueConfig(name, kind)
+            if "ws_url" in keys and "url" not in keys:
+                self.faults.report(
+                    "G726",
+                    keys["ws_url"].span,
+                    f"venue {name} has a ws_url and no url",
+                    "add the `url` that it listens on",
+                )
+            return VenueConfig(name, kind, url=_text(keys.get("url")).rstrip("/"), ws_url=_text(keys.get("ws_url")))
+        for key in ADDRESS_KEYS:
+            if key in keys:
+                self.faults.report(
+                    "G726", keys[key].span, f"`{key}` is for venues on a socket; venue {name} is {kind or 'paper'}",
+                    f"remove `{key}`",
+                )  # fmt: skip
         if "market" in keys:
             self._spans[f"venues.{name}.market"] = keys["market"].span
         plain = VenueConfig(name, kind)

@@ -23,10 +23,15 @@ def config_findings(config: Config, roles: Mapping[str, RoleSpec], *, hedged: bo
     return [*_size_findings(config, hedged=hedged), *_owner_findings(config, roles), *_rate_findings(config)]
 
 
-def real_venues(config: Config) -> list[str]:
-    """Names of the venues of used accounts that are not paper, in the order of the accounts."""
+def asked_venues(config: Config) -> list[str]:
+    """Names of the venues of used accounts that are not paper, local ones included, in the order of the accounts."""
     names = dict.fromkeys(account.venue for account in config.used_accounts)
     return [name for name in names if config.venues[name].real]
+
+
+def real_venues(config: Config) -> list[str]:
+    """Those of `asked_venues` where money is real."""
+    return [name for name in asked_venues(config) if not config.venues[name].local]
 
 
 def live_findings(config: Config) -> list[Finding]:

@@ -27,8 +27,9 @@ class DepthConfig:
 
 @dataclass(frozen=True, slots=True)
 class VenueConfig:
-    """A venue by the name that the config gives it. All but name and kind matter for paper venues only.
+    """A venue by the name that the config gives it. All but name, kind and addresses matter for paper venues only.
 
+    `url` and `ws_url` are where a local venue of this kind listens, on this machine; empty for the real one.
     `market` is "synthetic" or the prefix of a recording. `instrument` overrides fields of the market's own
     `exchanges.types.Instrument`, by the field's name; `kind` is its text.
     """
@@ -41,10 +42,18 @@ class VenueConfig:
     market: str = SYNTHETIC
     instrument: Mapping[str, object] = field(default_factory=dict)
     depth: DepthConfig = DepthConfig()
+    url: str = ""
+    ws_url: str = ""
 
     @property
     def real(self) -> bool:
+        """Does it speak a real venue's protocol? A local one does too."""
         return self.kind != PAPER
+
+    @property
+    def local(self) -> bool:
+        """A venue on this machine that speaks a real one's protocol: no money."""
+        return bool(self.url)
 
 
 @dataclass(frozen=True, slots=True)

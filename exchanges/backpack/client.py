@@ -53,6 +53,7 @@ T = TypeVar("T")
 
 REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
+ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
 BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
 
 CAPABILITIES = Capabilities(
@@ -223,8 +224,8 @@ class BackpackClient(BaseExchangeClient):
             on_reply(Refused(refusal, facts.text, signed_ns, written_ns))
         else:
             on_reply(Accepted(facts.order_id, signed_ns, written_ns))
-        self._feed.order(facts, self._clock.now_ns())
         self._feed.answered(order.client_id, refused=False)
+        self._take(facts)
 
     def _canceled(
         self, client_id: str, on_reply: ReplyHandler, outcome: Outcome, signed_ns: int, written_ns: int
@@ -238,7 +239,20 @@ class BackpackClient(BaseExchangeClient):
             return
         on_reply(Accepted(facts.order_id, signed_ns, written_ns))
         if facts.client_id == client_id:
-            self._feed.order(facts, self._clock.now_ns())
+            self._take(facts)
+
+    def _take(self, facts: OrderFacts) -> None:
+        """The state in a reply counts like a frame; what it says to have filled has prices only in its fill frames.
+
+        Those are given a moment, so that money is booked as it was and not corrected afterwards.
+        """
+        now_ns = self._clock.now_ns()
+        self._tracking.owner(facts.order_id, facts.client_id, symbol=facts.symbol, side=facts.side)
+        sent = self._tracking.get(facts.client_id)
+        if sent is not None and facts.cum_qty > sent.traded:
+            self._clock.call_at(now_ns + ROWS_NS, self._feed.order, facts, now_ns)
+        else:
+            self._feed.order(facts, now_ns)
 
     # --- questions
 

@@ -1,0 +1,152 @@
+"""From the accounts of a config to clients of venues: the only file of the command line that knows the adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cli.locate import CannotUse
+from cli.resolve import Resolve
+from engine.runtime.chance import Stream
+from engine.runtime.clock import LiveClock
+from engine.runtime.config import AccountConfig, Config, VenueConfig
+from engine.trading.plan import AccountPlan
+from exchanges.backpack.client import REST_URL, STREAM_URL, BackpackClient
+from exchanges.backpack.wire.request import Signer
+from exchanges.base import BaseExchangeClient
+from exchanges.budget import Budget
+from exchanges.errors import AuthFailed, ExchangeError, Rejected
+from exchanges.sockets import SocketTransport
+from exchanges.types import Clock, Instrument
+
+BACKPACK_REQUESTS = 1_200  # a minute, of all accounts on one address: the pace of clients in the field; none published
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the venues say before a run: each account's instrument, with its fees, and the price of the market now."""
+
+    instruments: Mapping[str, Instrument]  # by account
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The accounts of a run on their venues; `start` has nothing to do: the venues live without us."""
+
+    clients: Mapping[str, BaseExchangeClient]
+    accounts: Mapping[str, AccountPlan]
+
+    def start(self, at_ns: int) -> None: ...
+
+
+def ask_venues(config: Config, resolve: Resolve) -> Listed:
+    """Read the instruments of all accounts, without trading. Raises: CannotUse, ExchangeError, SecretUnreadable."""
+    return asyncio.run(_ask(config, resolve))
+
+
+def open_clients(
+    config: Config, listed: Mapping[str, Instrument], *, clock: Clock, seed: int, resolve: Resolve
+) -> Clients:
+    """Clients that are not connected yet. Raises: CannotUse, SecretUnreadable."""
+    budgets: dict[str, Budget] = {}
+    clients = {
+        account.name: _client(config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve)
+        for account in config.used_accounts
+    }
+    accounts = {
+        account.name: AccountPlan(
+            account.name, account.venue, account.owner, listed[account.name], clients[account.name].capabilities,
+            account.dedicated,
+        )
+        for account in config.used_accounts
+    }  # fmt: skip
+    return Clients(clients, accounts)
+
+
+async def _ask(config: Config, resolve: Resolve) -> Listed:
+    clock, budgets = LiveClock(asyncio.get_running_loop()), dict[str, Budget]()
+    instruments: dict[str, Instrument] = {}
+    price = Decimal(0)
+    for account in config.used_accounts:
+        client = _client(config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve)
+        symbol = config.symbols[account.venue]
+        try:
+            instruments[account.name] = await client.get_contract_attributes(symbol)
+            price = price or (await client.fetch_bbo_prices(symbol)).mid
+        except ExchangeError as error:
+            raise _unasked(error, f"{account.name} on {account.venue}: {error}") from error
+        finally:
+            await client.disconnect()
+    return Listed(instruments, price)
+
+
+def _unasked(error: ExchangeError, text: str) -> CannotUse:
+    """The refusal of a run whose venue cannot be asked; nothing was sent."""
+    hint = "is the venue up, at this address?"
+    if isinstance(error, Rejected):
+        hint = "check the symbol under `markets:`"
+    elif isinstance(error, AuthFailed):
+        hint = "check the key, and that it belongs to this venue"
+    return CannotUse(f"{text}; nothing was sent; {hint}")
+
+
+# --- one adapter after the other
+
+_Build = Callable[[AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve], BaseExchangeClient]
+
+
+def _client(
+    config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve
+) -> BaseExchangeClient:
+    venue = config.venues[account.venue]
+    build = _ADAPTERS.get(venue.kind)
+    if build is None:
+        span = config.span(f"venues.{venue.name}")
+        raise CannotUse(
+            f"{span.file}:{span.line}: venue {venue.name} is a {venue.kind} venue, and there is no adapter for it yet; "
+            f"there are: {', '.join(_ADAPTERS)}"
+        )
+    return build(account, venue, config, clock, seed, budgets, resolve)
+
+
+def _backpack(
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    resolve: Resolve,
+) -> BaseExchangeClient:  # fmt: skip
+    key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
+    try:
+        signer = Signer(secret)
+    except AuthFailed as error:
+        raise CannotUse(f"{_place(config, account)}: api_secret of {account.name}: {error}") from None
+    if signer.public_key != key.strip():
+        raise CannotUse(
+            f"{_place(config, account)}: api_key of {account.name} is not the public key of its api_secret; "
+            "take both from the same key of the venue"
+        )
+    # The venue counts requests by address, as far as anybody knows: all accounts of one address share a budget (S11).
+    budget = budgets.setdefault(venue.url or venue.kind, Budget(BACKPACK_REQUESTS))
+    return BackpackClient(
+        account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
+        transport=SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url)), clock=clock,
+        rng=Stream(seed, f"pauses/{account.name}"), budget=budget,
+        rest_url=venue.url or REST_URL, stream_url=venue.ws_url or venue.url.replace("http", "ws", 1) or STREAM_URL,
+    )  # fmt: skip
+
+
+_ADAPTERS: Mapping[str, _Build] = {"backpack": _backpack}
+
+
+def _credential(config: Config, account: AccountConfig, name: str, resolve: Resolve) -> str:
+    reference = account.credentials.get(name)
+    if reference is None:
+        has = ", ".join(account.credentials) or "none"
+        raise CannotUse(f"{_place(config, account)}: account {account.name} needs the credential {name}; it has: {has}")
+    return resolve(reference, what=f"{name} of {account.name}").reveal()
+
+
+def _place(config: Config, account: AccountConfig) -> str:
+    span = config.span(f"accounts.{account.name}")
+    return f"{span.file}:{span.line}"

@@ -1,0 +1,168 @@
+"""`eagle run` against local venues that speak Backpack's protocol: the whole way over sockets, between processes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cli_kit import Eagle, eagle
+from test_cli_venue import Serving, serving
+
+__all__ = ["eagle"]
+
+EAGLE = [sys.executable, "-c", "import sys; from cli.entry import main; sys.exit(main())"]
+SYMBOL = "ETH_USDC_PERP"
+
+
+def config_of(it: Serving, *, maker: str, takers: list[str], **more: object) -> dict[str, Any]:
+    """A config on the venues that are served, at a quick pace; `use` names the accounts."""
+    return {
+        "version": 1, "market": "ETH-PERP", "markets": {"ETH-PERP": dict.fromkeys(it.config["venues"], SYMBOL)},  # type: ignore[call-overload]
+        **it.config, "use": {"maker": maker, "takers": takers},
+        "settings": {"quantity": "0.02", "rounds": 1, "hold": "20..60ms", "order_timeout": "2s"},
+        "limits": {"orders_per_minute": 1000}, **more,
+    }  # fmt: skip
+
+
+def run(folder: Path, config: dict[str, Any], *args: str) -> subprocess.CompletedProcess[str]:
+    (folder / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return subprocess.run(
+        [*EAGLE, "run", "--config", "c.yaml", *args],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def venue_fills(it: Serving) -> set[tuple[str, str, str, Decimal, Decimal]]:
+    """Account, side, trade id, quantity and price of every fill in the venues' own ledgers."""
+    found: set[tuple[str, str, str, Decimal, Decimal]] = set()
+    for name, url in zip(it.config["venues"], it.urls, strict=True):  # type: ignore[call-overload]
+        rows: Any = it.ledger(url)["fills"]
+        found |= {
+            (f"{row['account']}-{name}", row["side"], str(row["trade_id"]), Decimal(row["qty"]), Decimal(row["price"]))
+            for row in rows
+        }
+    return found
+
+
+def journal_fills(folder: Path) -> set[tuple[str, str, str, Decimal, Decimal]]:
+    with sqlite3.connect(folder / "state" / "eagle.sqlite") as journal:
+        rows = journal.execute("select account, side, trade_id, qty, price from fills").fetchall()
+    return {(account, side, trade_id, Decimal(qty), Decimal(price)) for account, side, trade_id, qty, price in rows}
+
+
+def test_a_round_across_two_venues_ends_flat_and_both_ledgers_agree(tmp_path: Path) -> None:
+    with serving(tmp_path, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+        ran = run(tmp_path, config_of(it, maker="maker-one", takers=["taker-two", "maker-two"]), "--format", "json")
+        assert ran.returncode == 0, ran.stderr
+        told = json.loads(ran.stdout)
+        assert told["ending"] == "flat"
+        fills = venue_fills(it)
+        assert fills == journal_fills(tmp_path)
+        assert len(fills) >= 4  # maker and taker, opening and closing
+    audit = subprocess.run(
+        [*EAGLE, "audit", "state/eagle.sqlite"], cwd=tmp_path, text=True, capture_output=True, check=False
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_an_interrupt_ends_it_flat_and_leaves_no_order(tmp_path: Path) -> None:
+    with serving(tmp_path, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+        config = config_of(it, maker="maker-one", takers=["taker-two", "maker-two"])
+        config["settings"] |= {"rounds": 0, "hold": "10s..20s"}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        process = subprocess.Popen(
+            [*EAGLE, "run", "--config", "c.yaml", "--view", "plain"], cwd=tmp_path, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        seen = []
+        for line in process.stderr:
+            seen.append(line)
+            if " HOLDING " in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, "".join(seen) + err
+        assert out.startswith("flat")
+        orders: Any = [row for url in it.urls for row in it.ledger(url)["orders"]]  # type: ignore[attr-defined]
+        assert orders
+        assert [row for row in orders if row["end"] is None] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"args": ["--journal", "off"]},
+            "--journal off: at a venue every order needs an id that never comes back (S15)",
+        ),
+        ({"args": ["--speed", "max"]}, "--market, --repeat and --speed are for paper venues"),
+        ({"key": "x" * 44}, "c.yaml:{line}: api_key of maker-one is not the public key of its api_secret"),
+        ({"secret": "not a key"}, "c.yaml:{line}: api_secret of maker-one: the secret is no Backpack key"),
+        ({"port": 9}, "maker-one on one: GET: ClientConnectorError"),
+        ({"quantity": "0.00005"}, "quantity 0.00005 is under the minimum 0.0001 of ETH_USDC_PERP on one"),
+        ({"symbol": "NONE_USDC_PERP"}, "nothing was sent; check the symbol under `markets:`"),
+        ({"owner": True}, "G719"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_work_is_refused_before_anything_is_sent(
+    served: tuple[Serving, Path], change: dict[str, Any], words: str
+) -> None:
+    it, folder = served
+    config = config_of(it, maker="maker-one", takers=["taker-one"] if "owner" in change else ["taker-two"])
+    config["accounts"] = copy.deepcopy(config["accounts"])
+    for name in ("key", "secret"):
+        if name in change:
+            wrong = folder / f"wrong-{name}"
+            wrong.write_text(change[name])
+            wrong.chmod(0o600)
+            config["accounts"][0]["credentials"][f"api_{name}"] = {"secret": f"file:{wrong}"}
+    if "port" in change:
+        config["venues"] = config["venues"] | {"one": {"kind": "backpack", "url": f"http://127.0.0.1:{change['port']}"}}
+    if "quantity" in change:
+        config["settings"]["quantity"] = change["quantity"]
+    if "symbol" in change:
+        config["markets"]["ETH-PERP"]["one"] = change["symbol"]
+    ran = run(folder, config, *change.get("args", ()))
+    line = next(n for n, text in enumerate((folder / "c.yaml").read_text().splitlines(), 1) if "maker-one" in text)
+    assert ran.returncode in (1, 2)
+    assert words.format(line=line) in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert [row for url in it.urls for row in it.ledger(url)["orders"]] == []  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Path]]:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+        yield it, folder
+
+
+def test_the_real_venue_stays_closed(eagle: Eagle, tmp_path: Path) -> None:
+    config = {
+        "version": 1, "market": "ETH-PERP", "markets": {"ETH-PERP": {"bp": SYMBOL}},
+        "venues": {"bp": {"kind": "backpack"}},
+        "accounts": [
+            {"name": name, "venue": "bp", "owner": name, "credentials": {"api_key": {"secret": "env:NONE"}}}
+            for name in ("hawk", "chick")
+        ],
+        "use": {"maker": "hawk", "takers": ["chick"]}, "settings": {"quantity": "0.02"},
+    }  # fmt: skip
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    assert "G722" in eagle("run", "--config", tmp_path / "c.yaml").err
+    assert "later release" in eagle("run", "--config", tmp_path / "c.yaml", "--live").err
