@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.attend import attended
 from cli.beside import Outputs
-from cli.client_wiring import Clients, ask_venues, open_clients
 from cli.demo import demo_config
 from cli.locate import CannotUse, Source
 from cli.options import VAULT
@@ -62,6 +62,9 @@ from exchanges.paper import PaperClient, PaperVenue
 from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind, Quote
+
+if TYPE_CHECKING:
+    from cli.client_wiring import Clients
 
 LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
@@ -159,6 +162,8 @@ def _on_venues(flow: Flow, config: Config, options: Options) -> Setup:
         )
     if options.journal is None:
         raise CannotUse("--journal off: at a venue every order needs an id that never comes back (S15); give a file")
+    from cli.client_wiring import ask_venues  # its network libraries are of no use on paper
+
     listed = ask_venues(config, options.resolve)
     _refuse(instrument_findings(config, listed.instruments, price=listed.price))
     return Setup(flow, config, {}, {}, None, listed.price, listed.instruments)
@@ -437,6 +442,8 @@ async def _run(
     clock = _clock(loop, options.speed)
     pool: Pool | Clients
     if setup.listed:
+        from cli.client_wiring import open_clients
+
         pool = open_clients(setup.config, setup.listed, clock=clock, seed=options.seed, resolve=options.resolve)
     else:
         pool = open_pool(
