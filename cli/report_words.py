@@ -67,4 +67,6 @@ def pace(count: Decimal | int, length_ns: int) -> str:
 def ending(run: RunFacts) -> str:
     if run.exit_code is None:
         return "has no end in the journal: it goes on, or its process died"
-    return f"{_ENDINGS.get(run.exit_code, 'ended')} (exit code {run.exit_code})"
+    held = run.exit_code == 0 and not run.hedged  # flat, or with the position that it was for
+    words = "ended in order, its position confirmed by the venues" if held else _ENDINGS.get(run.exit_code, "ended")
+    return f"{words} (exit code {run.exit_code})"
