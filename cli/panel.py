@@ -141,7 +141,10 @@ def _accounts(status: Status, width: int) -> list[Text]:
         for it, position, hedge in zip(status.accounts, positions, hedged, strict=True)
     ]  # fmt: skip
     styles = ["" if it.link == "trusted" else "yellow" for it in status.accounts]
-    return _table(rows, left=4, styles=styles, width=width, spare=(1, 5, 8, 7, 2))
+    if status.hedged:
+        return _table(rows, left=4, styles=styles, width=width, spare=(1, 5, 8, 7, 2))
+    unhedged = [(*row[:5], *row[6:]) for row in rows]
+    return _table(unhedged, left=4, styles=styles, width=width, spare=(1, 7, 6, 2))
 
 
 def _orders(status: Status, width: int) -> list[Text]:

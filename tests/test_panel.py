@@ -58,6 +58,15 @@ BUSY = a_status(
 )  # fmt: skip
 
 
+def test_a_directional_run_is_marked_and_speaks_of_no_hedges() -> None:
+    lines = shown(a_status(hedged=False))
+    assert lines[2] == " net 0 · directional, not hedged · maker open 0, closed 0 · may open"
+    assert lines[6:8] == [
+        " account  role    venue    stream   position  cash USD    fees  volume",
+        " hawk     maker   paper-a  trusted         0   -1.5000  0.2500  100.00",
+    ]
+
+
 @pytest.mark.parametrize("status", [a_status(), BUSY, a_status(accounts=(), quotes=(), orders=(), lines=())])
 def test_it_fits_every_terminal(status: Status) -> None:
     for width in (1, 2, 7, 20, 40, 79, 80, 81, 100, 120, 250):

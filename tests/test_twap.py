@@ -153,6 +153,8 @@ def test_it_runs_to_a_good_end_with_its_position(eagle: Eagle, tmp_path: Path) -
     ]  # fmt: skip
     assert "  ended in order, its position confirmed by the venues (exit code 0)\n" in eagle("report", journal).out
     assert eagle("replay", journal).code == 0
+    explained = eagle("why", journal, "e1r1lworka1")
+    assert (explained.code, "SLICE.resting" in explained.out, "missing" in explained.out) == (0, True, False)
     other = eagle("run", "--config", EXAMPLE, "--speed", "max", "--journal", "off", "--seed", 2)
     assert (other.code, other.out != ran.out) == (0, True)
     refused = eagle("run", "--config", EXAMPLE, "--speed", "max", "--rounds", 3)

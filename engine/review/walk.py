@@ -149,7 +149,7 @@ class _ListeningChart(Chart):
         self._called: list[_Call] = []
         self._verbs = desk.verbs
         plan = desk.world.plan
-        super().__init__(plan.flow, desk.view, self._noted, settings=plan.settings)
+        super().__init__(plan.flow, desk.view, self._noted, settings=plan.settings, draw=desk.draw)
 
     def _noted(self, verb: str, arguments: Mapping[str, object], token: int) -> tuple[Effect, ...]:
         effects = tuple(self._verbs(verb, arguments, token))

@@ -104,7 +104,7 @@ class Desk:
             self.verbs,
             settings=plan.settings,
             decider=decider,
-            draw=self.world.chance["hold"].between,
+            draw=self.draw,
         )
         self._standstill = Standstill()
         self._told_round = 0
@@ -127,6 +127,10 @@ class Desk:
     def state(self) -> str:
         """The chart's leaf."""
         return self.chart.leaf
+
+    def draw(self, low: int, high: int) -> int:
+        """The chance behind the chart's `draw`: a whole number in low..high."""
+        return self.world.chance["hold"].between(low, high)
 
     def knows(self, client_id: str) -> bool:
         """Is this order in memory? If not, the runtime looks it up in the journal before its frame is handled."""
