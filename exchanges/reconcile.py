@@ -107,6 +107,12 @@ class Reconcile:
         """The position that the fills make; None before the first reading."""
         return self._tally.get(symbol)
 
+    async def fetch_rows(self) -> None:
+        """Deliver the rows of what is known to have filled; before positions are compared with them (S17)."""
+        for symbol in self._symbols:
+            since_ms = max(self._since_ms, self._tracking.newest_trade_ms - self._pace.overlap_ms)
+            self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
+
     def suspect(self) -> None:
         """Something does not add up: look soon."""
         if not self._busy and self._timer is not None:

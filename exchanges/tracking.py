@@ -42,6 +42,7 @@ class Tracking:
         self._live: dict[str, Sent] = {}
         self._ended: OrderedDict[str, Sent] = OrderedDict()
         self._ours: OrderedDict[str, str] = OrderedDict()  # order id -> client id
+        self._short: dict[str, None] = {}  # orders that have filled more than their rows show
         self._trades: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # symbol, order id, trade id
 
     def sent(self, request: OrderRequest, *, now_ns: int, wall_ms: int) -> None:
@@ -103,6 +104,7 @@ class Tracking:
         last = order.last
         news = last is None or update.cum_qty > last.cum_qty or _RANK[update.state] > _RANK[last.state]
         order.cum_qty = max(order.cum_qty, update.cum_qty)
+        self._count(update.client_id, order)
         if news:
             order.last = update
         if _RANK[update.state] > _RANK[order.state]:
@@ -125,7 +127,19 @@ class Tracking:
         if order is not None:
             order.traded += fill.qty
             order.cum_qty = max(order.cum_qty, order.traded)
+            self._count(fill.client_id, order)
         return True
+
+    @property
+    def short(self) -> bool:
+        """Has an order filled more than its rows show?"""
+        return bool(self._short)
+
+    def _count(self, client_id: str, order: Sent) -> None:
+        if order.cum_qty > order.traded:
+            self._short[client_id] = None
+        else:
+            self._short.pop(client_id, None)
 
     def missing(self, client_id: str) -> Decimal:
         """How much of an order has filled without a row to show for it: its stream has missed one, or it is late."""
@@ -137,7 +151,7 @@ class Tracking:
         if order is not None:
             self._ended[client_id] = order
             if len(self._ended) > KEPT:
-                self._ended.popitem(last=False)
+                self._short.pop(self._ended.popitem(last=False)[0], None)
 
 
 # A state never goes back; a fill that completes an order proves every other end wrong.

@@ -59,8 +59,8 @@ BATCH_MOST = 10  # orders of one request; the venue's own limit is not documente
 CAPABILITIES = Capabilities(
     client_id=ClientIdStyle.UINT32, modify=False, batch=True, reduce_only=True, market_orders=True,
     self_trade=frozenset({SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH}),
-    # The history answers for ended orders, but nobody promises how soon: "not found" needs the stream's word as well.
-    query_finds_terminal=False, dead_man_switch=False,
+    # From the history, about which nobody promises how soon it knows: "no such order" is said only with a live stream.
+    query_finds_terminal=True, dead_man_switch=False,
 )  # fmt: skip
 
 
@@ -272,6 +272,8 @@ class BackpackClient(BaseExchangeClient):
             return sent.last
         ended = await self._feed.find_ended(symbol, client_id, Use.ASK)
         if ended is None:
+            if self._link.state is not LinkState.TRUSTED:
+                raise LinkDown(f"{self.venue} shows no order {client_id}, and its stream is not there to confirm it")
             return None
         update = self._feed.update_of(ended, now_ns)
         self._tracking.update(update)
@@ -287,6 +289,8 @@ class BackpackClient(BaseExchangeClient):
         return await self._asked(self._positions)
 
     async def _positions(self) -> list[Position]:
+        if self._tracking.short:
+            await self._feed.reconcile.fetch_rows()
         found: list[Position] = []
         kinds = {symbol: instrument.kind for symbol, instrument in self._instruments.items()}
         if not kinds or MarketKind.PERP in kinds.values():
