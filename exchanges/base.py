@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from exchanges.types import (
+    AccountFacts,
     Capabilities,
     Fill,
     Instrument,
@@ -113,6 +114,10 @@ class BaseExchangeClient(ABC):
     @abstractmethod
     async def fetch_bbo_prices(self, symbol: str) -> Quote:
         """The best bid and offer now. Raises: LinkDown when there is none."""
+
+    async def get_account_facts(self, symbol: str) -> AccountFacts:
+        """Clock, tier, leverage and rights, as far as the venue tells; nothing is changed. Raises as `get_margin`."""
+        return AccountFacts()
 
     def get_exchange_name(self) -> str:
         return self.venue

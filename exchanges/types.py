@@ -289,6 +289,18 @@ class Margin:
     maintenance: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What a venue tells of an account besides its orders and money; None and "" for what it does not tell."""
+
+    clock_offset_ms: int | None = None  # the venue's clock minus ours
+    tier: str = ""
+    requests_per_minute: int | None = None
+    leverage: Decimal | None = None  # the most that the account may take in the market, as it is set
+    margin_mode: str = ""  # cross or isolated
+    can_withdraw: bool | None = None  # may the key move money out?
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class Accepted:

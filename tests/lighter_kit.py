@@ -119,6 +119,7 @@ class Venue:
             "market_id": 0, "symbol": "ETH", "sign": -1 if self.position < 0 else 1,
             "position": str(abs(self.position)),
             "avg_entry_price": "2600.00", "position_value": "0", "unrealized_pnl": "0", "liquidation_price": "0",
+            "initial_margin_fraction": "20.00", "margin_mode": 1,
         }  # fmt: skip
         return as_json(
             {

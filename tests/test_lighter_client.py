@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from transport_kit import as_json, run_virtual
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, Rejected
 from exchanges.types import (
     Accepted,
+    AccountFacts,
     LinkState,
     Liquidity,
     OrderState,
@@ -444,6 +446,9 @@ def test_instrument_margin_and_positions_are_read() -> None:
         assert (position.symbol, position.qty) == ("ETH", D("-0.5"))
         margin = await it.client.get_margin()
         assert (margin.equity, margin.free) == (D("1000.5"), D(900))
+        facts = await it.client.get_account_facts("ETH")
+        assert replace(facts, clock_offset_ms=0) == AccountFacts(0, "std", 60, D(5), "isolated", None)
+        assert abs(facts.clock_offset_ms or 0) <= 1_000
         with pytest.raises(Rejected, match="is not listed on Lighter"):
             await it.client.get_contract_attributes("NONE")
         with pytest.raises(Rejected, match="is a spot market"):

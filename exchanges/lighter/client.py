@@ -28,6 +28,7 @@ from exchanges.tracking import Tracking
 from exchanges.transport import Transport
 from exchanges.types import (
     Accepted,
+    AccountFacts,
     Capabilities,
     ClientIdStyle,
     Clock,
@@ -275,6 +276,23 @@ class LighterClient(BaseExchangeClient):
             market, row = await self._rest.market(symbol)
             name = self._names.get(symbol, symbol)
             return reply.instrument_of(market, row, self._rest.tier, venue=self.venue, name=name)
+
+        return await self._asked(ask)
+
+    async def get_account_facts(self, symbol: str) -> AccountFacts:
+        async def ask() -> AccountFacts:
+            offset_ms = await self._rest.read_clock()
+            await self._rest.check_key()
+            await self._rest.read_tier()
+            market, _ = await self._rest.market(symbol)
+            rows = (await self._rest.account(Use.ASK)).positions
+            row = next((row for row in rows if row.market_id == market.market_id), None)
+            tier = self._rest.tier
+            return AccountFacts(
+                offset_ms, "" if tier is None else tier.name, None if tier is None else tier.per_minute,
+                None if row is None else row.leverage,
+                "" if row is None or row.isolated is None else "isolated" if row.isolated else "cross",
+            )  # fmt: skip
 
         return await self._asked(ask)
 

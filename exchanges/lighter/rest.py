@@ -64,8 +64,8 @@ class Rest:
 
     # --- public
 
-    async def read_clock(self) -> None:
-        """Note how far the venue's clock is from ours. Raises: AuthFailed for one that is too far."""
+    async def read_clock(self) -> int:
+        """Note how far the venue's clock is from ours, to the second. Raises: AuthFailed for too far."""
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = reply.clock_ms((await self.http.ask(self._call("", "/", Use.ASK))).body)
         way_ms = (self._clock.now_ns() - before_ns) // MS
@@ -76,6 +76,7 @@ class Rest:
                 "set the clock (NTP) and start again"
             )
         self._offset_ms = offset_ms if abs(offset_ms) > SECOND_MS else 0
+        return offset_ms
 
     async def market(self, symbol: str) -> tuple[Market, Mapping[str, Any]]:
         """Raises: Rejected if the venue does not list the symbol as an active perpetual."""

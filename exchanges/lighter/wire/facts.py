@@ -27,6 +27,7 @@ _OPEN, _PARTIAL, _CANCELED, _FAILED, _FILLED = (
 )
 _FEE_UNIT = Decimal("0.000001")  # of the quote amount
 _SECONDS_END, _MICROSECONDS_BEGIN = 10**11, 10**14
+ISOLATED = 1  # of margin_mode; 0 is cross
 FOREIGN = FillKind.LIQUIDATION  # of a cause that is new to us: it calls a person
 
 
@@ -70,13 +71,15 @@ class TradeFacts:
 @quick
 @dataclass(frozen=True, slots=True)
 class PositionFacts:
-    """A signed position."""
+    """A signed position. `leverage` is what the account has set in the market, `isolated` None where not told."""
 
     market_id: int
     qty: Decimal
     entry_price: Decimal
     liquidation_price: Decimal | None
     mark_price: Decimal | None
+    leverage: Decimal | None = None
+    isolated: bool | None = None
 
 
 def order_facts(said: Mapping[str, Any]) -> OrderFacts:
@@ -137,13 +140,19 @@ def position_facts(said: Mapping[str, Any]) -> PositionFacts:
     liquidation = _optional(said, "liquidation_price")
     value = _optional(said, "position_value")
     mark = abs(value) / size if size and value else None
+    entry, mode = _optional(said, "avg_entry_price") or ZERO, said.get("margin_mode")
     return PositionFacts(
-        integer_of(said, "market_id"),
-        size * sign,
-        _optional(said, "avg_entry_price") or ZERO,
-        liquidation or None,
-        mark,
-    )
+        integer_of(said, "market_id"), size * sign, entry, liquidation or None, mark, _leverage(said),
+        None if type(mode) is not int else mode == ISOLATED,
+    )  # fmt: skip
+
+
+def _leverage(said: Mapping[str, Any]) -> Decimal | None:
+    """From the margin fraction, which is percent in REST answers and captures, a ratio in an example."""
+    fraction = _optional(said, "initial_margin_fraction")
+    if not fraction or fraction < 0:
+        return None
+    return (1 / fraction if fraction < 1 else 100 / fraction).quantize(Decimal("0.1"))
 
 
 def when_ms(said: Mapping[str, Any], *names: str) -> int:

@@ -21,6 +21,7 @@ from exchanges.types import ZERO, Instrument, Margin, MarketKind, Refusal
 
 FORM = "application/x-www-form-urlencoded"
 STANDARD_PER_MINUTE = 60  # requests of a standard account, all together
+PREMIUM_PER_MINUTE = 24_000  # weight of a premium account
 FIREWALL_MS = 60_000  # who asks too often is let in again after a minute
 QUOTE = "USDC"
 _FRACTION = Decimal("0.0001")  # of a margin fraction
@@ -44,6 +45,10 @@ class Tier:
     @property
     def standard(self) -> bool:
         return self.name.startswith("st")
+
+    @property
+    def per_minute(self) -> int:
+        return STANDARD_PER_MINUTE if self.standard else PREMIUM_PER_MINUTE
 
 
 @dataclass(frozen=True, slots=True)
