@@ -12,6 +12,7 @@ from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
 from engine.chart.report import as_text
 from engine.chart.validate import check
 from engine.chart.yaml_nodes import read_nodes
+from engine.runtime.config_values import Config
 from engine.trading.plan import DIRECTIONAL, is_hedged
 from engine.trading.vocabulary import trading_vocabulary
 
@@ -35,6 +36,7 @@ class Checker:
     texts: dict[str, str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # no faults: the cost of a round on paper (S10), no hedging
+    configs: list[tuple[Config, Flow]] = field(default_factory=list)  # those that could be read
     flows: dict[str, Flow | None] = field(default_factory=dict)  # by file; None for one that cannot be used
 
     def check(self, files: Sequence[str]) -> None:
@@ -112,7 +114,9 @@ class Checker:
         self.texts[source.file] = masked(source.text)
         flow = self._flow_of(source)
         if flow is not None:
-            found, cost = on_paper(load_config(source.text, file=source.file, flow=flow), flow)
+            config = load_config(source.text, file=source.file, flow=flow)
+            self.configs.append((config, flow))
+            found, cost = on_paper(config, flow)
             self.findings += found
             if cost:
                 self.notes.append(f"{source.file}: {cost}")

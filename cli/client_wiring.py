@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from cli.locate import CannotUse
 from cli.resolve import Resolve
@@ -18,6 +19,12 @@ from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
 from exchanges.budget import Budget
 from exchanges.errors import AuthFailed, ExchangeError, Rejected
+from exchanges.lighter import client as lighter
+from exchanges.lighter import signer as lighter_signer
+from exchanges.lighter.native import NativeSigner, installed
+from exchanges.lighter.standin import StandInSigner
+from exchanges.lighter.wire.reply import PREMIUM_PER_MINUTE as LIGHTER_PREMIUM
+from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
 from exchanges.sockets import SocketTransport
 from exchanges.types import Clock, Instrument
 
@@ -53,7 +60,7 @@ def open_clients(
     """Clients that are not connected yet. Raises: CannotUse, SecretUnreadable."""
     budgets: dict[str, Budget] = {}
     clients = {
-        account.name: _client(config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve)
+        account.name: client_for(config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve)
         for account in config.used_accounts
     }
     accounts = {
@@ -66,12 +73,25 @@ def open_clients(
     return Clients(clients, accounts)
 
 
+def clients_to_ask(
+    config: Config, *, clock: Clock, resolve: Resolve
+) -> Iterator[tuple[AccountConfig, Callable[[], BaseExchangeClient]]]:
+    """The accounts on venues that can be asked, each with what makes its client; they share the venues' budgets."""
+    budgets: dict[str, Budget] = {}
+    for account in config.used_accounts:
+        if config.venues[account.venue].real:
+            yield (
+                account,
+                partial(client_for, config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve),
+            )
+
+
 async def _ask(config: Config, resolve: Resolve) -> Listed:
     clock, budgets = LiveClock(asyncio.get_running_loop()), dict[str, Budget]()
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:
-        client = _client(config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve)
+        client = client_for(config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve)
         symbol = config.symbols[account.venue]
         try:
             instruments[account.name] = await client.get_contract_attributes(symbol)
@@ -98,9 +118,10 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
 _Build = Callable[[AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve], BaseExchangeClient]
 
 
-def _client(
+def client_for(
     config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve
 ) -> BaseExchangeClient:
+    """A client that is not connected. Raises: CannotUse, SecretUnreadable."""
     venue = config.venues[account.venue]
     build = _ADAPTERS.get(venue.kind)
     if build is None:
@@ -136,7 +157,44 @@ def _backpack(
     )  # fmt: skip
 
 
-_ADAPTERS: Mapping[str, _Build] = {"backpack": _backpack}
+def _lighter(
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    resolve: Resolve,
+) -> BaseExchangeClient:  # fmt: skip
+    key = _credential(config, account, "private_key", resolve)
+    index, number = (_number(config, account, name, resolve) for name in ("account_index", "api_key_index"))
+    try:
+        signer: lighter_signer.Signer = NativeSigner(
+            key, account_index=index, api_key_index=number, chain_id=lighter.CHAIN_ID
+        )
+    except AuthFailed as error:
+        if not venue.local or installed():
+            raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
+        # A local venue checks the form of a signature: rehearsals need no native library.
+        signer = StandInSigner(account_index=index, api_key_index=number, seed=key, clock=clock)
+    # The venue counts by address and by wallet, and by tier: what the config says of orders tells which tier (S11).
+    standard = config.limits.orders_per_minute <= LIGHTER_STANDARD
+    budget = budgets.setdefault(venue.url or venue.kind, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))
+    return lighter.LighterClient(
+        account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
+        transport=SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url)), clock=clock,
+        rng=Stream(seed, f"pauses/{account.name}"), budget=budget, rest_url=venue.url or lighter.REST_URL,
+        stream_url=venue.ws_url or _stream_beside(venue.url) or lighter.STREAM_URL,
+    )  # fmt: skip
+
+
+def _stream_beside(url: str) -> str:
+    return f"{url.replace('http', 'ws', 1)}/stream" if url else ""
+
+
+_ADAPTERS: Mapping[str, _Build] = {"backpack": _backpack, "lighter": _lighter}
+
+
+def _number(config: Config, account: AccountConfig, name: str, resolve: Resolve) -> int:
+    text = _credential(config, account, name, resolve).strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise CannotUse(f"{_place(config, account)}: {name} of {account.name} is no whole number")
+    return int(text)
 
 
 def _credential(config: Config, account: AccountConfig, name: str, resolve: Resolve) -> str:

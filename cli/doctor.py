@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from shutil import get_terminal_size
@@ -42,7 +42,7 @@ def doctor(journal: str, config_path: str | None, vault: str, style: str) -> int
     from cli.examined import Health
 
     found = list(_examined(Path(journal), None if config_path is None else Path(config_path), vault))
-    write_result(_as_json(found) if style == "json" else "\n".join(_lines(found)))
+    write_result(_as_json(found) if style == "json" else "\n".join(lines_of(found)))
     return 1 if any(it.health is Health.FAILED for it in found) else 0
 
 
@@ -71,7 +71,8 @@ def _examined(journal: Path, config: Path | None, vault: str) -> Iterator[Examin
             yield failed(name, f"cannot be looked at: {wrong}", "mend the packages first")
 
 
-def _lines(found: list[Examined]) -> Iterator[str]:
+def lines_of(found: Sequence[Examined]) -> Iterator[str]:
+    """Each verdict with what was found and what to do, and how many of each."""
     tones = {"ok": GREEN, "warning": YELLOW, "failed": RED}
     for it in found:
         verdict = it.health.value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from cli.attend import attended
 from cli.beside import Outputs
 from cli.demo import demo_config
+from cli.examined import Examined, ok, warning
 from cli.locate import CannotUse, Source
+from cli.online import Seen, ask_all, judge
 from cli.options import VAULT
 from cli.outputs import OutputOptions, Prepared, prepare
 from cli.record import open_record, run_start
@@ -389,6 +391,37 @@ def expected_cost(setup: Setup, *, seed: int = 1) -> ExpectedCost | None:
             name, instrument.symbol, first.bid * instrument.tick, first.bid_lots * instrument.lot,
             first.ask * instrument.tick, first.ask_lots * instrument.lot, recv_ns=0, venue_ms=0,
         )  # fmt: skip
+    return desk.view.expected_cost()
+
+
+def examine_online(config: Config, flow: Flow, resolve: Resolve) -> Iterator[Examined]:
+    """What the venues of a config say of its accounts, judged, and what a round costs there now; nothing is traded."""
+    seen, wrong = ask_all(config, resolve)
+    yield from wrong
+    yield from judge(config, seen)
+    cost = _cost_online(config, flow, seen) if not wrong and seen else None
+    if cost is not None:
+        words, most = cost.words(seen[0].instrument.quote), config.limits.max_round_cost_bps
+        if most is not None and cost.bps > most:
+            yield warning("cost", f"{words}, above max_round_cost", "nothing opens until spreads or fees are smaller")
+        else:
+            yield ok("cost", words)
+
+
+def _cost_online(config: Config, flow: Flow, seen: Sequence[Seen]) -> ExpectedCost | None:
+    instruments = {it.account.name: it.instrument for it in seen}
+    if set(instruments) != {account.name for account in config.used_accounts}:
+        return None
+    accounts = {
+        it.account.name: AccountPlan(
+            it.account.name, it.account.venue, it.account.owner, it.instrument, it.capabilities, it.account.dedicated
+        )
+        for it in seen
+    }
+    setup = Setup(flow, config, {}, {}, None, seen[0].quote.mid, instruments)
+    desk = Desk(plan_of(setup, accounts), run=1, chance=Chance(1))
+    for it in seen:
+        desk.books[it.account.venue, it.instrument.symbol] = it.quote
     return desk.view.expected_cost()
 
 

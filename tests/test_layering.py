@@ -37,7 +37,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         ("cli.venue_wiring", "cli.fault_plan"), ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
     ),
     "cli.client_wiring": (
-        *("cli", "engine", "exchanges.backpack", "exchanges.base", "exchanges.budget", "exchanges.sockets"),
+        *("cli", "engine", "exchanges.backpack", "exchanges.lighter", "exchanges.base", "exchanges.budget"),
+        "exchanges.sockets",
         *WORDS,
     ),
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),

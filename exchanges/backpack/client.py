@@ -25,6 +25,7 @@ from exchanges.tracking import Tracking
 from exchanges.transport import Response, Transport
 from exchanges.types import (
     Accepted,
+    AccountFacts,
     Capabilities,
     ClientIdStyle,
     Clock,
@@ -310,6 +311,15 @@ class BackpackClient(BaseExchangeClient):
     async def get_contract_attributes(self, symbol: str) -> Instrument:
         market = self._markets.get(symbol, symbol)
         return await self._asked(lambda: self._rest.instrument(symbol, venue=self.venue, market=market))
+
+    async def get_account_facts(self, symbol: str) -> AccountFacts:
+        """Rights of a key, tier and margin mode are not told."""
+
+        async def ask() -> AccountFacts:
+            await self._rest.read_clock()
+            return AccountFacts(self._rest.clock_offset_ms, leverage=await self._rest.leverage())
+
+        return await self._asked(ask)
 
     async def fetch_bbo_prices(self, symbol: str) -> Quote:
         book = await self._asked(lambda: self._rest.best(symbol))

@@ -71,6 +71,10 @@ class Rest:
         account = await self._signed("accountQuery", "/api/v1/account", {}, Use.ASK)
         return reply.instrument_of(body, account, venue=venue, market=market)
 
+    async def leverage(self) -> Decimal | None:
+        """The most that the account has allowed itself."""
+        return reply.leverage_of(await self._signed("accountQuery", "/api/v1/account", {}, Use.ASK))
+
     async def best(self, symbol: str) -> BookFacts:
         return reply.depth_best(await self._public(f"/api/v1/depth?symbol={symbol}&limit=5"), symbol)
 

@@ -274,6 +274,7 @@ class LighterClient(BaseExchangeClient):
             if self._rest.tier is None:
                 await self._rest.read_tier()
             market, row = await self._rest.market(symbol)
+            self._markets[symbol] = market
             name = self._names.get(symbol, symbol)
             return reply.instrument_of(market, row, self._rest.tier, venue=self.venue, name=name)
 
@@ -283,7 +284,8 @@ class LighterClient(BaseExchangeClient):
         async def ask() -> AccountFacts:
             offset_ms = await self._rest.read_clock()
             await self._rest.check_key()
-            await self._rest.read_tier()
+            if self._rest.tier is None:
+                await self._rest.read_tier()
             market, _ = await self._rest.market(symbol)
             rows = (await self._rest.account(Use.ASK)).positions
             row = next((row for row in rows if row.market_id == market.market_id), None)

@@ -122,6 +122,11 @@ class NativeSigner:
             self._library.Free(pointer)
 
 
+def installed() -> bool:
+    """Is there a signer at all?"""
+    return find_spec("lighter") is not None
+
+
 def library_path() -> Path:
     """Where the installed package keeps the library of this machine. Raises: AuthFailed."""
     system, machine = platform.system(), platform.machine()

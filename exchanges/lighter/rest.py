@@ -46,6 +46,7 @@ class Rest:
         self._thread = thread
         self._clock = clock
         self._token, self._renew_ms = "", 0
+        self._listed: dict[str, tuple[Market, Mapping[str, Any]]] = {}
         few = budget.per_minute <= reply.STANDARD_PER_MINUTE
         self.http = Http(
             base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path="/",
@@ -79,8 +80,10 @@ class Rest:
         return offset_ms
 
     async def market(self, symbol: str) -> tuple[Market, Mapping[str, Any]]:
-        """Raises: Rejected if the venue does not list the symbol as an active perpetual."""
-        return reply.market_of(await self._get("orderBookDetails", ""), symbol)
+        """As it was first told in this session. Raises: Rejected for what is not listed as an active perpetual."""
+        if symbol not in self._listed:
+            self._listed[symbol] = reply.market_of(await self._get("orderBookDetails", ""), symbol)
+        return self._listed[symbol]
 
     async def best(self, market_id: int) -> BookFacts:
         body = await self._get("orderBookOrders", f"market_id={market_id}&limit=20")

@@ -204,6 +204,12 @@ def asset_total(body: bytes, asset: str) -> Decimal:
     return ZERO
 
 
+def leverage_of(account_body: bytes) -> Decimal | None:
+    """Raises: BadFrame."""
+    said = mapping(json_of(account_body), "account")
+    return None if said.get("leverageLimit") is None else decimal_of(said, "leverageLimit")
+
+
 def instrument_of(market_body: bytes, account_body: bytes, *, venue: str, market: str) -> Instrument:
     """A market with the account's fees (basis points). Raises: BadFrame; Rejected for a kind that we do not trade."""
     said, account = mapping(json_of(market_body), "market"), mapping(json_of(account_body), "account")
