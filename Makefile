@@ -3,6 +3,7 @@
 #   make run      the eagle flow on the embedded paper venues          make run ARGS="--rounds 2"
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
+#   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
 #   make docs     write the generated pages of docs/ anew
@@ -16,6 +17,7 @@ FLOW ?= flows/eagle_chicken.yaml
 ARGS ?=
 PYTEST_ARGS ?= -q -n 2
 MARKETS ?=
+FUZZ ?= 100000 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +30,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench docs peers lock clean
+.PHONY: help run test check format fuzz bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -49,6 +51,9 @@ check: $(DEV_READY)
 format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: $(DEV_READY)
+	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
 
 bench: $(DEV_READY)
 	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done

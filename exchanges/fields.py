@@ -106,6 +106,12 @@ def _days(year: int, month: int, day: int) -> int:
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
 
 
+def one_line(text: object, most: int) -> str:
+    """What a venue says, fit to be shown: on one line, printable, at most so many characters."""
+    words = " ".join(str(text)[: 4 * most].split())
+    return "".join(char if char.isprintable() else "?" for char in words)[:most]
+
+
 def _shown(value: object) -> str:
     """A wrong value, fit to be shown on one line."""
     if value is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.fields import one_line
 from exchanges.tasks import Tasks
 from exchanges.transport import Response, Transport
 from exchanges.types import Cancellable, Clock, Refusal, Refused, Unknown
@@ -68,9 +69,7 @@ def retry_after_ms(response: Response) -> int:
 
 def excerpt(body: bytes) -> str:
     """The beginning of a body on one line, fit to be shown."""
-    text = " ".join(body[: 4 * TEXT_MOST].decode("utf-8", "replace").split())
-    shown = "".join(char if char.isprintable() else "?" for char in text)
-    return shown[:TEXT_MOST] or "empty body"
+    return one_line(body[: 4 * TEXT_MOST].decode("utf-8", "replace"), TEXT_MOST) or "empty body"
 
 
 def reply_to(error: ExchangeError, *, signed_ns: int, written_ns: int) -> Refused | Unknown:

@@ -60,7 +60,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.budget": (),
     "exchanges.sockets": ("exchanges.transport", "exchanges.tasks", *WORDS),
     "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
-    "exchanges.http": ("exchanges.transport", "exchanges.tasks", "exchanges.budget", *WORDS),
+    "exchanges.http": (
+        *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.fields"),
+        *WORDS,
+    ),
     "exchanges.tracking": WORDS,
     "exchanges.fields": WORDS,
     "exchanges.reconcile": ("exchanges.tracking", "exchanges.tasks", "exchanges.budget", *WORDS),

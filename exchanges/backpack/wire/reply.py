@@ -16,10 +16,9 @@ from exchanges.backpack.wire.codes import (
     SYSTEM_ORDERS,
     UNKNOWN_CODES,
 )
-from exchanges.backpack.wire.request import body_of
 from exchanges.backpack.wire.stream import BookFacts, OrderFacts, Trade, client_id_of, expired, side_of, trade_id_of
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
-from exchanges.fields import decimal_of, entry, integer_of, json_of, listing, mapping, milliseconds, text_of
+from exchanges.fields import decimal_of, entry, integer_of, json_of, listing, mapping, milliseconds, one_line, text_of
 from exchanges.types import ZERO, FillKind, Instrument, Margin, MarketKind, OrderState, Refusal, Side
 from exchanges.values import quick
 
@@ -36,12 +35,16 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
         said = json_of(body)
     except BadFrame:
         if status == 400 and b"parse request payload" in body[:200].lower():
-            return Rejected(Refusal.VENUE, body[:160].decode("utf-8", "replace"))
+            return Rejected(Refusal.VENUE, one_line(body[:400].decode("utf-8", "replace"), 160))
         return None
+    return _judged(status, said)
+
+
+def _judged(status: int, said: Any) -> ExchangeError | None:
     code = said.get("code") if isinstance(said, dict) else None
     if not isinstance(code, str) or not code:
         return None
-    text = f"{code[:40]}: {str(said.get('message', ''))[:160]}"
+    text = f"{one_line(code, 40)}: {one_line(said.get('message', ''), 160)}"
     if status >= 500 or code in UNKNOWN_CODES:
         return OutcomeUnknown(text)
     if code == RATE_CODE or status == 429:
@@ -68,10 +71,10 @@ def order_reply(said: object) -> OrderFacts:
     name = text_of(order, "status")
     state, cum = STATES.get(name), decimal_of(order, "executedQuantity", at_least_zero=True)
     if state is None:
-        raise BadFrame(f"status: {name[:40]} is no known one")
+        raise BadFrame(f"status: {one_line(name, 40)} is no known one")
     refusal, text = None, ""
     if name == "Expired":
-        text = str(order.get("expiryReason") or "expired")[:80]
+        text = one_line(order.get("expiryReason") or "expired", 80)
         state, refusal = expired(text, cum)
     elif state is OrderState.OPEN and cum > 0:
         state = OrderState.PARTIALLY_FILLED
@@ -106,7 +109,7 @@ def _batch_item(item: Mapping[str, Any]) -> OrderFacts | ExchangeError:
     try:
         if item.get("operation") == "Ok":
             return order_reply(item)
-        return judge(200, body_of(dict(item))) or OutcomeUnknown("the answer names no error")
+        return _judged(200, item) or OutcomeUnknown("the answer names no error")
     except BadFrame as error:
         return OutcomeUnknown(f"its answer cannot be read: {error}")
 
@@ -215,7 +218,10 @@ def instrument_of(market_body: bytes, account_body: bytes, *, venue: str, market
     said, account = mapping(json_of(market_body), "market"), mapping(json_of(account_body), "account")
     kind = {"PERP": MarketKind.PERP, "SPOT": MarketKind.SPOT}.get(text_of(said, "marketType"))
     if kind is None:
-        raise Rejected(Refusal.UNSUPPORTED, f"{text_of(said, 'symbol')} is a {said['marketType']} market")
+        raise Rejected(
+            Refusal.UNSUPPORTED,
+            f"{one_line(text_of(said, 'symbol'), 40)} is a {one_line(said['marketType'], 40)} market",
+        )
     filters = entry(said, "filters")
     price, quantity = entry(filters, "price"), entry(filters, "quantity")
     fees = "futures" if kind is MarketKind.PERP else "spot"
@@ -231,7 +237,9 @@ def instrument_of(market_body: bytes, account_body: bytes, *, venue: str, market
         fee_in_received=kind is MarketKind.SPOT,  # a captured spot fill paid in the bought asset; not documented
     )  # fmt: skip
     if instrument.tick <= 0 or instrument.lot <= 0:
-        raise BadFrame(f"{instrument.symbol}: tick {instrument.tick} and step {instrument.lot} must be above 0")
+        raise BadFrame(
+            f"{one_line(instrument.symbol, 40)}: tick {instrument.tick} and step {instrument.lot} must be above 0"
+        )
     return instrument
 
 
@@ -276,7 +284,7 @@ def maintenance(body: bytes) -> str:
     """Why the venue is closed; empty if it is open. Raises: BadFrame."""
     said = mapping(json_of(body), "status")
     name = text_of(said, "status")
-    return "" if name == "Ok" else f"{name[:40]}: {str(said.get('message') or 'no reason given')[:160]}"
+    return "" if name == "Ok" else f"{one_line(name, 40)}: {one_line(said.get('message') or 'no reason given', 160)}"
 
 
 def newest(rows: Iterable[OrderFacts], client_id: str) -> OrderFacts | None:

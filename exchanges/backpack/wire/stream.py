@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from exchanges.backpack.wire.codes import AUTH_CODES, EXPIRY_REFUSALS, ORIGINS, SIDES, STATES, plain
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError
-from exchanges.fields import decimal_of, integer_of, json_of, mapping, text_of
+from exchanges.fields import decimal_of, integer_of, json_of, mapping, one_line, text_of
 from exchanges.types import ZERO, FillKind, OrderState, Refusal, Side
 from exchanges.values import quick
 
@@ -107,15 +107,19 @@ def message(data: bytes) -> Told:
         raise _stream_error(frame["error"])
     stream = frame.get("stream")
     if stream is None:
-        return None if "result" in frame else Unread(f"a message with {', '.join(sorted(frame))[:80] or 'nothing'}")
+        return (
+            None
+            if "result" in frame
+            else Unread(f"a message with {one_line(', '.join(sorted(frame)), 80) or 'nothing'}")
+        )
     if type(stream) is not str:
         raise BadFrame("stream: expected a name")
     name, _, symbol = stream.rpartition(".")
     if name not in (ORDERS, POSITIONS, BOOK):
-        return Unread(f"stream {stream[:80]}")
+        return Unread(f"stream {one_line(stream, 80)}")
     said = mapping(frame.get("data"), "data")
     if said.get("s") != symbol:
-        raise BadFrame(f"stream {stream[:80]} speaks of symbol {str(said.get('s'))[:40]}")
+        raise BadFrame(f"stream {one_line(stream, 80)} speaks of symbol {one_line(said.get('s'), 40)}")
     if name == ORDERS:
         return order_event(said)
     return _book(said) if name == BOOK else PositionFacts(symbol, decimal_of(said, "q"))
@@ -134,9 +138,9 @@ def order_event(said: Mapping[str, Any]) -> OrderFacts | Unread:
         if state is None or state.terminal != (state is _FILLED):
             state = _FILLED if cum >= qty else _PARTIALLY_FILLED  # the fill is a fact, whatever the state is called
     elif event not in _ORDER_EVENTS or state is None:
-        return Unread(f"order event {event[:40]} in state {str(said.get('X'))[:40]}")
+        return Unread(f"order event {one_line(event, 40)} in state {one_line(said.get('X'), 40)}")
     elif said.get("X") == "Expired":
-        text = str(said.get("R") or "expired")[:80]
+        text = one_line(said.get("R") or "expired", 80)
         state, refusal = expired(text, cum)
     elif state is _OPEN and cum > 0:
         state = _PARTIALLY_FILLED
@@ -196,7 +200,7 @@ def known(table: Mapping[str, T], value: object) -> T | None:
 def side_of(said: Mapping[str, Any], name: str) -> Side:
     side = known(SIDES, said.get(name))
     if side is None:
-        raise BadFrame(f"{name}: expected Bid or Ask, found {str(said.get(name))[:40]}")
+        raise BadFrame(f"{name}: expected Bid or Ask, found {one_line(said.get(name), 40)}")
     return side
 
 
@@ -215,7 +219,7 @@ def _level(said: Mapping[str, Any], price: str, qty: str) -> tuple[Decimal, Deci
 def _stream_error(error: object) -> ExchangeError:
     """The fields of a stream's error are not documented: whatever is there is shown; words of keys mean our keys."""
     said = error if isinstance(error, dict) else {}
-    code, text = str(said.get("code", ""))[:40], str(said.get("message", error))[:160]
+    code, text = one_line(said.get("code", ""), 40), one_line(said.get("message", error), 160)
     if code in AUTH_CODES or "signature" in text.lower() or "unauthorized" in text.lower():
         return AuthFailed(f"the venue refused the subscription: {code} {text}".strip())
     return BadFrame(f"the venue said: {code} {text}")
