@@ -16,6 +16,7 @@ from cli.diagram import diagram
 from cli.doctor import doctor
 from cli.group import WIDEST, Commands
 from cli.init import init
+from cli.prove import prove
 from cli.report import report
 from cli.run import run
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
@@ -32,7 +33,7 @@ from exchanges.errors import ExchangeError
 
 EPILOG = (
     "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 kept for an account in use; "
-    "4 journal cannot be written; 5 journal corrupt or foreign; 130 left at the third interrupt."
+    "4 journal cannot be written; 5 journal corrupt or foreign; 6 not proved; 130 left at the third interrupt."
 )
 COMPLETION = (
     'Completion by tab: eval "$(_EAGLE_COMPLETE=bash_source eagle)" in ~/.bashrc; for zsh and fish say zsh_source and '
@@ -58,7 +59,7 @@ def eagle() -> None:
 
 for command in (
     *(init, doctor, vault, run, status, stop, pause, resume, alert),
-    *(validate, diagram, test, verbs, venue, report, audit, replay, trace, why),
+    *(validate, prove, diagram, test, verbs, venue, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)
 

@@ -296,3 +296,37 @@ def test_a_position_in_another_market_is_not_measured_with_this_market_s_price()
     other = Position("t1", "BTCUSDT", D(1), liquidation_price=D(60_000))
     bench.give(Counted(0, ok=True, quiet=False, positions=(other,), margins=()))
     assert bench.state == "HOLDING"
+
+
+def test_a_halt_ends_when_nothing_is_left_that_an_order_could_take_off() -> None:
+    """Found by `eagle prove`: hedged residues that no pair of lots matches were looked at for ever (S7, E15)."""
+    accounts = (
+        account("m", "a", lot=D(1), min_qty=D(1)),
+        account("t1", "b", lot=D(2), min_qty=D(2)),
+        account("t2", "c", lot=D(1), min_qty=D(2)),
+    )
+    bench = hedged_in_full(Bench({"quantity": "3"}, accounts=accounts, choice=1))
+    chance = bench.desk.world.chance["taker"]
+    chance.choice = 0  # type: ignore[attr-defined]
+    bench.fire("hold")
+    closing = bench.newest("closing")
+    bench.ack(closing)
+    bench.fill(closing, "2")
+    bench.fill(bench.newest("hedge"), "2")
+    liquidated = bench.row(
+        bench.newest("hedge"), "2", client_id="", order_id="liq", side=Side.SELL, kind=FillKind.LIQUIDATION
+    )
+    chance.choice = 1  # type: ignore[attr-defined]
+    bench.give(liquidated)
+    bench.fill(bench.newest("hedge"), "2")
+    effects = bench.update(closing, OrderState.CANCELED, "2")
+    assert [effect.text for effect in effects if isinstance(effect, Finish)] == [
+        "not flat; m: +1 ETHUSDT; t2: -1 ETHUSDT"
+    ]
+
+
+def hedged_in_full(bench: Bench) -> Bench:
+    bench = opened(bench)
+    bench.fill(bench.newest("opening"), "3")
+    bench.fill(bench.newest("hedge"), "3")
+    return bench

@@ -90,7 +90,7 @@ def test_what_says_nothing_about_itself_is_a_fault(
 
 
 def test_the_exit_codes_are_those_of_the_help() -> None:
-    assert [code for code, _ in cli_page.exit_codes()] == ["0", "1", "2", "3", "4", "5", "130"]
+    assert [code for code, _ in cli_page.exit_codes()] == ["0", "1", "2", "3", "4", "5", "6", "130"]
 
 
 def test_keys_are_named_whole_and_their_descriptions_are_read() -> None:

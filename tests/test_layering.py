@@ -47,6 +47,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("engine.review", "engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base"),
         *WORDS,
     ),
+    "engine.verify": ("engine.verify", "engine.trading", "engine.chart", "exchanges.types", "exchanges.values"),
     "engine.trading": ("engine.trading", "engine.chart", "exchanges.types", "exchanges.values"),
     "engine.chart": ("engine.chart",),
     "engine.errors": (),
@@ -80,7 +81,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 
 PURE = (
-    *("engine.chart", "engine.chart.*", "engine.trading", "engine.trading.*", "exchanges.*.wire"),
+    *("engine.chart", "engine.chart.*", "engine.trading", "engine.trading.*", "engine.verify", "engine.verify.*"),
+    "exchanges.*.wire",
     *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.market", "exchanges.synthetic", "exchanges.transport", "exchanges.budget", "exchanges.tracking"),
     *("exchanges.venues", "exchanges.venues.*"),

@@ -32,7 +32,7 @@ from engine.chart.model import (
     Type,
     Vocabulary,
 )
-from engine.chart.settings import read_context, read_literal, read_settings
+from engine.chart.settings import proof_settings, read_context, read_literal, read_settings
 from engine.chart.states import read_states, state_tree
 from engine.chart.structure import schema_findings, shipped_schema
 from engine.chart.yaml_nodes import parse_nodes, read_nodes
@@ -95,6 +95,7 @@ class _Reading:
         states = read_states(self._root, self._known(sections), self._faults)
         invariants, properties = self._invariants(), self._properties()
         self._unique_names([*invariants, *properties])
+        proof = proof_settings(entry(self._root, "prove"), self._settings, self._faults)
         self._faults.raise_if_any()
         compiled = compile_states(states)
         return Flow(
@@ -118,6 +119,7 @@ class _Reading:
             raised=self._raised,
             sections=sections,
             vocabulary=self._vocabulary,
+            proof=proof,
         )
 
     def _name(self, file: str) -> str:

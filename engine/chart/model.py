@@ -386,6 +386,7 @@ class Flow:
     raised: Mapping[str, str]  # events that the flow itself raises -> about
     sections: Mapping[str, SectionResult]
     vocabulary: Vocabulary
+    proof: Mapping[str, Node] = field(default_factory=dict)  # settings of a proof, where they differ from the defaults
 
 
 # --- what a step of the chart yields

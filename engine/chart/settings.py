@@ -93,6 +93,16 @@ def settings_values(flow: Flow, overrides: Mapping[str, Node], *, at: Span | Non
     return values
 
 
+def proof_settings(node: Node | None, settings: Mapping[str, Setting], faults: Faults) -> dict[str, Node]:
+    """`prove:`, setting -> literal of its type; what is wrong with it is reported."""
+    for name, value in _entries(node).items():
+        if name in settings:
+            _override(settings[name], value, faults)
+        else:
+            faults.report("N304", _key_span(node, name), f'there is no setting "{name}"', name_hint(name, settings))
+    return dict(_entries(node))
+
+
 def read_literal(node: Node, expected: Type, faults: Faults, *, what: str = "") -> object | None:
     """The typed value of a scalar; reports and returns None for anything else."""
     prefix = f"{what}: " if what else ""
@@ -187,6 +197,11 @@ def _counter(name: str, kind: Type, entry: Mapped, span: Span, faults: Faults) -
 
 def _entries(node: Node | None) -> Mapping[str, Node]:
     return node.entries if isinstance(node, Mapped) else {}
+
+
+def _key_span(node: Node | None, name: str) -> Span:
+    assert isinstance(node, Mapped)
+    return node.keys[name].span
 
 
 def _text(node: Node | None) -> str:

@@ -91,6 +91,11 @@ class View:
         return next_slice(self._world, self._takers) is None
 
     @property
+    def reduced(self) -> bool:
+        """No slice is left for any account, the maker's among them."""
+        return next_slice(self._world, tuple(self._world.plan.accounts)) is None
+
+    @property
     def _takers(self) -> tuple[str, ...]:
         return tuple(name for name in self._world.plan.accounts if name != self._world.maker)
 

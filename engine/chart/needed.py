@@ -1,0 +1,83 @@
+"""Which remembered names a flow may still read from each leaf on, before it writes them anew.
+
+What no row can read any more makes no difference between two states: a prover need not tell them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from engine.chart.model import Action, Candidate, Expression, Flow
+
+Names = frozenset[str]
+
+
+def needed_names(flow: Flow, *, always: Names, cleared_by: Mapping[str, Names]) -> dict[str, Names]:
+    """leaf -> dotted names (`context.tries`, `opening.filled`) that matter there.
+
+    `always` are read by what is no row of the chart; `cleared_by` says which names a verb of the domain starts anew.
+    """
+    moves = {leaf: _candidates(flow, leaf) for leaf in flow.leaves}
+    needed: dict[str, Names] = dict.fromkeys(flow.leaves, always)
+    changed = True
+    while changed:
+        changed = False
+        for leaf in reversed(flow.leaves):
+            found = needed[leaf]
+            for candidate in moves[leaf]:
+                after = needed[candidate.target or leaf]
+                found = found | _before(candidate, after, cleared_by, always)
+            found |= _of_calls(flow, leaf)
+            if found != needed[leaf]:
+                needed[leaf], changed = found, True
+    return needed
+
+
+def _candidates(flow: Flow, leaf: str) -> tuple[Candidate, ...]:
+    rows = [candidate for found in flow.table.get(leaf, {}).values() for candidate in found]
+    return (*rows, *flow.always.get(leaf, ()))
+
+
+def _before(candidate: Candidate, after: Names, cleared_by: Mapping[str, Names], always: Names) -> Names:
+    """What matters before a candidate is looked at: its guard, and what its actions read or leave alone."""
+    entered = [*candidate.actions]
+    needed = set(after)
+    for action in reversed(entered):
+        needed = _before_action(action, needed, cleared_by) | always
+    if candidate.row.when is not None:
+        needed |= candidate.row.when.names
+    return frozenset(needed)
+
+
+def _before_action(action: Action, after: set[str], cleared_by: Mapping[str, Names]) -> set[str]:
+    if action.verb == "count":  # what it reads goes nowhere else
+        return after
+    if action.verb == "reset":
+        return after - {f"context.{word}" for word in action.arguments.values() if isinstance(word, str)}
+    read = _read(action.arguments.values())
+    if action.verb == "set":
+        written = {f"context.{name}" for name in action.arguments}
+        used = {
+            name
+            for target, value in action.arguments.items()
+            if isinstance(value, Expression) and f"context.{target}" in after
+            for name in value.names
+        }
+        return (after - written) | used
+    return (after - cleared_by.get(action.verb, frozenset())) | read
+
+
+def _of_calls(flow: Flow, leaf: str) -> Names:
+    """What invoked verbs read when they are asked again."""
+    name: str | None = leaf
+    read: set[str] = set()
+    while name is not None:
+        spec = flow.states[name]
+        if spec.invoke is not None:
+            read |= _read(spec.invoke.action.arguments.values())
+        name = spec.parent
+    return frozenset(read)
+
+
+def _read(arguments: Iterable[Expression | str]) -> set[str]:
+    return {name for value in arguments if isinstance(value, Expression) for name in value.names}

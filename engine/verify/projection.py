@@ -1,0 +1,310 @@
+"""What of a desk decides its future, as one hashable value, and a desk put back into exactly that.
+
+Ids become places in the order table, quantities whole lots, times the few classes that a step can tell apart, money
+nothing. `tests/test_verify_projection.py` knows every field of a desk and which of them is kept, derived or dropped,
+and that two desks of equal projection answer every input alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.chart.machine import Saved
+from engine.trading.desk import Desk
+from engine.trading.effects import Purpose
+from engine.trading.hedging import Stage
+from engine.trading.inputs import MarketSeen
+from engine.trading.ledger import Book
+from engine.trading.orders import COVERING, Order
+from engine.trading.standstill import Standstill
+from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
+from exchanges.types import ZERO, LinkState, OrderState, Side
+
+_CALM, _WAITING = Stage.CALM, Stage.WAITING
+
+NOW = 1_000_000 * S  # when every step of a proof happens
+EPOCH = 1_000  # chart epochs and tokens above it were given by the step itself
+NEVER = 1 << 62
+RUN = 1
+IDS = [str(RUN << 34 | n) for n in range(64)]
+PLACE_OF = {client_id: n for n, client_id in enumerate(IDS)}
+LOTS = {n: Decimal(n) for n in range(-512, 513)}
+
+UNKNOWN, ASKED, ASKED_LATE, DEAD, MISSING, CURRENT = 1, 2, 4, 8, 16, 32  # flags of an order
+NOT_ASKED, RECENT, OLD = range(3)  # of a cancel
+YOUNG, SOFT = 1, 2  # age of what is open
+
+
+class OrderKey(NamedTuple):
+    """One order; its place in the table is its name. Covering orders of earlier rounds are as those of this one."""
+
+    account: str
+    sign: int
+    qty: int
+    price: Decimal | None
+    purpose: Purpose
+    leg: str
+    state: OrderState
+    filled: int
+    provisional: int
+    flags: int
+    cancel: int
+    trades: tuple[str, ...]
+
+    @property
+    def live(self) -> bool:
+        return not self.state.terminal
+
+    @property
+    def done(self) -> int:
+        return self.filled + self.provisional
+
+
+class DeskKey(NamedTuple):
+    """A desk between two steps."""
+
+    leaf: str
+    context: tuple[object, ...]
+    timers: tuple[str, ...]  # live timers of the chart
+    calls: tuple[tuple[str, int], ...]  # invoking states with retries left; waiting for a reply or for a retry
+    deferred: tuple[tuple[str, object], ...]
+    asked: tuple[tuple[str, int], ...]  # invoking states with answers still to come
+    orders: tuple[OrderKey, ...]
+    legs: tuple[tuple[int, int, int, Decimal], ...]  # filled, attempts, place of the newest order, last price
+    positions: tuple[int, ...]
+    exposure: int
+    named: tuple[int, int, int]  # what the maker, the takers and nobody of ours made, each summed on its own (E12)
+    links: tuple[LinkState, ...]
+    resync: int  # 0: none waited for, 1: waited for, 2: no longer
+    market: MarketSeen
+    switches: tuple[bool, ...]
+    doubts: int
+    breached: tuple[str, ...]
+    seen: tuple[tuple[str, str, str], ...]  # fills without an order that were counted
+    stage: Stage
+    refused: tuple[str, ...]
+    failing: bool
+    last: str
+    age: int
+    waiting: bool
+    slices: tuple[str, ...]  # accounts that wait after a covering order that took nothing
+
+
+OF_A_LEG = ("filled", "attempts", "last_price")
+
+
+class Projection:
+    """Of one desk, which it also puts back."""
+
+    def __init__(self, desk: Desk, *, needed: Mapping[str, frozenset[str]], most: int) -> None:
+        """`needed`: names of the flow's memory that matter in each leaf. Attempts of a leg are counted up to `most`."""
+        self._desk = desk
+        self._most = most
+        flow = desk.chart.flow
+        self._context = {leaf: [f"context.{name}" in names for name in flow.context] for leaf, names in needed.items()}
+        self._fresh = tuple(counter.start for counter in flow.context.values())
+        self._legs = {
+            leaf: [tuple(f"{leg}.{word}" in names for word in OF_A_LEG) for leg in desk.legs]
+            for leaf, names in needed.items()
+        }
+        self._names = tuple(desk.world.plan.accounts)
+        self._takers = tuple(name for name in self._names if name != desk.world.maker)
+        self._tokens = {name: place + 1 for place, name in enumerate(desk.chart.flow.states)}
+        self._state_of = {token: name for name, token in self._tokens.items()}
+        limits = desk.world.plan.limits
+        self._soft_ns = limits.unhedged_soft_age_ns
+
+    # --- reading
+
+    def key(self) -> DeskKey:
+        desk = self._desk
+        world, hedging, intake = desk.world, desk.hedging, desk.intake
+        now = world.now_ns
+        saved = desk.chart.snapshot()
+        token_of = {state: token for state, (token, _) in saved.calls}
+        asked = desk.verbs.asked
+        ledger = world.ledger
+        all_orders = world.orders.all
+        places = {client_id: n + 1 for n, client_id in enumerate(all_orders)}
+        age = 0 if hedging is None or hedging.since_ns is None else self._age(now - hedging.since_ns)
+        return DeskKey(
+            saved.leaf,
+            tuple(
+                [
+                    value if counts else fresh
+                    for value, fresh, counts in zip(saved.context, self._fresh, self._context[saved.leaf], strict=True)
+                ]
+            ),
+            tuple(sorted(event for event, _ in saved.timers)),
+            tuple((state, left) for state, (_, left) in saved.calls),
+            saved.deferred,
+            tuple((state, asked[token]) for state, token in token_of.items() if token in asked) if asked else (),
+            tuple([self._order(order, now) for order in all_orders.values()]),
+            tuple(
+                [
+                    (
+                        int(leg.filled) if fills else 0,
+                        min(leg.attempts, self._most) if attempts else 0,
+                        places.get(leg.newest, 0),
+                        leg.last_price if price else ZERO,
+                    )
+                    for leg, (fills, attempts, price) in zip(desk.legs.values(), self._legs[saved.leaf], strict=True)
+                ]
+            ),
+            tuple([int(book.position) for book in ledger.books.values()]),
+            int(ledger.exposure),
+            (
+                int(sum(ledger.by_purpose.values(), ZERO)),
+                int(sum(ledger.taker_hedges.values(), ZERO)),
+                int(ledger.outside),
+            ),
+            tuple(world.links._states.values()),
+            0 if not world.resync_until_ns else (1 if now < world.resync_until_ns else 2),
+            world.market,
+            (
+                world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
+                world.distrusted, desk._crippled, desk._finished,
+            ),
+            min(intake._doubts, 2),
+            tuple(sorted(intake._breached)),
+            tuple(world.orders._seen),
+            _CALM if hedging is None else hedging.stage,
+            () if hedging is None else tuple(sorted(hedging._refused)),
+            hedging is not None and hedging._failures > 0,
+            "" if hedging is None else hedging._last,
+            age,
+            hedging is not None and hedging.stage is _WAITING and now < hedging.waiting_until_ns,
+            tuple(sorted(name for name, (_, until) in world.slice_waits.items() if until > now)),
+        )  # fmt: skip
+
+    def _age(self, age_ns: int) -> int:
+        return SOFT if age_ns >= self._soft_ns else YOUNG
+
+    def _order(self, order: Order, now: int) -> OrderKey:
+        flags = UNKNOWN if order.unknown else 0
+        if now > order.dead_after_ns:
+            flags |= DEAD
+        if order.asked:
+            flags |= ASKED | (ASKED_LATE if order.asked_ns > order.dead_after_ns else 0)
+        if order.missing_ns:
+            flags |= MISSING
+        if order.round == self._desk.world.round or order.purpose in COVERING:
+            flags |= CURRENT
+        cancel = NOT_ASKED if not order.cancel_ns else (OLD if now - order.cancel_ns >= CANCEL_AGAIN_NS else RECENT)
+        return OrderKey(
+            order.account, order.side.sign, int(order.qty), order.price, order.purpose, order.leg, order.state,
+            int(order.filled), int(order.provisional), flags, cancel, tuple(sorted(order.trades)),
+        )  # fmt: skip
+
+    def state_of(self, token: int) -> str:
+        """The invoking state that a token of a put-back desk belongs to."""
+        return self._state_of[token]
+
+    def token_of(self, state: str) -> int:
+        return self._tokens[state]
+
+    # --- putting back
+
+    def put(self, key: DeskKey) -> None:
+        desk = self._desk
+        world, hedging, intake = desk.world, desk.hedging, desk.intake
+        world.now_ns = NOW
+        tokens = self._tokens
+        desk.chart.restore(
+            Saved(
+                key.leaf, key.context, EPOCH, tuple([(event, 1) for event in key.timers]),
+                tuple([(state, (tokens[state], left)) for state, left in key.calls]), key.deferred,
+            )
+        )  # fmt: skip
+        desk.verbs.asked = {tokens[state]: left for state, left in key.asked}
+        desk.verbs.answered_now = []
+        self._put_orders(key)
+        for leg, (filled, attempts, newest, price) in zip(desk.legs.values(), key.legs, strict=True):
+            leg.filled = LOTS[filled]
+            leg.attempts = attempts
+            leg.newest = IDS[newest] if newest else ""
+            leg.last_price = price
+        self._put_ledger(key)
+        for name, state in zip(self._names, key.links, strict=True):
+            if world.links[name] is not state:
+                world.links.put(name, state)
+        world.resync_until_ns = (0, NOW + S, NOW)[key.resync]
+        world.market = key.market
+        (
+            world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
+            world.distrusted, desk._crippled, desk._finished,
+        ) = key.switches  # fmt: skip
+        world.trouble = ""
+        world.round = desk._told_round = RUN
+        world.sequence = len(key.orders)
+        if world.attempts:
+            world.attempts = {}
+        world.slice_waits = dict.fromkeys(key.slices, (SLICE_WAIT_NS, NOW + SLICE_WAIT_NS))
+        for rate in world.rates.values():
+            rate._times.clear()
+        world.undo.clear()
+        intake._doubts = key.doubts
+        intake._breached = set(key.breached)
+        desk.view.why_closed = None
+        desk._standstill = Standstill()
+        if hedging is not None:
+            hedging.stage = key.stage
+            hedging._refused = dict.fromkeys(key.refused, 1)
+            hedging._failures = int(key.failing)
+            hedging._last = key.last
+            hedging.since_ns = None if not key.age else (NOW if key.age == YOUNG else NOW - self._soft_ns)
+            hedging.waiting_until_ns = NOW + 1 if key.waiting else 0
+            hedging.epoch = 0
+            hedging._alarm_ns = NEVER
+            hedging._enough = ()
+            hedging.lack = ""
+
+    def _put_orders(self, key: DeskKey) -> None:
+        orders = self._desk.world.orders
+        instruments = self._desk.world.instruments
+        orders.all.clear()
+        orders.resting.clear()
+        orders.covering.clear()
+        orders._ended.clear()
+        if orders._seen or key.seen:
+            orders._seen.clear()
+            orders._seen.update(dict.fromkeys(key.seen))
+        for place, it in enumerate(key.orders, start=1):
+            client_id, flags, spec = IDS[place], it.flags, instruments[it.account]
+            dead = bool(flags & DEAD)
+            order = Order(
+                client_id, it.account, spec.venue, spec.symbol, Side.BUY if it.sign > 0 else Side.SELL, LOTS[it.qty],
+                it.price, it.purpose, it.leg, RUN if flags & CURRENT else RUN - 1, 1, False, NOW,
+                NOW - 2 if dead else NOW + S, it.state, "", LOTS[it.filled], LOTS[it.provisional],
+                bool(flags & UNKNOWN), bool(flags & ASKED),
+                (NOW - 1 if flags & ASKED_LATE else NOW - 3 if dead else NOW) if flags & ASKED else 0,
+                NOW if flags & MISSING else 0, (0, NOW, NOW - CANCEL_AGAIN_NS)[it.cancel], None, 0, set(it.trades),
+            )  # fmt: skip
+            orders.all[client_id] = order
+            if not it.state.terminal:
+                (orders.covering if it.purpose in COVERING else orders.resting)[client_id] = order
+            else:
+                order.ended_ns = NOW
+                orders._ended[client_id] = NOW
+
+    def _put_ledger(self, key: DeskKey) -> None:
+        ledger = self._desk.world.ledger
+        for book, position in zip(ledger.books.values(), key.positions, strict=True):
+            _empty(book)
+            book.position = LOTS[position]
+        ledger.exposure = LOTS[key.exposure]
+        maker, takers, outside = key.named
+        for purpose in ledger.by_purpose:
+            ledger.by_purpose[purpose] = ZERO
+        ledger.by_purpose[Purpose.OPEN] = LOTS[maker]
+        for name in ledger.taker_hedges:
+            ledger.taker_hedges[name] = ZERO
+        if self._takers:
+            ledger.taker_hedges[self._takers[0]] = LOTS[takers]
+        ledger.outside = LOTS[outside]
+
+
+def _empty(book: Book) -> None:
+    book.cash = book.fees = book.volume = book.bought = book.sold = ZERO

@@ -1,0 +1,227 @@
+"""One proof: a flow, its bounds, and the verdict. Never says more than was searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+
+from engine.chart.fairness import never_led, stuck_states
+from engine.chart.model import Expression, Flow
+from engine.chart.needed import needed_names
+from engine.chart.search import Broken, Edge, Graph, Tell, search, silent
+from engine.trading.desk import Desk
+from engine.trading.inputs import Started
+from engine.trading.intake import DESK
+from engine.trading.plan import AccountPlan, Plan, is_hedged
+from engine.trading.sections import LegSpec
+from engine.verify.bounds import Bounds, plan_for, quotes_for
+from engine.verify.projection import NOW, RUN, Projection
+from engine.verify.rules import LEAVES, Named, Rules
+from engine.verify.stepper import Arm, Choices, Stepper
+from engine.verify.venues import MARKET_OPEN, Action, State, Venues
+from exchanges.types import LinkState, LinkUpdate, Margin
+
+MOST_ATTEMPTS = 3
+MONEY = Decimal(10**6)
+NOBODY_OWES = frozenset({"filled", "refused", "stop asked"})
+
+
+class Verdict(Enum):
+    PROVED = "proved"
+    VIOLATED = "violated"
+    CUT_OFF = "cut off"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What became of one rule. `trace` is the way to where it breaks; of `turn`, the actions that then repeat."""
+
+    rule: Named
+    verdict: Verdict
+    why: str = ""
+    trace: tuple[tuple[Action, State], ...] = ()
+    turn: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`states` were found and `expanded` of them looked at to the end."""
+
+    verdict: Verdict
+    shown: tuple[Shown, ...]
+    states: int
+    expanded: int
+    edges: int
+    desks: int
+    steps: int
+    hedged: bool
+    bounds: Bounds
+    settings: Mapping[str, object]
+
+
+class World:
+    """The desk among its venues, as a model for the search."""
+
+    def __init__(self, flow: Flow, bounds: Bounds, *, make_desk: Callable[..., Desk] = Desk) -> None:
+        self.flow = flow
+        self.bounds = bounds
+        self.plan = plan_for(flow, bounds)
+        names = tuple(self.plan.accounts)
+        self.names = names
+        choices = Choices()
+        self.desk = make_desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
+        self.rules = Rules(flow, hedged=is_hedged(flow))
+        self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()))
+        self.stepper = Stepper(
+            self.desk, choices, projection=Projection(self.desk, needed=_needed(flow), most=MOST_ATTEMPTS),
+            ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.left,
+        )  # fmt: skip
+        lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
+        takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
+        self._takers = [_sizes(self.plan.accounts[names[at]]) for at in takers]
+        self.venues = Venues(
+            self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps
+        )
+
+        self._first = self._begin()
+
+    def first(self) -> State:
+        return self._first
+
+    def _begin(self) -> State:
+        """Everything connected and the market open, the flow just started."""
+        desk, plan = self.desk, self.plan
+        desk.books.update(quotes_for(plan))
+        for name in self.names:
+            desk.step(LinkUpdate(name, LinkState.TRUSTED, NOW), NOW)
+        desk.step(MARKET_OPEN, NOW)
+        margins = tuple(Margin(name, MONEY, MONEY, Decimal(0)) for name in self.names)
+        effects = desk.step(Started((), margins), NOW)
+        done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
+        number = self.stepper.number(self.stepper.projection.key())
+        return self.venues.first(number, tuple(done), faults=self.bounds.faults)
+
+    def edges(self, state: State) -> list[Edge[State, Action]]:
+        return [Edge(it.action, it.state, bool(it.action.fault), it.broke) for it in self.venues.steps(state)]
+
+    def facts(self, state: State) -> int:
+        found = self.stepper.facts[state.desk]
+        if self.venues.ledger_is_true(state):
+            found |= self.rules.ledger_true
+        if self.venues.ends_are_true(state):
+            found |= self.rules.ended_true
+        if state.stopped:
+            found |= self.rules.stopped
+        if self.rules.hedged:
+            found |= self.rules.open_now if self._hedgeable(sum(state.truth)) else self.rules.hedged_now
+        return found
+
+    def _hedgeable(self, exposure: int) -> bool:
+        """Could some taker trade at least a part of it?"""
+        return any(abs(exposure) // lot * lot >= least for lot, least in self._takers)
+
+    def done(self, state: State) -> bool:
+        return self.stepper.keys[state.desk].switches[7]
+
+    def leaf(self, state: State) -> str:
+        return self.stepper.keys[state.desk].leaf
+
+    def rests(self, state: State) -> bool:
+        return self.done(state) or self.flow.states[self.leaf(state)].resting
+
+
+def prove(flow: Flow, bounds: Bounds, *, tell: Tell = silent) -> Proof:
+    """Search the flow's world. Raises: FlowError where the bounds' settings do not fit the flow."""
+    return prove_world(World(flow, bounds), tell=tell)
+
+
+def prove_world(world: World, *, tell: Tell = silent) -> Proof:
+    rules = world.rules
+    graph = search(world, rules.always, most=world.bounds.max_states, tell=tell)
+    broken = list(graph.broken)
+    if graph.complete and not broken:
+        broken = _at_last(world, graph)
+    by_name = {it.name: it for it in broken}
+    undecided = Verdict.PROVED if graph.complete and not broken else Verdict.CUT_OFF
+    seen = 0
+    for facts in graph.facts:
+        seen |= facts
+    shown = []
+    for named in rules.named():
+        found = by_name.get(named.name)
+        if found is not None:
+            shown.append(_violated(named, found, graph))
+        else:
+            shown.append(Shown(named, undecided))
+    for rule in rules.sometimes:
+        at = next(n for n, it in enumerate(shown) if it.rule.name == rule.name)
+        if seen & rule.fact:
+            shown[at] = Shown(shown[at].rule, Verdict.PROVED)
+        elif graph.complete:
+            shown[at] = Shown(shown[at].rule, Verdict.VIOLATED, why="no state that was searched is so")
+    if any(it.verdict is Verdict.VIOLATED for it in shown):
+        verdict = Verdict.VIOLATED
+    else:
+        verdict = Verdict.PROVED if graph.complete else Verdict.CUT_OFF
+    return Proof(
+        verdict, tuple(shown), len(graph.states), graph.expanded(), len(graph.targets), len(world.stepper.keys),
+        world.stepper.steps, rules.hedged, world.bounds, world.plan.settings,
+    )  # fmt: skip
+
+
+def _at_last(world: World, graph: Graph[State, Action]) -> list[Broken]:
+    """Rules on what must come, of a graph that is whole."""
+    broken = []
+    for rule in world.rules.leads_to:
+        found = never_led(graph, rule, fair=duty, done=world.done)
+        if found is not None:
+            broken.append(found)
+    stuck = stuck_states(graph, place=world.leaf, rests=world.rests)
+    if stuck is not None:
+        broken.append(Broken(LEAVES, stuck, why=f"nothing leads out of {world.leaf(graph.states[stuck])}"))
+    return broken
+
+
+def duty(action: Action) -> object | None:
+    """Who has to act at last: the venues, the streams and the clock do, strangers and persons need not."""
+    if action.kind in NOBODY_OWES:
+        return None
+    return (action.kind, action.detail if action.kind == "timer" else "", action.account)
+
+
+def _violated(named: Named, found: Broken, graph: Graph[State, Action]) -> Shown:
+    trace = graph.path(found.at)
+    if found.action >= 0:
+        trace.append((graph.actions[found.action], graph.states[found.at]))
+    return Shown(named, Verdict.VIOLATED, found.why, tuple(trace), tuple(graph.actions[label] for label in found.turn))
+
+
+def _sizes(account: AccountPlan) -> tuple[int, int]:
+    return int(account.instrument.lot), int(account.instrument.min_qty)
+
+
+def _needed(flow: Flow) -> Mapping[str, frozenset[str]]:
+    legs: Mapping[str, LegSpec] = flow.sections["legs"].value  # type: ignore[assignment]
+    read: set[str] = set()
+    for leg in legs.values():
+        for expression in (leg.buys, leg.quantity, leg.offset, leg.price):
+            if isinstance(expression, Expression):
+                read |= expression.names
+    for rule in (*flow.properties, *flow.invariants):
+        for expression in rule.expressions.values():
+            read |= expression.names
+    of_round = frozenset(f"{leg}.{word}" for leg in legs for word in ("filled", "attempts"))
+    return needed_names(flow, always=frozenset(read), cleared_by={"begin_round": of_round})
+
+
+def _ranges(plan: Plan) -> dict[str, tuple[int, int]]:
+    """How long each delay of the flow may take, in ns."""
+    found: dict[str, tuple[int, int]] = {}
+    for state in plan.flow.states.values():
+        for delay in state.delays:
+            value = delay.literal or plan.settings.get(delay.setting or "")
+            if isinstance(value, int | tuple):  # else it is computed when the state is entered
+                found[delay.event] = value if isinstance(value, tuple) else (value, value)
+    return found

@@ -1,0 +1,209 @@
+"""What a proof must show: the flow's own properties, and what holds for every flow and every hedged flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.chart.model import Flow, Property
+from engine.chart.search import DEADLOCK, Always, LeadsTo, Sometimes
+from engine.trading.desk import Desk
+from engine.trading.effects import Purpose
+from engine.trading.hedging import Stage
+from engine.trading.orders import COVERING
+from engine.verify.projection import UNKNOWN, DeskKey, OrderKey
+from engine.verify.stepper import FAILS, Hop, Place
+from engine.verify.venues import NOT_FLAT
+from exchanges.types import LinkState
+
+HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, STOPS, LEAVES = (
+    "every fill is hedged, down to dust",
+    "what can be hedged is hedged at once",
+    "no hedge grows what is open",
+    "no opening over an open exposure",
+    "no hedge meets an own resting order",
+    "no order leaves on a lost stream",
+    "no fill is ignored",
+    "no order that may still fill is taken for ended",
+    "positions are not doubted while the venues tell the truth",
+    "a stop comes to an end",
+    "every state can be left",
+)
+FOR_EVERY_FLOW = (DEADLOCK, LEAVES, FAILS, IGNORED, ENDED, TRUSTS, NOT_FLAT, DEAF)
+FOR_HEDGED_FLOWS = (HEDGED, AT_ONCE, GROWS, OVER, SELF)
+
+Kind = Literal["flow", "every flow", "hedged flow"]
+Fact = Callable[[Desk], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One thing to show, for the verdict."""
+
+    name: str
+    of: Kind
+    text: str
+
+
+class Rules:
+    """Numbers the facts that rules are made of, and judges steps."""
+
+    def __init__(self, flow: Flow, *, hedged: bool) -> None:
+        self.hedged = hedged
+        self._flow = flow
+        self._facts: list[Fact] = []
+        self.always: list[Always] = []
+        self.leads_to: list[LeadsTo] = []
+        self.sometimes: list[Sometimes] = []
+        self._on_exit: list[tuple[str, str, Property]] = []
+        for rule in (*flow.invariants, *flow.properties):
+            self._take(rule)
+        self.ledger_true = self._bit(_never)
+        self.stopped = self._bit(_never)
+        self.finished = self._bit(lambda desk: desk._finished)
+        self.ended_true = self._bit(_never)
+        self.always.append(Always(IGNORED, self.ledger_true))
+        self.always.append(Always(ENDED, self.ended_true))
+        self.always.append(Always(TRUSTS, self._bit(lambda desk: not desk.world.distrusted)))
+        if any(event == "stop.requested" for found in flow.table.values() for event in found):
+            self.leads_to.append(LeadsTo(STOPS, self.stopped, self.finished))
+        if hedged:
+            self.open_now, self.hedged_now = self._bit(_never), self._bit(_never)
+            self.always.append(Always(AT_ONCE, self._bit(_acts)))
+            self.leads_to.append(LeadsTo(HEDGED, self.open_now, self.hedged_now))
+
+    def named(self) -> list[Named]:
+        """Everything to be shown, in the order of a verdict."""
+        own = [Named(rule.name, "flow", _words(rule)) for rule in (*self._flow.invariants, *self._flow.properties)]
+        every = [Named(name, "every flow", "") for name in FOR_EVERY_FLOW]
+        if any(rule.name == STOPS for rule in self.leads_to):
+            every.append(Named(STOPS, "every flow", ""))
+        return [*own, *every, *(Named(name, "hedged flow", "") for name in FOR_HEDGED_FLOWS if self.hedged)]
+
+    def _take(self, rule: Property) -> None:
+        match rule.kind:
+            case "always":
+                self.always.append(Always(rule.name, self._bit(_expression(rule, "holds"))))
+            case "never":
+                holds = _expression(rule, "holds")
+                self.always.append(Always(rule.name, self._bit(lambda desk: not holds(desk))))
+            case "sometimes":
+                self.sometimes.append(Sometimes(rule.name, self._bit(_expression(rule, "holds"))))
+            case "leads_to":
+                when, then = self._bit(_expression(rule, "when")), self._bit(_expression(rule, "then"))
+                self.leads_to.append(LeadsTo(rule.name, when, then))
+            case "on_exit":
+                self._on_exit.append((rule.name, (rule.state or "").lower(), rule))
+
+    def _bit(self, fact: Fact) -> int:
+        self._facts.append(fact)
+        return 1 << len(self._facts) - 1
+
+    # --- looking at a desk
+
+    def look(self, desk: Desk) -> int:
+        found = 0
+        for at, fact in enumerate(self._facts):
+            if fact(desk):
+                found |= 1 << at
+        return found
+
+    def left(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
+        """Rules on leaving a state that these moves break."""
+        broken = []
+        for name, state, rule in self._on_exit:
+            for hop in hops:
+                if hop.target is not None and _in(hop.source, state) and not _in(hop.target, state):
+                    if not rule.expressions["holds"].value(desk.view):
+                        broken.append(name)
+                    break
+        return broken
+
+    def judge(self, before: DeskKey, after: DeskKey, placed: Sequence[Place]) -> list[str]:
+        """Rules on orders that were made."""
+        broken = [DEAF] if any(after.links[self._place_of(it.account)] is LinkState.LOST for it in placed) else []
+        return broken + self._judge_hedges(after, placed) if self.hedged else broken
+
+    def accounts(self, names: tuple[str, ...], venues: tuple[str, ...]) -> None:
+        """Which accounts there are, and at which venue each trades."""
+        self._numbers = {name: n for n, name in enumerate(names)}
+        self._venues = dict(zip(names, venues, strict=True))
+
+    def _place_of(self, account: str) -> int:
+        return self._numbers[account]
+
+    def _judge_hedges(self, after: DeskKey, placed: Sequence[Place]) -> list[str]:
+        exposure = sum(after.positions)
+        count = len(after.orders) - len(placed)
+        before = [it for it in after.orders[:count] if it.live]
+        covering = [it for it in before if it.purpose in COVERING]
+        broken = []
+        for order in after.orders[count:]:
+            if order.purpose in (Purpose.HEDGE, Purpose.UNDO) and not _shrinks(exposure, covering, order):
+                broken.append(GROWS)
+            if order.purpose is Purpose.OPEN and covering:
+                broken.append(OVER)
+            if order.purpose in COVERING and any(self._meets(order, other) for other in before):
+                broken.append(SELF)
+            before.append(order)
+            if order.purpose in COVERING:
+                covering.append(order)
+        return broken
+
+    def _meets(self, order: OrderKey, other: OrderKey) -> bool:
+        if other.purpose in COVERING or other.sign == order.sign:
+            return False
+        return self._venues[order.account] == self._venues[other.account]
+
+
+def _shrinks(exposure: int, covering: Sequence[OrderKey], order: OrderKey) -> bool:
+    """S4: the worse end of what may be open comes nearer to zero, and what is in flight does not go beyond it."""
+    if _worst(exposure, [*covering, order]) >= _worst(exposure, covering):
+        return False
+    flying = exposure + sum(it.sign * (it.qty - it.done) for it in covering)
+    after = flying + order.sign * order.qty
+    return abs(after) < abs(flying) and after * flying >= 0
+
+
+def _worst(exposure: int, covering: Sequence[OrderKey]) -> int:
+    low = high = exposure
+    for it in covering:
+        part = it.sign * (it.qty - it.done)
+        low += part if not it.flags & UNKNOWN or part < 0 else 0
+        high += part if not it.flags & UNKNOWN or part > 0 else 0
+    return max(abs(low), abs(high))
+
+
+def _expression(rule: Property, part: str) -> Fact:
+    value = rule.expressions[part].value
+    return lambda desk: bool(value(desk.view))
+
+
+def _acts(desk: Desk) -> bool:
+    """A hedge has left for all that one could leave for, unless nobody would take it now or nothing may be sent."""
+    hedging, world = desk.hedging, desk.world
+    if hedging is None or hedging.hedgeable == 0 or hedging.stage in (Stage.BLOCKED, Stage.WAITING):
+        return True
+    covering = world.orders.covering.values()
+    if (
+        covering
+        and not any(world.tradable(name, abs(world.exposure)) for name in desk.view._takers)
+        and all(order.purpose is Purpose.FLATTEN for order in covering)
+    ):
+        return True  # halves of a matched pair: nothing is open, and their end decides (S9)
+    return world.resyncing or world.distrusted or not world.links.any_trusted
+
+
+def _never(_: Desk) -> bool:
+    return False  # a fact of the venues: the proof adds it
+
+
+def _in(leaf: str, state: str) -> bool:
+    return leaf == state or leaf.startswith(f"{state}.")
+
+
+def _words(rule: Property) -> str:
+    parts = [f"{part}: {' '.join(value.source.split())}" for part, value in rule.expressions.items()]
+    where = f"leaving {rule.state}, " if rule.state else ""
+    return f"{rule.kind} {where}{', '.join(parts)}"

@@ -1,0 +1,492 @@
+"""The pure step as a finite function: (desk, input) -> desks and effects, each computed once with the real desk.
+
+Desks are numbered as they are found. Chance is a choice: a step that draws has one outcome for every draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from engine.trading.desk import CHART, Desk
+from engine.trading.effects import (
+    Alert,
+    ArmTimer,
+    AskOrder,
+    AskPositions,
+    CancelOrder,
+    DisarmTimer,
+    Effect,
+    Finish,
+    Moved,
+    PlaceOrder,
+    Purpose,
+)
+from engine.trading.hedging import OWNER as HEDGING
+from engine.trading.inputs import (
+    Answered,
+    Counted,
+    Input,
+    Looked,
+    MarketSeen,
+    NotSent,
+    Request,
+    StopAsked,
+    TimerFired,
+)
+from engine.trading.inquiry import OWNER as INQUIRY
+from engine.verify.bounds import BID
+from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, Projection
+from exchanges.types import (
+    ZERO,
+    Accepted,
+    Fill,
+    FillKind,
+    LinkState,
+    LinkUpdate,
+    Liquidity,
+    OrderState,
+    OrderUpdate,
+    Position,
+    Refusal,
+    Refused,
+    Reply,
+    Side,
+    Unknown,
+)
+
+# --- what is given
+
+
+class GiveFill(NamedTuple):
+    """A row of an order."""
+
+    place: int
+    trade: str
+    qty: int
+
+
+class GiveForeign(NamedTuple):
+    """A liquidation: no order of ours caused it."""
+
+    account: str
+    trade: str
+    signed: int
+
+
+class GiveUpdate(NamedTuple):
+    place: int
+    state: OrderState
+    cum: int
+
+
+class GiveAnswer(NamedTuple):
+    place: int
+    request: Request
+    reply: str  # "accepted", "unknown", or a refusal's word
+
+
+class GiveNotSent(NamedTuple):
+    place: int
+    request: Request
+
+
+class GiveLook(NamedTuple):
+    """`of` is the invoking state that asked, "" for the standing rule, STALE for a state that was left."""
+
+    place: int
+    of: str
+    ok: bool
+    state: OrderState | None
+    cum: int
+
+
+class GiveCount(NamedTuple):
+    of: str
+    ok: bool
+    quiet: bool
+    positions: tuple[int, ...]
+
+
+class GiveTimer(NamedTuple):
+    owner: str
+    name: str | int  # an order's place, for the inquiry
+
+
+class GiveLink(NamedTuple):
+    account: str
+    state: LinkState
+
+
+class GiveMarket(NamedTuple):
+    seen: MarketSeen
+
+
+class GiveStop(NamedTuple):
+    level: int
+    word: str = "stop"  # tuples of equal fields are equal, whatever their class
+
+
+class Expire(NamedTuple):
+    """The validity of an order's request passes: what was not accepted by now never will be (S4)."""
+
+    place: int
+    word: str = "expired"
+
+
+class Rested(NamedTuple):
+    """An account's wait after a slice that took nothing is over (S9)."""
+
+    account: str
+
+
+Given = (
+    GiveFill | GiveForeign | GiveUpdate | GiveAnswer | GiveNotSent | GiveLook | GiveCount | GiveTimer | GiveLink
+    | GiveMarket | GiveStop | Expire | Rested
+)  # fmt: skip
+STALE = "?"  # in place of a state's name: the call it answers is over
+
+# --- what comes of it
+
+
+class Place(NamedTuple):
+    account: str
+    sign: int
+    qty: int
+    purpose: Purpose
+    rests: bool
+    reduce_only: bool
+
+
+class Cancel(NamedTuple):
+    place: int
+
+
+class Ask(NamedTuple):
+    place: int
+    of: str
+
+
+class Count(NamedTuple):
+    of: str
+
+
+class Arm(NamedTuple):
+    owner: str
+    name: str | int
+    low_ns: int
+    high_ns: int
+
+
+class Disarm(NamedTuple):
+    owner: str
+    name: str | int
+
+
+class Left(NamedTuple):
+    """A call of this state is over: what answers it is stale."""
+
+    state: str
+
+
+class Told(NamedTuple):
+    """An alert's code."""
+
+    code: str
+
+
+class Hop(NamedTuple):
+    source: str
+    target: str | None
+    event: str
+
+
+class End(NamedTuple):
+    exit_code: int
+
+
+class Broke(NamedTuple):
+    """A rule of every hedged flow that this very step broke."""
+
+    rule: str
+
+
+Done = Place | Cancel | Ask | Count | Arm | Disarm | Left | Told | Hop | End | Broke
+
+
+class Outcome(NamedTuple):
+    desk: int
+    done: tuple[Done, ...]
+
+
+class Choices:
+    """Chance as a list of choices; what is drawn beyond it is the first one, and noted."""
+
+    def __init__(self) -> None:
+        self.script: Sequence[int] = ()
+        self.drawn: list[int] = []
+        self.of: list[int] = []
+
+    def start(self, script: Sequence[int]) -> None:
+        self.script, self.drawn, self.of = script, [], []
+
+    def below(self, n: int) -> int:
+        at = len(self.drawn)
+        choice = self.script[at] if at < len(self.script) else 0
+        self.drawn.append(choice)
+        self.of.append(n)
+        return choice
+
+    def between(self, low: int, high: int) -> int:
+        """One end or the other: what is drawn in between leads nowhere else, or is not searched."""
+        return high if low < high and self.below(2) else low
+
+
+Judge = Callable[[DeskKey, DeskKey, Sequence[Place]], list[str]]
+LeftJudge = Callable[[Desk, Sequence[Hop]], list[str]]
+FAILS = "no step of the chart fails"
+FAILED = frozenset({"step_failed", "chart_crippled"})
+
+
+class Stepper:
+    """Steps one desk from projection to projection and remembers."""
+
+    def __init__(
+        self, desk: Desk, choices: Choices, *, projection: Projection, ranges: dict[str, tuple[int, int]], judge: Judge,
+        look: Callable[[Desk], int], left: LeftJudge,
+    ) -> None:  # fmt: skip
+        self._desk = desk
+        self._choices = choices
+        self.projection = self._projection = projection
+        self._left = left
+        self._ranges = ranges
+        self._judge = judge
+        self._look = look
+        self.keys: list[DeskKey] = []
+        self.facts: list[int] = []  # what `look` saw of each
+        self.steps = 0
+        self._numbers: dict[DeskKey, int] = {}
+        self._memo: dict[tuple[int, tuple[Given, ...]], tuple[Outcome, ...]] = {}
+        self._made: dict[tuple[int, int, Callable[[DeskKey, int], DeskKey]], int] = {}
+        self._names = tuple(desk.world.plan.accounts)
+
+    def number(self, key: DeskKey) -> int:
+        """Of a desk that the stepper's own desk stands in."""
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+            self.facts.append(self._look(self._desk))
+        return found
+
+    def step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
+        """Give the desk inputs one right after the other; they concern orders that it had before the first."""
+        memo = self._memo
+        found = memo.get((desk, given))
+        if found is None:
+            found = memo[desk, given] = self._step(desk, given)
+        return found
+
+    def forget(self, desk: int, place: int) -> int:
+        """An order that has ended for venue and desk alike, with nothing on its way any more, leaves the table."""
+        return self._changed(desk, place, forgotten)
+
+    def gather(self, desk: int, place: int) -> int:
+        """The rows of an order become one."""
+        return self._changed(desk, place, gathered)
+
+    def _changed(self, desk: int, place: int, change: Callable[[DeskKey, int], DeskKey]) -> int:
+        """Nothing that a flow can read has changed."""
+        found = self._made.get((desk, place, change))
+        if found is None:
+            key = change(self.keys[desk], place)
+            found = self._numbers.get(key)
+            if found is None:
+                found = self._numbers[key] = len(self.keys)
+                self.keys.append(key)
+                self.facts.append(self.facts[desk])
+            self._made[desk, place, change] = found
+        return found
+
+    def _step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
+        outcomes = []
+        scripts: list[tuple[int, ...]] = [()]
+        while scripts:
+            script = scripts.pop()
+            outcomes.append(self._run(desk, given, script))
+            drawn, of = self._choices.drawn, self._choices.of
+            for at in range(len(script), len(of)):
+                scripts += [(*drawn[:at], other) for other in range(1, of[at])]
+        return tuple({(it.desk, tuple((type(done), done) for done in it.done)): it for it in outcomes}.values())
+
+    def _run(self, desk: int, given: tuple[Given, ...], script: tuple[int, ...]) -> Outcome:
+        before = self.keys[desk]
+        self._projection.put(before)
+        choices = self._choices
+        choices.start(script)
+        done: list[Done] = []
+        step, chart = self._desk.step, self._desk.chart
+        for one in given:
+            real = self._real(before, one)
+            if real is not None:
+                calls = chart.tokens
+                done += self.done_of(calls, step(real, NOW))
+                self.steps += 1
+        key = self._projection.key()
+        placed = [it for it in done if type(it) is Place]
+        if placed:
+            done += [Broke(rule) for rule in self._judge(before, key, placed)]
+        return Outcome(self.number(key), tuple(done))
+
+    # --- effects
+
+    def done_of(self, calls: Mapping[str, int], effects: Sequence[Effect]) -> list[Done]:
+        chart, world = self._desk.chart, self._desk.world
+        current = {token: state for state, token in chart.tokens.items()}
+        places = PLACE_OF if world.sequence == len(world.orders.all) else self._places()
+        done: list[Done] = [Left(state) for state, token in calls.items() if token not in current]
+        for effect in effects:
+            match effect:
+                case PlaceOrder(request=request):
+                    done.append(
+                        Place(
+                            request.account, request.side.sign, int(request.qty), effect.purpose, request.post_only,
+                            request.reduce_only,
+                        )
+                    )  # fmt: skip
+                case CancelOrder():
+                    done.append(Cancel(places[effect.client_id]))
+                case AskOrder():
+                    of = "" if not effect.token else current.get(effect.token, STALE)
+                    done.append(Ask(places[effect.client_id], of))
+                case AskPositions():
+                    done.append(Count("" if not effect.token else current.get(effect.token, STALE)))
+                case ArmTimer():
+                    name = places[effect.name] if effect.owner == INQUIRY else effect.name
+                    delay = max(0, effect.at_ns - NOW)
+                    known = self._ranges.get(effect.name) if effect.owner == CHART else None
+                    done.append(Arm(effect.owner, name, *(known or (delay, delay))))
+                case DisarmTimer():
+                    name = places[effect.name] if effect.owner == INQUIRY else effect.name
+                    done.append(Disarm(effect.owner, name))
+                case Moved():
+                    done.append(Hop(effect.source, effect.target, effect.event))
+                case Alert():
+                    done.append(Broke(FAILS) if effect.code in FAILED else Told(effect.code))
+                case Finish():
+                    done.append(End(effect.exit_code))
+                case _:
+                    pass
+        hops = [it for it in done if type(it) is Hop]
+        if hops:
+            done += [Broke(rule) for rule in self._left(self._desk, hops)]
+        return done
+
+    def _places(self) -> dict[str, int]:
+        """Where a step that was undone left a gap in the ids."""
+        return {client_id: n + 1 for n, client_id in enumerate(self._desk.world.orders.all)}
+
+    # --- inputs
+
+    def _real(self, key: DeskKey, given: Given) -> Input | None:
+        world = self._desk.world
+        match given:
+            case Expire(place=place):
+                world.orders.all[IDS[place]].dead_after_ns = NOW - 2
+                return None
+            case Rested(account):
+                del world.slice_waits[account]
+                return None
+            case GiveFill(place, trade, qty):
+                it = key.orders[place - 1]
+                spec = world.instruments[it.account]
+                return Fill(
+                    spec.venue, it.account, spec.symbol, IDS[place], f"v{place}", trade, _side(it.sign), LOTS[qty],
+                    it.price or BID, ZERO, "USD", Liquidity.UNKNOWN, 0, NOW,
+                )  # fmt: skip
+            case GiveForeign(account, trade, signed):
+                spec = world.instruments[account]
+                return Fill(
+                    spec.venue, account, spec.symbol, "", "liquidation", trade, _side(signed), LOTS[abs(signed)], BID,
+                    ZERO, "USD", Liquidity.TAKER, 0, NOW, FillKind.LIQUIDATION,
+                )  # fmt: skip
+            case GiveUpdate(place, state, cum):
+                return self._update(key, place, state, cum)
+            case GiveAnswer(place, request, reply):
+                return Answered(IDS[place], request, _reply(reply))
+            case GiveNotSent(place, request):
+                return NotSent(IDS[place], request, "dropped before the wire")
+            case GiveLook(place, of, ok, state, cum):
+                update = None if state is None else self._update(key, place, state, cum)
+                return Looked(IDS[place], self._token(of), ok, update)
+            case GiveCount(of, ok, quiet, positions):
+                held = tuple(
+                    Position(name, world.instruments[name].symbol, LOTS[qty])
+                    for name, qty in zip(self._names, positions, strict=True)
+                )
+                return Counted(self._token(of), ok, quiet, held, ())
+            case GiveTimer(owner, name):
+                return self._fired(owner, name)
+            case GiveLink(account, state):
+                return LinkUpdate(account, state, NOW)
+            case GiveMarket(seen):
+                return seen
+            case GiveStop(level=level):
+                return StopAsked(level)
+
+    def _token(self, of: str) -> int:
+        if not of:
+            return 0
+        return -1 if of == STALE else self._projection.token_of(of)
+
+    def _fired(self, owner: str, name: str | int) -> TimerFired:
+        """The time that it stands for has passed, and nothing else has."""
+        hedging = self._desk.hedging
+        if owner == INQUIRY:
+            assert isinstance(name, int)
+            return TimerFired(owner, IDS[name], 0)
+        assert isinstance(name, str)
+        if owner == CHART:
+            return TimerFired(owner, name, 1)
+        if owner == HEDGING and hedging is not None:
+            limits = self._desk.world.plan.limits
+            if name == "resync":
+                self._desk.world.resync_until_ns = NOW if self._desk.world.resync_until_ns else 0
+            elif name == "soft age" and hedging.since_ns is not None:
+                hedging.since_ns = NOW - limits.unhedged_soft_age_ns
+            elif name == "hard age" and hedging.since_ns is not None:
+                hedging.since_ns = NOW - limits.unhedged_hard_age_ns
+        return TimerFired(owner, name, 0)
+
+    def _update(self, key: DeskKey, place: int, state: OrderState, cum: int) -> OrderUpdate:
+        it = key.orders[place - 1]
+        spec = self._desk.world.instruments[it.account]
+        return OrderUpdate(
+            it.account, spec.symbol, IDS[place], f"v{place}", _side(it.sign), LOTS[it.qty], state, LOTS[cum], it.price,
+            0, NOW,
+        )  # fmt: skip
+
+
+def forgotten(key: DeskKey, place: int) -> DeskKey:
+    """Without an order that has ended; those behind it move up."""
+    orders = key.orders[: place - 1] + key.orders[place:]
+    legs = tuple(
+        (filled, attempts, 0 if newest == place else newest - (newest > place), price)
+        for filled, attempts, newest, price in key.legs
+    )
+    return key._replace(orders=orders, legs=legs)
+
+
+def gathered(key: DeskKey, place: int) -> DeskKey:
+    it = key.orders[place - 1]._replace(trades=("t1",))
+    return key._replace(orders=(*key.orders[: place - 1], it, *key.orders[place:]))
+
+
+def _side(sign: int) -> Side:
+    return Side.BUY if sign > 0 else Side.SELL
+
+
+def _reply(word: str) -> Reply:
+    if word == "accepted":
+        return Accepted("")
+    return Unknown("no answer") if word == "unknown" else Refused(Refusal(word), "refused")

@@ -1,0 +1,123 @@
+"""The prover on the shipped flow: what it proves, what it finds, and that it claims no more than it searched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cli_kit import Eagle, eagle
+from planted_faults import PLANTED
+from trading_kit import eagle_flow
+
+from engine.verify.bounds import FAULTS, Bounds
+from engine.verify.proof import Proof, Verdict, World, prove_world
+from engine.verify.story import mermaid, scenes_of, table
+
+__all__ = ["eagle"]
+
+FLOW = eagle_flow()
+# Which faults of the world show it, how many of them, and what it breaks.
+SHOWN_BY = {
+    "late fill dropped after cancel": ({"cancel overtakes fill"}, 1, "no fill is ignored"),
+    "hedge skipped in HOLDING": ({"cancel overtakes fill"}, 1, "what can be hedged is hedged at once"),
+    "order-id correlation removed": (
+        {"cancel overtakes fill"}, 1, "no order that may still fill is taken for ended",
+    ),
+    "resync asks only about the current order": (
+        {"cancel overtakes fill", "disconnect"}, 2, "no fill is ignored",
+    ),
+    "cancel reply taken as final": ({"slow cancel"}, 1, "no order that may still fill is taken for ended"),
+    "taker remainder forgotten": ({"partial"}, 2, "no hedge grows what is open"),
+    "dust never carried": (set(), 0, "positions are not doubted while the venues tell the truth"),
+    "unknown treated as refused": ({"late request"}, 1, "no order that may still fill is taken for ended"),
+}  # fmt: skip
+MOST_STEPS = 20
+
+
+def proved(**bounds: Any) -> tuple[World, Proof]:
+    world = World(FLOW, Bounds(**bounds))
+    return world, prove_world(world)
+
+
+def test_without_faults_every_rule_is_proved() -> None:
+    _, proof = proved(faults=0)
+    assert [it.rule.name for it in proof.shown if it.verdict is not Verdict.PROVED] == []
+    assert (proof.verdict, proof.states == proof.expanded) == (Verdict.PROVED, True)
+
+
+@pytest.mark.parametrize("kind", ["partial", "disconnect", "late request"])
+def test_one_fault_of_a_kind_breaks_no_rule(kind: str) -> None:
+    _, proof = proved(faults=1, quantity=2, kinds=frozenset({kind}))
+    assert [(it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED] == []
+
+
+def test_what_was_not_searched_to_the_end_is_not_proved() -> None:
+    _, proof = proved(faults=1, max_states=500)
+    assert proof.verdict is Verdict.CUT_OFF
+    assert {it.verdict for it in proof.shown if it.rule.name != "a round can finish"} == {Verdict.CUT_OFF}
+
+
+@pytest.mark.parametrize(("name", "plant"), PLANTED.items(), ids=list(PLANTED))
+def test_a_planted_fault_is_found(name: str, plant: Callable[[], Any]) -> None:
+    kinds, faults, rule = SHOWN_BY[name]
+    with plant():
+        world, proof = proved(faults=faults, kinds=frozenset(kinds))
+        broken = [it for it in proof.shown if it.verdict is Verdict.VIOLATED]
+        assert [it.rule.name for it in broken] == [rule]
+        scenes = scenes_of(world, broken[0])
+    assert 0 < len(scenes) <= MOST_STEPS
+
+
+def test_a_trace_is_told_as_a_table_and_as_a_sequence_diagram() -> None:
+    with PLANTED["unknown treated as refused"]():
+        world, proof = proved(faults=1, kinds=frozenset({"late request"}))
+        (broken,) = [it for it in proof.shown if it.verdict is Verdict.VIOLATED]
+        scenes = scenes_of(world, broken)
+    assert list(table(scenes)) == [
+        "  1 ! maker  request late #1 buy 3 resting",
+        "             engine: maker_opening.resting -> maker_opening.repricing on order.refused",
+        "             = MAKER_OPENING.repricing, open +0",
+    ]
+    assert mermaid(scenes, title="t", accounts=world.names).splitlines() == [
+        "---", "title: t", "---", "sequenceDiagram", "    participant maker", "    participant taker1",
+        "    participant taker2", "    participant engine", "    maker--xengine: 1 request late no. 1 buy 3 resting",
+        "    engine->>engine: maker_opening.resting -> maker_opening.repricing on order.refused",
+        "    Note over engine: MAKER_OPENING.repricing, open +0",
+    ]  # fmt: skip
+
+
+def test_every_planted_fault_is_of_a_known_kind() -> None:
+    assert set(SHOWN_BY) == set(PLANTED)
+    assert {kind for kinds, _, _ in SHOWN_BY.values() for kind in kinds} <= FAULTS
+
+
+# --- the command
+
+
+def test_the_command_says_proved_and_within_what(eagle: Eagle) -> None:
+    done = eagle("prove", "eagle_chicken", "--faults", "0")
+    assert done.code == 0
+    assert "eagle_chicken: proved within the bounds below" in done.out
+    assert "taker1 (lot 2, least order 2)" in done.out
+
+
+def test_the_command_does_not_pass_what_it_cut_off(eagle: Eagle) -> None:
+    done = eagle("prove", "eagle_chicken", "--max-states", "300", "--format", "json")
+    record = json.loads(done.out)
+    assert (done.code, record["verdict"]) == (6, "cut off")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--only", "rain"], "--only: 'rain' is no kind of fault"),
+        (["--set", "rounds"], "--set: 'rounds' is no NAME=VALUE"),
+        (["--set", "rnds=2"], 'flow eagle_chicken has no setting "rnds"'),
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(eagle: Eagle, options: list[str], told: str) -> None:
+    done = eagle("prove", "eagle_chicken", *options)
+    assert done.code in (1, 2)
+    assert told in done.err
