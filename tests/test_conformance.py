@@ -22,7 +22,7 @@ RULES = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(F
 
 
 def test_there_are_rules() -> None:
-    assert len(RULES) >= 30
+    assert len(RULES) >= 60
 
 
 @pytest.mark.parametrize("decider", DECIDERS)

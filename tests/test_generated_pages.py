@@ -16,6 +16,7 @@ import click
 import layers_block
 import metrics_page
 import pytest
+import rules_page
 import settings_page
 import verbs_page
 
@@ -40,6 +41,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
     "metrics.md": metrics_page.page,
+    "semantics.md": rules_page.page,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,
 }
