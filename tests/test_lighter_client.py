@@ -305,6 +305,24 @@ def test_what_the_sequencer_refuses_is_told_by_its_transaction() -> None:
     play(main)
 
 
+def test_a_refusal_of_the_sequencer_is_looked_for_without_being_asked() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order(), it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(order_row(2))]})
+        tx_hash = it.client._feed.tx_of("1").tx_hash  # type: ignore[union-attr]
+        it.venue.statuses[tx_hash] = {"status": 0, "event_info": json.dumps({"ae": "21739"})}
+        asked = len(it.net.asked)
+        await asyncio.sleep(1)
+        assert [(update.client_id, update.state) for update in it.updates] == [
+            ("2", OrderState.OPEN), ("1", OrderState.FAILED),
+        ]  # fmt: skip
+        assert it.updates[-1].refusal is Refusal.MARGIN
+        assert sum("/tx?" in asked.url for asked in it.net.asked[asked:]) == 1  # only of the quiet one
+
+    play(main)
+
+
 def test_an_order_of_nobody_is_not_found_and_one_of_a_former_life_is() -> None:
     async def main(it: Bench) -> None:
         assert await it.client.get_order_info("ETH", "999") is None

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import pickle
+import re
+import subprocess
 import sys
 import threading
 import types
@@ -313,3 +315,21 @@ def test_what_is_no_reference_is_told_without_being_repeated(text: str, words: s
         parse_reference(text)
     assert words in str(caught.value)
     assert "canary" not in str(caught.value).lower()
+
+
+def test_no_adapter_knows_how_to_move_money_out() -> None:
+    """Keys that may do more than trade are never asked to."""
+    words = re.compile(r"withdraw|transfer|payout|PubKey|send_asset", re.IGNORECASE)
+    root = Path(__file__).parents[1] / "exchanges"
+    files = [*root.glob("backpack/**/*.py"), *root.glob("lighter/**/*.py"), root / "http.py", root / "link.py"]
+    assert len(files) > 15
+    assert [f"{path.name}: {found}" for path in files if (found := words.search(path.read_text()))] == []
+
+
+def test_once_a_secret_is_loaded_the_process_leaves_no_core_dump() -> None:
+    script = (
+        "import resource; from engine.runtime.secrets import Secret; Secret('a secret of a test');"
+        "print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "0\n"

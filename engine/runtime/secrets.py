@@ -72,6 +72,8 @@ class Secret:
 
 def redacted(text: str) -> str:
     """The text with every loaded secret starred out, in any form that it is likely to have taken."""
+    if len(text) < SHORTEST:
+        return text
     for form in _forms:
         if form in text:
             text = text.replace(form, MASK)
@@ -135,11 +137,16 @@ def _load(text: str) -> None:
 
 
 def _watch_over() -> None:
-    """From now on log records of any library, whoever handles them, and tracebacks of what nobody caught."""
+    """From now on log records of any library, whoever handles them, and tracebacks of what nobody caught.
+
+    And there is no core dump: the system would write the whole memory into a file.
+    """
     import logging
+    import resource
 
     if isinstance(logging.getLogRecordFactory(), _RedactedRecords):
         return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     logging.setLogRecordFactory(_RedactedRecords(logging.getLogRecordFactory()))
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _print_redacted

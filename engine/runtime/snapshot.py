@@ -144,7 +144,7 @@ def snapshot(desk: Desk, tally: Tally, after: int = 0, *, pid: int, journal: str
         quote=next(iter(plan.accounts.values())).instrument.quote, journal=journal, wall_ms=wall_ms,
         up_ms=_ms(at_ns - tally.start_ns), state=desk.state, state_ms=_ms(at_ns - tally.state_ns),
         phases=tuple(name for name in plan.flow.states if name and "." not in name),
-        phase_ms=_ms(at_ns - tally.phase_ns), closed_because=closed_because, paused=world.paused,
+        phase_ms=_ms(at_ns - tally.phase_ns), closed_because=redacted(closed_because), paused=world.paused,
         stopping=tally.stopping, rounds=_rounds(desk, tally), exposure=_exposure(desk, at_ns),
         accounts=tuple(_account(desk, name) for name in plan.accounts), quotes=tuple(_quotes(desk, at_ns)),
         orders=tuple(

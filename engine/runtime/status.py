@@ -13,8 +13,6 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from engine.runtime.secrets import redacted
-
 __all__ = [
     "AccountLine",
     "Exposure",
@@ -172,7 +170,7 @@ class Status:
 
     def as_json(self) -> str:
         """One line; decimals as text."""
-        return redacted(json.dumps({"format": FORMAT, **asdict(self)}, default=str, separators=(",", ":")))
+        return json.dumps({"format": FORMAT, **asdict(self)}, default=str, separators=(",", ":"))
 
 
 def read_status(text: str | bytes) -> Status:

@@ -24,6 +24,7 @@ from exchanges.lighter.signer import Signer, SignerThread
 from exchanges.lighter.wire import reply
 from exchanges.lighter.wire.scale import CancelTx, Market, client_index, order_tx
 from exchanges.link import Link
+from exchanges.tasks import Tasks
 from exchanges.tracking import Tracking
 from exchanges.transport import Transport
 from exchanges.types import (
@@ -38,6 +39,7 @@ from exchanges.types import (
     LinkUpdate,
     Margin,
     OrderRequest,
+    OrderState,
     OrderUpdate,
     Position,
     PrivateEvent,
@@ -57,6 +59,7 @@ T = TypeVar("T")
 REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
 CHAIN_ID = 304  # of mainnet; testnet is 300
 CANCEL_VALID_NS = 2_000_000_000
+QUIET_NS = 700_000_000  # after "queued", beyond the venue's speed bumps (200 and 300 ms): then something is wrong
 
 CAPABILITIES = Capabilities(
     client_id=ClientIdStyle.UINT48, modify=False, batch=False, reduce_only=True, market_orders=True,
@@ -102,6 +105,7 @@ class LighterClient(BaseExchangeClient):
             state=lambda: self._link.state,
         )  # fmt: skip
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
+        self._tasks = Tasks()
         self._market_link: Link | None = None
         self._market_feed: MarketFeed | None = None
 
@@ -134,6 +138,7 @@ class LighterClient(BaseExchangeClient):
         if self._market_feed is not None:
             self._market_feed.stop()
         await self._link.close()
+        await self._tasks.cancel()
         await self._feed.stop()
         await self._sending.close()
         await self._rest.http.close()
@@ -211,6 +216,22 @@ class LighterClient(BaseExchangeClient):
         self._tracking.answered(order.client_id, refused=isinstance(answer, Refused))
         if isinstance(said, OutcomeUnknown):
             self._void(order.symbol, order.client_id, tx)
+        elif isinstance(answer, Accepted):
+            self._clock.call_at(self._clock.now_ns() + QUIET_NS, self._still_quiet, order)
+
+    def _still_quiet(self, order: OrderRequest) -> None:
+        sent = self._tracking.get(order.client_id)
+        if sent is not None and sent.state is OrderState.PENDING and self._link.state is LinkState.TRUSTED:
+            self._tasks.spawn(self._look(order))
+
+    async def _look(self, order: OrderRequest) -> None:
+        """The stream says nothing of a transaction that the sequencer refused: its hash is asked for."""
+        try:
+            update = await self._feed.find(order.symbol, order.client_id, Use.ASK)
+        except (ExchangeError, BadFrame):
+            return  # the engine asks too, and the next comparison
+        if update is not None:
+            self._feed.take_update(update)
 
     def _void(self, symbol: str, client_id: str, tx: Tx) -> None:
         """S4: a cancel of the very order with its nonce. One of the two is executed, and then it is known which."""
