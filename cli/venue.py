@@ -49,19 +49,27 @@ def venue() -> None:
 )
 @click.option("--fault-plan", "plan", type=FILE, metavar="FILE", help="Faults that the venues play (docs/venues.md).")
 @click.option("--keys", default="state/venue-keys", show_default=True, metavar="FOLDER", help="Where demo keys go.")
+@click.option(
+    "--tier",
+    type=click.Choice(["standard", "premium"]),
+    default="standard",
+    show_default=True,
+    help="Of Lighter's accounts: speed bumps, requests a minute, fees.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
 def serve(
-    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], plan: str | None, keys: str, seed: int
+    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], plan: str | None, keys: str,
+    tier: str, seed: int
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
-    KIND is backpack. Prints a config for the accounts, with keys that are good for nothing else, and where the
-    venues' own ledger can be read. On a made-up market unless told otherwise.
+    KIND is backpack or lighter. Prints a config for the accounts, with keys that are good for nothing else, and
+    where the venues' own ledger can be read. On a made-up market unless told otherwise.
 
     \b
     Examples:
       eagle venue serve backpack
-      eagle venue serve one=backpack two=backpack --accounts maker,taker1,taker2=5000
+      eagle venue serve backpack lighter --tier premium --accounts maker,taker1,taker2=5000
       eagle venue serve backpack --fault-plan faults.yaml --market recordings/binance_perp_ethusdt
     """
     from cli import venue_wiring
@@ -71,7 +79,7 @@ def serve(
     if len(set(names)) < len(names):
         raise click.UsageError("two venues of one name; give each its own, such as one=backpack two=backpack")
     options = venue_wiring.ServeOptions(
-        kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed,
+        kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed, tier=tier,
         markets=dict(_market(text, names) for text in markets),
     )  # fmt: skip
     return venue_wiring.serve(options)

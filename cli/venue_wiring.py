@@ -24,6 +24,9 @@ from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, Faults
 from exchanges.venues.ledger_page import PATH, ledger_page
+from exchanges.venues.lighter.demo import lighter_credentials, lighter_instrument, open_lighter
+from exchanges.venues.lighter.model import FIRST_ORDER_ID
+from exchanges.venues.lighter.state import LighterOptions
 from exchanges.venues.local import LocalVenue
 from exchanges.venues.seam import Reply
 from exchanges.venues.server import CannotServe, VenueServer
@@ -35,17 +38,30 @@ BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts 
 class Kind:
     """One protocol: how its model is opened, and what a client of ours writes into a config.
 
-    `symbol` gives an instrument its name on the venue, `credentials` an account's secrets by field.
+    `open` and `instrument` take the tier, which only some venues have. `instrument` gives a market its name and fees on
+    the venue, `credentials` an account's secrets by field.
     """
 
-    open: Callable[[Exchange, Faults], LocalVenue]
-    symbol: Callable[[Instrument], Instrument]
+    open: Callable[[Exchange, Faults, str], LocalVenue]
+    instrument: Callable[[Instrument, str], Instrument]
     credentials: Callable[[Exchange, str], Mapping[str, str]]
     stream_path: str = ""
+    first_order_id: int = 1
 
 
 KINDS: Mapping[str, Kind] = {
-    "backpack": Kind(open_backpack, backpack_symbol, backpack_credentials),
+    "backpack": Kind(
+        lambda exchange, faults, _: open_backpack(exchange, faults),
+        lambda plain, _: backpack_symbol(plain),
+        backpack_credentials,
+    ),
+    "lighter": Kind(
+        lambda exchange, faults, tier: open_lighter(exchange, faults, LighterOptions(tier=tier)),
+        lambda plain, tier: lighter_instrument(plain, tier=tier),
+        lighter_credentials,
+        stream_path="/stream",
+        first_order_id=FIRST_ORDER_ID,
+    ),
 }
 
 
@@ -60,6 +76,7 @@ class ServeOptions:
     plan: str | None
     keys: str
     seed: int
+    tier: str
 
 
 @dataclass(slots=True)
@@ -129,15 +146,16 @@ def _open(
     options: ServeOptions, name: str, instrument: Instrument, source: MarketSource, *, plan: FaultPlan, clock: Clock,
     on_failure: Callable[[MarketDataError], None],
 ) -> Served:  # fmt: skip
+    kind = options.kinds[name]
     exchange = Exchange(
-        name, [instrument], sources={instrument.symbol: source}, clock=clock, on_failure=on_failure
+        name, [instrument], sources={instrument.symbol: source}, clock=clock,
+        first_order_id=KINDS[kind].first_order_id, on_failure=on_failure,
     )  # fmt: skip
     for account, cash in options.accounts.items():
         base = {instrument.symbol: BASE_STOCK} if instrument.kind is MarketKind.SPOT else None
         exchange.open_account(account, cash=Decimal(cash), base=base)
-    kind = options.kinds[name]
     faults = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(options.seed, purpose))
-    model = KINDS[kind].open(exchange, faults)
+    model = KINDS[kind].open(exchange, faults, options.tier)
     served = Served(name, kind, exchange, model, faults, VenueServer(model))
     served.server = VenueServer(model, admin=served.admin)
     return served
@@ -158,7 +176,7 @@ def _instrument(options: ServeOptions, name: str) -> Instrument:
         else infer_instrument(Path(prefix), venue=name, market="")
     )  # fmt: skip
     market = f"{plain.base}-{plain.quote if plain.kind is MarketKind.SPOT else 'PERP'}"
-    return KINDS[options.kinds[name]].symbol(replace(plain, market=market))
+    return KINDS[options.kinds[name]].instrument(replace(plain, market=market), options.tier)
 
 
 def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> dict[str, MarketSource]:

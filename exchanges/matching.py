@@ -68,7 +68,8 @@ class Depth:
 class BookOrder:
     """One own order. The book changes `cum`, `state` and the rest of the working fields; others only read.
 
-    `ticks` is the limit, None for a market order without a bound. Self-trade prevention acts between equal `owner`s.
+    `ticks` is the limit, None for a market order without a bound. Self-trade prevention acts between equal `owner`s, of
+    a taker with `account_only` between equal accounts.
     """
 
     account: str
@@ -82,6 +83,7 @@ class BookOrder:
     post_only: bool = False
     reduce_only: bool = False
     self_trade: SelfTrade = SelfTrade.NONE
+    account_only: bool = False
     cum: int = 0
     state: OrderState = OrderState.PENDING
     refusal: Refusal | None = None
@@ -455,7 +457,7 @@ class Book:
         self._execute(taker, rank * side.sign, lots=lots, trade_id=self.next_trade_id(), maker=False, outcome=outcome)
 
     def _take_own(self, taker: BookOrder, resting: BookOrder, outcome: Outcome) -> None:
-        if resting.owner == taker.owner and taker.self_trade is not _NONE:
+        if taker.self_trade is not _NONE and _same_user(taker, resting):
             self._prevent_self_trade(taker, resting, outcome)
             return
         lots = min(taker.leaves, resting.leaves)
@@ -548,6 +550,10 @@ class Book:
 
     def _other_side(self, order: BookOrder) -> _BookSide:
         return self._asks if order.side is _BUY else self._bids
+
+
+def _same_user(taker: BookOrder, resting: BookOrder) -> bool:
+    return resting.account == taker.account if taker.account_only else resting.owner == taker.owner
 
 
 def _rank(order: BookOrder) -> int:

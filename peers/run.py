@@ -20,8 +20,12 @@ import yaml
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / "build" / "peers"
 PAGE = HERE.parent / "docs" / "peers.md"
-PEERS = [("backpack", "bpx", "backpack_bpx.py"), ("backpack", "ccxt", "backpack_ccxt.py")]
-SYMBOLS = {"backpack": "ETH_USDC_PERP"}
+PEERS = [
+    ("backpack", "bpx", "backpack_bpx.py"),
+    ("backpack", "ccxt", "backpack_ccxt.py"),
+    ("lighter", "lighter", "lighter_sdk.py"),
+]
+SYMBOLS = {"backpack": "ETH_USDC_PERP", "lighter": "ETH"}
 HEAD = """\
 # Clients that nobody here wrote
 

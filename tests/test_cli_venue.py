@@ -95,7 +95,7 @@ def test_a_recording_drives_the_book(tmp_path: Path) -> None:
 
 
 WRONG = [
-    (("nix",), "no local venue 'nix'; there are: backpack"),
+    (("nix",), "no local venue 'nix'; there are: backpack, lighter"),
     (("backpack", "backpack"), "two venues of one name; give each its own, such as one=backpack two=backpack"),
     (("backpack", "--accounts", "x y"), "--accounts: 'x y'; write NAME or NAME=CASH, such as maker=5000"),
     (("backpack", "--accounts", "x,x"), "--accounts: x comes twice"),

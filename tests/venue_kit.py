@@ -17,10 +17,14 @@ from exchanges.market import MarketEvent, MarketQuote
 from exchanges.types import Instrument, MarketKind
 from exchanges.venues.backpack.model import Backpack, BackpackOptions
 from exchanges.venues.exchange import Exchange
+from exchanges.venues.faults import Faults
+from exchanges.venues.lighter.demo import lighter_instrument, open_lighter
+from exchanges.venues.lighter.model import FIRST_ORDER_ID, Lighter
+from exchanges.venues.lighter.state import LighterOptions
 from exchanges.venues.seam import Outlet, Reply, Request, StreamSession, VenueModel
 
 D = Decimal
-MS = 1_000_000
+MS, S = 1_000_000, 1_000_000_000
 PERP, SPOT = "ETH_USDC_PERP", "ETH_USDC"
 QUOTE = MarketQuote(0, 260_000, 50_000, 260_010, 50_000)  # 2600.00 x 5 at 2600.10 x 5
 
@@ -190,3 +194,96 @@ def subscription(user: BackpackUser, *names: str, timestamp: int | None = None) 
     text = f"instruction=subscribe&timestamp={stamp}&window=5000"
     signature = [public_of(user.name), base64.b64encode(key_of(user.name).sign(text.encode())).decode()]
     return json.dumps({"method": "SUBSCRIBE", "params": names, "signature": [*signature, str(stamp), "5000"]})
+
+
+# -- Lighter -----------------------------------------------------------------------------------------------------
+
+MINUTE_MS = 60_000
+
+
+def lighter(
+    events: Iterable[MarketEvent] = (QUOTE,), options: LighterOptions | None = None, *, clock: PaperClock | None = None,
+    faults: Faults | None = None,
+) -> Lighter:  # fmt: skip
+    """alice is account 101, bob 102; market 0 is ETH, in hundredths and ten-thousandths."""
+    clock = clock or PaperClock()
+    clock.run_until(clock.now_ns() + 1_700_000_000_000 * MS)
+    tier = (options or LighterOptions()).tier
+    eth = lighter_instrument(instrument(PERP), tier=tier)
+    made = Exchange("lighter", [eth], sources={"ETH": iter(tuple(events))}, clock=clock, first_order_id=FIRST_ORDER_ID)
+    for name in ("alice", "bob"):
+        made.open_account(name, cash=D(10_000), owner="one person")
+    made.start()
+    clock.run_until(clock.now_ns())
+    return open_lighter(made, faults, options)
+
+
+@dataclass
+class LighterUser:
+    """Sends transactions as the documents say; signatures have the right form and no more."""
+
+    venue: Lighter
+    clock: PaperClock
+    index: int = 101
+    nonce: int = 1
+
+    def tx(self, tx_type: int, *, attributes: dict[str, int] | None = None, **fields: Any) -> dict[str, str]:
+        """The form of one transaction under the next nonce."""
+        info = {
+            "AccountIndex": self.index, "ApiKeyIndex": 5, **fields,
+            "ExpiredAt": self.venue.exchange.now_ms() + 10 * MINUTE_MS, "Nonce": self.nonce,
+            "Sig": base64.b64encode(bytes(range(1, 81))).decode(), "L2TxAttributes": attributes,
+        } | {key: value for key, value in fields.items() if key in ("Nonce", "Sig", "ExpiredAt")}  # fmt: skip
+        return {"tx_type": str(tx_type), "tx_info": json.dumps(info)}
+
+    def order(
+        self, base: int, price: int, *, ask: bool = False, force: int = 1, kind: int = 0, **more: Any
+    ) -> dict[str, str]:
+        expiry = 0 if force == 0 else self.venue.exchange.now_ms() + 60 * MINUTE_MS
+        fields = {
+            "MarketIndex": 0, "ClientOrderIndex": 0, "BaseAmount": base, "Price": price, "IsAsk": int(ask),
+            "Type": kind, "TimeInForce": force, "ReduceOnly": 0, "TriggerPrice": 0, "OrderExpiry": expiry,
+        }  # fmt: skip
+        return self.tx(14, **{**fields, **more})
+
+    def cancel(self, index: int) -> dict[str, str]:
+        return self.tx(15, MarketIndex=0, Index=index)
+
+    def send(self, form: dict[str, str]) -> tuple[int, Any]:
+        """The answer at once; a nonce is used up only by what was queued."""
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        body = urlencode(form).encode()
+        status, told = decoded(ask(self.venue, Request("POST", "/api/v1/sendTx", "", headers, body, "127.0.0.1")))
+        self.nonce += status == 200
+        return status, told
+
+    def do(self, form: dict[str, str]) -> Any:
+        """Send, and let the sequencer come to it."""
+        status, told = self.send(form)
+        assert status == 200, told
+        self.run(S)
+        return told
+
+    def run(self, ns: int) -> None:
+        self.clock.run_until(self.clock.now_ns() + ns)
+
+    def token(self, seconds: int = 600) -> str:
+        return f"{self.venue.exchange.now_ms() // 1000 + seconds}:{self.index}:5:{'ab' * 80}"
+
+    def get(self, path: str, *, token: str | None = None, **query: Any) -> tuple[int, Any]:
+        headers = {} if token is None else {"authorization": token}
+        return decoded(ask(self.venue, Request("GET", f"/api/v1/{path}", urlencode(query), headers, b"", "127.0.0.1")))
+
+    def past(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.get(
+            "accountInactiveOrders", token=self.token(), account_index=self.index, limit=100
+        )[1]["orders"]
+        return rows
+
+    def listen(self, *channels: str) -> tuple[StreamSession, Wire]:
+        """A stream, welcomed and subscribed; snapshots are left in it."""
+        session, wire = stream(self.venue, "/stream")
+        assert wire.take()[0]["type"] == "connected"
+        for channel in channels:
+            session.on_text(json.dumps({"type": "subscribe", "channel": channel, "auth": self.token()}))
+        return session, wire

@@ -6,7 +6,7 @@ No funding or interest. A repeated recording goes on at its first price; nobody 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count
@@ -48,6 +48,12 @@ from exchanges.venues.ledger import End, Ledger, VenueOrder
 
 _BUY, _SELL = Side.BUY, Side.SELL
 _SPOT = MarketKind.SPOT
+REFUSAL_ENDS: Mapping[Refusal | None, End] = {
+    Refusal.POST_ONLY: End.POST_ONLY,
+    Refusal.MARGIN: End.MARGIN,
+    Refusal.REDUCE_ONLY: End.REDUCE_ONLY,
+    Refusal.SELF_TRADE: End.SELF_TRADE,
+}
 PUBLIC_TRADES_MAX = 1_000  # of one market that can be asked for: what the venues' own endpoints give at most
 
 
@@ -201,50 +207,51 @@ class Exchange:
     # -- what accounts do ----------------------------------------------------------------------------------------
 
     def place(
-        self, account: VenueAccount, request: OrderRequest, *, fill_or_kill: bool = False, detail: object = None,
-        post_only_expires: bool = False, most: Decimal | None = None, hold_ns: int = 0,
-        kind: FillKind = FillKind.TRADE,
+        self, account: VenueAccount, request: OrderRequest, *, fill_or_kill: bool = False, account_only: bool = False,
+        detail: object = None, ends_on: Container[Refusal] = (), refuse: Refusal | None = None,
+        most: Decimal | None = None, hold_ns: int = 0, kind: FillKind = FillKind.TRADE,
     ) -> VenueOrder | Refused:  # fmt: skip
         """Take an order, match it and rest what is left, or refuse it.
 
-        `detail` is kept for the protocol's own use. With `post_only_expires` a post-only order that would take is
-        accepted and ends at once. Of an order that takes, no more than `most` fills: somebody else was faster. After
-        `hold_ns` only it reaches the book and becomes visible, if it then still can (faults).
+        With `account_only`, self-trade prevention spares other accounts of the owner. `detail` is kept for the
+        protocol's own use. What would be refused for one of `ends_on` is accepted and ends at once. For faults: it is
+        refused for `refuse` whatever it is; if it takes, no more than `most` fills, as somebody else was faster; after
+        `hold_ns` only it reaches the book and becomes visible, if it then still can.
         """
         market = self.markets.get(request.symbol)
         if market is None:
             return Refused(Refusal.UNSUPPORTED, f"no market {request.symbol}")
-        admitted = self._admit(account, market, request)
-        would_take = isinstance(admitted, Refused) and admitted.refusal is Refusal.POST_ONLY and post_only_expires
-        if would_take:
-            admitted = self._admit(account, market, replace(request, post_only=False))
-        if isinstance(admitted, Refused):
-            return admitted
+        formed = self._form(account, market, request)
+        if isinstance(formed, Refused):
+            return formed
+        formed.account_only = account_only
+        refused = self._refuse(account, market, formed) if refuse is None else Refused(refuse, "by the fault plan")
+        if refused is not None and refused.refusal not in ends_on:
+            return refused
         order = VenueOrder(
-            admitted, market.instrument, request, self.now_ms(), fill_or_kill=fill_or_kill, kind=kind, detail=detail
+            formed, market.instrument, request, self.now_ms(), fill_or_kill=fill_or_kill, kind=kind, detail=detail
         )
         self.ledger.add_order(order)
-        if hold_ns:
+        if hold_ns and refused is None:
             self.clock.call_at(self.clock.now_ns() + hold_ns, self._release, order)
-            return order
-        self._enter(order, would_take=would_take, most=most)
+        else:
+            self._enter(order, end=None if refused is None else REFUSAL_ENDS[refused.refusal], most=most)
         return order
 
     def _release(self, order: VenueOrder) -> None:
         """Let an order that was held back reach the book; it expires if it would now be refused."""
         account, market = self.accounts[order.account], self.markets[order.symbol]
-        if market.book.refuse(order.book) or self._refuse_funds(account, market, order.book):
-            self._tell(lambda audience: audience.on_accepted(order))
-            self._end_unfilled(order, End.EXPIRED)
-        else:
-            self._enter(order, would_take=False, most=None)
+        self._enter(order, end=End.EXPIRED if self._refuse(account, market, order.book) else None, most=None)
 
-    def _enter(self, order: VenueOrder, *, would_take: bool, most: Decimal | None) -> None:
+    def _enter(self, order: VenueOrder, *, end: End | None, most: Decimal | None) -> None:
+        """Tell that an order is there, then let it match; with `end` it only ends."""
         market, admitted = self.markets[order.symbol], order.book
         self.accounts[order.account].open[order.order_id] = order
         self._tell(lambda audience: audience.on_accepted(order))
-        if would_take or (order.fill_or_kill and self._takeable(market, admitted) < admitted.lots):
-            self._end_unfilled(order, End.POST_ONLY if would_take else End.FILL_OR_KILL)
+        if end is None and order.fill_or_kill and self._takeable(market, admitted) < admitted.lots:
+            end = End.FILL_OR_KILL
+        if end is not None:
+            self._end_unfilled(order, end)
             return
         if most is not None and admitted.ioc:
             self._publish(market, self._match_some(market, admitted, most))
@@ -261,10 +268,10 @@ class Exchange:
             order.state = OrderState.CANCELED
         return outcome
 
-    def cancel(self, order: VenueOrder) -> None:
+    def cancel(self, order: VenueOrder, *, end: End = End.CANCELLED) -> None:
         """Take an open order off the book. Without effect on one that has ended."""
         market = self.markets[order.symbol]
-        self._publish(market, market.book.cancel(order.book), end=End.CANCELLED)
+        self._publish(market, market.book.cancel(order.book), end=end)
 
     def modify(self, order: VenueOrder, *, price: Decimal, qty: Decimal) -> Refused | None:
         """Change limit and total quantity of an open order, or say why not."""
@@ -295,7 +302,7 @@ class Exchange:
         market = self.markets[symbol]
         for order in tuple(account.open.values()):
             if order.symbol == symbol:
-                self._publish(market, market.book.cancel(order.book), end=End.LIQUIDATION)
+                self.cancel(order, end=End.LIQUIDATION)
         qty = account.balances.holding(symbol).qty
         if not qty or market.instrument.kind is _SPOT:
             return
@@ -342,18 +349,20 @@ class Exchange:
 
     # -- admission -----------------------------------------------------------------------------------------------
 
-    def _admit(self, account: VenueAccount, market: Market, request: OrderRequest) -> BookOrder | Refused:
+    def _form(self, account: VenueAccount, market: Market, request: OrderRequest) -> BookOrder | Refused:
+        """The order in ticks and lots, under a new id."""
         if not market.book.quoted:
             return Refused(Refusal.VENUE, "the market is closed: no quote yet")
         if request.client_id and account.by_client_id(request.client_id) is not None:
             return Refused(Refusal.DUPLICATE_ID, f"an open order has the client id {request.client_id}")
         today = replace(market.instrument, tick=market.tick) if market.coarse > 1 else market.instrument
         order = book_order(request, today, order_id=str(self._next_order_id()), owner=account.owner)
-        if isinstance(order, Refused):
-            return order
-        if order.ticks is not None:
+        if not isinstance(order, Refused) and order.ticks is not None:
             order.ticks *= market.coarse
-        return market.book.refuse(order) or self._refuse_funds(account, market, order) or order
+        return order
+
+    def _refuse(self, account: VenueAccount, market: Market, order: BookOrder) -> Refused | None:
+        return market.book.refuse(order) or self._refuse_funds(account, market, order)
 
     def _refuse_funds(
         self, account: VenueAccount, market: Market, order: BookOrder, *, replacing: BookOrder | None = None
@@ -471,13 +480,22 @@ class Exchange:
             order.end, order.ended_ms = End.FILLED, self.now_ms()
             self.accounts[order.account].open.pop(order.order_id, None)
         else:
-            self._end_unfilled(order, end or _end_of(changed))
+            self._end_unfilled(order, end or self._end_of(order))
 
     def _end_unfilled(self, order: VenueOrder, end: End) -> None:
         order.book.state = OrderState.CANCELED
         order.end, order.ended_ms = end, self.now_ms()
         self.accounts[order.account].open.pop(order.order_id, None)
         self._tell(lambda audience: audience.on_ended(order))
+
+    def _end_of(self, order: VenueOrder) -> End:
+        """Why the book itself ended an order that has not filled whole."""
+        if order.book.refusal in REFUSAL_ENDS:
+            return REFUSAL_ENDS[order.book.refusal]
+        if order.request.type is not OrderType.MARKET:
+            return End.IMMEDIATE
+        left = self.markets[order.symbol].book.top(order.side.opposite)
+        return End.NO_LIQUIDITY if left is None else End.PRICE_BOUND
 
     def _trade_of(self, market: Market, executions: list[Execution]) -> None:
         """The public trade of one match: one of ours against the outside, or two of ours."""
@@ -509,12 +527,3 @@ class Exchange:
     def _tell(self, tell: Callable[[Audience], None]) -> None:
         if self.audience is not None:
             tell(self.audience)
-
-
-def _end_of(order: BookOrder) -> End:
-    """Why the book itself ended an order that has not filled whole."""
-    if order.refusal is Refusal.SELF_TRADE:
-        return End.SELF_TRADE
-    if order.refusal is Refusal.REDUCE_ONLY:
-        return End.REDUCE_ONLY
-    return End.NO_LIQUIDITY if order.ticks is None else End.IMMEDIATE

@@ -19,8 +19,10 @@ class End(Enum):
     CANCELLED = "cancelled"  # its account asked for it
     IMMEDIATE = "immediate"  # the remainder of a limit order that must not rest
     NO_LIQUIDITY = "no_liquidity"  # the remainder of a market order
+    PRICE_BOUND = "price_bound"  # the same, where only worse prices than it allows are left
     FILL_OR_KILL = "fill_or_kill"
     POST_ONLY = "post_only"
+    MARGIN = "margin"  # accepted, and then not paid for
     SELF_TRADE = "self_trade"
     REDUCE_ONLY = "reduce_only"
     LIQUIDATION = "liquidation"

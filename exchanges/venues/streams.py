@@ -23,6 +23,8 @@ class Session:
     The venue pings every `ping_every_ns` and closes a connection that has not ponged for `pong_within_ns`.
     """
 
+    silent = (1001, "no pong")  # how a connection that is not alive is closed
+
     def __init__(
         self, hub: Hub, outlet: Outlet, clock: Clock, *, ping_every_ns: int, pong_within_ns: int
     ) -> None:  # fmt: skip
@@ -41,12 +43,20 @@ class Session:
         if not self.stalled and not self.over:
             self.outlet.send(text)
 
+    def heard(self) -> None:
+        """The client has shown that it is there."""
+        self._heard_ns = self._clock.now_ns()
+
     def on_ping(self, payload: bytes) -> None:
         if not self.stalled:
             self.outlet.pong(payload)
 
     def on_pong(self) -> None:
-        self._heard_ns = self._clock.now_ns()
+        self.heard()
+
+    def ask_alive(self) -> None:
+        """Make the client show that it is there; a venue with a way of its own overrides it."""
+        self.outlet.ping()
 
     def on_closed(self) -> None:
         self.over = True
@@ -64,10 +74,10 @@ class Session:
     def _keep_alive(self) -> None:
         now_ns = self._clock.now_ns()
         if now_ns - self._heard_ns >= self._pong_within_ns:
-            self.close(1001, "no pong")
+            self.close(*self.silent)
             return
         if not self.stalled:
-            self.outlet.ping()
+            self.ask_alive()
         self._next_ping = self._clock.call_at(now_ns + self._ping_every_ns, self._keep_alive)
 
 

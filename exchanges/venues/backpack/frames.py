@@ -11,6 +11,7 @@ from exchanges.venues.backpack.account import position_id, rounded, settled_cash
 from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
 from exchanges.venues.backpack.public import Day
 from exchanges.venues.backpack.wire import plain
+from exchanges.venues.depth import DepthChanges
 from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
 from exchanges.venues.ledger import VenueOrder
 
@@ -140,33 +141,10 @@ def mark_event(market: Market, *, now_us: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class DepthFeed:
-    """The changes of one market's depth since the last frame; quantities are absolute, 0 removes a level."""
-
-    def __init__(self, market: Market) -> None:
-        self._market = market
-        self._shown = {side: self._levels(side) for side in (Side.BUY, Side.SELL)}
-        self._last_id = market.version
-
-    def changes(self, *, now_us: int) -> dict[str, Any] | None:
-        """The next frame, whose `U` follows the `u` of the last one; None if nothing has changed."""
-        bids, asks = (self._changed(side) for side in (Side.BUY, Side.SELL))
-        if not bids and not asks:
-            return None
-        first, self._last_id = self._last_id + 1, self._market.version
-        return {
-            "e": "depth", "E": now_us, "s": self._market.instrument.symbol, "a": asks, "b": bids, "U": first,
-            "u": self._last_id, "T": now_us,
-        }  # fmt: skip
-
-    def _levels(self, side: Side) -> dict[int, int]:
-        return dict(self._market.book.levels(side))
-
-    def _changed(self, side: Side) -> list[list[str]]:
-        before, now = self._shown[side], self._levels(side)
-        self._shown[side] = now
-        spec = self._market.instrument
-        changed = sorted(
-            {ticks for ticks, lots in now.items() if before.get(ticks) != lots} | (before.keys() - now.keys())
-        )
-        return [[plain(spec.tick * ticks), plain(spec.lot * now.get(ticks, 0))] for ticks in changed]
+def depth_event(market: Market, changes: DepthChanges, *, now_us: int) -> dict[str, Any]:
+    """Absolute quantities; `U` follows the `u` of the frame before."""
+    bids, asks = ([[plain(price), plain(qty)] for price, qty in side] for side in (changes.bids, changes.asks))
+    return {
+        "e": "depth", "E": now_us, "s": market.instrument.symbol, "a": asks, "b": bids, "U": changes.first_id,
+        "u": changes.last_id, "T": now_us,
+    }  # fmt: skip

@@ -169,7 +169,7 @@ class Backpack(LocalVenue):
         placed = self.exchange.place(
             account, payload.request(account.name, qty=qty, worst_price=_bound(market, payload)),
             fill_or_kill=payload.time_in_force == "FOK", detail=payload,
-            post_only_expires=self.options.post_only_expires,
+            ends_on=(Refusal.POST_ONLY,) if self.options.post_only_expires else (),
             most=qty * rule.share if rule is not None and fault == "partly_taken" else None,
             hold_ns=rule.for_ns if rule is not None and fault == "stuck_pending" else 0,
         )  # fmt: skip

@@ -36,6 +36,8 @@ STATUSES: Mapping[End, str] = {
 EXPIRY_REASONS: Mapping[End, str] = {
     End.IMMEDIATE: "ImmediateOrCancel",
     End.NO_LIQUIDITY: "InsufficientLiquidity",
+    End.PRICE_BOUND: "PriceImpact",
+    End.MARGIN: "InsufficientMargin",
     End.FILL_OR_KILL: "FillOrKill",
     End.POST_ONLY: "PostOnlyTaker",
     End.SELF_TRADE: "SelfTradePrevention",

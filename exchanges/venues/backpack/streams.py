@@ -12,6 +12,7 @@ from typing import Any
 from exchanges.types import ZERO, Fill, MarketKind
 from exchanges.venues.backpack import frames, public
 from exchanges.venues.backpack.wire import ApiError, check_window, verifies
+from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
 from exchanges.venues.ledger import End, VenueOrder
 from exchanges.venues.seam import Outlet
@@ -52,7 +53,7 @@ class BackpackStreams:
         self.hub = hub
         self._keys = keys
         self._days = days
-        self._depth: dict[str, frames.DepthFeed] = {}  # by stream name
+        self._depth: dict[str, DepthFeed] = {}  # by stream name
         self._best: dict[str, tuple[object, ...]] = {}
         self._timed: set[str] = set()
 
@@ -190,7 +191,7 @@ class BackpackStreams:
     def _start_depth(self, name: str, market: Market) -> None:
         if name in self._depth:
             return
-        self._depth[name] = frames.DepthFeed(market)
+        self._depth[name] = DepthFeed(market)
         every_ms = AGGREGATED_MS.get(name.split(".")[1])
         if every_ms is not None:
             self._again(every_ms * MS, self._flush_depth, name, every_ms * MS)
@@ -204,8 +205,10 @@ class BackpackStreams:
         if not self.hub.is_heard(("", name)):
             del self._depth[name]
             return False
-        data = self._depth[name].changes(now_us=self._now_us())
-        if data is not None:
+        feed = self._depth[name]
+        changes = feed.changes()
+        if changes is not None:
+            data = frames.depth_event(feed.market, changes, now_us=self._now_us())
             self.hub.publish(("", name), "book", lambda: frames.frame(name, data))
         return True
 
