@@ -63,12 +63,12 @@ def serve(
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
-    KIND is backpack or lighter. Prints a config for the accounts, with keys that are good for nothing else, and
-    where the venues' own ledger can be read. On a made-up market unless told otherwise.
+    KIND is backpack or lighter. Prints a config that `eagle run --live` trades with, with keys that are good for
+    nothing else, and where the venues' own ledger can be read. On a made-up market unless told otherwise.
 
     \b
     Examples:
-      eagle venue serve backpack
+      eagle venue serve backpack > local.yaml
       eagle venue serve backpack lighter --tier premium --accounts maker,taker1,taker2=5000
       eagle venue serve backpack --fault-plan faults.yaml --market recordings/binance_perp_ethusdt
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
 from cli.fault_plan import load_fault_plan
@@ -14,9 +14,10 @@ from cli.private_file import write_private
 from cli.streams import write_note, write_result
 from engine.runtime.chance import Stream
 from engine.runtime.clock import LiveClock
+from engine.runtime.credentials import NUMBERS
 from engine.runtime.signals import StopSignals
 from exchanges.errors import MarketDataError
-from exchanges.market import MarketSource
+from exchanges.market import MarketQuote, MarketSource
 from exchanges.recording import Recording, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind
@@ -31,6 +32,8 @@ from exchanges.venues.local import LocalVenue
 from exchanges.venues.seam import Reply
 from exchanges.venues.server import CannotServe, VenueServer
 
+OWNER = "me"
+QUANTITY, WORTH = Decimal("0.01"), Decimal(26)  # of the printed config
 BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts can sell
 
 
@@ -39,7 +42,8 @@ class Kind:
     """One protocol: how its model is opened, and what a client of ours writes into a config.
 
     `open` and `instrument` take the tier, which only some venues have. `instrument` gives a market its name and fees on
-    the venue, `credentials` an account's secrets by field.
+    the venue, `credentials` an account's secrets by field. With `one_owner` all accounts are of one user, as far as the
+    venue is concerned.
     """
 
     open: Callable[[Exchange, Faults, str], LocalVenue]
@@ -47,6 +51,7 @@ class Kind:
     credentials: Callable[[Exchange, str], Mapping[str, str]]
     stream_path: str = ""
     first_order_id: int = 1
+    one_owner: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -61,6 +66,7 @@ KINDS: Mapping[str, Kind] = {
         lighter_credentials,
         stream_path="/stream",
         first_order_id=FIRST_ORDER_ID,
+        one_owner=True,
     ),
 }
 
@@ -115,6 +121,8 @@ async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
         over.set()
 
     instruments = {name: _instrument(options, name) for name in options.kinds}
+    if len({instrument.market for instrument in instruments.values()}) > 1:
+        raise CannotUse("--market: the venues would trade different coins; use recordings of one")
     sources = _sources(options, instruments)
     served = [
         _open(options, name, instruments[name], sources[name], plan=plan, clock=clock, on_failure=fail)
@@ -153,7 +161,7 @@ def _open(
     )  # fmt: skip
     for account, cash in options.accounts.items():
         base = {instrument.symbol: BASE_STOCK} if instrument.kind is MarketKind.SPOT else None
-        exchange.open_account(account, cash=Decimal(cash), base=base)
+        exchange.open_account(account, cash=Decimal(cash), base=base, owner=OWNER if KINDS[kind].one_owner else None)
     faults = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(options.seed, purpose))
     model = KINDS[kind].open(exchange, faults, options.tier)
     served = Served(name, kind, exchange, model, faults, VenueServer(model))
@@ -197,25 +205,73 @@ def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> di
 
 
 def _config_text(served: list[Served], options: ServeOptions) -> str:
-    """The venues and accounts as a config has them; keys lie in files of their own, as a config holds none."""
-    lines = []
-    for each in served:
-        url = f"127.0.0.1:{each.port}"
-        lines += [f"# {each.name}: a local {each.kind} on http://{url}, its ledger at http://{url}{PATH}"]
-    lines += ["venues:"]
-    for each in served:
-        url, path = f"127.0.0.1:{each.port}", KINDS[each.kind].stream_path
-        lines += [f"  {each.name}: {{kind: {each.kind}, url: http://{url}, ws_url: ws://{url}{path}}}"]
-    lines += ["accounts: # demo keys, which are good for nothing but this"]
-    for each in served:
-        for account in each.exchange.accounts:
-            name = account if len(served) == 1 else f"{account}-{each.name}"
-            lines += [f"  - name: {name}", f"    venue: {each.name}", "    owner: me", "    credentials:"]
-            for field, value in KINDS[each.kind].credentials(each.exchange, account).items():
-                file = Path(options.keys) / f"{each.name}-{account}-{field}"
-                _write_key(file, value)
-                lines += [f'      {field}: {{secret: "file:{file}"}}']
+    """A config that runs on these venues. It holds no keys; they lie in files of their own."""
+    markets = {it.instrument.market: it.instrument for each in served for it in each.exchange.markets.values()}
+    (market,) = markets
+    names = {each.name: next(iter(each.exchange.markets)) for each in served}
+    lines = [
+        *(
+            f"# {each.name}: a local {each.kind} on http://127.0.0.1:{each.port}, its ledger at {PATH}"
+            for each in served
+        ),
+        "# eagle run --live --config THIS_FILE trades on them, without money; the keys are good for nothing else.",
+        "version: 1", f"market: {market}", "markets:",
+        f"  {market}: {{{', '.join(f'{name}: {symbol}' for name, symbol in names.items())}}}",
+        "venues:",
+        *(_venue_line(each) for each in served),
+        "accounts:",
+        *(line for each in served for line in _account_lines(each, options, alone=len(served) == 1)),
+        *_use_lines(served),
+        "settings:", f"  quantity: {_quantity(options, served[0])}",
+    ]  # fmt: skip
     return "\n".join([*lines, "# end of the config"])
+
+
+def _venue_line(each: Served) -> str:
+    url, path = f"127.0.0.1:{each.port}", KINDS[each.kind].stream_path
+    return f"  {each.name}: {{kind: {each.kind}, url: http://{url}, ws_url: ws://{url}{path}}}"
+
+
+def _account_lines(each: Served, options: ServeOptions, *, alone: bool) -> list[str]:
+    lines = []
+    for account in each.exchange.accounts:
+        lines += [f"  - name: {_name(each, account, alone)}", f"    venue: {each.name}", f"    owner: {OWNER}"]
+        lines += ["    credentials:"]
+        for field, value in KINDS[each.kind].credentials(each.exchange, account).items():
+            if field in NUMBERS:
+                lines += [f"      {field}: {value}"]
+                continue
+            path = (Path(options.keys) / f"{each.name}-{account}-{field}").resolve()
+            _write_key(path, value)
+            lines += [f'      {field}: {{secret: "file:{path}"}}']
+    return lines
+
+
+def _name(each: Served, account: str, alone: bool) -> str:
+    return account if alone else f"{account}-{each.name}"
+
+
+def _use_lines(served: list[Served]) -> list[str]:
+    """The first account of the first venue makes, the others of the last venue take."""
+    first, last, alone = served[0], served[-1], len(served) == 1
+    makers, takers = list(first.exchange.accounts)[:1], list(last.exchange.accounts)[1:] or list(last.exchange.accounts)
+    named = ", ".join(_name(last, account, alone) for account in takers)
+    lines = ["use:", f"  maker: {_name(first, makers[0], alone)}", f"  takers: [{named}]"]
+    if first is last:
+        lines += ["acknowledge:", f"  same_owner_same_market: {{{first.name}: a rehearsal on a local venue}}"]
+    return lines
+
+
+def _quantity(options: ServeOptions, each: Served) -> Decimal:
+    """Worth about 26 quote units in the made-up market; on a recording as near to it as whole lots come."""
+    prefix, (market,) = _prefix(options, each.name), each.exchange.markets.values()
+    spec = market.instrument
+    if prefix is None:
+        return QUANTITY
+    events = Recording(Path(prefix), spec).events(common_axis([Path(prefix)]))
+    quote = next(event for event in events if isinstance(event, MarketQuote))
+    lots = (WORTH / (quote.ask * spec.tick) / spec.lot).to_integral_value(ROUND_CEILING)
+    return max(lots * spec.lot, spec.min_qty)
 
 
 def _write_key(path: Path, value: str) -> None:

@@ -11,7 +11,7 @@ from kit import Checks
 checks = Checks("bpx-py")
 venue = checks.venue
 BaseAccount.BPX_API_URL = BasePublic.BASE_URL = f"{venue.url}/"  # the package has no option for it
-maker, taker = (Account(it["key"], it["secret"]) for it in (venue.accounts["maker"], venue.accounts["taker1"]))
+maker, taker = (Account(it["api_key"], it["api_secret"]) for it in (venue.accounts["maker"], venue.accounts["taker1"]))
 public, symbol = Public(), venue.symbol
 
 checks.equal("status", public.get_status()["status"], "Ok")

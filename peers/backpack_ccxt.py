@@ -17,7 +17,7 @@ def client_of(checks: Checks, account: str) -> Any:
     venue = checks.venue
     secrets = venue.accounts[account]
     urls = {"public": venue.url, "private": venue.url, "ws": {"public": venue.ws_url, "private": venue.ws_url}}
-    return ccxt.pro.backpack({"apiKey": secrets["key"], "secret": secrets["secret"], "urls": {"api": urls}})
+    return ccxt.pro.backpack({"apiKey": secrets["api_key"], "secret": secrets["api_secret"], "urls": {"api": urls}})
 
 
 async def first(watch: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> Any:

@@ -82,8 +82,8 @@ def description(kind: str, config: dict[str, Any], folder: Path) -> Path:
     venue = config["venues"][kind]
     accounts = {
         account["name"]: {
-            field: Path(reference["secret"].removeprefix("file:")).read_text().strip()
-            for field, reference in account["credentials"].items()
+            field: Path(it["secret"].removeprefix("file:")).read_text().strip() if isinstance(it, dict) else str(it)
+            for field, it in account["credentials"].items()
         }
         for account in config["accounts"]
     }
