@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar, TypeVar
 
@@ -17,6 +18,8 @@ from exchanges.backpack.client import CAPABILITIES, BackpackClient
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
 from exchanges.budget import Budget
+from exchanges.lighter import client as lighter
+from exchanges.lighter.standin import StandInSigner
 from exchanges.market import MarketEvent, MarketQuote, MarketTrade
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.types import (
@@ -38,6 +41,9 @@ from exchanges.types import (
 )
 from exchanges.venues.backpack.demo import backpack_credentials, open_backpack
 from exchanges.venues.exchange import Exchange
+from exchanges.venues.lighter.demo import lighter_credentials, lighter_instrument, open_lighter
+from exchanges.venues.lighter.model import FIRST_ORDER_ID
+from exchanges.venues.lighter.state import LighterOptions
 
 D = Decimal
 E = TypeVar("E")
@@ -56,22 +62,23 @@ STEP_MS = 20  # between events of the market
 class Outside:
     """The rest of the market: one quote after the other, and trades when a card asks for one."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: Instrument) -> None:
         self.bid, self.ask = BID, ASK
+        self._spec = spec
         self._trades: list[tuple[Side, Decimal, Decimal]] = []
 
     def trade(self, taker: Side, price: Decimal, qty: Decimal) -> None:
         self._trades.append((taker, price, qty))
 
     def events(self) -> Iterator[MarketEvent]:
-        at_ns = 0
+        at_ns, spec = 0, self._spec
         while True:
-            lots = int(SHOWN / SPEC.lot)
-            yield MarketQuote(at_ns, int(self.bid / SPEC.tick), lots, int(self.ask / SPEC.tick), lots)
+            lots = int(SHOWN / spec.lot)
+            yield MarketQuote(at_ns, int(self.bid / spec.tick), lots, int(self.ask / spec.tick), lots)
             at_ns += STEP_MS * MS
             while self._trades:
                 taker, price, qty = self._trades.pop(0)
-                yield MarketTrade(at_ns, taker, int(price / SPEC.tick), int(qty / SPEC.lot))
+                yield MarketTrade(at_ns, taker, int(price / spec.tick), int(qty / spec.lot))
 
 
 class CardBench(ABC):
@@ -81,10 +88,14 @@ class CardBench(ABC):
     capabilities: ClassVar[Capabilities]
     lacks: ClassVar[dict[str, str]]
     title: ClassVar[str]
+    spec: ClassVar[Instrument] = SPEC
+    off_tick: ClassVar[str] = "2000.01"
+    wait_ms: ClassVar[int] = 100  # long enough for a trade of the outside market and for every frame to arrive
+    verdict_ms: ClassVar[int] = 0  # after an order was accepted, until its refusal would be known
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.clock = loop.clock
-        self.outside = Outside()
+        self.outside = Outside(self.spec)
         self.told: dict[str, list[PrivateEvent]] = {"one": [], "two": []}
         self.quotes: list[Quote] = []
         self.clients: dict[str, BaseExchangeClient] = {}
@@ -92,7 +103,7 @@ class CardBench(ABC):
         self.build()
         for name, client in self.clients.items():
             client.setup_order_update_handler(self.told[name].append)
-        self.one.setup_quote_handler(SPEC.symbol, self.quotes.append)
+        self.one.setup_quote_handler(self.spec.symbol, self.quotes.append)
 
     @abstractmethod
     def build(self) -> None:
@@ -148,10 +159,11 @@ class CardBench(ABC):
         post_only: bool = False, ioc: bool = False, reduce_only: bool = False, valid_ms: int = 2_000,
     ) -> OrderRequest:  # fmt: skip
         return OrderRequest(
-            client_id=client_id or self.next_id(), account=account, symbol=SPEC.symbol, side=side, qty=D(qty),
+            client_id=client_id or self.next_id(), account=account, symbol=self.spec.symbol, side=side, qty=D(qty),
             price=None if price is None else D(price), type=OrderType.MARKET if price is None else OrderType.LIMIT,
             tif=TimeInForce.IOC if ioc or price is None else TimeInForce.GTC, post_only=post_only,
             reduce_only=reduce_only, valid_ms=valid_ms, self_trade=SelfTrade.CANCEL_TAKER,
+            worst_price=None if price is not None else ASK + 100 if side is Side.BUY else BID - 100,
         )  # fmt: skip
 
     async def place(self, order: OrderRequest) -> Reply:
@@ -159,9 +171,8 @@ class CardBench(ABC):
         await self.wait()
         return reply
 
-    async def wait(self, ms: int = 100) -> None:
-        """Long enough for a trade of the outside market and for every frame to arrive."""
-        await asyncio.sleep(ms / 1000)
+    async def wait(self, ms: int = 0) -> None:
+        await asyncio.sleep((ms or self.wait_ms) / 1000)
 
     def fills(self, name: str = "one") -> list[Fill]:
         return self._of(name, Fill)
@@ -254,5 +265,64 @@ class BackpackBench(CardBench):
             stream.outlet.swallow = True
 
 
-BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench)
+class LighterBench(CardBench):
+    """On a premium account, whose taking orders wait 0.2 s before they are matched."""
+
+    name = "lighter"
+    title = "Lighter"
+    capabilities = lighter.CAPABILITIES
+    traded = lighter_instrument(replace(SPEC, tick=D("0.01")), tier="premium")
+    spec = replace(traded, min_qty=D("0.050"))  # the venue sets its own minimum for the size of an order
+    off_tick = "2000.001"
+    wait_ms = 500
+    verdict_ms = 1_000
+    lacks: ClassVar[dict[str, str]] = {
+        "price and quantity of a resting order can be changed": "whether the venue counts what has filled is not told",
+        "several orders in one request are answered one by one": "no batch",
+        "a cancel of an order that never was is refused": "it is queued, whatever it names",
+        "a request that arrives after its validity": "ten minutes; no answer: settled by nonce",
+    }
+
+    def build(self) -> None:
+        symbol = self.spec.symbol
+        self.exchange = Exchange(
+            "v", [self.traded], sources={symbol: self.outside.events()}, clock=self.clock, first_order_id=FIRST_ORDER_ID
+        )
+        for name in ("one", "two"):
+            self.exchange.open_account(name, cash=CASH)
+        self.model = open_lighter(self.exchange, options=LighterOptions(tier="premium"))
+        self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
+        for name, mount in self.mounts.items():
+            keys = lighter_credentials(self.exchange, name)
+            signer = StandInSigner(
+                account_index=int(keys["account_index"]), api_key_index=int(keys["api_key_index"]), seed=name,
+                clock=self.clock,
+            )  # fmt: skip
+            self.clients[name] = lighter.LighterClient(
+                name, venue="v", markets={symbol: self.spec.market}, signer=signer, transport=mount, clock=self.clock,
+                rng=Middle(), budget=Budget(24_000), rest_url="https://venue", stream_url="wss://venue/stream",
+            )  # fmt: skip
+        self.model.start()
+
+    def cut(self, name: str) -> None:
+        self.mounts[name].cut()
+
+    def lose_reply(self) -> None:
+        self.mounts["one"].lost_replies.append("POST /api/v1/sendTx")
+
+    def delay_reply(self, extra_ns: int) -> None:
+        self.mounts["one"].late_replies["POST /api/v1/sendTx"] = extra_ns
+
+    def slow_way(self, way_ns: int) -> None:
+        self.mounts["one"].way_ns = way_ns
+
+    def unreachable(self, name: str) -> None:
+        self.mounts[name].unreachable = True
+
+    def swallow(self, name: str) -> None:
+        for stream in self.mounts[name].streams:
+            stream.outlet.swallow = True
+
+
+BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench)
 MakeBench = Callable[[VirtualLoop], CardBench]

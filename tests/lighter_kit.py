@@ -38,8 +38,8 @@ ACCOUNT, KEY = 77, 5
 SYMBOL, MARKET = "ETH", 0
 
 DETAIL = {
-    "symbol": "ETH", "market_id": 0, "market_type": "perp", "status": "active", "taker_fee": "0.0005",
-    "maker_fee": "0.0002", "min_base_amount": "0.0050", "min_quote_amount": "10.000000",
+    "symbol": "ETH", "market_id": 0, "market_type": "perp", "status": "active", "taker_fee": "0.0030",
+    "maker_fee": "0.0000", "min_base_amount": "0.0050", "min_quote_amount": "10.000000",
     "supported_size_decimals": 4, "supported_price_decimals": 2, "size_decimals": 4, "price_decimals": 2,
     "default_initial_margin_fraction": 500, "maintenance_margin_fraction": 120,
 }  # fmt: skip

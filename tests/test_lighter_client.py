@@ -86,6 +86,19 @@ def test_what_whole_numbers_cannot_say_is_refused_and_not_sent(
     play(main)
 
 
+def test_an_id_that_was_used_is_refused_and_not_sent() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order(client_id="9"))
+        await asyncio.sleep(0.1)
+        [again] = it.send(it.order(client_id="9", qty="0.5"))
+        assert isinstance(again, Refused)
+        assert again.refusal is Refusal.DUPLICATE_ID
+        await asyncio.sleep(0.1)
+        assert len(it.venue.forms) == 1
+
+    play(main)
+
+
 def test_a_burst_leaves_without_waiting_for_answers() -> None:
     async def main(it: Bench) -> None:
         it.net.delay_ns = 100_000_000
@@ -260,6 +273,7 @@ def test_a_taken_transaction_whose_answer_was_lost_is_found() -> None:
         told = await it.client.get_order_info("ETH", "1")
         assert told is not None
         assert (told.state, told.cum_qty, told.price) == (OrderState.FILLED, D("0.02"), None)
+        assert len(it.venue.forms) == 1  # its nonce is used, so that nothing is to be voided
 
     play(main)
 

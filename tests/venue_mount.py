@@ -73,7 +73,9 @@ class MemoryMount:
         if self.unreachable:
             raise LinkDown("no stream: unreachable")
         stream = _Stream(self, receiver)
-        session = self.model.open_stream(Request("GET", "/", "", {}, b"", "127.0.0.1"), stream.outlet)
+        parts = urlsplit(url)
+        request = Request("GET", parts.path or "/", parts.query, {}, b"", "127.0.0.1")
+        session = self.model.open_stream(request, stream.outlet)
         if isinstance(session, Reply):
             raise LinkDown(f"no stream: HTTP {session.status}")
         stream.session = session

@@ -179,6 +179,9 @@ class LighterClient(BaseExchangeClient):
         except Rejected as error:
             on_reply(Refused(error.refusal, error.text))
             return
+        if self._tracking.get(order.client_id) is not None:
+            on_reply(Refused(Refusal.DUPLICATE_ID, f"client id {order.client_id} was used before"))
+            return
         now_ns = self._clock.now_ns()
         self._tracking.sent(order, now_ns=now_ns, wall_ms=self._rest.venue_ms)
         tx = Tx(
@@ -202,11 +205,13 @@ class LighterClient(BaseExchangeClient):
         self._tracking.moves += 1
         self._send_cancel(fields, partial(_hand_on, on_reply))
 
-    def _send_cancel(self, fields: CancelTx, on_sent: Callable[[Tx, str | ExchangeError], None]) -> None:
+    def _send_cancel(
+        self, fields: CancelTx, on_sent: Callable[[Tx, str | ExchangeError], None], *, voids: int | None = None
+    ) -> None:
         self._sending.send(
             Tx(
                 lambda nonce: self._signer.cancel(fields, nonce=nonce), on_sent,
-                self._clock.now_ns() + CANCEL_VALID_NS,
+                self._clock.now_ns() + CANCEL_VALID_NS, voids,
             )
         )  # fmt: skip
 
@@ -234,10 +239,10 @@ class LighterClient(BaseExchangeClient):
             self._feed.take_update(update)
 
     def _void(self, symbol: str, client_id: str, tx: Tx) -> None:
-        """S4: a cancel of the very order with its nonce. One of the two is executed, and then it is known which."""
+        """S4: a cancel of the very order with its very nonce. One of the two is taken, and then it is known which."""
         if self._sending.fate_of(tx) is Fate.OPEN:
             fields = CancelTx(self._markets[symbol].market_id, client_index(client_id))
-            self._send_cancel(fields, lambda *_: None)
+            self._send_cancel(fields, lambda *_: None, voids=tx.nonce)
 
     def _market(self, symbol: str) -> Market:
         market = self._markets.get(symbol)

@@ -45,6 +45,7 @@ class Tx:
     sign: Callable[[int], SignedTx]
     on_sent: OnSent
     not_after_ns: int
+    voids: int | None = None  # it is sent only to use this nonce, or one before it
     nonce: int = -1
     tx_hash: str = ""
     signed_ns: int = 0
@@ -143,6 +144,9 @@ class Sending:
                 self._tell(tx, error if plain else LinkDown(f"no nonce to sign with: {error}"))
 
     async def _send_next(self, tx: Tx, nonce: int) -> None:
+        if tx.voids is not None and nonce > tx.voids:
+            self._tell(tx, LinkDown(f"not needed: nonce {tx.voids} is used"))
+            return
         if self._clock.now_ns() >= tx.not_after_ns:
             self._tell(tx, LinkDown("it waited for its turn until its time was over"))
             return
@@ -192,9 +196,9 @@ class Sending:
 
     def _again(self, tx: Tx, said: WrongNonce) -> None:
         """Not taken: it keeps its place before what was handed over later."""
-        if tx.tries >= TRIES:
+        if tx.voids is not None or tx.tries >= TRIES:
             tx.fate = Fate.VOID
-            self._tell(tx, WrongNonce(f"{said.text}, {TRIES} times; does something else use this API key?"))
+            self._tell(tx, WrongNonce(f"{said.text}, {tx.tries} times; does something else use this API key?"))
             return
         place = sum(1 for other in self._waiting if other.left and other.nonce < tx.nonce)
         self._waiting.insert(place, tx)

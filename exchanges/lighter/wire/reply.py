@@ -148,11 +148,18 @@ def instrument_of(market: Market, row: Mapping[str, Any], tier: Tier | None, *, 
         tick=Decimal(1).scaleb(-market.price_decimals), lot=Decimal(1).scaleb(-market.size_decimals),
         min_qty=decimal_of(row, "min_base_amount", at_least_zero=True),
         min_notional=decimal_of(row, "min_quote_amount", at_least_zero=True),
-        maker_fee=decimal_of(row, "maker_fee") if tier is None else tier.maker_fee,
-        taker_fee=decimal_of(row, "taker_fee") if tier is None else tier.taker_fee,
+        maker_fee=_fee(row, "maker_fee", None if tier is None else tier.maker_fee),
+        taker_fee=_fee(row, "taker_fee", None if tier is None else tier.taker_fee),
         initial_margin=integer_of(row, "default_initial_margin_fraction") * _FRACTION,
         maintenance_margin=integer_of(row, "maintenance_margin_fraction") * _FRACTION,
     )  # fmt: skip
+
+
+def _fee(row: Mapping[str, Any], name: str, of_account: Decimal | None) -> Decimal:
+    """The market's fee is percent (its liquidation fee reads 1.0000), the account's a count of millionths. What the two
+    mean together is not documented: the higher one stands."""
+    of_market = decimal_of(row, name) / 100
+    return of_market if of_account is None else max(of_market, of_account)
 
 
 def tier_of(body: bytes) -> Tier:
