@@ -24,6 +24,7 @@ PEERS = [
     ("backpack", "bpx", "backpack_bpx.py"),
     ("backpack", "ccxt", "backpack_ccxt.py"),
     ("lighter", "lighter", "lighter_sdk.py"),
+    ("lighter", "ccxt", "lighter_ccxt.py"),
 ]
 SYMBOLS = {"backpack": "ETH_USDC_PERP", "lighter": "ETH"}
 HEAD = """\
