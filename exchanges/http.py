@@ -17,7 +17,7 @@ from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.fields import one_line
 from exchanges.tasks import Tasks
-from exchanges.transport import Response, Transport
+from exchanges.transport import Answered, Request, Response, Transport
 from exchanges.types import Cancellable, Clock, Refusal, Refused, Unknown
 
 S = 1_000_000_000
@@ -119,19 +119,25 @@ class Http:
         if wait_until_ns:
             on_outcome(self._limited(wait_until_ns), 0)
         else:
-            sending = _Sending(call, on_outcome, self._clock)
-            self._tasks.spawn(self._perform(sending)).add_done_callback(sending.ended)
+            sending = _Sending(on_outcome, self._judged, self._clock)
+            self._transport.send(self._request(call), written=sending.written, done=sending.done)
 
     async def ask(self, call: Call) -> Response:
         """The answer of a request that went well. Raises: what `judge` makes of the others, LinkDown, RateLimited."""
         wait_until_ns = self._budget.take(self._clock.now_ns(), call.use, weight=call.weight)
         if wait_until_ns:
             raise self._limited(wait_until_ns)
-        response = await self._request(call, _nothing)
-        error = self._judged(response)
-        if error is not None:
+        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._transport.send(
+            self._request(call), written=_nothing, done=lambda it: None if future.done() else future.set_result(it)
+        )
+        outcome = await future
+        if isinstance(outcome, Response):
+            error = self._judged(outcome)
+            if error is None:
+                return outcome
             raise error
-        return response
+        raise outcome
 
     async def warm(self) -> None:
         """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
@@ -144,27 +150,14 @@ class Http:
                 raise error
 
     async def close(self) -> None:
-        """End upkeep and what is on its way: whose outcome is unknown then. The session may be used again."""
+        """End the upkeep; the session may be used again. What is on its way ends with the transport."""
         if self._warm_timer is not None:
             self._warm_timer.cancel()
             self._warm_timer = None
         await self._tasks.cancel()
 
-    async def _perform(self, sending: _Sending) -> None:
-        outcome: Outcome
-        try:
-            outcome = await self._request(sending.call, sending.written)
-        except ExchangeError as error:
-            outcome = error
-        if isinstance(outcome, Response):
-            outcome = self._judged(outcome) or outcome
-        sending.tell(outcome)
-
-    async def _request(self, call: Call, written: Callable[[], None]) -> Response:
-        return await self._transport.request(
-            call.method, self._base_url + call.path, headers=call.headers, body=call.body,
-            deadline_ns=call.deadline_ns, written=written,
-        )  # fmt: skip
+    def _request(self, call: Call) -> Request:
+        return Request(call.method, self._base_url + call.path, call.headers, call.body, call.deadline_ns)
 
     def _judged(self, response: Response) -> ExchangeError | None:
         error = self._judge(response)
@@ -195,29 +188,24 @@ class Http:
 
 
 class _Sending:
-    """A request on its way, and who hears of its outcome, once."""
+    """A request on its way, and who hears of its outcome."""
 
-    __slots__ = ("_clock", "_on_outcome", "_told", "_written_ns", "call")
+    __slots__ = ("_clock", "_judged", "_on_outcome", "_written_ns")
 
-    def __init__(self, call: Call, on_outcome: OnOutcome, clock: Clock) -> None:
-        self.call = call
+    def __init__(self, on_outcome: OnOutcome, judged: Judge, clock: Clock) -> None:
         self._on_outcome = on_outcome
+        self._judged = judged
         self._clock = clock
         self._written_ns = 0
-        self._told = False
 
     def written(self) -> None:
         self._written_ns = self._clock.now_ns()
 
-    def tell(self, outcome: Outcome) -> None:
-        if not self._told:
-            self._told = True
-            self._on_outcome(outcome, self._written_ns)
-
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """Also where it was cancelled before its first step, so that nobody waits for ever."""
-        text = "the session was closed"
-        self.tell(OutcomeUnknown(text) if self._written_ns else LinkDown(text))
+    def done(self, answer: Answered) -> None:
+        outcome: Outcome = answer
+        if isinstance(answer, Response):
+            outcome = self._judged(answer) or answer
+        self._on_outcome(outcome, self._written_ns)
 
 
 def _ms_until(now_ns: int, until_ns: int) -> int:

@@ -1,25 +1,22 @@
-"""The live transport: HTTP over aiohttp, streams over websockets, for one account. Knows no venue and no signature."""
+"""The live transport of one account: requests on warm connections, streams over websockets. Knows no venue."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
 
-from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.connections import Pool
+from exchanges.errors import LinkDown
 from exchanges.tasks import Tasks
-from exchanges.transport import Connection, Receiver, Response
+from exchanges.transport import Connection, OnAnswer, Receiver, Request
 
 S = 1_000_000_000
-KEEP_S = 75  # an unused connection stays open so long; venues close theirs after a minute or more
-BODY_MOST = 8 << 20  # bytes of an answer; more is no answer of a venue
 FRAME_MOST = 1 << 20  # bytes of one message
 QUEUE_MOST = 4096  # messages that wait before the socket is left unread
 CLOSE_S = 1  # for the closing handshake of a stream
@@ -31,33 +28,22 @@ class SocketTransport:
     def __init__(self, *, now_ns: Callable[[], int], insecure_loopback: bool = False) -> None:
         self._now_ns = now_ns
         self._insecure_loopback = insecure_loopback
-        self._session: aiohttp.ClientSession | None = None
+        self._pools: dict[str, Pool] = {}
         self._tls: ssl.SSLContext | None = None
         self._tasks = Tasks()
         self._streams: dict[_Stream, None] = {}
 
-    async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
-        written: Callable[[], None],
-    ) -> Response:  # fmt: skip
-        self._check(url)
-        sent = _Sent(written)
-        payload = _Body(body, sent) if body else None
-        try:
-            async with asyncio.timeout((deadline_ns - self._now_ns()) / S):
-                async with self._http().request(
-                    method, url, headers=headers, data=payload, allow_redirects=False
-                ) as answer:
-                    text = await _whole(answer)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            why = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
-            if body and not sent.done:
-                raise LinkDown(f"{method} did not leave: {why}") from error
-            raise OutcomeUnknown(f"{method}: {why}") from error
-        return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, text)
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        why = self._refused(request.url)
+        if why:
+            asyncio.get_running_loop().call_soon(done, LinkDown(why))
+        else:
+            self._pool(request.url).send(request, written=written, done=done)
 
     async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Connection:
-        self._check(url)
+        why = self._refused(url)
+        if why:
+            raise LinkDown(why)
         try:
             async with asyncio.timeout((deadline_ns - self._now_ns()) / S):
                 socket = await connect(
@@ -75,23 +61,22 @@ class SocketTransport:
     async def close(self) -> None:
         for stream in tuple(self._streams):
             stream.close()
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
         await self._tasks.cancel()
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
     def _forget(self, stream: _Stream) -> None:
         self._streams.pop(stream, None)
 
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S, ttl_dns_cache=300),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                auto_decompress=True,
-            )
-        return self._session
+    def _pool(self, url: str) -> Pool:
+        """Connections to the url's host, warm from one request to the next."""
+        origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url
+        pool = self._pools.get(origin)
+        if pool is None:
+            tls = self._context() if url.startswith("https:") else None
+            pool = self._pools[origin] = Pool(origin, tls=tls, now_ns=self._now_ns, tasks=self._tasks)
+        return pool
 
     def _context(self) -> ssl.SSLContext:
         """The system's certificates, always verified; there is no switch."""
@@ -99,9 +84,11 @@ class SocketTransport:
             self._tls = ssl.create_default_context()
         return self._tls
 
-    def _check(self, url: str) -> None:
-        if url.startswith(("http:", "ws:")) and not (self._insecure_loopback and on_loopback(url)):
-            raise LinkDown(f"{url}: without TLS only to 127.0.0.1, [::1] or localhost, and with insecure_loopback")
+    def _refused(self, url: str) -> str:
+        """Why nothing goes to this address; empty if it may."""
+        if url.startswith(("https:", "wss:")) or (self._insecure_loopback and on_loopback(url)):
+            return ""
+        return f"{url}: without TLS only to 127.0.0.1, [::1] or localhost, and with insecure_loopback"
 
 
 def on_loopback(url: str) -> bool:
@@ -111,49 +98,6 @@ def on_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-class _Sent:
-    """Whether a body went out."""
-
-    __slots__ = ("_written", "done")
-
-    def __init__(self, written: Callable[[], None]) -> None:
-        self.done = False
-        self._written = written
-
-    def __call__(self) -> None:
-        self.done = True
-        self._written()
-
-
-class _Body(aiohttp.BytesPayload):
-    """A body that tells when it is in the socket."""
-
-    def __init__(self, body: bytes, sent: _Sent) -> None:
-        super().__init__(body)
-        self._sent = sent
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        transport = writer.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the connection was closed")  # before the first byte: it did not leave
-        try:
-            await super().write_with_length(writer, content_length)
-        finally:
-            self._sent()  # also where the write was cut off: part of it may be there
-
-
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in answer.content.iter_any():
-        size += len(part)
-        if size > BODY_MOST:
-            answer.close()
-            raise ValueError(f"an answer of more than {BODY_MOST} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 class _Stream:

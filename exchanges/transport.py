@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from exchanges.errors import LinkDown, OutcomeUnknown
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -17,6 +19,23 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+# The answer, of whatever status, redirects too; LinkDown if the request certainly did not leave, OutcomeUnknown if it
+# may have and no whole answer came in time.
+Answered = Response | LinkDown | OutcomeUnknown
+OnAnswer = Callable[[Answered], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, ready to be sent; `deadline_ns` is when its answer is no longer waited for, by the clock."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    deadline_ns: int
 
 
 class Receiver(Protocol):
@@ -46,14 +65,10 @@ class Connection(Protocol):
 class Transport(Protocol):
     """The network of one account: its requests share warm connections, each stream has its own."""
 
-    async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
-        written: Callable[[], None],
-    ) -> Response:  # fmt: skip
-        """The answer, of whatever status; `written` is called when the last byte of a body is in the socket.
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        """Start a request. On a warm connection it is in the socket when this returns.
 
-        Redirects are answers. Raises: LinkDown if the request certainly did not leave, OutcomeUnknown if it may have
-        and no whole answer came by `deadline_ns`.
+        `written` is called when the last byte is in the socket, `done` exactly once.
         """
 
     async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Connection:

@@ -59,7 +59,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.transport": WORDS,
     "exchanges.tasks": (),
     "exchanges.budget": (),
-    "exchanges.sockets": ("exchanges.transport", "exchanges.tasks", *WORDS),
+    "exchanges.connections": ("exchanges.transport", "exchanges.tasks", *WORDS),
+    "exchanges.sockets": ("exchanges.transport", "exchanges.connections", "exchanges.tasks", *WORDS),
     "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
     "exchanges.http": (
         *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.fields"),

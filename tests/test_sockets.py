@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from engine.runtime.clock import S, counting_ns
 from exchanges.errors import LinkDown, OutcomeUnknown
 from exchanges.sockets import SocketTransport, on_loopback
-from exchanges.transport import Response
+from exchanges.transport import Answered, Request, Response
 
 Use = Callable[[SocketTransport, str], Coroutine[Any, Any, None]]
 
@@ -80,10 +81,14 @@ async def transport() -> AsyncIterator[SocketTransport]:
 async def ask(
     it: SocketTransport, url: str, *, body: bytes = b"", within_s: float = 10, written: Any = None
 ) -> Response:
-    return await it.request(
-        "POST" if body else "GET", url, headers={"X-Key": "k"}, body=body,
-        deadline_ns=counting_ns() + int(within_s * S), written=written or (lambda: None),
-    )  # fmt: skip
+    future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+    method = "POST" if body else "GET"
+    request = Request(method, url, {"X-Key": "k"}, body, counting_ns() + int(within_s * S))
+    it.send(request, written=written or (lambda: None), done=future.set_result)
+    answer = await future
+    if isinstance(answer, Response):
+        return answer
+    raise answer
 
 
 def test_a_request_arrives_as_it_was_made_and_its_answer_comes_whole() -> None:
@@ -191,7 +196,7 @@ async def _nothing(_: web.BaseRequest) -> web.StreamResponse:
 
 
 def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchanges.sockets.BODY_MOST", 1000)
+    monkeypatch.setattr("exchanges.connections.BODY_MOST", 1000)
 
     async def handle(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=b"x" * 100_000)
@@ -250,6 +255,132 @@ def test_our_own_close_is_not_told_and_an_oversized_message_ends_the_stream() ->
                 await ear.next()
             assert (ear.frames, quiet.ends) == ([], [])
             assert "1009" in ear.ends[0]
+
+    run(main())
+
+
+@asynccontextmanager
+async def raw_server(answers: list[bytes | None]) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Plays one answer for each request; None closes the connection without one. A `!` at the end closes after it."""
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while answers:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                got.append(head + (await reader.readexactly(int(length[1])) if length else b""))
+                answer = answers.pop(0)
+                if answer is not None:
+                    writer.write(answer.removesuffix(b"!"))
+                    await writer.drain()
+                if answer is None or answer.endswith(b"!"):
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", got
+
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (PLAIN, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok!", b"ok"),
+        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end!", b"until the end"),
+    ],
+    ids=["length", "chunked", "continue", "close", "old"],
+)
+def test_answers_in_every_form_and_the_next_request_goes_well(answer: bytes, body: bytes) -> None:
+    async def main() -> None:
+        async with raw_server([answer, PLAIN]) as (url, got), transport() as it:
+            assert (await ask(it, url, body=b"{}")).body == body
+            assert (await ask(it, url + "/next?a=b")).body == b"ok"
+            assert got[0].startswith(b"POST / HTTP/1.1\r\n")
+            assert got[0].endswith(b"\r\n\r\n{}")
+            assert got[1].startswith(b"GET /next?a=b HTTP/1.1\r\nHost: 127.0.0.1:")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut!",
+        b"HTTP/1.1 200 OK\r\nContent-Le!",
+        None,
+    ],
+)
+def test_half_an_answer_is_none(answer: bytes | None) -> None:
+    async def main() -> None:
+        async with raw_server([answer]) as (url, _), transport() as it:
+            with pytest.raises(OutcomeUnknown):
+                await ask(it, url, body=b"{}")
+
+    run(main())
+
+
+def test_an_order_is_never_sent_twice_and_a_question_once_more() -> None:
+    """A venue closes a warm connection at the moment when something is written into it."""
+
+    async def main() -> None:
+        async with raw_server([PLAIN, None, PLAIN]) as (url, got), transport() as it:
+            await ask(it, url)
+            assert (await ask(it, url)).body == b"ok"
+            assert len(got) == 3
+        async with raw_server([PLAIN, None, PLAIN]) as (url, got), transport() as it:
+            await ask(it, url)
+            with pytest.raises(OutcomeUnknown, match="the connection was lost"):
+                await ask(it, url, body=b"{}")
+            assert len(got) == 2
+
+    run(main())
+
+
+def test_on_a_warm_connection_a_request_is_written_before_its_sender_goes_on() -> None:
+    async def main() -> None:
+        async with raw_server([PLAIN, PLAIN]) as (url, _), transport() as it:
+            await ask(it, url)
+            done: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            stamps: list[str] = []
+            request = Request("POST", url, {}, b"{}", counting_ns() + 10 * S)
+            it.send(request, written=lambda: stamps.append("written"), done=done.set_result)
+            stamps.append("back")
+            assert stamps == ["written", "back"]
+            await done
+
+    run(main())
+
+
+def test_what_is_on_its_way_at_the_close_is_told_once() -> None:
+    async def main() -> None:
+        async with raw_server([]) as (url, _):
+            it = SocketTransport(now_ns=counting_ns, insecure_loopback=True)
+            told: list[Answered] = []
+            for body in (b"{}", b"{}"):
+                it.send(Request("POST", url, {}, body, counting_ns() + 10 * S), written=lambda: None, done=told.append)
+            await it.close()
+            await it.close()
+            assert [type(answer) for answer in told] == [LinkDown, LinkDown]  # no connection was open yet
+
+    run(main())
+
+
+def test_a_header_that_cannot_be_is_not_sent() -> None:
+    async def main() -> None:
+        async with raw_server([PLAIN]) as (url, got), transport() as it:
+            done: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            request = Request("POST", url, {"X-Key": "a\r\nX-Other: b"}, b"{}", counting_ns() + 10 * S)
+            it.send(request, written=lambda: None, done=done.set_result)
+            assert isinstance(await done, LinkDown)
+            assert got == []
 
     run(main())
 

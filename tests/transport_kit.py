@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from engine.runtime.loop import VirtualLoop
-from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown
-from exchanges.transport import Receiver, Response
+from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.transport import Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Clock
 
 MS = 1_000_000
@@ -34,7 +34,7 @@ class Asked:
         return self.url.split("://", 1)[1].partition("/")[2].partition("?")[0]
 
 
-Answer = Response | ExchangeError | None  # None: no answer ever
+Answer = Answered | None  # None: no answer ever
 
 
 def as_json(value: object, *, status: int = 200) -> Response:
@@ -90,22 +90,20 @@ class MemoryTransport:
     refuse_ws: int = 0  # so many of the next attempts
     answers_pings: bool = True
     on_ws: Callable[[Wire], None] | None = None
+    _waiting: list[_Waiting] = field(default_factory=list)
 
-    async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
-        written: Callable[[], None],
-    ) -> Response:  # fmt: skip
-        asked = Asked(method, url, headers, body, self.clock.now_ns())
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        asked = Asked(request.method, request.url, request.headers, request.body, self.clock.now_ns())
         self.asked.append(asked)
-        if body:
-            written()
+        written()
         answer = self.answer(asked)
-        await asyncio.sleep(self.delay_ns / S if answer is not None else (deadline_ns - self.clock.now_ns()) / S)
+        waiting = _Waiting(done)
+        self._waiting.append(waiting)
         if answer is None:
-            raise OutcomeUnknown(f"{method}: no answer in time")
-        if isinstance(answer, ExchangeError):
-            raise answer
-        return answer
+            late = OutcomeUnknown(f"{request.method}: no answer in time")
+            self.clock.call_at(request.deadline_ns, waiting.settle, late)
+        else:
+            self.clock.call_at(self.clock.now_ns() + self.delay_ns, waiting.settle, answer)
 
     async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Wire:
         await asyncio.sleep(self.delay_ns / S)
@@ -121,6 +119,20 @@ class MemoryTransport:
     async def close(self) -> None:
         for wire in self.wires:
             wire.close()
+        for waiting in self._waiting:
+            waiting.settle(OutcomeUnknown("the session was closed"))
+
+
+class _Waiting:
+    """A request without an answer yet."""
+
+    def __init__(self, done: OnAnswer) -> None:
+        self._done: OnAnswer | None = done
+
+    def settle(self, answer: Answered) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(answer)
 
 
 def run_virtual(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from exchanges.errors import LinkDown, OutcomeUnknown
-from exchanges.transport import Receiver, Response
+from exchanges.transport import Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Clock
-from exchanges.venues.seam import Reply, Request, StreamSession, VenueModel
+from exchanges.venues.seam import Reply, StreamSession, VenueModel
+from exchanges.venues.seam import Request as VenueRequest
 
 MS = 1_000_000
 
@@ -26,47 +27,35 @@ class MemoryMount:
         self.unreachable = False
         self.streams: list[_Stream] = []
         self.asked: list[str] = []
+        self._waiting: dict[_Waiting, None] = {}
 
-    async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, deadline_ns: int,
-        written: Callable[[], None],
-    ) -> Response:  # fmt: skip
-        parts = urlsplit(url)
-        what = f"{method} {parts.path}"
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        parts = urlsplit(request.url)
+        what = f"{request.method} {parts.path}"
         self.asked.append(what)
         if self.unreachable:
-            raise LinkDown(f"{method} did not leave: unreachable")
-        if body:
-            written()
-        lower = {name.lower(): value for name, value in headers.items()}
-        request = Request(method, parts.path, parts.query, lower, body, "127.0.0.1")
-        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-
-        def settle(reply: Reply | None) -> None:
-            if future.done():
-                return
-            if reply is None:
-                future.set_exception(OutcomeUnknown(f"{method}: the connection was cut"))
-            else:
-                found = {"content-type": reply.content_type} | {name.lower(): value for name, value in reply.headers}
-                future.set_result(Response(reply.status, found, reply.body))
+            done(LinkDown(f"{request.method} did not leave: unreachable"))
+            return
+        written()
+        waiting = _Waiting(done)
+        self._waiting[waiting] = None
 
         def answered(reply: Reply | None) -> None:
             if what in self.lost_replies:
                 self.lost_replies.remove(what)
                 return
             wait_ns = self.way_ns + self.late_replies.get(what, 0)
-            self.clock.call_at(self.clock.now_ns() + wait_ns, settle, reply)
+            self.clock.call_at(self.clock.now_ns() + wait_ns, self._settle, waiting, _answer(request, reply))
 
-        self.clock.call_at(self.clock.now_ns() + self.way_ns, self.model.request, request, answered)
-        timer = self.clock.call_at(
-            deadline_ns,
-            lambda: None if future.done() else future.set_exception(OutcomeUnknown(f"{method}: no answer in time")),
-        )
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = VenueRequest(request.method, parts.path, parts.query, headers, request.body, "127.0.0.1")
+        self.clock.call_at(self.clock.now_ns() + self.way_ns, self.model.request, asked, answered)
+        late = OutcomeUnknown(f"{request.method}: no answer in time")
+        self.clock.call_at(request.deadline_ns, self._settle, waiting, late)
+
+    def _settle(self, waiting: _Waiting, answer: Answered) -> None:
+        self._waiting.pop(waiting, None)
+        waiting.settle(answer)
 
     async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> _Stream:
         await asyncio.sleep(2 * self.way_ns / 1_000_000_000)
@@ -74,7 +63,7 @@ class MemoryMount:
             raise LinkDown("no stream: unreachable")
         stream = _Stream(self, receiver)
         parts = urlsplit(url)
-        request = Request("GET", parts.path or "/", parts.query, {}, b"", "127.0.0.1")
+        request = VenueRequest("GET", parts.path or "/", parts.query, {}, b"", "127.0.0.1")
         session = self.model.open_stream(request, stream.outlet)
         if isinstance(session, Reply):
             raise LinkDown(f"no stream: HTTP {session.status}")
@@ -85,12 +74,33 @@ class MemoryMount:
     async def close(self) -> None:
         for stream in tuple(self.streams):
             stream.close()
+        for waiting in tuple(self._waiting):
+            self._settle(waiting, OutcomeUnknown("the session was closed"))
 
     def cut(self) -> None:
         """Every stream ends without a word, at both ends at once."""
         for stream in tuple(self.streams):
             stream.outlet.cut()
             stream.tell_closed()
+
+
+def _answer(request: Request, reply: Reply | None) -> Answered:
+    if reply is None:
+        return OutcomeUnknown(f"{request.method}: the connection was cut")
+    headers = {"content-type": reply.content_type} | {name.lower(): value for name, value in reply.headers}
+    return Response(reply.status, headers, reply.body)
+
+
+class _Waiting:
+    """A request without an answer yet."""
+
+    def __init__(self, done: OnAnswer) -> None:
+        self._done: OnAnswer | None = done
+
+    def settle(self, answer: Answered) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(answer)
 
 
 class _Stream:

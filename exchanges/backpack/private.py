@@ -61,6 +61,7 @@ class PrivateFeed:
         self.reconcile = Reconcile(symbols, self, tracking=tracking, clock=clock, lost=lost, note=note)
         self._positions: dict[str, Decimal] = {}
         self._parked: list[tuple[Row, int]] = []
+        self._states: list[tuple[OrderFacts, str, int]] = []
         self._park_timer: Cancellable | None = None
 
     # --- the stream
@@ -93,12 +94,27 @@ class PrivateFeed:
                 self._park(row, recv_ns)
             else:
                 self._fill(row, recv_ns)
-        if owner:
-            self.update(_update(self._account, facts, owner, recv_ns))
-            if self._parked:
-                self._release()
-            if tracking.missing(owner) > 0:
-                self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, owner)
+        if not owner:
+            return
+        if trade is not None or self._states:
+            # The fills that wait in the socket first, each with its hedge; then what became of their orders.
+            if not self._states:
+                self._clock.call_at(self._clock.now_ns(), self._tell_states)
+            self._states.append((facts, owner, recv_ns))
+        else:
+            self._state(facts, owner, recv_ns)
+
+    def _tell_states(self) -> None:
+        states, self._states = self._states, []
+        for facts, owner, recv_ns in states:
+            self._state(facts, owner, recv_ns)
+
+    def _state(self, facts: OrderFacts, owner: str, recv_ns: int) -> None:
+        self.update(_update(self._account, facts, owner, recv_ns))
+        if self._parked:
+            self._release()
+        if self._tracking.missing(owner) > 0:
+            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, owner)
 
     def update(self, update: OrderUpdate) -> None:
         if update.client_id and self._tracking.update(update):

@@ -1,0 +1,247 @@
+"""Warm HTTP/1.1 connections to one host: a request on a free one is in the socket before its sender goes on.
+
+h11 speaks the protocol and does no I/O; here are the sockets. One request at a time on each connection, none is sent
+twice but a question whose connection turned out to be closed before anything came back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import h11
+
+from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.tasks import Tasks
+from exchanges.transport import Answered, OnAnswer, Request, Response
+
+S = 1_000_000_000
+KEEP_NS = 55 * S  # an unused connection is not used again after so long: venues close theirs after a minute or more
+OPEN_MOST = 64  # connections at a time; a venue that takes more requests than that without an answer is not there
+BODY_MOST = 8 << 20  # bytes of an answer; more is no answer of a venue
+
+
+class Exchange:
+    """One request and the answer that is waited for."""
+
+    __slots__ = ("_done", "_timer", "_written", "body", "head", "over", "request", "tried", "wrote")
+
+    def __init__(
+        self, request: Request, *, written: Callable[[], None], done: OnAnswer, loop: asyncio.AbstractEventLoop,
+        wait_s: float, expired: Callable[[Exchange], None],
+    ) -> None:  # fmt: skip
+        self.request = request
+        self.wrote = False
+        self.tried = False
+        self.over = False
+        self.head: h11.Response | None = None
+        self.body = bytearray()
+        self._written = written
+        self._done = done
+        self._timer = loop.call_later(max(0, wait_s), expired, self)
+
+    def sent(self) -> None:
+        self.wrote = True
+        self._written()
+
+    def finish(self, answer: Answered) -> None:
+        if not self.over:
+            self.over = True
+            self._timer.cancel()
+            self._done(answer)
+
+    def fail(self, why: str) -> None:
+        """Without an answer: what never left did not happen, anything else may have."""
+        text = f"{self.request.method}: {why}"
+        self.finish(OutcomeUnknown(text) if self.wrote else LinkDown(f"{self.request.method} did not leave: {why}"))
+
+
+class Pool:
+    """Connections to the host of one address."""
+
+    def __init__(self, url: str, *, tls: ssl.SSLContext | None, now_ns: Callable[[], int], tasks: Tasks) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname or ""
+        self._port = parts.port or (443 if tls else 80)
+        self.authority = parts.netloc.rpartition("@")[2]
+        self._tls = tls
+        self._now_ns = now_ns
+        self._tasks = tasks
+        self._free: deque[tuple[_Connection, int]] = deque()
+        self._open: dict[_Connection, None] = {}
+        self._opening: dict[Exchange, None] = {}
+
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        wait_s = (request.deadline_ns - self._now_ns()) / S
+        loop = asyncio.get_running_loop()
+        self._start(Exchange(request, written=written, done=done, loop=loop, wait_s=wait_s, expired=self._expired))
+
+    def close(self) -> None:
+        for exchange in tuple(self._opening):
+            exchange.fail("the session was closed")
+        for connection in tuple(self._open):
+            connection.drop("the session was closed")
+        self._free.clear()
+
+    # --- called by connections
+
+    def free(self, connection: _Connection) -> None:
+        self._free.append((connection, self._now_ns()))
+
+    def lost(self, connection: _Connection) -> None:
+        self._open.pop(connection, None)
+
+    def again(self, exchange: Exchange) -> None:
+        """A question met a connection that the venue had closed: it is asked once more, on another."""
+        exchange.tried, exchange.wrote = True, False
+        self._start(exchange)
+
+    # ---
+
+    def _start(self, exchange: Exchange) -> None:
+        now_ns = self._now_ns()
+        while self._free:
+            connection, since_ns = self._free.pop()  # the one that was used last
+            if connection.usable and now_ns - since_ns < KEEP_NS:
+                connection.start(exchange)
+                return
+            connection.drop("unused for too long")
+        if len(self._open) + len(self._opening) >= OPEN_MOST:
+            asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
+            return
+        self._opening[exchange] = None
+        self._tasks.spawn(self._connect(exchange))
+
+    async def _connect(self, exchange: Exchange) -> None:
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(self), self.host, self._port, ssl=self._tls,
+                server_hostname=self.host if self._tls else None,
+            )  # fmt: skip
+        except (OSError, ssl.SSLError) as error:
+            exchange.fail(f"{type(error).__name__}: {error}")
+            return
+        finally:
+            self._opening.pop(exchange, None)
+        self._open[connection] = None
+        if exchange.over:  # it took too long: the connection is warm for the next one
+            self.free(connection)
+        else:
+            connection.start(exchange)
+
+    def _expired(self, exchange: Exchange) -> None:
+        exchange.fail("no answer in time")
+        for connection in tuple(self._open):
+            if connection.exchange is exchange:
+                connection.drop("no answer in time")
+
+
+class _Connection(asyncio.Protocol):
+    """One socket. `exchange` is the request that it carries, if any."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.exchange: Exchange | None = None
+        self._pool = pool
+        self._wire = h11.Connection(h11.CLIENT)
+        self._socket: asyncio.Transport | None = None
+
+    @property
+    def usable(self) -> bool:
+        return self._socket is not None and not self._socket.is_closing()
+
+    def start(self, exchange: Exchange) -> None:
+        """Write the whole request at once."""
+        self.exchange = exchange
+        try:
+            data = self._encoded(exchange.request)
+        except h11.LocalProtocolError as error:
+            self.drop(f"cannot be sent: {error}")
+            return
+        assert self._socket is not None
+        self._socket.write(data)
+        exchange.sent()
+
+    def _encoded(self, request: Request) -> bytes:
+        parts = urlsplit(request.url)
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        headers = [("Host", self._pool.authority), ("User-Agent", "eagle-flow"), *request.headers.items()]
+        if request.body or request.method not in ("GET", "HEAD"):
+            headers.append(("Content-Length", str(len(request.body))))
+        head = self._wire.send(h11.Request(method=request.method, target=target, headers=headers)) or b""
+        body = (self._wire.send(h11.Data(data=request.body)) or b"") if request.body else b""
+        return head + body + (self._wire.send(h11.EndOfMessage()) or b"")
+
+    # --- called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._socket = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._wire.receive_data(data)
+            self._read()
+        except h11.RemoteProtocolError as error:
+            self.drop(f"no HTTP: {error}")
+
+    def eof_received(self) -> None:
+        try:
+            self._wire.receive_data(b"")
+            self._read()
+        except h11.RemoteProtocolError:
+            return  # the connection is lost next, and says so
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pool.lost(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is None or exchange.over:
+            return
+        if exchange.request.method == "GET" and exchange.head is None and not exchange.tried:
+            self._pool.again(exchange)
+        else:
+            exchange.fail(f"the connection was lost{f': {exc}' if exc else ''}")
+
+    # ---
+
+    def drop(self, why: str) -> None:
+        """Close the socket; a request on it has no answer any more."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.fail(why)
+        self._pool.lost(self)
+        if self._socket is not None:
+            self._socket.abort()
+
+    def _read(self) -> None:
+        while True:
+            event = self._wire.next_event()
+            exchange = self.exchange
+            if event is h11.NEED_DATA or event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+                return
+            if exchange is None:
+                self.drop("an answer to nothing")
+                return
+            if isinstance(event, h11.Response):
+                exchange.head = event
+            elif isinstance(event, h11.Data):
+                exchange.body += event.data
+                if len(exchange.body) > BODY_MOST:
+                    self.drop(f"an answer of more than {BODY_MOST} bytes")
+                    return
+            elif isinstance(event, h11.EndOfMessage):
+                self._answered(exchange)
+
+    def _answered(self, exchange: Exchange) -> None:
+        self.exchange = None
+        head = exchange.head
+        assert head is not None
+        if self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE:
+            self._wire.start_next_cycle()
+            self._pool.free(self)
+        else:  # the venue wants it closed
+            self.drop("closed by the venue")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        exchange.finish(Response(head.status_code, headers, bytes(exchange.body)))
