@@ -54,6 +54,7 @@ def account(sequencer: Sequencer, query: Mapping[str, str], _: Request) -> dict[
     return {
         "code": 200,
         "total": len(found),
+        "next_cursor": "",
         "accounts": [shapes.account_object(sequencer.state.exchange, it) for it in found],
     }
 
