@@ -11,26 +11,15 @@ import time
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any
+
+from engine.runtime.entry import Entry
 
 S = 1_000_000_000
 MS = 1_000_000
-SWEEP_AT = 512  # entries; cancelled ones are swept out when an agenda has doubled since the last sweep
+SWEEP_AT = 64  # entries; cancelled ones are swept out when an agenda has doubled since the last sweep
 LONGEST_WAIT_S = 0.5  # asyncio's timers stand still while the machine sleeps: entries due by then wait no longer
 BEAT_NS = 500 * MS  # how often a running process looks whether time went missing
 GAP_NS = 2 * S  # what counts as missing time (S14)
-
-
-class Entry(list[Any]):
-    """One callback in an agenda: `[when_ns, seq, callback, args]`, ordered by the first two, dead without callback.
-
-    A list, not an object: it is made for every event of a run, and the heap compares it without calling Python.
-    """
-
-    __slots__ = ()
-
-    def cancel(self) -> None:
-        self[2] = None
 
 
 class Agenda:

@@ -14,7 +14,8 @@ from contextvars import Context
 from heapq import heappop
 from typing import Any, NoReturn, TypeVarTuple, Unpack
 
-from engine.runtime.clock import Entry, S, VirtualClock
+from engine.runtime.clock import S, VirtualClock
+from engine.runtime.entry import Entry
 
 Ts = TypeVarTuple("Ts")
 
