@@ -44,9 +44,9 @@ from engine.trading.intake import NOTHING_NEW, Intake
 from engine.trading.legs import Leg
 from engine.trading.plan import Plan
 from engine.trading.risk import Risk
+from engine.trading.scope import Scope
 from engine.trading.standstill import Standstill
 from engine.trading.verbs import Verbs, residue_lines
-from engine.trading.view import View
 from engine.trading.world import World
 from exchanges.types import (
     ZERO,
@@ -92,7 +92,7 @@ class Desk:
         }
         rule = sections["hedging"].value
         self.hedging = Hedging(self.world, rule) if isinstance(rule, HedgeRule) else None
-        self.view = View(self.world, self.hedging, self.legs)
+        self.view = Scope(self.world, self.hedging, self.legs)
         self.risk = Risk(self.world)
         self.intake = Intake(
             self.world, legs=self.legs, hedging=self.hedging, inquiry=Inquiry(self.world), risk=self.risk

@@ -19,7 +19,7 @@ _BUY, _SELL = Side.BUY, Side.SELL
 
 
 class View:
-    """The chart's scope: facts here, legs as attributes by name; the chart sets `event`, `settings`, `context`."""
+    """The facts of a chart's scope; the chart sets `event`, `settings`, `context`."""
 
     event: object
     settings: object
@@ -32,10 +32,12 @@ class View:
         self._hedging = hedging
         self._legs = legs
         self.why_closed = None
-        self._opening = next((leg for leg in legs.values() if leg.spec.purpose is _OPEN), None)
-        for name, leg in legs.items():
+        self._opening: Leg | None = None
+        for leg in legs.values():
+            if self._opening is None and leg.spec.purpose is _OPEN:
+                self._opening = leg
+        for leg in legs.values():
             leg.scope = self
-            setattr(self, name, leg)
 
     # --- exposure
 
@@ -48,7 +50,9 @@ class View:
     def exposure(self) -> Decimal:
         return self._world.exposure
 
-    net_position = exposure
+    @property
+    def net_position(self) -> Decimal:
+        return self._world.exposure
 
     @property
     def hedgeable(self) -> Decimal:
