@@ -505,7 +505,8 @@ async def _run(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
-            sinks=sinks, traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
+            sinks=sinks, move_sinks=outputs.sinks,
+            traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
             recovery=BY_HAND if setup.listed else RECOVERY,
         )  # fmt: skip

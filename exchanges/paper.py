@@ -295,7 +295,7 @@ class PaperVenue:
 
     def order_sent(self, client: PaperClient, order: OrderRequest, on_reply: ReplyHandler) -> None:
         now_ns = self.clock.now_ns()
-        self.clock.call_at(now_ns + self._order_latency_ns, self._order_arrived, client, order, on_reply, now_ns)
+        self.clock.post_at(now_ns + self._order_latency_ns, self._order_arrived, client, order, on_reply, now_ns)
 
     def cancel_sent(self, client: PaperClient, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         self._send(self._cancel_arrived, client, symbol, client_id, on_reply)
@@ -306,7 +306,7 @@ class PaperVenue:
         self._send(self._modify_arrived, client, symbol, client_id, on_reply, price, qty)
 
     def _send(self, arrive: Callable[..., None], *args: object) -> None:
-        self.clock.call_at(self.clock.now_ns() + self._order_latency_ns, arrive, *args)
+        self.clock.post_at(self.clock.now_ns() + self._order_latency_ns, arrive, *args)
 
     async def ask(self, answer: Callable[[], T]) -> T:
         """`answer` as computed at the venue one order latency from now, back one feed latency later.
@@ -434,7 +434,7 @@ class PaperVenue:
             self._on_failure(error)
             return
         if event is not None:
-            self.clock.call_at(market.start_ns + event.offset_ns, self._market_moved, market, event)
+            self.clock.post_at(market.start_ns + event.offset_ns, self._market_moved, market, event)
         elif self._on_end is not None:
             self._on_end(market.instrument.symbol)
 
@@ -452,7 +452,7 @@ class PaperVenue:
         if market.receivers and isinstance(event, MarketQuote):
             recv_ns = self.clock.now_ns() + self._feed_latency_ns
             quote = market.quote(recv_ns=recv_ns, venue_ms=self.clock.wall_ms())
-            self.clock.call_at(recv_ns, self._deliver_quote, market, quote)
+            self.clock.post_at(recv_ns, self._deliver_quote, market, quote)
         self._pull(market)
 
     def _deliver_quote(self, market: _Market, quote: Quote) -> None:
@@ -487,7 +487,7 @@ class PaperVenue:
         )
 
     def _send_reopen(self) -> None:
-        self.clock.call_at(self.clock.now_ns() + self._reconnect_ns, self._reopen)
+        self.clock.post_at(self.clock.now_ns() + self._reconnect_ns, self._reopen)
 
     def _reopen(self) -> None:
         self._out = False
@@ -555,7 +555,7 @@ class PaperVenue:
 
     def _deliver_later(self, deliveries: list[_Delivery]) -> None:
         if deliveries:
-            self.clock.call_at(self.clock.now_ns() + self._feed_latency_ns, _deliver, deliveries)
+            self.clock.post_at(self.clock.now_ns() + self._feed_latency_ns, _deliver, deliveries)
 
     # -- answers -------------------------------------------------------------------------------------------------
 

@@ -392,6 +392,9 @@ class Clock(Protocol):
     def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Cancellable:
         """Run `callback(*args)` when `now_ns()` reaches `when_ns`; equal times run in the order of the calls."""
 
+    def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
+        """As `call_at`, and cheaper, for what nobody cancels."""
+
 
 class Rng(Protocol):
     """Seeded chance, one stream per purpose."""

@@ -38,6 +38,9 @@ class PaperClock:
         heappush(self._heap, (when_ns, self._next(), timer, callback, args))
         return timer
 
+    def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
+        self.call_at(when_ns, callback, *args)
+
     def step(self) -> bool:
         """Run the next callback; False if there is none."""
         if not self._heap:

@@ -19,6 +19,7 @@ from cli.record import COUNTER
 from engine.runtime.clock import VirtualClock
 from engine.runtime.journal_read import comparable_dump, open_journal, read_runs
 from engine.trading.effects import Alert, Effect, Level, Moved, RoundBegan
+from engine.trading.inputs import Input
 
 __all__ = ["eagle"]
 
@@ -206,9 +207,10 @@ class Interrupted(screen.Screen):
     times = 1
     sent = False
 
-    def effect(self, effect: Effect) -> None:
-        super().effect(effect)
-        if self.sent or not isinstance(effect, Moved) or (effect.target or "").split(".")[0] != self.state:
+    def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        super().step(seq, at_ns, given, effects)
+        reached = {(effect.target or "").split(".")[0] for effect in effects if isinstance(effect, Moved)}
+        if self.sent or self.state not in reached:
             return
         type(self).sent = True
         for _ in range(self.times):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Any
 
 from engine.runtime.entry import Entry
 
@@ -28,7 +29,7 @@ class Agenda:
     __slots__ = ("_next_seq", "_sweep_at", "heap")
 
     def __init__(self) -> None:
-        self.heap: list[Entry] = []
+        self.heap: list[list[Any]] = []
         self._next_seq = count(1).__next__
         self._sweep_at = SWEEP_AT
 
@@ -39,6 +40,12 @@ class Agenda:
         if len(heap) > self._sweep_at:
             self._sweep()
         return entry
+
+    def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
+        heap = self.heap
+        heappush(heap, [when_ns, self._next_seq(), callback, args])
+        if len(heap) > self._sweep_at:
+            self._sweep()
 
     def next_ns(self) -> int | None:
         """Time of the first live entry."""
@@ -94,6 +101,9 @@ class LiveClock:
         if self._agenda.heap[0] is entry:
             self._arm()
         return entry
+
+    def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
+        self.call_at(when_ns, callback, *args)
 
     def _seconds(self, span_ns: int) -> float:
         """How long to wait for `span_ns` of this clock."""

@@ -55,17 +55,19 @@ class Ending:
 class Runner:
     """One run of one desk on the clients of its accounts.
 
-    `symbols` is what each account trades. `may_send` has the last word on openings, at the wire. A sink or trace that
-    raises is cut off and fails the run; any other exception of a callback or task fails it too: the desk is told to
-    stop in order, at a second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory
-    where the journal's own batches fill slowly (0: not bounded, for virtual time).
+    `symbols` is what each account trades. `may_send` has the last word on openings, at the wire. Moves go to
+    `move_sinks` alone where those are given: most sinks have no use for them. A sink or trace that raises is cut off
+    and fails the run; any other exception of a callback or task fails it too: the desk is told to stop in order, at a
+    second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory where the journal's
+    own batches fill slowly (0: not bounded, for virtual time).
     """
 
     def __init__(
         self, desk: Desk, clients: Mapping[str, BaseExchangeClient], *, symbols: Mapping[str, str], clock: Clock,
         watch: Watch, journal: Journal, chance: Draws, orders_per_minute: int, max_book_age_ns: int,
-        may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), traces: Sequence[Trace] = (),
-        gaps: GapWatch | None = None, flush_after_ns: int = 0, recovery: str = "eagle recover",
+        may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), move_sinks: Sequence[Sink] | None = None,
+        traces: Sequence[Trace] = (), gaps: GapWatch | None = None, flush_after_ns: int = 0,
+        recovery: str = "eagle recover",
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -80,6 +82,7 @@ class Runner:
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
         self._sinks = list(sinks)
+        self._move_sinks = list(sinks if move_sinks is None else move_sinks)
         self._traces = list(traces)
         self._gaps = gaps
         self._flush_after_ns = flush_after_ns
@@ -114,7 +117,7 @@ class Runner:
             AskPositions: self._ask_positions,
             ArmTimer: self._arm,
             DisarmTimer: self._disarm,
-            Moved: self._show,
+            Moved: self._show_move,
             RoundBegan: self._show,
             RoundEnded: self._show,
             Alert: self._show,
@@ -281,19 +284,26 @@ class Runner:
         self.handle(TimerFired(effect.owner, effect.name, effect.epoch))
 
     def _show(self, effect: Effect, at_ns: int) -> None:
-        if self._sinks:
-            self._tell(effect)
+        self._tell(effect)
+
+    def _show_move(self, effect: Moved, at_ns: int) -> None:
+        if self._move_sinks:
+            self._tell_all(self._move_sinks, effect)
 
     def _finish(self, effect: Finish, at_ns: int) -> None:
         self._tell(effect)
         self._end(effect.exit_code, effect.text)
 
     def _tell(self, effect: Effect) -> None:
-        for sink in tuple(self._sinks):
+        self._tell_all(self._sinks, effect)
+
+    def _tell_all(self, sinks: list[Sink], effect: Effect) -> None:
+        for sink in tuple(sinks):
             try:
                 sink(effect)
             except Exception as error:  # noqa: BLE001 a broken screen must not stand between a fill and its hedge
-                self._sinks.remove(sink)
+                self._sinks = [other for other in self._sinks if other != sink]
+                self._move_sinks = [other for other in self._move_sinks if other != sink]
                 self.fail(error)
 
     def _show_step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
