@@ -9,7 +9,7 @@ import click
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Trade": ("run", "status", "stop", "pause", "resume"),
     "Set up": ("init", "doctor", "vault", "alert"),
-    "Write a strategy": ("validate", "prove", "test", "diagram", "verbs"),
+    "Write a strategy": ("validate", "prove", "test", "diagram", "verbs", "schema"),
     "Rehearse": ("venue",),
     "See what it did": ("report", "trace", "why", "audit", "replay"),
 }

@@ -214,8 +214,8 @@ BROKEN: list[tuple[str, str, Found]] = [
         ("F203", "32:9-11", "states: found a list, expected a mapping",
          "the states by name; the first is the initial one"),
         ("F201", "33:1-2", "key \"x\" is not known here",
-         "valid here: about, after, context, events, flow, ignore, invariants, on, properties, "
-         "recipes, settings, states, …"),
+         "valid here: about, after, context, events, flow, ignore, invariants, on, properties, prove, "
+         "recipes, settings, …"),
     ]),
     ("recipes:", "recipe:", [
         ("F201", "16:1-7", "key \"recipe\" is not known here", "did you mean \"recipes\"?"),

@@ -17,6 +17,7 @@ import layers_block
 import metrics_page
 import pytest
 import rules_page
+import schema_page
 import settings_page
 import verbs_page
 
@@ -44,6 +45,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "semantics.md": rules_page.page,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,
+    "../schemas/flow.schema.json": schema_page.flow_schema,
+    "../schemas/config.schema.json": schema_page.config_schema,
 }
 
 

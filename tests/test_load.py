@@ -334,25 +334,6 @@ def test_the_schema_is_a_sound_schema_with_words_for_editors() -> None:
         assert described.get("description"), name
 
 
-def test_editors_that_type_scalars_accept_what_the_loader_accepts() -> None:
-    """The same text, with `true` a boolean, `1` an integer and an empty value null, as an editor reads it."""
-    import yaml
-    from jsonschema import Draft202012Validator
-
-    class EditorLoader(yaml.SafeLoader):
-        pass
-
-    bools = [(tag, regexp) for tag, regexp in EditorLoader.yaml_implicit_resolvers["t"]]
-    EditorLoader.yaml_implicit_resolvers = {
-        letter: [found for found in resolvers if "bool" not in found[0]]
-        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    } | {"t": bools, "f": bools}
-    schema = dict(shipped_schema("flow.schema.json"))
-    schema["properties"] = {**schema["properties"], "recipes": {}}
-    typed = yaml.load(COFFEE_FLOW, EditorLoader)
-    assert [error.message for error in Draft202012Validator(schema).iter_errors(typed)] == []
-
-
 def test_other_files_may_have_a_schema_and_a_code_of_their_own() -> None:
     schema = {"type": "object", "additionalProperties": False, "properties": {"rate": {"type": "string"}}}
     [found] = schema_findings(read_nodes("rat: 3\n", file="c.yaml"), schema, code="G700")

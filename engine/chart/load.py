@@ -39,7 +39,7 @@ from engine.chart.yaml_nodes import parse_nodes, read_nodes
 
 __all__ = ["load_flow", "read_nodes"]
 
-_DOMAIN_KEYS = ("accounts", "legs", "hedging", "limits", "guards")
+_DOMAIN_KEYS = ("accounts", "legs", "hedging")
 
 
 def load_flow(text: str, *, file: str, vocabulary: Vocabulary) -> Flow:

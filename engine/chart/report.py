@@ -24,7 +24,10 @@ def as_text(findings: Iterable[Finding], texts: Mapping[str, str], *, colour: bo
 
 
 def as_json(findings: Iterable[Finding]) -> str:
-    """A list of {code, severity, file, range, message, hint}; lines and columns count from 1, the end is exclusive."""
+    """A list of {code, severity, file, range, message, hint}; lines and columns count from 1, the end is exclusive.
+
+    A range is never empty: what is missing is told at the character where it should stand.
+    """
     return json.dumps([_record(finding) for finding in findings], indent=2, ensure_ascii=False)
 
 
@@ -56,13 +59,14 @@ def _cells(text: str) -> int:
 
 def _record(finding: Finding) -> dict[str, object]:
     span = finding.span
+    empty = (span.end_line, span.end_column) <= (span.line, span.column)
     return {
         "code": finding.code,
         "severity": finding.severity.value,
         "file": span.file,
         "range": {
             "start": {"line": span.line, "column": span.column},
-            "end": {"line": span.end_line, "column": span.end_column},
+            "end": {"line": span.end_line, "column": span.column + 1 if empty else span.end_column},
         },
         "message": finding.message,
         "hint": finding.hint,

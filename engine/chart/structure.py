@@ -30,9 +30,25 @@ _PYTHON_KINDS: Mapping[str, type] = {"object": dict, "array": list, "string": st
 
 @cache
 def shipped_schema(name: str) -> Mapping[str, Any]:
-    """A schema of the package `schemas`, by file name."""
-    loaded: Mapping[str, Any] = json.loads(resources.files("schemas").joinpath(name).read_text("utf-8"))
-    return loaded
+    """A schema of the package `schemas`, by file name, as it reads for scalars that are all texts."""
+    read: Mapping[str, Any] = _of_texts(json.loads(resources.files("schemas").joinpath(name).read_text("utf-8")))
+    return read
+
+
+def _of_texts(schema: Any) -> Any:
+    """Without the numbers and truth values that an editor makes of scalars where a text may stand."""
+    if isinstance(schema, list):
+        return [_of_texts(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _of_texts(part) for key, part in schema.items()}
+    kinds, words = kept.get("type"), kept.get("enum")
+    if isinstance(kinds, list) and "string" in kinds:
+        texts = [kind for kind in kinds if kind not in ("number", "integer", "boolean")]
+        kept["type"] = texts[0] if len(texts) == 1 else texts
+    if isinstance(words, list) and any(isinstance(word, str) for word in words):
+        kept["enum"] = [word for word in words if isinstance(word, str)]
+    return kept
 
 
 def plain(node: Node) -> Plain:

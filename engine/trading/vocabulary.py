@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from engine.chart.model import (
@@ -12,12 +13,14 @@ from engine.chart.model import (
     PRICE,
     QTY,
     TEXT,
+    Flow,
     Parameter,
+    Type,
     Verb,
     Vocabulary,
 )
 from engine.trading.events import MARKET_REASON, event_kinds
-from engine.trading.sections import Fact, read_accounts, read_hedging, read_legs
+from engine.trading.sections import LEG_FACTS, Fact, read_accounts, read_hedging, read_legs
 
 FACTS: dict[str, Fact] = {
     "settled": Fact(BOOL, "nothing hedgeable is open, nothing is in flight and no hedge's outcome is unknown (S6)"),
@@ -48,6 +51,13 @@ FACTS: dict[str, Fact] = {
 }
 
 _LEG = Parameter("leg", "which leg of the flow", refers_to="leg")
+
+
+def facts_of(flow: Flow | None = None) -> Mapping[str, tuple[Type, str]]:
+    """Every fact with its type and meaning; with a flow also those of its legs."""
+    legs = () if flow is None else flow.sections["legs"].refers.get("leg", ())
+    of_legs = {f"{leg}.{word}": fact for leg in sorted(legs) for word, fact in LEG_FACTS.items()}
+    return {name: (fact.type, fact.about) for name, fact in {**FACTS, **of_legs}.items()}
 
 
 @cache
