@@ -225,8 +225,8 @@ class BackpackClient(BaseExchangeClient):
             on_reply(Refused(refusal, facts.text, signed_ns, written_ns))
         else:
             on_reply(Accepted(facts.order_id, signed_ns, written_ns))
+        self._take(facts)  # ties the order's id: fills that wait for it must find it
         self._feed.answered(order.client_id, refused=False)
-        self._take(facts)
 
     def _canceled(
         self, client_id: str, on_reply: ReplyHandler, outcome: Outcome, signed_ns: int, written_ns: int
