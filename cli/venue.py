@@ -47,6 +47,15 @@ def venue() -> None:
     metavar="[NAME=]PREFIX",
     help="Replay a recording again and again, on all venues or one: PREFIX_bbo.csv.gz and PREFIX_trades.csv.gz.",
 )
+@click.option(
+    "--market-speed",
+    "speed",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Play the market N times as fast, for rehearsals with short timings.",
+)
 @click.option("--fault-plan", "plan", type=FILE, metavar="FILE", help="Faults that the venues play (docs/venues.md).")
 @click.option("--keys", default="state/venue-keys", show_default=True, metavar="FOLDER", help="Where demo keys go.")
 @click.option(
@@ -58,8 +67,8 @@ def venue() -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
 def serve(
-    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], plan: str | None, keys: str,
-    tier: str, seed: int
+    kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], speed: int, plan: str | None,
+    keys: str, tier: str, seed: int
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
@@ -80,7 +89,7 @@ def serve(
         raise click.UsageError("two venues of one name; give each its own, such as one=backpack two=backpack")
     options = venue_wiring.ServeOptions(
         kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed, tier=tier,
-        markets=dict(_market(text, names) for text in markets),
+        speed=speed, markets=dict(_market(text, names) for text in markets),
     )  # fmt: skip
     return venue_wiring.serve(options)
 

@@ -83,6 +83,7 @@ class ServeOptions:
     keys: str
     seed: int
     tier: str
+    speed: int
 
 
 @dataclass(slots=True)
@@ -194,10 +195,11 @@ def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> di
     sources: dict[str, MarketSource] = {}
     for name, instrument in instruments.items():
         if name in prefixes and axis is not None:
-            sources[name] = Recording(prefixes[name], instrument).events(axis, passes=None)
+            source = Recording(prefixes[name], instrument).events(axis, passes=None)
         else:
             walk, flow = Stream(options.seed, "walk"), Stream(options.seed, f"flow/{name}")
-            sources[name] = SyntheticMarket().events(walk=walk, flow=flow)
+            source = SyntheticMarket().events(walk=walk, flow=flow)
+        sources[name] = (event._replace(offset_ns=event.offset_ns // options.speed) for event in source)
     return sources
 
 

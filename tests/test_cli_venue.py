@@ -10,12 +10,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 import yaml
 from cli_kit import Eagle, eagle, write_recording
+
+from cli.venue_wiring import ServeOptions, _sources
+from exchanges.market import MarketEvent
+from exchanges.synthetic import demo_instrument
 
 __all__ = ["eagle"]
 
@@ -92,6 +97,14 @@ def test_a_recording_drives_the_book(tmp_path: Path) -> None:
         urlopen(f"{it.urls[0]}/api/v1/depth?symbol=ETH_USDC_PERP&limit=5") as reply,
     ):
         assert json.load(reply)["bids"][-1][0].startswith("2600.")
+
+
+def test_a_market_plays_faster_and_is_the_same() -> None:
+    def first(speed: int) -> list[MarketEvent]:
+        options = ServeOptions({"v": "backpack"}, 0, {}, {}, None, "keys", 1, "standard", speed)
+        return list(islice(_sources(options, {"v": demo_instrument("v")})["v"], 20))
+
+    assert first(10) == [event._replace(offset_ns=event.offset_ns // 10) for event in first(1)]
 
 
 WRONG = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from cli_kit import Eagle, eagle
@@ -15,8 +16,10 @@ from venue_kit import (
     Answers,
     BackpackUser,
     D,
+    LighterUser,
     Wire,
     exchange,
+    lighter,
     picked,
     public,
     public_of,
@@ -32,7 +35,8 @@ from engine.runtime.chance import Stream
 from exchanges.market import MarketEvent
 from exchanges.venues.backpack.model import Backpack
 from exchanges.venues.faults import BODIES, FRAMES, KINDS, REASONS, REQUESTS, STATUSES, Faults
-from exchanges.venues.seam import Reply
+from exchanges.venues.lighter.state import LighterOptions
+from exchanges.venues.seam import Reply, Request
 
 __all__ = ["eagle"]
 
@@ -402,3 +406,78 @@ def test_every_fault_stands_in_the_docs() -> None:
     page = (Path(__file__).parents[1] / "docs" / "venues.md").read_text()
     rows = [f"| `{name}` | {kind.about} |" for name, kind in KINDS.items()]
     assert [row for row in rows if row not in page] == []
+
+
+# -- the same plan on Lighter ------------------------------------------------------------------------------------
+
+
+def _lighter(*rows: str) -> tuple[LighterUser, Wire]:
+    """alice on a local Lighter with faults, and her order channel."""
+    clock = PaperClock()
+    plan = load_fault_plan(Source("faults.yaml", plan_of(*rows)), venues={"lighter": ("alice", "bob")})
+    faults = Faults(plan, venue="lighter", clock=clock, rng_of=lambda purpose: Stream(1, purpose))
+    user = LighterUser(lighter(options=LighterOptions(tier="premium"), clock=clock, faults=faults), clock)
+    _, wire = user.listen("account_all_orders/101")
+    wire.take()
+    return user, wire
+
+
+def _sent(user: LighterUser, form: dict[str, str]) -> Answers:
+    answers = Answers()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    user.venue.request(Request("POST", "/api/v1/sendTx", "", headers, urlencode(form).encode(), "p"), answers.take)
+    user.run(S)
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("row", "replies", "orders"),
+    [
+        ("fault: ack_lost", [None], 1),
+        ("fault: request_lost", [None], 0),
+        ("fault: error_accepted, status: 502", [502], 1),
+        ("fault: error_refused, status: 504", [504], 0),
+        ("fault: rate_limited", [429], 0),
+        ("fault: ack_lost, on: cancel", [200], 1),
+    ],
+)
+def test_a_transaction_is_lost_or_carried_out_without_a_word(row: str, replies: list[int | None], orders: int) -> None:
+    user, wire = _lighter(row)
+    told = _sent(user, user.order(2_000, 259_000)).replies
+    assert [reply and reply.status for reply in told] == replies
+    assert (len(user.venue.exchange.ledger.orders), len(wire.take())) == (orders, orders)
+    assert user.venue.sequencer.nonces[101] == 1 + orders  # what was not queued uses no nonce
+
+
+def test_the_sequencer_refuses_what_was_queued() -> None:
+    user, wire = _lighter("fault: order_refused, reason: margin, nth: 1")
+    assert status(_sent(user, user.order(2_000, 259_000))) == 200
+    (frame,) = wire.take()
+    assert frame["orders"]["0"][0]["status"] == "canceled-margin-not-allowed"
+
+
+def test_a_taker_on_lighter_gets_a_part() -> None:
+    user, wire = _lighter("fault: partly_taken, share: 0.4")
+    _sent(user, user.order(1_000, 270_000, force=0, kind=1))
+    (order,) = wire.take()[0]["orders"]["0"]
+    assert picked(order, ("status", "filled_base_amount")) == {
+        "status": "canceled-too-much-slippage", "filled_base_amount": "0.0400",
+    }  # fmt: skip
+
+
+def test_a_cancel_on_lighter_comes_too_late() -> None:
+    user, wire = _lighter("fault: cancel_too_late")
+    user.do(user.order(2_000, 259_000, ClientOrderIndex=8))
+    told = user.do(user.cancel(8))
+    assert [frame["orders"]["0"][0]["status"] for frame in wire.take()] == ["open", "filled"]
+    assert user.get("tx", by="hash", value=told["tx_hash"])[1]["event_info"] == '{"ae":"21600"}'
+
+
+def test_a_transaction_over_a_stream_meets_the_same_faults() -> None:
+    user, _ = _lighter("fault: ack_lost")
+    session, wire = user.listen()
+    form = user.order(2_000, 259_000)
+    session.on_text(json.dumps({"type": "jsonapi/sendtx", "data": {"tx_type": 14, "tx_info": form["tx_info"]}}))
+    user.run(S)
+    assert wire.take() == ["cut"]
+    assert len(user.venue.exchange.ledger.orders) == 1

@@ -291,6 +291,26 @@ def test_past_orders_are_paged() -> None:
     assert "next_cursor" not in rest
 
 
+def test_trades_of_an_account_are_paged_and_of_one_order() -> None:
+    user = user_of()
+    bob = bob_of(user)
+    for client in range(1, 4):
+        user.do(user.order(500, 260_010, force=0, ClientOrderIndex=client))
+        bob.do(bob.order(500, 260_010, force=0))
+
+    def ids(**more: Any) -> tuple[list[int], Any]:
+        query = {"account_index": 101, "sort_by": "timestamp", "limit": 2, **more}
+        told = user.get("trades", token=user.token(), **query)[1]
+        return [it["bid_client_id"] for it in told["trades"]], told.get("next_cursor")
+
+    first, cursor = ids()
+    assert first == [3, 2]
+    assert ids(cursor=cursor) == ([1], None)
+    assert ids(order_index=281474976710657) == ([1], None)
+    assert user.get("trades", token=user.token(), account_index=101, limit=2)[1]["message"] == "invalid param : sort_by"
+    assert user.get("recentTrades", market_id=0)[1]["message"] == "invalid param : limit"
+
+
 def test_public_reads() -> None:
     user = user_of()
     (book,) = user.get("orderBooks")[1]["order_books"]

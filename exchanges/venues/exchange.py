@@ -44,7 +44,7 @@ from exchanges.types import (
     Side,
     TimeInForce,
 )
-from exchanges.venues.ledger import End, Ledger, VenueOrder
+from exchanges.venues.ledger import End, Ledger, PublicTrade, VenueOrder
 
 _BUY, _SELL = Side.BUY, Side.SELL
 _SPOT = MarketKind.SPOT
@@ -72,20 +72,6 @@ class VenueAccount:
 
     def by_client_id(self, client_id: str) -> VenueOrder | None:
         return next((order for order in self.open.values() if order.client_id == client_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class PublicTrade:
-    """One trade of a market as everybody sees it; the order ids are empty for the outside market."""
-
-    symbol: str
-    trade_id: int
-    price: Decimal
-    qty: Decimal
-    taker: Side
-    buyer_order: str
-    seller_order: str
-    at_ms: int
 
 
 @dataclass(slots=True, eq=False)
@@ -516,6 +502,8 @@ class Exchange:
             spec.symbol, trade_id, spec.tick * ticks, spec.lot * lots, taker, buyer, seller, self.now_ms()
         )
         market.trades.append(trade)
+        if buyer or seller:
+            self.ledger.add_trade(trade)
         if len(market.trades) > 2 * PUBLIC_TRADES_MAX:
             del market.trades[:PUBLIC_TRADES_MAX]
         self._tell(lambda audience: audience.on_trade(market, trade))

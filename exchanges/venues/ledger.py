@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 
 from exchanges.matching import BookOrder
 from exchanges.types import ZERO, Fill, FillKind, Instrument, OrderRequest, OrderState, Side
@@ -94,12 +95,27 @@ class VenueOrder:
         self.cum_quote += fill.qty * fill.price
 
 
+@dataclass(frozen=True, slots=True)
+class PublicTrade:
+    """One trade of a market as everybody sees it; the order ids are empty for the outside market."""
+
+    symbol: str
+    trade_id: int
+    price: Decimal
+    qty: Decimal
+    taker: Side
+    buyer_order: str
+    seller_order: str
+    at_ms: int
+
+
 @dataclass(slots=True)
 class Ledger:
-    """All orders by venue order id, and all fills, in the order in which they came."""
+    """All orders by venue order id, all fills, and all trades that had one of them, in the order in which they came."""
 
     orders: dict[str, VenueOrder] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
+    trades: list[PublicTrade] = field(default_factory=list)
     forgotten: int = 0  # rows that were dropped for want of room
 
     def add_order(self, order: VenueOrder) -> None:
@@ -112,6 +128,14 @@ class Ledger:
 
     def add_fill(self, fill: Fill) -> None:
         self.fills.append(fill)
-        if len(self.fills) > LEDGER_MAX + LEDGER_MAX // 10:
-            del self.fills[: LEDGER_MAX // 10]
+        self._bound(self.fills)
+
+    def add_trade(self, trade: PublicTrade) -> None:
+        self.trades.append(trade)
+        self._bound(self.trades)
+
+    def _bound(self, rows: list[Any]) -> None:
+        """Drop the oldest tenth of what is too much."""
+        if len(rows) > LEDGER_MAX + LEDGER_MAX // 10:
+            del rows[: LEDGER_MAX // 10]
             self.forgotten += LEDGER_MAX // 10

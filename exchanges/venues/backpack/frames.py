@@ -12,8 +12,8 @@ from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload
 from exchanges.venues.backpack.public import Day
 from exchanges.venues.backpack.wire import plain
 from exchanges.venues.depth import DepthChanges
-from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.exchange import Exchange, Market, VenueAccount
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 
 ORIGINS: Mapping[FillKind, str] = {
     FillKind.TRADE: "USER",

@@ -32,9 +32,9 @@ from exchanges.venues.backpack.wire import (
     uint32_of,
     verifies,
 )
-from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
+from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.faults import Faults
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.limits import SlidingWindow
 from exchanges.venues.local import LocalVenue, Target
 from exchanges.venues.seam import Outlet, Reply, Request, StreamSession

@@ -10,7 +10,8 @@ from typing import Any
 from exchanges.types import ZERO, MarketKind, Side
 from exchanges.venues.backpack.account import curve, market_type, rounded
 from exchanges.venues.backpack.wire import ApiError, count_of, plain
-from exchanges.venues.exchange import PUBLIC_TRADES_MAX, Exchange, Market, PublicTrade
+from exchanges.venues.exchange import PUBLIC_TRADES_MAX, Exchange, Market
+from exchanges.venues.ledger import PublicTrade
 
 DEPTH_LIMITS = ("5", "10", "20", "50", "100", "500", "1000")
 IMPACT = Decimal("0.05")  # how far from the best price a market order may walk

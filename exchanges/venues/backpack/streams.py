@@ -13,8 +13,8 @@ from exchanges.types import ZERO, Fill, MarketKind
 from exchanges.venues.backpack import frames, public
 from exchanges.venues.backpack.wire import ApiError, check_window, verifies
 from exchanges.venues.depth import DepthFeed
-from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
-from exchanges.venues.ledger import End, VenueOrder
+from exchanges.venues.exchange import Exchange, Market, VenueAccount
+from exchanges.venues.ledger import End, PublicTrade, VenueOrder
 from exchanges.venues.seam import Outlet
 from exchanges.venues.streams import Hub, Session
 

@@ -36,11 +36,9 @@ INSTRUCTIONS: Mapping[tuple[str, str], str] = {
     ("GET", "/api/v1/capital"): "balanceQuery",
     ("GET", "/api/v1/capital/collateral"): "collateralQuery",
     ("GET", "/api/v1/account"): "accountQuery",
-    ("PATCH", "/api/v1/account"): "accountUpdate",
     ("GET", "/api/v1/account/limits/order"): "maxOrderQuantity",
     ("GET", "/wapi/v1/history/fills"): "fillHistoryQueryAll",
     ("GET", "/wapi/v1/history/orders"): "orderHistoryQueryAll",
-    ("GET", "/wapi/v1/history/position"): "positionHistoryQueryAll",
     ("GET", "/wapi/v1/history/funding"): "fundingHistoryQueryAll",
 }
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchanges.types import Fill
-from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
+from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.faults import Faults
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.lighter import shapes
 from exchanges.venues.lighter.reads import READS
 from exchanges.venues.lighter.sequencer import Sequencer, parsed

@@ -93,7 +93,7 @@ def _in(sequencer: Sequencer, order: VenueOrder, query: Mapping[str, str]) -> bo
 
 
 def _limit(query: Mapping[str, str], most: int) -> int:
-    text = query.get("limit", "50")
+    text = query.get("limit", "")
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
         raise LighterError(20001, "limit")
     return int(text)
@@ -151,17 +151,26 @@ def recent_trades(sequencer: Sequencer, query: Mapping[str, str], _: Request) ->
 
 
 def trades(sequencer: Sequencer, query: Mapping[str, str], request: Request) -> dict[str, Any]:
-    """Trades of one account, newest first."""
+    """Trades of one account, newest first, in pages; the cursor counts trades from the oldest."""
     account, limit = _proven(sequencer, query, request), _limit(query, 100)
-    ids = {order.order_id for order in sequencer.state.exchange.ledger.orders.values() if order.account == account.name}
+    if query.get("sort_by") not in ("block_height", "timestamp", "trade_id"):
+        raise LighterError(20001, "sort_by")
+    ledger, cursor = sequencer.state.exchange.ledger, query.get("cursor", "")
+    wanted = {
+        order.order_id
+        for order in ledger.orders.values()
+        if order.account == account.name and query.get("order_index", order.order_id) == order.order_id
+        and _in(sequencer, order, query)
+    }  # fmt: skip
     rows = (
-        it
-        for market in _chosen(sequencer, query)
-        for it in reversed(market.trades)
-        if ids & {it.buyer_order, it.seller_order}
+        (number, it)
+        for number, it in reversed(list(enumerate(ledger.trades)))
+        if wanted & {it.buyer_order, it.seller_order} and (not cursor.isdigit() or number < int(cursor))
     )
-    told = [{**sequencer.state.trade_object(it), **shapes.POSITION_BEFORE} for it in islice(rows, limit)]
-    return {"code": 200, "trades": told}
+    page = list(islice(rows, limit))
+    more = {"next_cursor": str(page[-1][0])} if len(page) == limit else {}
+    told = [{**sequencer.state.trade_object(it), **shapes.POSITION_BEFORE} for _, it in page]
+    return {"code": 200, **more, "trades": told}
 
 
 def limits(sequencer: Sequencer, query: Mapping[str, str], _: Request) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from hashlib import sha256
 from typing import Any
 
 from exchanges.types import ZERO, Instrument, MarketKind, Side
-from exchanges.venues.exchange import Exchange, Market, PublicTrade, VenueAccount
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.exchange import Exchange, Market, VenueAccount
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.lighter.orders import plain, quote
 
 ACCOUNT_BASE = 100  # index of account n: this plus n

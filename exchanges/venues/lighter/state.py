@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exchanges.venues.exchange import Exchange, PublicTrade, VenueAccount
+from exchanges.venues.exchange import Exchange, VenueAccount
 from exchanges.venues.faults import Faults
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.lighter import shapes
 from exchanges.venues.lighter.orders import order_object
 from exchanges.venues.lighter.wire import LighterError, read_token

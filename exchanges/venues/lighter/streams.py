@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from exchanges.types import Fill, Side
 from exchanges.venues.depth import DepthFeed
-from exchanges.venues.exchange import Market, PublicTrade, VenueAccount
-from exchanges.venues.ledger import VenueOrder
+from exchanges.venues.exchange import Market, VenueAccount
+from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.lighter import shapes
 from exchanges.venues.lighter.state import LighterState
 from exchanges.venues.lighter.wire import LighterError, dumps
