@@ -8,6 +8,7 @@ user's own orders along (S1).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -22,10 +23,11 @@ from exchanges.lighter.rest import Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.signer import Signer, SignerThread
 from exchanges.lighter.wire import reply
+from exchanges.lighter.wire.reply import Account
 from exchanges.lighter.wire.scale import CancelTx, Market, client_index, order_tx
 from exchanges.link import Link
 from exchanges.tasks import Tasks
-from exchanges.tracking import Tracking
+from exchanges.tracking import KEPT, Tracking
 from exchanges.transport import Transport
 from exchanges.types import (
     Accepted,
@@ -59,6 +61,7 @@ T = TypeVar("T")
 REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
 CHAIN_ID = 304  # of mainnet; testnet is 300
 CANCEL_VALID_NS = 2_000_000_000
+SAME_ANSWER_NS = 20_000_000  # margin that is asked for right after the positions was in their answer
 QUIET_NS = 700_000_000  # after "queued", beyond the venue's speed bumps (200 and 300 ms): then something is wrong
 
 CAPABILITIES = Capabilities(
@@ -106,6 +109,8 @@ class LighterClient(BaseExchangeClient):
         )  # fmt: skip
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
+        self._canceled: OrderedDict[str, int] = OrderedDict()  # when a cancel was sent, by client id
+        self._read: tuple[int, Account] | None = None
         self._market_link: Link | None = None
         self._market_feed: MarketFeed | None = None
 
@@ -203,6 +208,9 @@ class LighterClient(BaseExchangeClient):
             on_reply(Refused(error.refusal, error.text))
             return
         self._tracking.moves += 1
+        self._canceled[client_id] = self._clock.now_ns()
+        if len(self._canceled) > KEPT:
+            self._canceled.popitem(last=False)
         self._send_cancel(fields, partial(_hand_on, on_reply))
 
     def _send_cancel(
@@ -257,7 +265,7 @@ class LighterClient(BaseExchangeClient):
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
         order = self._tracking.get(client_id)
-        if order is not None and order.state.terminal and order.last is not None:
+        if order is not None and order.last is not None and (order.state.terminal or self._told_by_stream(client_id)):
             return order.last
         try:
             update = await self._feed.find(symbol, client_id, Use.ASK)
@@ -270,6 +278,15 @@ class LighterClient(BaseExchangeClient):
             self._tracking.update(update)
         return update
 
+    def _told_by_stream(self, client_id: str) -> bool:
+        """S11: the read before a cancel may come from a live, gap-free stream; a question costs much of a minute.
+
+        Not where a cancel should have ended the order by now, or a fill has no row yet.
+        """
+        canceled_ns = self._canceled.get(client_id)
+        ended_late = canceled_ns is not None and self._clock.now_ns() - canceled_ns > QUIET_NS
+        return self._link.state is LinkState.TRUSTED and not ended_late and not self._tracking.missing(client_id)
+
     async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
         return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
 
@@ -281,16 +298,21 @@ class LighterClient(BaseExchangeClient):
 
     async def _positions(self) -> list[Position]:
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
+        account = await self._rest.account(Use.ASK)
+        self._read = self._clock.now_ns(), account
         return [
             Position(
                 self.account, symbols[row.market_id], row.qty, row.entry_price, row.liquidation_price, row.mark_price
             )
-            for row in (await self._rest.account(Use.ASK)).positions
+            for row in account.positions
             if row.market_id in symbols
         ]
 
     async def get_margin(self) -> Margin:
         async def ask() -> Margin:
+            read, self._read = self._read, None
+            if read is not None and self._clock.now_ns() - read[0] <= SAME_ANSWER_NS:
+                return reply.margin_of(read[1], self.account)
             return reply.margin_of(await self._rest.account(Use.ASK), self.account)
 
         return await self._asked(ask)

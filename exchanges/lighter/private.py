@@ -36,8 +36,10 @@ LATE_ROW_NS = 1_000 * MS  # a fill that an order's own count knows and no row ha
 SETTLES_NS = 500 * MS  # after a word on the position, until its fills must have come
 PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a protocol ping counts is not told
 
-# A comparison is three requests, and a standard account has 60 a minute for everything.
-FEW_REQUESTS = Pace(live_ns=30 * S, idle_ns=60 * S)
+# A comparison that finds nothing is one or two requests of 300 weight, of 24,000 a minute for all accounts of a wallet.
+# A standard account has 60 requests a minute for everything.
+PACE = Pace(live_ns=8 * S, idle_ns=30 * S, suspect_ns=S)
+FEW_REQUESTS = Pace(live_ns=30 * S, idle_ns=60 * S, suspect_ns=2 * S)
 
 
 class PrivateFeed:
@@ -63,10 +65,12 @@ class PrivateFeed:
         self._state = state
         self._positions: dict[int, Decimal] = {}
         self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
+        self._quiet: dict[str, Decimal] = {}  # positions that a comparison has read already
+        self._rows_missing = False
         self._life = 0  # of the stream; what an earlier one planned is not done
         self.reconcile = Reconcile(
             names, self, tracking=tracking, clock=clock, lost=lost, note=note,
-            pace=FEW_REQUESTS if few_requests else None,
+            pace=FEW_REQUESTS if few_requests else PACE,
         )  # fmt: skip
 
     # --- the stream
@@ -81,6 +85,7 @@ class PrivateFeed:
                 messages.append(stream.unsubscribe(channel))
             messages.append(stream.subscribe(channel, token=token))
         if self._state() is not LinkState.LOST:
+            self._rows_missing = True
             self.reconcile.suspect()
         else:
             self._life += 1
@@ -117,14 +122,12 @@ class PrivateFeed:
 
     def _order(self, facts: OrderFacts, recv_ns: int) -> None:
         update = self.update_of(facts, recv_ns)
-        if update is None or not update.client_id:
-            return
-        self.take_update(update)
-        if self._tracking.missing(update.client_id) > 0:
-            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id)
+        if update is not None:
+            self.take_update(update)
 
     def _still_missing(self, client_id: str) -> None:
         if self._tracking.missing(client_id) > 0:
+            self._rows_missing = True
             self.reconcile.suspect()
 
     def _settled(self, market_id: int, qty: Decimal) -> None:
@@ -196,12 +199,21 @@ class PrivateFeed:
         return self._rest.venue_ms
 
     async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
+        if use is Use.UPKEEP and not self._tracking.any_live:
+            return []  # nothing of ours can have ended
         now_ns = self._clock.now_ns()
         rows = await self._rest.active_orders(self._markets[symbol].market_id, use)
         updates = (self.update_of(row, now_ns) for row in rows)
         return [update for update in updates if update is not None]
 
     async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
+        """Beside the stream the rows are read only where position or orders show that one is missing."""
+        if use is Use.UPKEEP and not self._rows_missing:
+            position = await self._read_position(symbol, use)
+            if position == self.reconcile.tally(symbol):
+                self._quiet[symbol] = position
+                return []
+        self._rows_missing = False
         now_ns = self._clock.now_ns()
         rows = await self._rest.trades(self._markets[symbol].market_id, since_ms, use)
         fills = (self._fill_of(row, now_ns) for row in rows)
@@ -215,13 +227,21 @@ class PrivateFeed:
         return update if update is not None and update.state.terminal else None
 
     async def position(self, symbol: str, use: Use) -> Decimal:
+        read = self._quiet.pop(symbol, None)
+        return await self._read_position(symbol, use) if read is None else read
+
+    async def _read_position(self, symbol: str, use: Use) -> Decimal:
         market_id = self._markets[symbol].market_id
         rows = (await self._rest.account(use)).positions
         return sum((row.qty for row in rows if row.market_id == market_id), Decimal(0))
 
     def take_update(self, update: OrderUpdate) -> None:
-        if update.client_id and self._tracking.update(update):
+        if not update.client_id:
+            return
+        if self._tracking.update(update):
             self._deliver(update)
+        if self._tracking.missing(update.client_id) > 0:
+            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id)
 
     def take_fill(self, fill: Fill) -> bool:
         if not self._tracking.fill(fill):

@@ -7,7 +7,7 @@ from typing import Any
 
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, Rejected
-from exchanges.http import WARM_CONNECTIONS, WARM_NS, Call, Http, plain_error
+from exchanges.http import WARM_CONNECTIONS, Call, Http, plain_error
 from exchanges.lighter.signer import Signer, SignerThread
 from exchanges.lighter.wire import reply
 from exchanges.lighter.wire.facts import OrderFacts, TradeFacts
@@ -23,7 +23,8 @@ ASK_NS = 3 * S
 SKEW_MOST_MS = 30_000  # half of what resting orders have beyond the shortest expiry
 SECOND_MS = 1_000  # the venue's clock is told in whole seconds: less is no skew that could be seen
 REST_TOKEN_S = 600
-FEW_WARM, FEW_WARM_NS = 2, 50 * S  # of 60 requests a minute, warm connections may take two or three
+FEW_WARM = 2  # of 60 requests a minute, warm connections may take two
+WARM_NS = 60 * S  # whether the greeting counts as much as a question is not told
 HOUR_S = 3_600
 STREAM_TOKEN_S = 7 * HOUR_S  # the venue allows 8
 PAGE = 100  # rows of one page, the venue's most
@@ -50,7 +51,7 @@ class Rest:
         few = budget.per_minute <= reply.STANDARD_PER_MINUTE
         self.http = Http(
             base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path="/",
-            warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=FEW_WARM_NS if few else WARM_NS,
+            warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=WARM_NS,
         )  # fmt: skip
 
     @property
