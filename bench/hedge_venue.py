@@ -130,7 +130,7 @@ class Venue:
     def place(self, order: dict[str, Any], account: Account, at: int) -> tuple[object, int]:
         self.order_id += 1
         order |= {"id": str(self.order_id), "createdAt": time.time_ns() // 1_000_000}
-        if order["orderType"] == "Market":
+        if order.get("timeInForce") != "GTC":  # a market order, or one with a bound
             return self.hedge(order, account, at), self.job.reply_ms
         self.maker = Maker(order, account)
         self.send(account, order, "orderAccepted", "New", 0)

@@ -130,6 +130,10 @@ ORDERS: list[tuple[dict[str, Any], dict[str, object]]] = [
     ({}, {"postOnly": True, "price": "141.25", "timeInForce": "GTC"}),
     ({"post_only": False, "tif": TimeInForce.IOC}, {"price": "141.25", "timeInForce": "IOC"}),
     ({"post_only": False, "type": OrderType.MARKET, "price": None, "tif": TimeInForce.IOC}, {"orderType": "Market"}),
+    (  # a market order with a bound is a limit order that never rests
+        {"post_only": False, "type": OrderType.MARKET, "price": None, "worst_price": D("142.00")},
+        {"price": "142.00", "timeInForce": "IOC"},
+    ),
     (
         {"post_only": False, "type": OrderType.MARKET, "price": None, "reduce_only": True, "side": Side.SELL},
         {"orderType": "Market", "reduceOnly": True, "side": "Ask"},

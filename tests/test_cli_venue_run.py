@@ -113,7 +113,7 @@ def test_an_interrupt_ends_it_flat_and_leaves_no_order(tmp_path: Path) -> None:
         ({"args": ["--speed", "max"]}, "--market, --repeat and --speed are for paper venues"),
         ({"key": "x" * 44}, "c.yaml:{line}: api_key of maker-one is not the public key of its api_secret"),
         ({"secret": "not a key"}, "c.yaml:{line}: api_secret of maker-one: the secret is no Backpack key"),
-        ({"port": 9}, "maker-one on one: GET: ClientConnectorError"),
+        ({"port": 9}, "maker-one on one: GET did not leave: ConnectionRefusedError"),
         ({"quantity": "0.00005"}, "quantity 0.00005 is under the minimum 0.0001 of ETH_USDC_PERP on one"),
         ({"symbol": "NONE_USDC_PERP"}, "nothing was sent; check the symbol under `markets:`"),
         ({"owner": True}, "G719"),

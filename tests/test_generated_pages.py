@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import adapters_page
 import alerts_page
 import cli_page
 import click
@@ -39,6 +40,7 @@ def picture(path: Path) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "architecture.md": layers_block.with_layers,
     **{f"{path.stem}.svg": partial(picture, path) for path in FLOWS},
+    "adapters.md": adapters_page.page,
     "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
     "metrics.md": metrics_page.page,

@@ -96,8 +96,11 @@ def _shown(value: Param) -> str:
 def order_params(order: OrderRequest) -> dict[str, Param]:
     """The body of one order. Decimals are text without an exponent, and are signed as that text.
 
+    A market order with a worst price leaves as a limit order at that price that never rests: the same order with the
+    bound that it was given (E15). The venue's own bound, `slippageTolerance`, has no documented reference price.
     Raises: Rejected for a client id that is no uint32.
     """
+    price = order.price if order.type is not _MARKET else order.worst_price
     params: dict[str, Param] = {
         "clientId": client_number(order.client_id),
         "orderType": "Limit",
@@ -106,11 +109,11 @@ def order_params(order: OrderRequest) -> dict[str, Param]:
         "side": SIDE_NAMES[order.side],
         "symbol": order.symbol,
     }
-    if order.type is _MARKET:
+    if price is None:
         params["orderType"] = "Market"
     else:
-        params["price"] = f"{order.price:f}"
-        params["timeInForce"] = "IOC" if order.tif is _IOC else "GTC"
+        params["price"] = f"{price:f}"
+        params["timeInForce"] = "IOC" if order.tif is _IOC or order.type is _MARKET else "GTC"
     if order.post_only:
         params["postOnly"] = True
     if order.reduce_only:
