@@ -197,6 +197,9 @@ def test_it_runs_to_a_flat_end_and_is_marked_wherever_it_is_shown(eagle: Eagle, 
     assert eagle("replay", journal).code == 0
     traced = eagle("trace", journal, "1")
     assert (traced.code, "profit" in traced.out) == (0, True)
+    proved = eagle("prove", "flows/take_profit.yaml", "--faults", 1)
+    assert proved.code == 0
+    assert proved.out.startswith("take_profit (directional, not hedged): proved within the bounds below\n")
     checked = eagle("validate", "flows/take_profit.yaml", EXAMPLE)
     assert (checked.code, checked.out.splitlines()[1:]) == (0, ["flows/take_profit.yaml: directional, not hedged"])
 

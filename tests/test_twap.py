@@ -155,6 +155,11 @@ def test_it_runs_to_a_good_end_with_its_position(eagle: Eagle, tmp_path: Path) -
     assert eagle("replay", journal).code == 0
     explained = eagle("why", journal, "e1r1lworka1")
     assert (explained.code, "SLICE.resting" in explained.out, "missing" in explained.out) == (0, True, False)
+    proved = eagle("prove", "flows/twap.yaml", "--faults", 1)
+    assert (proved.code, proved.out.splitlines()[0]) == (
+        0,
+        "twap (directional, not hedged): proved within the bounds below",
+    )
     other = eagle("run", "--config", EXAMPLE, "--speed", "max", "--journal", "off", "--seed", 2)
     assert (other.code, other.out != ran.out) == (0, True)
     refused = eagle("run", "--config", EXAMPLE, "--speed", "max", "--rounds", 3)
