@@ -6,6 +6,7 @@
 #   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
+#   make fast     a second environment, .venv-fast, with the hot path compiled by mypyc; needs a C compiler
 #   make docs     write the generated pages of docs/ anew
 #   make lock     resolve the dependencies anew and write both lock files
 #   make clean    remove .venv, build results and caches
@@ -23,6 +24,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
+FAST_VENV := .venv-fast
+FAST_READY := $(FAST_VENV)/ready
+PY ?= $(BIN)/python
 BENCHES := step chart_step loop journal rounds commands metrics report live
 LOCK_VENV := build/lock-venv
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
@@ -56,7 +60,7 @@ fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
 
 bench: $(DEV_READY)
-	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py; done
+	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(PY) bench/$$name.py; done
 	@echo "== bench/quotes.py"; $(BIN)/python bench/quotes.py $(MARKETS)
 
 # An environment for each client: their needs clash with ours and with each other's.
@@ -71,6 +75,11 @@ build/peers/%/ready: peers/%.txt
 
 peers: $(DEV_READY) $(PEER_VENVS)
 	@$(BIN)/python peers/run.py
+
+# The sources of .venv and the wheel of .venv-fast must trade alike: bench/compiled.py compares their journals.
+fast: $(FAST_READY)
+	$(BIN)/python bench/compiled.py --runs 0
+	@echo "the compiled program is $(FAST_VENV)/bin/eagle; make bench PY=$(FAST_VENV)/bin/python measures it"
 
 # The tests that compare the pages also write them; read the difference before committing it.
 docs: $(DEV_READY)
@@ -98,6 +107,14 @@ $(DEV_READY): requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(INSTALL_PROJECT)
 	@touch $@
 
+$(FAST_READY): $(DEV_READY) .ci/compiled_wheel.py $(wildcard engine/*/*.py exchanges/*.py cli/*.py flows/* schemas/*)
+	@echo "compiling the hot path with mypyc (a minute or two)"
+	@$(BIN)/python .ci/compiled_wheel.py build/fast
+	@"$(PYTHON)" -m venv --clear $(FAST_VENV)
+	@$(FAST_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(FAST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps build/fast/*.whl
+	@touch $@
+
 # The second compile is constrained by the first, so that both locks name the same versions.
 PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(LOCK_VENV)/bin/pip-compile --quiet --upgrade --allow-unsafe \
 	--generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --all-build-deps
@@ -110,5 +127,5 @@ lock:
 	    --output-file requirements-dev.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FAST_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,8 +26,6 @@ from typing import cast
 from chart_step import STATES, bare, flow_of_leaves
 from figures import ROOT, in_own_process, print_head, print_machine, print_row
 
-sys.path.insert(0, str(ROOT))
-
 from cli.locate import Source, read_source
 from cli.screen import Screen
 from cli.wiring import Options, Setup, load_setup, perform_run

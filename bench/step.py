@@ -12,17 +12,14 @@ from __future__ import annotations
 import argparse
 import gc
 import statistics
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter_ns
 
 from chart_step import STATES, bare, flow_of_leaves
-from figures import ROOT, print_head, print_machine, print_row
+from figures import print_head, print_machine, print_row
 from rounds import SEED, run
-
-sys.path.insert(0, str(ROOT))
 
 from cli.screen import Screen
 from engine.runtime.chance import Chance
