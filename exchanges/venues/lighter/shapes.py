@@ -18,7 +18,7 @@ API_KEY_INDEX = 5
 OUTSIDE_ACCOUNT = (1 << 48) - 1  # who trades in the outside market
 USDC_ID, BASE_ID = 3, 10  # asset ids; the base assets count up from the second
 MIN_QUOTE = Decimal(10)
-MIN_LOTS = 50
+FINE_DECIMALS, FINE_LOTS = 4, 50  # where sizes have so many decimals, an order that rests has so many lots at least
 
 
 @dataclass(slots=True)
@@ -63,7 +63,8 @@ def decimals(step: Decimal) -> int:
 
 
 def min_base(spec: Instrument) -> Decimal:
-    return max(spec.min_qty, MIN_LOTS * spec.lot)
+    """The minimum of an order that may rest: 0.0050 ETH, as on the venue; assumed for other markets."""
+    return max(spec.min_qty, (FINE_LOTS if decimals(spec.lot) >= FINE_DECIMALS else 1) * spec.lot)
 
 
 def order_book(market: Market) -> dict[str, Any]:
