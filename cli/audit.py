@@ -25,7 +25,8 @@ def audit(journal: str, number: int | None, venues: tuple[str, ...], style: str)
     """Prove from a journal that every maker fill was covered.
 
     And that the ledger equals the venues. By quantity: each maker fill is covered by taker fills or one recorded undo,
-    plus dust, and never over-covered. JOURNAL is state/eagle.sqlite if left out. Exit code 1 if the proof fails. CSV
+    plus dust, and never over-covered. A run whose flow does not hedge had nothing to cover: its fills are counted and
+    compared with the venues. JOURNAL is state/eagle.sqlite if left out. Exit code 1 if the proof fails. CSV
     lists the accounts.
 
     \b

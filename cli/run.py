@@ -90,7 +90,7 @@ def run(
 
     The summary goes to stdout, progress to stderr. Ctrl-C once stops in order (no opening, cancel, hedge, close,
     flatten), twice flattens by market now, three times leaves at once. Exit code 0 only if the venues confirm flat
-    within dust.
+    within dust, or the position that a flow without hedging ends with; such a flow says itself what a stop closes.
 
     \b
     Examples:

@@ -32,7 +32,9 @@ Every key of a config (`eagle run --config FILE`) and every setting of the shipp
 How a value of each type is written, with its unit, is told in
 [flow-format.md](flow-format.md#values-and-their-units). Quantities are in base units, money and prices in quote units
 of the market; `text` is any text. A word in capitals stands for a name of yours: `venues.VENUE.latency` is the
-latency of each venue. S1 to S22 are the rules of [safety.md](safety.md), E1 to E20 the requirements of
+latency of each venue. A flow without `hedging:` holds its position on purpose: its config may not set `unhedged_hard`,
+`unhedged_soft_age`, `unhedged_hard_age`, `margin_buffer`, `dust_cap` and `max_round_cost`, which bound hedging, and its
+`max_net` is 20 x quantity unless set. S1 to S22 are the rules of [safety.md](safety.md), E1 to E20 the requirements of
 [eagle_note_mapping.md](eagle_note_mapping.md#the-requirements-e1-to-e20).
 """
 _LEAF = re.compile(r"(?P<meaning>.*?)(?:; (?P<type>[^;:]+))?(?:; default: (?P<default>[^;]+))?")
