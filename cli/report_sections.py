@@ -174,8 +174,15 @@ def _deviation(report: Report) -> Iterator[Line | Table]:
         f" {qty(it.end)}; dust is up to {qty(it.dust)}"
     )
     if it.age_ns.count:
-        row = (f"above dust {it.age_ns.count} x", *_spans(it.age_ns), share(it.exposed_share))
-        yield Table(("", *RANKS, "of the time"), (row,))
+        rows = [(f"above dust {it.age_ns.count} x", *_spans(it.age_ns), share(it.exposed_share))]
+        held = report.held_back_ns
+        if held.count:
+            rows.append((f"held back {held.count} x", *_spans(held), ""))
+        yield Table(("", *RANKS, "of the time"), tuple(rows))
+        if held.count:
+            yield Line(
+                "held back: hedges that waited until the maker's own order on that book had ended (S8)", Tone.FAINT
+            )
 
 
 def _latency(report: Report) -> Line | Table:

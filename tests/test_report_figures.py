@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from journal_kit import MS
-from review_kit import PAPER_VENUE, TICK, D, Story, whole_round
+from review_kit import PAPER_VENUE, TICK, VENUES, D, Story, whole_round
 
 from engine import errors
 from engine.review.report import report, report_with_series
@@ -179,6 +179,26 @@ def test_no_stamps_no_stages(path: Path) -> None:
     whole_round(story)
     story.end()
     assert report(path).latency == ()
+
+
+@pytest.mark.parametrize(("venue", "waits"), [("b", []), ("a", [20 * MS, 10 * MS])], ids=["apart", "on one book"])
+def test_hedges_that_an_order_of_ours_held_back(
+    path: Path, venue: str, waits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S8: two partial fills wait for one hedge, the third for another; what is hedged in its step waits for none."""
+    monkeypatch.setitem(VENUES, "chick", venue)
+    story = Story(path)
+    story.begin()
+    story.rest("open", Side.BUY, "4", "99")
+    story.fill("open", "1", "99")
+    story.fill("open", "1", "99")
+    story.place("hedge", Side.SELL, "2")
+    story.fill("open", "1", "99")
+    story.place("hedge2", Side.SELL, "1")
+    story.place("hedge3", Side.SELL, "1", given=story.fill_of("open", "1", "99"))
+    story.place("again", Side.SELL, "1")  # a new attempt of a hedge was not held back
+    story.end()
+    assert report(path).held_back_ns == percentiles(waits)
 
 
 # --- which run

@@ -196,6 +196,7 @@ class Report:
     purposes: tuple[PurposeResult, ...]
     cost: Cost
     deviation: Deviation
+    held_back_ns: Percentiles  # of hedges, by an order of our own on the same book (S8)
     latency: tuple[Stage, ...]
     venue: Reconciled
     paper: PaperResult | None

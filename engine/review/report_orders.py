@@ -6,11 +6,12 @@ import sqlite3
 from array import array
 from collections.abc import Mapping
 
-from engine.review.report_figures import OrderCounts, Stage, percentiles
+from engine.review.report_figures import OrderCounts, Percentiles, Stage, percentiles
+from engine.review.report_rows import Terms
 from engine.review.report_series import Series
 from engine.trading.effects import Purpose
 
-__all__ = ["STAMPS", "latency", "order_counts"]
+__all__ = ["STAMPS", "held_back", "latency", "order_counts"]
 
 # An order is `filled` as soon as all of it was; what filled in spite of a refusal did not fail.
 _COUNTS = """
@@ -22,6 +23,12 @@ FROM orders WHERE run = ? GROUP BY purpose
 STAMPS = """
 SELECT received_ns, decoded_ns, decided_ns, signed_ns, written_ns FROM orders
 WHERE run = ? AND purpose = 'hedge' AND received_ns IS NOT NULL AND decoded_ns IS NOT NULL AND written_ns IS NOT NULL
+"""
+# A maker's fills and the hedges, in the order of their steps; in one step the fill came first.
+_FILLS_AND_HEDGES = """
+SELECT seq, 0, at_ns FROM fills WHERE run = :run AND purpose IN ('open', 'close', 'cleanup')
+UNION ALL SELECT seq, 1, at_ns FROM intents WHERE run = :run AND kind = 'place' AND purpose = 'hedge'
+ORDER BY 1, 2
 """
 _STAGES = ("decode", "decide", "sign", "write", "in all")
 
@@ -37,6 +44,27 @@ def order_counts(
             failed=failed, fill_rate=filled_qty / qty if qty else 0, fill_ns=percentiles(fill_ns.get(purpose, ())),
         )  # fmt: skip
     return tuple(found[it.value] for it in Purpose if it.value in found)
+
+
+def held_back(journal: sqlite3.Connection, run: int, terms: Terms) -> Percentiles:
+    """How long hedges were held back because an order of ours could have been what they hit (S8).
+
+    From the first fill that was not hedged in its own step to the decision of its hedge, where accounts share a book;
+    where none do, a hedge is decided in the step of its fill and there is nothing to measure.
+    """
+    books = [terms.book(account) for account in terms.accounts]
+    if len(set(books)) == len(books):
+        return percentiles(())
+    waits = array("q")
+    since: tuple[int, int] | None = None
+    for seq, is_hedge, at_ns in journal.execute(_FILLS_AND_HEDGES, {"run": run}):
+        if not is_hedge:
+            since = since or (seq, at_ns)
+        elif since is not None:
+            if seq > since[0]:
+                waits.append(at_ns - since[1])
+            since = None
+    return percentiles(waits)
 
 
 def latency(journal: sqlite3.Connection, run: int, series: Series | None) -> tuple[Stage, ...]:
