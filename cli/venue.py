@@ -65,10 +65,15 @@ def venue() -> None:
     show_default=True,
     help="Of Lighter's accounts: speed bumps, requests a minute, fees.",
 )
+@click.option(
+    "--one-user",
+    is_flag=True,
+    help="Self-trade prevention takes all accounts of a venue for one user; on Lighter by attribute, always.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
 def serve(
     kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], speed: int, plan: str | None,
-    keys: str, tier: str, seed: int
+    keys: str, tier: str, one_user: bool, seed: int
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
@@ -89,7 +94,7 @@ def serve(
         raise click.UsageError("two venues of one name; give each its own, such as one=backpack two=backpack")
     options = venue_wiring.ServeOptions(
         kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed, tier=tier,
-        speed=speed, markets=dict(_market(text, names) for text in markets),
+        speed=speed, one_user=one_user, markets=dict(_market(text, names) for text in markets),
     )  # fmt: skip
     return venue_wiring.serve(options)
 

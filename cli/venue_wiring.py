@@ -84,6 +84,7 @@ class ServeOptions:
     seed: int
     tier: str
     speed: int
+    one_user: bool = False
 
 
 @dataclass(slots=True)
@@ -160,9 +161,10 @@ def _open(
         name, [instrument], sources={instrument.symbol: source}, clock=clock,
         first_order_id=KINDS[kind].first_order_id, on_failure=on_failure,
     )  # fmt: skip
+    one_user = options.one_user or KINDS[kind].one_owner
     for account, cash in options.accounts.items():
         base = {instrument.symbol: BASE_STOCK} if instrument.kind is MarketKind.SPOT else None
-        exchange.open_account(account, cash=Decimal(cash), base=base, owner=OWNER if KINDS[kind].one_owner else None)
+        exchange.open_account(account, cash=Decimal(cash), base=base, owner=OWNER if one_user else None)
     faults = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(options.seed, purpose))
     model = KINDS[kind].open(exchange, faults, options.tier)
     served = Served(name, kind, exchange, model, faults, VenueServer(model))

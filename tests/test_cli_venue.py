@@ -17,10 +17,12 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from cli_kit import Eagle, eagle, write_recording
+from paper_clock import PaperClock
 
-from cli.venue_wiring import ServeOptions, _sources
+from cli.venue_wiring import ServeOptions, _open, _sources
 from exchanges.market import MarketEvent
 from exchanges.synthetic import demo_instrument
+from exchanges.venues.faults import FaultPlan
 
 __all__ = ["eagle"]
 
@@ -79,6 +81,17 @@ def test_it_serves_what_it_prints_and_ends_cleanly(tmp_path: Path) -> None:
         it.process.send_signal(signal.SIGINT)
         _, words = it.process.communicate(timeout=20)
         assert (it.process.returncode, words) == (0, "one: 0 orders, 0 fills\ntwo: 0 orders, 0 fills\n")
+
+
+def test_accounts_may_be_one_user() -> None:
+    def owners(kind: str, *, one_user: bool) -> set[str]:
+        options = ServeOptions({"v": kind}, 0, {"a": "1", "b": "1"}, {}, None, "keys", 1, "standard", 1, one_user)
+        spec = demo_instrument("v")
+        opened = _open(options, "v", spec, iter(()), plan=FaultPlan(), clock=PaperClock(), on_failure=lambda _: None)
+        return {account.owner for account in opened.exchange.accounts.values()}
+
+    assert owners("backpack", one_user=False) == {"a", "b"}
+    assert owners("backpack", one_user=True) == owners("lighter", one_user=False) == {"me"}
 
 
 def test_the_ledger_is_told_to_this_machine_by_its_own_name_only(tmp_path: Path) -> None:

@@ -45,10 +45,12 @@ class VenueOrder:
     cum_qty: Decimal = ZERO  # of the fills told so far; within one match behind the book's own count
     end: End | None = None
     ended_ms: int = 0
+    updated_ms: int = 0
     lots_told: int = 0
 
     def __post_init__(self) -> None:
         self.lots_told = self.book.lots
+        self.updated_ms = self.created_ms
 
     @property
     def order_id(self) -> str:
@@ -93,6 +95,7 @@ class VenueOrder:
     def take(self, fill: Fill) -> None:
         self.cum_qty += fill.qty
         self.cum_quote += fill.qty * fill.price
+        self.updated_ms = fill.at_ms
 
 
 @dataclass(frozen=True, slots=True)

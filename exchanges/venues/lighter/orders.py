@@ -154,7 +154,7 @@ def order_object(order: VenueOrder, *, market: int, account: int) -> dict[str, A
         "block_height": 1,
         "timestamp": order.created_ms,
         "created_at": order.created_ms,
-        "updated_at": order.ended_ms or order.created_ms,
+        "updated_at": max(order.ended_ms, order.updated_ms),
         "transaction_time": times_us,
     }
 
