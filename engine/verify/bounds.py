@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from engine.chart.model import QTY, Flow, Node
 from engine.chart.settings import settings_values
+from engine.chart.units import shown
 from engine.chart.yaml_nodes import read_nodes
 from engine.trading.plan import AccountPlan, Guards, Limits, Plan, RoleSpec
 from exchanges.types import Capabilities, ClientIdStyle, Instrument, MarketKind, Quote, SelfTrade
@@ -51,9 +52,14 @@ def plan_for(flow: Flow, bounds: Bounds) -> Plan:
 
 
 def settings_for(flow: Flow, bounds: Bounds) -> Mapping[str, object]:
-    """The flow's defaults, its own bounds for a proof (`prove:`), and what was asked for; a quantity is `quantity`."""
-    quantities = {name: str(bounds.quantity) for name, it in flow.settings.items() if it.required and it.type == QTY}
-    return settings_values(flow, {**_nodes(quantities), **flow.proof, **_nodes(bounds.settings)})
+    """The flow's defaults, its own bounds for a proof (`prove:`), and what was asked for.
+
+    A setting that a config must give is its example, a quantity `quantity`.
+    """
+    required = {name: it for name, it in flow.settings.items() if it.required}
+    given = {name: shown(it.example, it.type) for name, it in required.items() if it.example is not None}
+    given |= {name: str(bounds.quantity) for name, it in required.items() if it.type == QTY}
+    return settings_values(flow, {**_nodes(given), **flow.proof, **_nodes(bounds.settings)})
 
 
 def quotes_for(plan: Plan) -> dict[tuple[str, str], Quote]:
