@@ -30,6 +30,7 @@ class Sent:
     state: OrderState = OrderState.PENDING
     answered: bool = False
     last: OrderUpdate | None = None
+    cancel_ns: int = 0  # when a cancel of it was sent last
 
 
 class Tracking:

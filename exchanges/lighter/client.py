@@ -8,7 +8,6 @@ user's own orders along (S1).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -27,7 +26,7 @@ from exchanges.lighter.wire.reply import Account
 from exchanges.lighter.wire.scale import CancelTx, Market, client_index, order_tx
 from exchanges.link import Link
 from exchanges.tasks import Tasks
-from exchanges.tracking import KEPT, Tracking
+from exchanges.tracking import Sent, Tracking
 from exchanges.transport import Transport
 from exchanges.types import (
     Accepted,
@@ -109,7 +108,6 @@ class LighterClient(BaseExchangeClient):
         )  # fmt: skip
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
-        self._canceled: OrderedDict[str, int] = OrderedDict()  # when a cancel was sent, by client id
         self._read: tuple[int, Account] | None = None
         self._market_link: Link | None = None
         self._market_feed: MarketFeed | None = None
@@ -208,10 +206,20 @@ class LighterClient(BaseExchangeClient):
             on_reply(Refused(error.refusal, error.text))
             return
         self._tracking.moves += 1
-        self._canceled[client_id] = self._clock.now_ns()
-        if len(self._canceled) > KEPT:
-            self._canceled.popitem(last=False)
-        self._send_cancel(fields, partial(_hand_on, on_reply))
+        if order is not None:
+            order.cancel_ns = self._clock.now_ns()
+        self._send_cancel(fields, partial(self._cancel_sent, client_id, on_reply))
+
+    def _cancel_sent(self, client_id: str, on_reply: ReplyHandler, tx: Tx, said: str | ExchangeError) -> None:
+        on_reply(_answer(tx, said))
+        if isinstance(said, str):
+            self._clock.call_at(self._clock.now_ns() + QUIET_NS, self._still_live, client_id)
+
+    def _still_live(self, client_id: str) -> None:
+        """A cancel was taken and the stream tells no end: a frame may be lost, and a hedge may wait for it (S8)."""
+        order = self._tracking.get(client_id)
+        if order is not None and not order.state.terminal and self._link.state is LinkState.TRUSTED:
+            self._tasks.spawn(self._look(order.request))
 
     def _send_cancel(
         self, fields: CancelTx, on_sent: Callable[[Tx, str | ExchangeError], None], *, voids: int | None = None
@@ -265,7 +273,7 @@ class LighterClient(BaseExchangeClient):
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
         order = self._tracking.get(client_id)
-        if order is not None and order.last is not None and (order.state.terminal or self._told_by_stream(client_id)):
+        if order is not None and order.last is not None and (order.state.terminal or self._told_by_stream(order)):
             return order.last
         try:
             update = await self._feed.find(symbol, client_id, Use.ASK)
@@ -278,20 +286,19 @@ class LighterClient(BaseExchangeClient):
             self._tracking.update(update)
         return update
 
-    def _told_by_stream(self, client_id: str) -> bool:
+    def _told_by_stream(self, order: Sent) -> bool:
         """S11: the read before a cancel may come from a live, gap-free stream; a question costs much of a minute.
 
         Not where a cancel should have ended the order by now, or a fill has no row yet.
         """
-        canceled_ns = self._canceled.get(client_id)
-        ended_late = canceled_ns is not None and self._clock.now_ns() - canceled_ns > QUIET_NS
-        return self._link.state is LinkState.TRUSTED and not ended_late and not self._tracking.missing(client_id)
+        late = order.cancel_ns > 0 and self._clock.now_ns() - order.cancel_ns > QUIET_NS
+        return self._link.state is LinkState.TRUSTED and not late and order.cum_qty == order.traded
 
     async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
-        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
+        return await self._asked(lambda: self._feed.active(symbol, Use.ASK))
 
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
+        return await self._asked(lambda: self._feed.rows(symbol, since_ms, Use.ASK))
 
     async def get_account_positions(self) -> Sequence[Position]:
         return await self._asked(self._positions)
@@ -359,10 +366,6 @@ class LighterClient(BaseExchangeClient):
             return await question()
         except BadFrame as error:
             raise OutcomeUnknown(f"{self.venue}: {error}") from error
-
-
-def _hand_on(on_reply: ReplyHandler, tx: Tx, said: str | ExchangeError) -> None:
-    on_reply(_answer(tx, said))
 
 
 def _answer(tx: Tx, said: str | ExchangeError) -> Reply:

@@ -16,7 +16,7 @@ from exchanges.lighter.wire.scale import Market
 from exchanges.lighter.wire.stream import OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
 from exchanges.link import Opening
 from exchanges.reconcile import Pace, Reconcile
-from exchanges.tracking import KEPT, Sent, Tracking
+from exchanges.tracking import CLOCKS_APART_MS, KEPT, Sent, Tracking
 from exchanges.types import (
     Clock,
     Fill,
@@ -26,6 +26,7 @@ from exchanges.types import (
     OrderUpdate,
     PrivateEvent,
     Refusal,
+    TimeInForce,
 )
 
 _MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
@@ -38,7 +39,7 @@ PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a
 
 # A comparison that finds nothing is one or two requests of 300 weight, of 24,000 a minute for all accounts of a wallet.
 # A standard account has 60 requests a minute for everything.
-PACE = Pace(live_ns=8 * S, idle_ns=30 * S, suspect_ns=S)
+PACE = Pace(live_ns=8 * S, idle_ns=60 * S, suspect_ns=S)
 FEW_REQUESTS = Pace(live_ns=30 * S, idle_ns=60 * S, suspect_ns=2 * S)
 
 
@@ -152,22 +153,38 @@ class PrivateFeed:
 
         Raises: OutcomeUnknown while that cannot be said.
         """
-        market = self._markets[symbol]
-        for rows in (self._rest.active_orders, self._rest.ended_orders):
-            for facts in await rows(market.market_id, use):
-                if facts.client_id == client_id:
-                    update = self.update_of(facts, self._clock.now_ns())
-                    if update is not None and update.client_id == client_id:
-                        return update
-        return await self._by_transaction(client_id, use)
-
-    async def _by_transaction(self, client_id: str, use: Use) -> OrderUpdate | None:
-        """An order that no list shows: refused by the sequencer, on its way, or never taken."""
         order, tx = self._tracking.get(client_id), self._txs.get(client_id)
-        if order is None or tx is None or not tx.left:
-            return None  # of a former process: its nonce was used or voided before this one could sign
-        if self._sending.fate_of(tx) is Fate.VOID:
-            return self._never(order, Refusal.VENUE, "never taken: its nonce was used by another transaction")
+        if order is not None and tx is not None:
+            if not tx.left and not tx.done:
+                raise OutcomeUnknown(f"the transaction of {client_id} waits for its turn")
+            if self._sending.fate_of(tx) is Fate.VOID:
+                return self._never(order, Refusal.VENUE, "never taken: its nonce was used by another transaction")
+        update = await self._listed(symbol, client_id, order, use)
+        if update is not None or order is None or tx is None:
+            return update  # what a former process sent was taken or voided before this one could sign
+        return await self._by_transaction(client_id, order, tx, use)
+
+    async def _listed(self, symbol: str, client_id: str, order: Sent | None, use: Use) -> OrderUpdate | None:
+        """From the lists of the account; the fills that an update counts come before it."""
+        market_id = self._markets[symbol].market_id
+        if order is not None and order.request.tif is TimeInForce.IOC:
+            lists = [self._rest.ended_orders]  # it cannot rest, and this list is the cheaper one
+        elif order is not None and order.cancel_ns:
+            lists = [self._rest.ended_orders, self._rest.active_orders]
+        else:
+            lists = [self._rest.active_orders, self._rest.ended_orders]
+        for rows in lists:
+            for facts in await rows(market_id, use):
+                update = self.update_of(facts, self._clock.now_ns()) if facts.client_id == client_id else None
+                if update is not None and update.client_id == client_id:
+                    if order is not None and update.cum_qty > order.traded:
+                        for fill in await self.rows(symbol, order.sent_ms - CLOCKS_APART_MS, use):
+                            self.take_fill(fill)
+                    return update
+        return None
+
+    async def _by_transaction(self, client_id: str, order: Sent, tx: Tx, use: Use) -> OrderUpdate | None:
+        """An order that no list shows: refused by the sequencer, or on its way."""
         facts = await self._rest.transaction(tx.tx_hash, use)
         if facts is not None and facts.state == "failed":
             why = facts.error or "without a reason"
@@ -199,21 +216,27 @@ class PrivateFeed:
         return self._rest.venue_ms
 
     async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
-        if use is Use.UPKEEP and not self._tracking.any_live:
-            return []  # nothing of ours can have ended
+        return await self.active(symbol, use) if self._tracking.any_live else []  # else nothing of ours can have ended
+
+    async def active(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
         now_ns = self._clock.now_ns()
         rows = await self._rest.active_orders(self._markets[symbol].market_id, use)
         updates = (self.update_of(row, now_ns) for row in rows)
         return [update for update in updates if update is not None]
 
     async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
-        """Beside the stream the rows are read only where position or orders show that one is missing."""
-        if use is Use.UPKEEP and not self._rows_missing:
+        """The rows are read only where position or orders show that one is missing."""
+        if not self._tracking.moves:
+            return []  # before the first order of this process there is nothing to count
+        if not self._rows_missing and self.reconcile.tally(symbol) is not None:
             position = await self._read_position(symbol, use)
             if position == self.reconcile.tally(symbol):
                 self._quiet[symbol] = position
                 return []
         self._rows_missing = False
+        return await self.rows(symbol, since_ms, use)
+
+    async def rows(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         now_ns = self._clock.now_ns()
         rows = await self._rest.trades(self._markets[symbol].market_id, since_ms, use)
         fills = (self._fill_of(row, now_ns) for row in rows)
