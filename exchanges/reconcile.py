@@ -27,6 +27,7 @@ class Pace:
     """How often the venue is compared with what was told, and what counts as late."""
 
     live_ns: int = 5 * S  # while an order is live
+    alone_ns: int = 1 * S  # while an order is live and its stream is not trusted: nothing else would tell of a fill
     idle_ns: int = 15 * S
     suspect_ns: int = 500 * MS  # after something that does not add up
     settled_ns: int = 3 * S  # an order that is missing among the open ones is looked for once it is so old
@@ -65,7 +66,8 @@ class Reconcile:
 
     def __init__(
         self, symbols: Sequence[str], sources: Sources, *, tracking: Tracking, clock: Clock,
-        lost: Callable[[str], None], note: Callable[[str], None], pace: Pace | None = None,
+        lost: Callable[[str], None], note: Callable[[str], None], trusted: Callable[[], bool],
+        pace: Pace | None = None,
     ) -> None:  # fmt: skip
         self._symbols = symbols
         self._sources = sources
@@ -73,6 +75,7 @@ class Reconcile:
         self._clock = clock
         self._lost = lost
         self._note = note
+        self._trusted = trusted
         self._pace = pace or Pace()
         self._tasks = Tasks()
         self._timer: Cancellable | None = None
@@ -138,7 +141,7 @@ class Reconcile:
 
     async def _compare(self) -> None:
         self._busy = True
-        wait_ns = self._pace.live_ns if self._tracking.any_live else self._pace.idle_ns
+        wait_ns = self._pace.idle_ns
         try:
             for symbol in self._symbols:
                 if not await self._look(symbol, Use.UPKEEP, resync=False):
@@ -147,6 +150,8 @@ class Reconcile:
             pass  # the next turn asks again; a venue that stays away is told by the stream's own watch
         finally:
             self._busy = False
+        if self._tracking.any_live:
+            wait_ns = min(wait_ns, self._pace.live_ns if self._trusted() else self._pace.alone_ns)
         self._arm(wait_ns)
 
     async def _look(self, symbol: str, use: Use, *, resync: bool) -> bool:
@@ -154,6 +159,8 @@ class Reconcile:
         tracking, sources, pace = self._tracking, self._sources, self._pace
         moves, began_ns = tracking.moves, self._clock.now_ns()
         since_ms = max(self._since_ms, tracking.newest_trade_ms - pace.overlap_ms)
+        if self._doubts.get(symbol):
+            since_ms = self._since_ms  # a row may have come much later than its time says
         rows, updates = await asyncio.gather(sources.fills(symbol, since_ms, use), sources.open_orders(symbol, use))
         position = await sources.position(symbol, use)
         quiet = tracking.moves == moves

@@ -23,8 +23,9 @@ them trades yet; [venues.md](venues.md) says how to rehearse on one.
 - **A stream is resynced before it is trusted**, after every connection: fills since the last known one, open orders,
   orders that have ended meanwhile, the position, until the fills explain it. A stream that is silent for 2 s, breaks,
   cannot be read, or did not tell of a fill is begun anew, after a pause that grows and differs by chance.
-- **Beside the stream the account is compared with the venue**, every 5 s while an order is live, every 15 s otherwise,
-  and within a second when something does not add up. What the stream did not tell is delivered like a frame.
+- **Beside the stream the account is compared with the venue**, every few seconds while an order is live, every second
+  (on Lighter every third) while its stream is away, and within a second when something does not add up. What the
+  stream did not tell is delivered like a frame.
 - **Refused is only what the venue itself refused.** A lost reply, a 5xx, an error page, an answer about something else:
   the outcome is unknown, and is asked about. An order that never left is refused at once. No order is sent twice.
 - **No such order** is said only by a venue that was asked, while the account's stream is live.

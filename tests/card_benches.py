@@ -92,6 +92,7 @@ class CardBench(ABC):
     off_tick: ClassVar[str] = "2000.01"
     wait_ms: ClassVar[int] = 100  # long enough for a trade of the outside market and for every frame to arrive
     verdict_ms: ClassVar[int] = 0  # after an order was accepted, until its refusal would be known
+    alone_ms: ClassVar[int] = 1_500  # after which a fill is told at the latest while the stream is away
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.clock = loop.clock
@@ -130,6 +131,10 @@ class CardBench(ABC):
 
     def swallow(self, name: str) -> None:
         """Frames of the account's open streams are lost from now on, in silence."""
+        raise NotImplementedError
+
+    def no_streams(self, name: str) -> None:
+        """Streams of the account end and do not open again; requests go through."""
         raise NotImplementedError
 
     def unreachable(self, name: str) -> None:
@@ -201,6 +206,7 @@ class PaperBench(CardBench):
         "a lost reply leaves the outcome unknown, and asking finds the order": "its replies are never lost",
         "frames may come before the reply": "its replies leave before the frames",
         "what the stream swallows is found and the stream begun anew": "its frames are never lost",
+        "while the stream is away fills are told all the same": "its link comes back by itself",
         "a failure to ask is an error, never flat and never unknown there": "it is always there",
         "several orders in one request are answered one by one": "no batch",
     }
@@ -257,6 +263,10 @@ class BackpackBench(CardBench):
     def slow_way(self, way_ns: int) -> None:
         self.mounts["one"].way_ns = way_ns
 
+    def no_streams(self, name: str) -> None:
+        self.mounts[name].no_streams = True
+        self.mounts[name].cut()
+
     def unreachable(self, name: str) -> None:
         self.mounts[name].unreachable = True
 
@@ -272,10 +282,11 @@ class LighterBench(CardBench):
     title = "Lighter"
     capabilities = lighter.CAPABILITIES
     traded = lighter_instrument(replace(SPEC, tick=D("0.01")), tier="premium")
-    spec = replace(traded, min_qty=D("0.050"))  # the venue sets its own minimum for the size of an order
+    spec = replace(traded, min_qty=D("0.001"))  # the venue sets its own minimum for the size of an order
     off_tick = "2000.001"
     wait_ms = 500
     verdict_ms = 1_000
+    alone_ms = 4_000
     lacks: ClassVar[dict[str, str]] = {
         "price and quantity of a resting order can be changed": "whether the venue counts what has filled is not told",
         "several orders in one request are answered one by one": "no batch",
@@ -315,6 +326,10 @@ class LighterBench(CardBench):
 
     def slow_way(self, way_ns: int) -> None:
         self.mounts["one"].way_ns = way_ns
+
+    def no_streams(self, name: str) -> None:
+        self.mounts[name].no_streams = True
+        self.mounts[name].cut()
 
     def unreachable(self, name: str) -> None:
         self.mounts[name].unreachable = True

@@ -530,6 +530,18 @@ async def _(it: CardBench) -> None:
     assert it.updates(order.client_id)[-1].cum_qty == D("0.4")
 
 
+@card("streams", "while the stream is away fills are told all the same")
+async def _(it: CardBench) -> None:
+    order = it.order(BUY, "1", INSIDE, post_only=True)
+    await it.place(order)
+    it.no_streams("one")
+    await it.wait(4_000)
+    it.outside.trade(SELL, D(INSIDE), D("0.4"))
+    await it.wait(it.alone_ms)
+    assert it.links()[-1] is LinkState.LOST
+    assert [fill.qty for fill in it.fills()] == [D("0.4")]
+
+
 @card("unknown outcomes", "a lost reply leaves the outcome unknown, and asking finds the order")
 async def _(it: CardBench) -> None:
     it.lose_reply()

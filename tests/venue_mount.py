@@ -25,6 +25,7 @@ class MemoryMount:
         self.lost_replies: list[str] = []  # methods and paths, such as "POST /api/v1/order", each once
         self.late_replies: dict[str, int] = {}  # extra ns on the way back, by method and path
         self.unreachable = False
+        self.no_streams = False  # requests go through, streams do not open
         self.streams: list[_Stream] = []
         self.asked: list[str] = []
         self._waiting: dict[_Waiting, None] = {}
@@ -59,7 +60,7 @@ class MemoryMount:
 
     async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> _Stream:
         await asyncio.sleep(2 * self.way_ns / 1_000_000_000)
-        if self.unreachable:
+        if self.unreachable or self.no_streams:
             raise LinkDown("no stream: unreachable")
         stream = _Stream(self, receiver)
         parts = urlsplit(url)

@@ -89,7 +89,7 @@ class BackpackClient(BaseExchangeClient):
         self._feed = PrivateFeed(
             account, venue, rest=self._rest, signer=signer, tracking=self._tracking, clock=clock,
             instruments=self._instruments, symbols=tuple(markets), deliver=self._deliver, note=self._note,
-            lost=lambda why: self._link.drop(why),
+            lost=lambda why: self._link.drop(why), trusted=lambda: self._link.state is LinkState.TRUSTED,
         )  # fmt: skip
         self._link = Link(
             stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell
@@ -144,6 +144,8 @@ class BackpackClient(BaseExchangeClient):
 
     def _tell(self, state: LinkState, text: str) -> None:
         self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
+        if state is LinkState.LOST:
+            self._feed.reconcile.suspect()  # nothing else tells of a fill until the stream is back
 
     def _note(self, text: str) -> None:
         self._tell(self._link.state, text)

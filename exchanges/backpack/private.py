@@ -46,7 +46,7 @@ class PrivateFeed:
     def __init__(
         self, account: str, venue: str, *, rest: Rest, signer: Signer, tracking: Tracking, clock: Clock,
         instruments: Mapping[str, Instrument], symbols: Sequence[str], deliver: Callable[[PrivateEvent], None],
-        note: Callable[[str], None], lost: Callable[[str], None],
+        note: Callable[[str], None], lost: Callable[[str], None], trusted: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._account = account
         self._venue = venue
@@ -58,7 +58,7 @@ class PrivateFeed:
         self._symbols = symbols
         self._deliver = deliver
         self._note = note
-        self.reconcile = Reconcile(symbols, self, tracking=tracking, clock=clock, lost=lost, note=note)
+        self.reconcile = Reconcile(symbols, self, tracking=tracking, clock=clock, lost=lost, note=note, trusted=trusted)
         self._positions: dict[str, Decimal] = {}
         self._parked: list[tuple[Row, int]] = []
         self._states: list[tuple[OrderFacts, str, int]] = []

@@ -170,6 +170,8 @@ class LighterClient(BaseExchangeClient):
 
     def _tell(self, state: LinkState, text: str) -> None:
         self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
+        if state is LinkState.LOST:
+            self._feed.reconcile.suspect()  # nothing else tells of a fill until the stream is back
 
     def _note(self, text: str) -> None:
         self._tell(self._link.state, text)

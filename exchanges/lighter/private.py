@@ -39,8 +39,8 @@ PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a
 
 # A comparison that finds nothing is one or two requests of 300 weight, of 24,000 a minute for all accounts of a wallet.
 # A standard account has 60 requests a minute for everything.
-PACE = Pace(live_ns=8 * S, idle_ns=60 * S, suspect_ns=S)
-FEW_REQUESTS = Pace(live_ns=30 * S, idle_ns=60 * S, suspect_ns=2 * S)
+PACE = Pace(live_ns=8 * S, alone_ns=3 * S, idle_ns=60 * S, suspect_ns=S)
+FEW_REQUESTS = Pace(live_ns=30 * S, alone_ns=10 * S, idle_ns=60 * S, suspect_ns=2 * S)
 
 
 class PrivateFeed:
@@ -71,7 +71,7 @@ class PrivateFeed:
         self._life = 0  # of the stream; what an earlier one planned is not done
         self.reconcile = Reconcile(
             names, self, tracking=tracking, clock=clock, lost=lost, note=note,
-            pace=FEW_REQUESTS if few_requests else PACE,
+            trusted=lambda: state() is LinkState.TRUSTED, pace=FEW_REQUESTS if few_requests else PACE,
         )  # fmt: skip
 
     # --- the stream
