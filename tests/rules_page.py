@@ -17,7 +17,7 @@ from page_kit import MADE
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "flow-format.md"
 INDEX = ROOT / "tests" / "rules.yaml"
-ELSEWHERE = {"The file", "What must hold"}  # a list of keys; what `eagle prove` is tested for
+ELSEWHERE = {"The file"}  # a list of keys
 
 HEAD = f"""\
 # What a flow means, rule by rule
@@ -27,7 +27,7 @@ chart with a script: what happens, and all that must follow - the state, every e
 by both steppers, the machine that runs live and the plain table. Other tests are named where no chart can show a rule.
 {MADE}
 """
-_SENTENCE_END = re.compile(r"(?<=\.)\s+(?=[A-Z`*])")
+_SENTENCE_END = re.compile(r"(?<=\.)\s+(?=[A-Z`*\[])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""Contracts of a flow, one small case for each kind: what holds is proved, and what does not is shown with a way to it.
+
+The flow buys, then sells; it is the second strategy's, in the small world of a proof without faults.
+"""
+
+from __future__ import annotations
+
+import pytest
+from test_second_strategy import TEXT
+
+from engine.chart.load import load_flow
+from engine.trading.vocabulary import trading_vocabulary
+from engine.verify.bounds import Bounds
+from engine.verify.proof import Shown, Verdict, World, prove_world
+
+RULES = [
+    # kind, what is claimed, whether it holds
+    ("invariant", "holds: not entry.live or state == BUYING or state == ENDING", True),
+    ("invariant", "holds: maker_flat or state == SELLING", False),
+    ("always", "always: entry.orders <= 1 and profit.orders <= 1", True),
+    ("always", "always: maker_position == 0", False),
+    ("never", "never: profit.live and state == BUYING", True),
+    ("never", "never: profit.live and entry.filled > 0", False),
+    ("sometimes", "sometimes: state == SELLING and maker_position > 0", True),
+    ("sometimes", "sometimes: maker_position < 0", False),
+    ("on_exit", "on_exit: {state: SELLING, holds: entry.filled > 0}", True),
+    ("on_exit", "on_exit: {state: BUYING, holds: entry.filled > 0}", False),
+    ("leads_to", "leads_to: {when: state == BUYING, then: state != BUYING}", True),
+    ("leads_to", "leads_to: {when: state == BUYING, then: state == SELLING}", False),
+]
+
+
+def proved(kind: str = "", claim: str = "") -> dict[str, Shown]:
+    """The verdicts by name; a proof ends with the first rule that is broken, so each claim has one of its own."""
+    section = "invariants" if kind == "invariant" else "properties"
+    text = f"{TEXT}{section}:\n  - {{name: the claim, {claim}}}\n" if claim else TEXT
+    flow = load_flow(text, file="flows/buy_then_sell.yaml", vocabulary=trading_vocabulary())
+    return {it.rule.name: it for it in prove_world(World(flow, Bounds(faults=0, quantity=2))).shown}
+
+
+@pytest.mark.parametrize(
+    ("kind", "claim", "holds"), RULES, ids=[f"{kind} {'holds' if holds else 'is broken'}" for kind, _, holds in RULES]
+)
+def test_a_contract_is_proved_or_shown_broken(kind: str, claim: str, holds: bool) -> None:
+    found = proved(kind, claim)["the claim"]
+    assert found.verdict is (Verdict.PROVED if holds else Verdict.VIOLATED), (claim, found.why)
+    if not holds and kind != "sometimes":  # what never happens has no way to it
+        assert found.trace
+
+
+def test_rules_of_every_flow_are_asked_and_those_of_hedged_flows_are_not() -> None:
+    rules = {name: it.verdict for name, it in proved().items()}
+    assert "no deadlock" in rules
+    assert [name for name in rules if "hedg" in name] == []
+    assert set(rules.values()) == {Verdict.PROVED}
