@@ -21,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from cli.report_words import span
 from engine.review.report_figures import Report, percentiles
 from engine.review.report_series import BUCKETS, Series
+from engine.trading.plan import DIRECTIONAL
 
 __all__ = ["CHARTS", "PAGE", "Shown", "charts_of", "drawn", "overview"]
 
@@ -82,7 +83,9 @@ def overview(shown: Shown, *, kind: str) -> bytes:
             draw(axes, shown, PAPER)
             _dress(axes, PAPER)
         run = shown.report.run
-        figure.suptitle(f"run {run.number}: {run.flow} on {run.market}, {span(run.length_ns)}", color=PAPER.ink)
+        marked = "" if run.hedged else f"; {DIRECTIONAL}"
+        title = f"run {run.number}: {run.flow} on {run.market}, {span(run.length_ns)}{marked}"
+        figure.suptitle(title, color=PAPER.ink)
         if kind == "svg":
             return _svg(figure).encode()
         buffer = io.BytesIO()

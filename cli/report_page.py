@@ -79,7 +79,8 @@ def _tiles(report: Report) -> Iterator[str]:
     opening = next((it for it in report.orders if it.purpose == "open"), None)
     if opening is not None:
         yield _tile(share(opening.fill_rate), "of opening quantity filled")
-    yield _tile(span(report.deviation.age_ns.most), "longest exposure above dust")
+    held = "longest exposure above dust" if report.run.hedged else "longest time with a position"
+    yield _tile(span(report.deviation.age_ns.most), held)
 
 
 def _tile(figure: str, name: str, tone: str = "") -> str:

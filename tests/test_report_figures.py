@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from review_kit import PAPER_VENUE, TICK, VENUES, D, Story, whole_round
 from engine import errors
 from engine.review.report import report, report_with_series
 from engine.review.report_figures import NONE, Deviation, OrderCounts, Percentiles, RoundCounts, percentiles
+from engine.review.report_series import BUCKETS, Series
 from engine.runtime import schema
 from engine.trading.effects import Alert, Level, Purpose
 from exchanges.types import OrderState, Side
@@ -290,6 +291,15 @@ def test_the_course_keeps_spikes_and_ends_at_the_result(path: Path) -> None:
     assert (worth[-1], max(series.net_high), min(series.net_low)) == (0.5, 2.0, -2.0)
     assert max(value for value in series.age_ns if not isnan(value)) == found.deviation.age_ns.most
     assert list(series.round_bps) == [-25.0]
+
+
+def test_a_position_that_is_held_is_in_the_course_also_where_nothing_fills() -> None:
+    series = Series(begin_ns=0, end_ns=BUCKETS * 10 - 1)
+    series.net(105, D(2))  # bucket 10
+    series.net(405, D(-1))  # bucket 40: held until there
+    series.hold(605)
+    seen = [(series.net_low[place], series.net_high[place]) for place in (9, 10, 25, 40, 41, 60, 61)]
+    assert seen == [(inf, -inf), (0, 2), (2, 2), (-1, 2), (-1, -1), (-1, -1), (inf, -inf)]
 
 
 # --- journals that it refuses

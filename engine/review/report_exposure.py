@@ -72,6 +72,8 @@ class Exposure:
 
     def result(self, end_ns: int) -> Deviation:
         """What is open at the end counts up to `end_ns`."""
+        if self._series is not None:
+            self._series.hold(end_ns)
         size = abs(self._net)
         while self._end is not None:
             self._at_round_ends = max(self._at_round_ends, size)

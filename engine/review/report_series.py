@@ -31,6 +31,7 @@ class Series:
         self.latency_ns: list[array[int]] = [array("q") for _ in range(BUCKETS)]
         self.round_bps: array[float] = array("d")
         self._net = 0.0
+        self._held = 0  # the bucket up to which the net position is told
         self.due_ns = begin_ns
 
     def bucket(self, at_ns: int) -> int:
@@ -46,11 +47,21 @@ class Series:
 
     def net(self, at_ns: int, net: Decimal) -> None:
         """The net position is `net` from now on."""
+        self.hold(at_ns)
         place = self.bucket(at_ns)
         value = float(net)
         self.net_low[place] = min(self.net_low[place], value, self._net)
         self.net_high[place] = max(self.net_high[place], value, self._net)
         self._net = value
+
+    def hold(self, until_ns: int) -> None:
+        """The net position stayed as it was until then, also where nothing filled."""
+        place, net = self.bucket(until_ns), self._net
+        if net:
+            for held in range(self._held, place + 1):
+                self.net_low[held] = min(self.net_low[held], net)
+                self.net_high[held] = max(self.net_high[held], net)
+        self._held = place
 
     def age(self, at_ns: int, age_ns: int) -> None:
         """An exposure above dust was closed after `age_ns`."""
