@@ -380,6 +380,37 @@ def test_the_fill_of_an_order_that_is_found_is_told_before_its_end() -> None:
     play(main)
 
 
+def test_a_fill_whose_frame_was_lost_is_read_without_being_asked() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(
+            order_row(1, status="filled", filled_base_amount="0.0200", remaining_base_amount="0.0000"))]})  # fmt: skip
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1, size="0.0200"))], D("0.02")
+        await asyncio.sleep(3)
+        assert [(fill.client_id, fill.trade_id, fill.qty) for fill in it.fills] == [("1", "5", D("0.02"))]
+
+    play(main)
+
+
+def test_positions_are_told_after_the_rows_that_make_them() -> None:
+    """The frame of the fill was lost; a run may be over before a comparison comes (S17)."""
+
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(
+            order_row(1, status="filled", filled_base_amount="0.0200", remaining_base_amount="0.0000"))]})  # fmt: skip
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1, size="0.0200"))], D("0.02")
+        await it.client.get_account_positions()
+        assert [(fill.client_id, fill.trade_id, fill.qty) for fill in it.fills] == [("1", "5", D("0.02"))]
+        asked = len(it.net.asked)
+        await it.client.get_account_positions()
+        assert [it.path.rpartition("/")[2] for it in it.net.asked[asked:]] == ["account"]  # nothing is missing (S11)
+
+    play(main)
+
+
 def test_an_order_of_nobody_is_not_found_and_one_of_a_former_life_is() -> None:
     async def main(it: Bench) -> None:
         assert await it.client.get_order_info("ETH", "999") is None

@@ -391,6 +391,29 @@ def test_positions_that_cannot_be_read_are_never_flat() -> None:
     assert room.seen[-1] == (2, counted)
 
 
+@pytest.mark.parametrize(
+    ("errors", "delay", "read", "asked"),
+    [
+        (2, 0, "['m', 't']", 3),
+        (99, 0, "['m']", 5),  # once a second, for no more than five
+        (0, 9, "['m']", 1),
+    ],
+)
+def test_the_positions_at_the_end_are_asked_for_again(errors: int, delay: int, read: str, asked: int) -> None:
+    def arrange(room: Room) -> None:
+        def fail() -> None:
+            room.clients["t"].errors["positions"] = [LinkDown("HTTP 500")] * errors
+            room.clients["t"].delays["positions"] = delay
+            room.calls.clear()
+            room.runner.handle(fill())
+
+        room.at(1, fail)
+
+    room, code = run(reacts({fill(): [DONE]}), arrange)
+    assert (code, room.calls.count("t positions")) == (0, asked)
+    assert [call for call in room.calls if call.startswith("end ")] == [f"end 0 {read}"]
+
+
 # --- the stop ladder (E18)
 
 

@@ -18,6 +18,7 @@ CONNECT_TIMEOUT_S = 30
 ASK_TIMEOUT_S = 5
 DISCONNECT_TIMEOUT_S = 5
 RECONNECT_PAUSE_S = 1
+LAST_PAUSE_S = 1  # between readings before leaving, all of them within ASK_TIMEOUT_S
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class Questions:
         return await client.get_account_positions(), await client.get_margin()
 
     async def last_holdings(self) -> Holdings:
-        """What can be read before leaving; an account that does not answer has no margin in it."""
+        """What can be read before leaving; an account that does not answer for 5 s has no margin in it."""
         read = await all_of(self._last_of(account) for account in self._clients)
         return Holdings(
             positions=tuple(position for held in read for position in held.positions),
@@ -96,10 +97,14 @@ class Questions:
         )
 
     async def _last_of(self, account: str) -> Holdings:
-        try:
-            return await self.holdings((account,))
-        except ExchangeError:
-            return Holdings((), (), quiet=False)
+        """One answer that does not come must not leave an audit without the venue's word."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                while True:
+                    with suppress(ExchangeError):
+                        return await self.holdings((account,))
+                    await asyncio.sleep(LAST_PAUSE_S)
+        return Holdings((), (), quiet=False)
 
     async def count(self, asked: AskPositions) -> Counted:
         try:

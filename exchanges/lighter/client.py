@@ -306,6 +306,8 @@ class LighterClient(BaseExchangeClient):
         return await self._asked(self._positions)
 
     async def _positions(self) -> list[Position]:
+        if self._tracking.short:
+            await self._feed.reconcile.fetch_rows()
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
         account = await self._rest.account(Use.ASK)
         self._read = self._clock.now_ns(), account

@@ -128,7 +128,6 @@ class PrivateFeed:
 
     def _still_missing(self, client_id: str) -> None:
         if self._tracking.missing(client_id) > 0:
-            self._rows_missing = True
             self.reconcile.suspect()
 
     def _settled(self, market_id: int, qty: Decimal) -> None:
@@ -228,13 +227,14 @@ class PrivateFeed:
         """The rows are read only where position or orders show that one is missing."""
         if not self._tracking.moves:
             return []  # before the first order of this process there is nothing to count
-        if not self._rows_missing and self.reconcile.tally(symbol) is not None:
+        if not (self._rows_missing or self._tracking.short) and self.reconcile.tally(symbol) is not None:
             position = await self._read_position(symbol, use)
             if position == self.reconcile.tally(symbol):
                 self._quiet[symbol] = position
                 return []
-        self._rows_missing = False
-        return await self.rows(symbol, since_ms, use)
+        rows = await self.rows(symbol, since_ms, use)
+        self._rows_missing = False  # not before: an answer that does not come must be asked for again
+        return rows
 
     async def rows(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         now_ns = self._clock.now_ns()
