@@ -28,6 +28,7 @@ COMPILED = (
             *("orders", "legs", "links", "rates", "standstill", "inputs", "effects", "view"),
         )
     ),
+    *(f"engine/review/report_{name}.py" for name in ("money", "rounds", "exposure", "orders", "rows")),
     *("engine/runtime/runner.py", "engine/runtime/sender.py", "engine/runtime/chance.py", "engine/runtime/clock.py"),
 )
 # Uncompiled classes derive from these.
@@ -112,7 +113,7 @@ def _init(node: ast.ClassDef, fields: list[ast.AnnAssign]) -> list[str]:
         value, factory = _default(field)
         if factory:
             heads.append(f"{name}: {kind} | None = None")
-            body.append(f"        self.{name} = {factory}() if {name} is None else {name}")
+            body.append(f"        self.{name} = ({factory})() if {name} is None else {name}")
         else:
             heads.append(f"{name}: {kind}{value and f' = {value}'}")
             body.append(f"        self.{name} = {name}")
