@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -15,14 +16,17 @@ from engine.errors import JournalCorrupt, JournalUnwritable
 from engine.runtime.chance import Chance
 from engine.runtime.config import Config, VenueConfig, masked
 from engine.runtime.counter import next_run
+from engine.runtime.day import day_so_far
 from engine.runtime.folders import make_folder
 from engine.runtime.journal import Journal, NullJournal, RunStart, Sync
-from engine.runtime.journal_read import RunRow, open_journal, read_runs
+from engine.runtime.journal_read import RunRow, open_journal, read_runs, stream_journal
 from engine.runtime.journal_sqlite import SqliteJournal
+from engine.runtime.ports import DayOf
 from engine.trading.desk import Desk
+from engine.trading.inputs import Day
 from engine.trading.plan import Plan
 from engine.trading.vocabulary import trading_vocabulary
-from exchanges.types import Rng
+from exchanges.types import Clock, Margin, Rng
 
 COUNTER = "run_number"  # beside the journal, which may get lost
 
@@ -51,6 +55,19 @@ def _last_run(path: Path) -> int:
     """The highest number in the journal, for a counter that was lost."""
     with open_journal(path) as journal:
         return max((run.number for run in read_runs(journal)), default=0)
+
+
+def day_of(path: Path | None, plan: Plan, clock: Clock, *, run: int) -> DayOf:
+    """What the journal says, when the run begins, of this day; nothing without a journal or a limit of the day."""
+    if path is None or plan.limits.max_loss_day is None:
+        return lambda _: None
+    venues = {name: account.venue for name, account in plan.accounts.items()}
+
+    def day(margins: Sequence[Margin]) -> Day:
+        with stream_journal(path) as journal:
+            return day_so_far(journal, venues, margins, run=run, wall_ms=clock.wall_ms(), now_ns=clock.now_ns())
+
+    return day
 
 
 def run_start(

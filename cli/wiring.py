@@ -22,7 +22,7 @@ from cli.locate import CannotUse, Source
 from cli.online import Seen, ask_all, judge
 from cli.options import VAULT
 from cli.outputs import OutputOptions, Prepared, prepare
-from cli.record import open_record, run_start
+from cli.record import day_of, open_record, run_start
 from cli.resolve import Resolve, resolver
 from cli.screen import Screen
 from cli.streams import write_note
@@ -509,6 +509,7 @@ async def _run(
             traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
             recovery=BY_HAND if setup.listed else RECOVERY,
+            day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
         )  # fmt: skip
         attendance = attended(desk, tally, screen, runner, journal=options.journal)
         with StopSignals(loop, stop, on_suspend=screen.not_suspended if live else None):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from trading_kit import LIMITS, Bench
 
 from engine.trading.effects import Alert, RoundEnded
-from engine.trading.inputs import Counted
+from engine.trading.inputs import Counted, Day
 from exchanges.types import FillKind, LinkState, LinkUpdate, Margin, Position, Side
 
 D = Decimal
@@ -83,6 +83,40 @@ def test_the_days_loss_starts_anew_after_24_hours() -> None:
     assert told(round_lost(bench)) == []
     bench.now += 24 * 3600 * 1_000_000_000
     bench.fire("reconcile", owner="desk")
+    assert told(round_lost(bench)) == []
+    assert told(round_lost(bench)) == ["loss of the day 4.00 is above max_loss_day 3"]
+
+
+def test_what_earlier_runs_lost_today_counts_until_the_day_ends() -> None:
+    """S10: to start again is no new day."""
+    bench = Bench(limits=replace(LIMITS, max_loss_day=D(3)))
+    bench.begin(day=Day(D("-1.5"), ends_ns=bench.now + 12 * 3600 * 1_000_000_000))
+    assert told(round_lost(bench)) == ["loss of the day 3.50 is above max_loss_day 3"]
+
+
+def test_a_run_does_not_open_when_earlier_ones_lost_the_days_limit() -> None:
+    bench = Bench(limits=replace(LIMITS, max_loss_day=D(3)))
+    effects = bench.begin(day=Day(D("-3.01"), ends_ns=bench.now + 12 * 3600 * 1_000_000_000))
+    assert told(effects) == ["loss of the day 3.01 is above max_loss_day 3"]
+    assert bench.state.startswith("ERROR")
+    assert [order for order in bench.placed(effects) if order[1] == "opening"] == []
+
+
+def test_the_next_day_begins_at_its_hour_and_lasts_24() -> None:
+    bench = Bench(limits=replace(LIMITS, max_loss_day=D(3)))
+    bench.begin(day=Day(D("-1.5"), ends_ns=bench.now + 1))
+    bench.now += 50 * 3600 * 1_000_000_000  # two midnights later
+    bench.fire("reconcile", owner="desk")
+    assert told(round_lost(bench)) == [], "yesterday's loss is over"
+    bench.now += 21 * 3600 * 1_000_000_000
+    bench.fire("reconcile", owner="desk")
+    assert told(round_lost(bench)) == ["loss of the day 4.00 is above max_loss_day 3"], "still the same day"
+
+
+def test_what_earlier_runs_won_today_is_won() -> None:
+    bench = Bench(limits=replace(LIMITS, max_loss_day=D(3)))
+    bench.begin(day=Day(D(2), ends_ns=bench.now + 24 * 3600 * 1_000_000_000))
+    assert told(round_lost(bench)) == []
     assert told(round_lost(bench)) == []
     assert told(round_lost(bench)) == ["loss of the day 4.00 is above max_loss_day 3"]
 

@@ -13,7 +13,7 @@ from engine.chart.settings import settings_values
 from engine.chart.yaml_nodes import read_nodes
 from engine.trading.desk import Desk
 from engine.trading.effects import ArmTimer, CancelOrder, DisarmTimer, Effect, PlaceOrder
-from engine.trading.inputs import Answered, Input, MarketSeen, Request, Started, TimerFired
+from engine.trading.inputs import Answered, Day, Input, MarketSeen, Request, Started, TimerFired
 from engine.trading.plan import AccountPlan, Guards, Limits, Plan
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import (
@@ -128,14 +128,14 @@ class Bench:
         self.trade = 0
         self.log: list[Effect] = []
 
-    def begin(self, *, equity: str = "100000", held: tuple[Position, ...] = ()) -> list[Effect]:
+    def begin(self, *, equity: str = "100000", held: tuple[Position, ...] = (), day: Day | None = None) -> list[Effect]:
         """Books, links, margins, market open, Started; `held` are the positions at the start."""
         self.quote("100.0", "100.1")
         for name in self.plan.accounts:
             self.give(LinkUpdate(name, LinkState.TRUSTED, self.now))
         margins = tuple(Margin(name, D(equity), D(equity), D(0)) for name in self.plan.accounts)
         self.give(MarketSeen(open=True, reason="", text=""))
-        return self.give(Started(held, margins))
+        return self.give(Started(held, margins, day))
 
     def quote(self, bid: str, ask: str) -> None:
         for spec in self.plan.accounts.values():

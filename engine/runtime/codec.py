@@ -35,6 +35,7 @@ from engine.trading.inputs import (
     Answered,
     ClockJumped,
     Counted,
+    Day,
     Input,
     Looked,
     MarketSeen,
@@ -182,12 +183,14 @@ def _read_reply(fields: list[Any]) -> Reply:
 
 
 def _started(value: Started) -> str:
-    return f"[{_positions(value.positions)},{_margins(value.margins)}]"
+    day = "" if value.day is None else f',["{value.day.pnl!s}",{value.day.ends_ns}]'
+    return f"[{_positions(value.positions)},{_margins(value.margins)}{day}]"
 
 
 def _read_started(fields: list[Any]) -> Started:
-    positions, margins = fields
-    return Started(tuple(map(_read_position, positions)), tuple(map(_read_margin, margins)))
+    positions, margins, *days = fields
+    day = next((Day(Decimal(pnl), ends_ns) for pnl, ends_ns in days), None)
+    return Started(tuple(map(_read_position, positions)), tuple(map(_read_margin, margins)), day)
 
 
 def _order(value: OrderUpdate) -> str:

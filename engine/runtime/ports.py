@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.trading.effects import Effect, PlaceOrder
-from engine.trading.inputs import Input, MarketSeen
-from exchanges.types import Quote
+from engine.trading.inputs import Day, Input, MarketSeen
+from exchanges.types import Margin, Quote
 
 
 class Desk(Protocol):
@@ -45,3 +45,4 @@ class Draws(Protocol):
 Sink = Callable[[Effect], None]  # a screen, a log, an alert command: sees moves, rounds, alerts and the end
 Trace = Callable[[int, int, Input, list[Effect]], None]  # seq, at_ns, given, effects of every step
 Objection = Callable[[PlaceOrder], str]  # why this opening may not be sent after all; empty if it may
+DayOf = Callable[[Sequence[Margin]], Day | None]  # the day of a run that begins with these margins

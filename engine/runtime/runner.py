@@ -14,7 +14,7 @@ from typing import Any
 from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.listeners import of_a_listener
-from engine.runtime.ports import Desk, Draws, Objection, Sink, Trace, Watch
+from engine.runtime.ports import DayOf, Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
 from engine.trading.effects import (
@@ -67,7 +67,7 @@ class Runner:
         watch: Watch, journal: Journal, chance: Draws, orders_per_minute: int, max_book_age_ns: int,
         may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), move_sinks: Sequence[Sink] | None = None,
         traces: Sequence[Trace] = (), gaps: GapWatch | None = None, flush_after_ns: int = 0,
-        recovery: str = "eagle recover",
+        recovery: str = "eagle recover", day: DayOf = lambda _: None,
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -79,6 +79,7 @@ class Runner:
         self._watch = watch
         self._journal = journal
         self._chance = chance
+        self._day = day
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
         self._sinks = list(sinks)
@@ -400,7 +401,7 @@ class Runner:
                 self._over.set_exception(error)
             return
         self._began = True
-        self.handle(Started(held.positions, held.margins))
+        self.handle(Started(held.positions, held.margins, self._day(held.margins)))
         if self._gaps is not None:
             self._gaps.look()
             self._spawn(self._beat())

@@ -205,6 +205,8 @@ class Desk:
         if isinstance(given, Started):
             self._began = True
             self._guarded(self.chart.start)
+            for event in events:
+                self._guarded(self.chart.dispatch, event.kind, event)
             return
         if not self._began:
             return  # accounts are still connecting; what they say is counted and nothing else

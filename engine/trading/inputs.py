@@ -21,11 +21,23 @@ class Request(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """The day in which a run begins: what earlier runs of its accounts made in it, in money, and when it ends (S10)."""
+
+    pnl: Decimal
+    ends_ns: int  # on the run's clock
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
-    """The run begins, all accounts connected; `positions` are each account's baseline (S1)."""
+    """The run begins, all accounts connected; `positions` are each account's baseline (S1).
+
+    Without `day` the run's first 24 hours are a day, as if nothing had been before it.
+    """
 
     positions: tuple[Position, ...]
     margins: tuple[Margin, ...]
+    day: Day | None = None
 
 
 @quick

@@ -162,8 +162,9 @@ class Intake:
                 world.baseline[position.account] = position.qty
         for margin in given.margins:
             world.margins[margin.account] = margin
+        self.risk.began(given.day)
         self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
-        return []
+        return self.breaches(self.risk.money())
 
     def _fill(self, fill: Fill) -> list[StrategyEvent]:
         world = self.world

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
+from engine.trading.inputs import Day
 from engine.trading.limits import Holding, equity, liquidation_distance_bps, margin_ratio, position_breach
 from engine.trading.world import World
 from exchanges.types import ZERO, Margin, Position
@@ -23,13 +24,18 @@ class Breach(NamedTuple):
 class Risk:
     """Looks at a world after fills, at the end of rounds and when accounts were read; changes nothing of it."""
 
-    __slots__ = ("_day_ns", "_day_worth", "_hedged", "_world")
+    __slots__ = ("_day_ends_ns", "_day_worth", "_hedged", "_world")
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._hedged = world.plan.hedged
-        self._day_ns: int | None = None
-        self._day_worth = ZERO
+        self._day_ends_ns = 0
+        self._day_worth = ZERO  # of this run when its day began; what earlier runs made in that day is in it
+
+    def began(self, day: Day | None) -> None:
+        """The run starts now, in that day."""
+        self._day_ends_ns = self._world.now_ns + DAY_NS if day is None else day.ends_ns
+        self._day_worth = ZERO if day is None else -day.pnl
 
     def after_fill(self) -> list[Breach]:
         """Positions, exposure, and whether the ledger adds up (E12). Sizes of a resync are judged when it is over."""
@@ -52,17 +58,16 @@ class Risk:
         return found
 
     def money(self) -> list[Breach]:
-        """Loss of the run, and of the day: since the run began, then anew every 24 hours of it."""
+        """Loss of the run, and of the day with what earlier runs lost in it."""
         limits, world = self._world.plan.limits, self._world
         if limits.max_loss_run is None and limits.max_loss_day is None:
             return []
         worth = self.equity()
         if worth is None:
             return []
-        if self._day_ns is None:
-            self._day_ns = world.now_ns
-        elif world.now_ns - self._day_ns >= DAY_NS:
-            self._day_ns, self._day_worth = world.now_ns, worth
+        if world.now_ns >= self._day_ends_ns:
+            self._day_worth = worth
+            self._day_ends_ns += (1 + (world.now_ns - self._day_ends_ns) // DAY_NS) * DAY_NS
         found = []
         if limits.max_loss_run is not None and worth < -limits.max_loss_run:
             found.append(Breach(f"loss of the run {-worth:.2f} is above max_loss_run {limits.max_loss_run}", "reduce"))

@@ -192,6 +192,8 @@ class View:
         limits = world.plan.limits
         if world.halted:
             return "halted"
+        if world.trouble:
+            return f"a limit broke: {world.trouble}"
         if world.paused:
             return "paused"
         if world.self_matched:
