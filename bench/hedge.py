@@ -13,6 +13,7 @@ import asyncio
 import base64
 import json
 import os
+import select
 import signal
 import statistics
 import subprocess
@@ -71,8 +72,14 @@ class Bench:
                 path.chmod(0o600)
         (folder / "c.yaml").write_text(CONFIG.format(http=self.http, ws=self.ws))
 
-    def heard(self) -> Any:
+    def heard(self, client: subprocess.Popen[bytes] | None = None) -> Any:
+        """The venue's next word; a client that ends before is no measurement."""
         assert self.venue.stdout is not None
+        while not select.select([self.venue.stdout], [], [], 0.5)[0]:
+            if client is not None and client.poll() is not None:
+                self.venue.kill()
+                words = (self.folder / "out").read_text()[-2000:] if (self.folder / "out").exists() else ""
+                raise SystemExit(f"{words}\nthe client ended with exit code {client.returncode}")
         return json.loads(self.venue.stdout.readline())
 
     def ask(self, job: dict[str, object]) -> None:
@@ -87,7 +94,7 @@ class Bench:
                 [Path(sys.executable).with_name("eagle"), "run", "--config", "c.yaml", "--view", "plain"],
                 cwd=self.folder, stdout=out, stderr=out,
             )  # fmt: skip
-            taken: list[list[int]] = self.heard()
+            taken: list[list[int]] = self.heard(process)
             process.send_signal(signal.SIGINT)
             time.sleep(0.3)
             process.kill()
@@ -99,7 +106,7 @@ class Bench:
         process = subprocess.Popen(
             [sys.executable, __file__, f"--{kind}", str(self.http), str(self.ws)], stdout=subprocess.DEVNULL
         )
-        taken: list[list[int]] = self.heard()
+        taken: list[list[int]] = self.heard(process)
         process.kill()
         process.wait()
         return taken

@@ -31,6 +31,7 @@ class Pace:
     idle_ns: int = 15 * S
     suspect_ns: int = 500 * MS  # after something that does not add up
     settled_ns: int = 3 * S  # an order that is missing among the open ones is looked for once it is so old
+    gone_ns: int = 60 * S  # an order that nobody shows for so long is looked for no more
     overlap_ms: int = 10_000  # fills are asked for from so long before the last known one: rows may come late
     late_ms: int = 1_000  # a fill so old that the stream did not tell: the stream cannot be trusted
     tries: int = 6  # readings of a resync until fills explain the position; histories may lag
@@ -159,8 +160,8 @@ class Reconcile:
         tracking, sources, pace = self._tracking, self._sources, self._pace
         moves, began_ns = tracking.moves, self._clock.now_ns()
         since_ms = max(self._since_ms, tracking.newest_trade_ms - pace.overlap_ms)
-        if self._doubts.get(symbol):
-            since_ms = self._since_ms  # a row may have come much later than its time says
+        if self._doubts.get(symbol):  # a row may have come much later than its time says
+            since_ms = max(self._since_ms, tracking.forgotten_ms + 1)
         rows, updates = await asyncio.gather(sources.fills(symbol, since_ms, use), sources.open_orders(symbol, use))
         position = await sources.position(symbol, use)
         quiet = tracking.moves == moves
@@ -198,6 +199,8 @@ class Reconcile:
             if ended is not None:
                 self.repaired += 1
                 self._sources.take_update(ended)
+            elif before_ns - order.sent_ns >= self._pace.gone_ns:
+                self._tracking.give_up(order.request.client_id)  # the engine has asked about it long before
 
     def _doubt(self, symbol: str, position: Decimal, *, quiet: bool, resync: bool) -> bool:
         """Fills do not explain the position: look again, and at the second quiet reading take the venue's word."""

@@ -44,7 +44,8 @@ class Tracking:
         self._ended: OrderedDict[str, Sent] = OrderedDict()
         self._ours: OrderedDict[str, str] = OrderedDict()  # order id -> client id
         self._short: dict[str, None] = {}  # orders that have filled more than their rows show
-        self._trades: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # symbol, order id, trade id
+        self.forgotten_ms = 0  # venue time up to which rows may have been forgotten: older ones are not asked for again
+        self._trades: OrderedDict[tuple[str, str, str], int] = OrderedDict()  # symbol, order id, trade id -> venue ms
 
     def sent(self, request: OrderRequest, *, now_ns: int, wall_ms: int) -> None:
         """An order leaves now; known before it is sent, so that no frame can come for an id that is not."""
@@ -120,9 +121,9 @@ class Tracking:
         key = (fill.symbol, fill.order_id, fill.trade_id)
         if key in self._trades:
             return False
-        self._trades[key] = None
+        self._trades[key] = fill.at_ms
         if len(self._trades) > KEPT:
-            self._trades.popitem(last=False)
+            self.forgotten_ms = max(self.forgotten_ms, self._trades.popitem(last=False)[1])
         self.newest_trade_ms = max(self.newest_trade_ms, fill.at_ms)
         order = self.get(fill.client_id) if fill.client_id else None
         if order is not None:
@@ -146,6 +147,10 @@ class Tracking:
         """How much of an order has filled without a row to show for it: its stream has missed one, or it is late."""
         order = self.get(client_id)
         return ZERO if order is None else order.cum_qty - order.traded
+
+    def give_up(self, client_id: str) -> None:
+        """Look after an order no more that the venue does not show; what is told of it still counts."""
+        self._end(client_id)
 
     def _end(self, client_id: str) -> None:
         order = self._live.pop(client_id, None)

@@ -389,6 +389,21 @@ def test_a_history_that_still_shows_an_order_as_open_is_no_end() -> None:
     stage(main)
 
 
+def test_an_order_that_never_was_is_not_looked_for_for_ever() -> None:
+    async def main(it: Stage) -> None:
+        it.answers["POST api/v1/order"] = None  # no answer, and no order
+        it.submit()
+        await asyncio.sleep(75)
+        before = len(it.asked("GET wapi/v1/history/orders"))
+        assert before > 5
+        await asyncio.sleep(60)
+        assert len(it.asked("GET wapi/v1/history/orders")) == before
+        it.say(T=(it.clock.wall_ms()) * 1000)  # it comes after all: it is ours, and counts
+        assert [fill.client_id for fill in it.of(Fill)] == ["4242"]
+
+    stage(main)
+
+
 # --- the stream
 
 
