@@ -173,16 +173,18 @@ BROKEN = sorted((ROOT / "tests").glob("broken_*/*.yaml"))
 @pytest.mark.parametrize("folder", ["broken_flows", "broken_configs"])
 def test_every_finding_has_a_whole_range_inside_its_file(eagle: Eagle, folder: str) -> None:  # noqa: F811
     """For editors: from where to where, lines and columns from 1, the end exclusive and never before the beginning."""
-    for path in (path for path in BROKEN if path.parent.name == folder):
-        told = eagle("validate", path, "--format", "json").out
-        lines = path.read_text(encoding="utf-8").splitlines()
-        for finding in json.loads(told):
-            assert set(finding) == {"code", "severity", "file", "range", "message", "hint"}
-            assert finding["code"] in CODES
-            start, end = (finding["range"][name] for name in ("start", "end"))
-            first, last = (start["line"], start["column"]), (end["line"], end["column"])
-            assert (1, 1) <= first < last, (path.name, finding)
-            if Path(finding["file"]).name == path.name and lines:
-                assert last[0] <= len(lines) + 1, (path.name, finding)
-                room = len(lines[last[0] - 1]) + 2 if last[0] <= len(lines) else 2
-                assert last[1] <= room, (path.name, finding)
+    paths = {str(path): path for path in BROKEN if path.parent.name == folder}
+    told = json.loads(eagle("validate", *paths, "--format", "json").out)
+    assert (
+        len({finding["file"] for finding in told}) >= len(paths) - 5
+    )  # some are right as flows, but not for their tests
+    for finding in told:
+        assert set(finding) == {"code", "severity", "file", "range", "message", "hint"}
+        assert finding["code"] in CODES
+        start, end = (finding["range"][name] for name in ("start", "end"))
+        first, last = (start["line"], start["column"]), (end["line"], end["column"])
+        assert (1, 1) <= first < last, finding
+        lines = paths[finding["file"]].read_text(encoding="utf-8").splitlines() if finding["file"] in paths else []
+        if lines:
+            assert last[0] <= len(lines) + 1, finding
+            assert last[1] <= (len(lines[last[0] - 1]) + 2 if last[0] <= len(lines) else 2), finding
