@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
-from trading_kit import Bench, S, account
+from trading_kit import LIMITS, Bench, S, account
 
 from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish
 from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, StopAsked
 from engine.trading.orders import KEEP_NS
-from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Side, Unknown
+from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Refusal, Side, Unknown
 
 D = Decimal
 
@@ -280,6 +281,8 @@ def go_on(bench: Bench, times: int) -> None:
             bench.fire("recheck")
         elif bench.state == "ERROR.cancelling":
             bench.fire("cancel_timeout")
+        elif bench.state == "ERROR.verifying":
+            bench.confirm()
 
 
 def test_a_slow_resync_of_one_account_does_not_hold_up_the_hedges_of_the_others() -> None:
@@ -319,7 +322,8 @@ def test_a_halt_ends_when_nothing_is_left_that_an_order_could_take_off() -> None
     chance.choice = 1  # type: ignore[attr-defined]
     bench.give(liquidated)
     bench.fill(bench.newest("hedge"), "2")
-    effects = bench.update(closing, OrderState.CANCELED, "2")
+    bench.update(closing, OrderState.CANCELED, "2")
+    effects = bench.confirm()
     assert [effect.text for effect in effects if isinstance(effect, Finish)] == [
         "not flat; m: +1 ETHUSDT; t2: -1 ETHUSDT"
     ]
@@ -330,3 +334,44 @@ def hedged_in_full(bench: Bench) -> Bench:
     bench.fill(bench.newest("opening"), "3")
     bench.fill(bench.newest("hedge"), "3")
     return bench
+
+
+def test_a_halt_that_is_flat_asks_the_venues_before_it_ends() -> None:
+    """Found by `eagle prove`: the end of an order was told before its last fill, and the run had gone (E8)."""
+    bench = opened(Bench(limits=replace(LIMITS, max_loss_run=D("0.01"))))
+    opening = bench.newest("opening")
+    bench.fill(opening, "0.2")
+    bench.fill(bench.newest("hedge"), "0.2")
+    bench.quote("90.0", "90.1")
+    bench.fire("reconcile", owner="desk")
+    bench.update(opening, OrderState.CANCELED, "0.2")
+    for client_id in [name for name, placed in bench.orders.items() if placed.leg == "flatten"]:
+        bench.fill(client_id, "0.2")
+    assert (bench.state, [e for e in bench.log if isinstance(e, Finish)]) == ("ERROR.verifying", [])
+    assert bench.placed(bench.fill(opening, "0.8")) == [("t1", "hedge", "sell", D("0.8"))]
+    bench.confirm()
+    assert bench.state == "ERROR.again"
+
+
+def test_a_stop_whose_closes_are_undone_again_and_again_leaves() -> None:
+    """Found by `eagle prove`: with takers that refuse for good the maker was closed and undone without end (E18)."""
+    bench = hedged(Bench({"cleanup_budget": "1s"}))
+    bench.give(StopAsked(1))
+    bench.fire("cleanup_budget")
+    legs: list[str] = []
+    for _ in range(60):
+        live = [order for order in bench.desk.world.orders.all.values() if order.live]
+        if bench.state == "CLEANUP.asking":
+            bench.fire("timeout:CLEANUP.asking")
+        if bench.state.startswith("CLEANUP.leaving") or not live:
+            break
+        for order in [order for order in live if order.live]:
+            legs.append(order.leg)
+            if order.leg == "hedge" and order.account != "m":
+                bench.refuse(order.client_id, Refusal.MARGIN)
+            elif bench.orders[order.client_id].request.post_only:
+                bench.update(order.client_id, OrderState.CANCELED)
+            else:
+                bench.fill(order.client_id, str(order.remaining))
+    assert bench.state.startswith("CLEANUP.leaving")
+    assert legs.count("cleanup") <= 5

@@ -519,6 +519,7 @@ def test_a_halt_says_why_when_it_ends() -> None:
     bench.fire("recheck")
     for client_id in [client_id for client_id, placed in bench.orders.items() if placed.leg == "flatten"]:
         bench.fill(client_id, "1")
+    bench.confirm()
     assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [
         (1, "flat; halted: unhedged size 1 is above unhedged_hard 0.5")
     ]

@@ -347,9 +347,8 @@ def test_a_halted_run_that_is_flat_exits_with_one() -> None:
     assert bench.placed(effects) == [("m", "flatten", "sell", D(1)), ("t1", "flatten", "buy", D(1))]
     first, second = sent(bench, "flatten")
     bench.fill(first.request.client_id, "1")
-    assert finished(bench.fill(second.request.client_id, "1")) == [
-        (1, "flat; halted: loss of the run 0.10 is above max_loss_run 0.01")
-    ]
+    assert finished(bench.fill(second.request.client_id, "1")) == []
+    assert finished(bench.confirm()) == [(1, "flat; halted: loss of the run 0.10 is above max_loss_run 0.01")]
 
 
 def test_a_close_waits_for_the_makers_stream_and_then_rests() -> None:

@@ -12,8 +12,8 @@ from engine.chart.model import Flow
 from engine.chart.settings import settings_values
 from engine.chart.yaml_nodes import read_nodes
 from engine.trading.desk import Desk
-from engine.trading.effects import ArmTimer, CancelOrder, DisarmTimer, Effect, PlaceOrder
-from engine.trading.inputs import Answered, Day, Input, MarketSeen, Request, Started, TimerFired
+from engine.trading.effects import ArmTimer, AskPositions, CancelOrder, DisarmTimer, Effect, PlaceOrder
+from engine.trading.inputs import Answered, Counted, Day, Input, MarketSeen, Request, Started, TimerFired
 from engine.trading.plan import AccountPlan, Guards, Limits, Plan
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import (
@@ -197,6 +197,15 @@ class Bench:
         del self.timers[timer.owner, timer.name]
         self.now = max(self.now, timer.at_ns)
         return self.give(TimerFired(timer.owner, timer.name, timer.epoch), after_ms=0)
+
+    def confirm(self) -> list[Effect]:
+        """The venues hold what the ledger holds: the answer to the newest reading."""
+        asked = [effect for effect in self.log if isinstance(effect, AskPositions)][-1]
+        books = self.desk.world.ledger.books
+        held = tuple(
+            Position(name, spec.instrument.symbol, books[name].position) for name, spec in self.plan.accounts.items()
+        )
+        return self.give(Counted(asked.token, ok=True, quiet=True, positions=held, margins=()))
 
     # --- shorthands
 

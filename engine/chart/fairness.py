@@ -22,7 +22,7 @@ def never_led(
 
     `fair` names the duty that an action belongs to, None for one that nobody owes.
     """
-    count = graph.expanded()
+    count = len(graph.states)
     waiting = bytearray(count)
     for state in range(count):
         waiting[state] = not graph.facts[state] & rule.then
@@ -43,7 +43,7 @@ def never_led(
 
 def stuck_states(graph: Graph[S, A], *, place: Callable[[S], object], rests: Callable[[S], bool]) -> int | None:
     """The nearest state from which its place can never be left, faults off; None if there is none."""
-    count = graph.expanded()
+    count = len(graph.states)
     places = [place(state) for state in graph.states[:count]]
     before: list[list[int]] = [[] for _ in range(count)]
     free = bytearray(count)
@@ -51,7 +51,7 @@ def stuck_states(graph: Graph[S, A], *, place: Callable[[S], object], rests: Cal
     for state in range(count):
         out = rests(graph.states[state])
         for label, target in graph.edges(state):
-            if label & FAULT or target >= count:
+            if label & FAULT:
                 continue
             before[target].append(state)
             out = out or places[target] != places[state]
@@ -75,7 +75,7 @@ def _reached(graph: Graph[S, A], within: bytearray, starts: Iterable[int]) -> by
         heap.append(state)
     while heap:
         for label, target in graph.edges(heap.pop()):
-            if not label & FAULT and target < len(within) and within[target] and not seen[target]:
+            if not label & FAULT and within[target] and not seen[target]:
                 seen[target] = 1
                 heap.append(target)
     return seen
@@ -86,7 +86,7 @@ class _Groups:
 
     def __init__(self, graph: Graph[S, A]) -> None:
         self._graph = graph
-        self.of = [0] * graph.expanded()
+        self.of = [0] * len(graph.states)
         self._last = 0
 
     def make(self, members: Iterable[int]) -> list[int]:
@@ -101,7 +101,7 @@ class _Groups:
         """(action, target) of edges without a fault that stay in the state's part."""
         of = self.of
         for label, target in self._graph.edges(state):
-            if not label & FAULT and target < len(of) and of[target] == of[state]:
+            if not label & FAULT and of[target] == of[state]:
                 yield label >> 1, target
 
 

@@ -6,18 +6,23 @@ What no row can read any more makes no difference between two states: a prover n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 
 from engine.chart.model import Action, Candidate, Expression, Flow
 
 Names = frozenset[str]
 
 
-def needed_names(flow: Flow, *, always: Names, cleared_by: Mapping[str, Names]) -> dict[str, Names]:
+def needed_names(
+    flow: Flow, *, always: Names, cleared_by: Mapping[str, Names], settings: Mapping[str, object]
+) -> dict[str, Names]:
     """leaf -> dotted names (`context.tries`, `opening.filled`) that matter there.
 
     `always` are read by what is no row of the chart; `cleared_by` says which names a verb of the domain starts anew.
+    Rows that `settings` alone keep closed read nothing.
     """
-    moves = {leaf: _candidates(flow, leaf) for leaf in flow.leaves}
+    fixed = _Fixed(settings)
+    moves = {leaf: [it for it in _candidates(flow, leaf) if not fixed.closes(it)] for leaf in flow.leaves}
     needed: dict[str, Names] = dict.fromkeys(flow.leaves, always)
     changed = True
     while changed:
@@ -31,6 +36,29 @@ def needed_names(flow: Flow, *, always: Names, cleared_by: Mapping[str, Names]) 
             if found != needed[leaf]:
                 needed[leaf], changed = found, True
     return needed
+
+
+def names_read(expression: Expression, settings: Mapping[str, object]) -> Names:
+    """None where the settings alone decide its value."""
+    return frozenset() if _Fixed(settings).decides(expression) else expression.names
+
+
+class _Fixed:
+    """A scope that knows settings only: what has a value in it has that value for the whole run."""
+
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        self.settings = SimpleNamespace(**settings)
+
+    def closes(self, candidate: Candidate) -> bool:
+        when = candidate.row.when
+        return when is not None and self.decides(when) and not when.value(self)  # type: ignore[arg-type]
+
+    def decides(self, expression: Expression) -> bool:
+        try:
+            expression.value(self)  # type: ignore[arg-type]
+        except AttributeError:
+            return False  # it reads something that changes
+        return True
 
 
 def _candidates(flow: Flow, leaf: str) -> tuple[Candidate, ...]:

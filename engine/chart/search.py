@@ -1,12 +1,14 @@
-"""Explicit-state search, breadth first: every state that a model can reach, or as many as a bound allows.
+"""Explicit-state search: every state that a model can reach within some faults, or as many as a bound allows.
 
-Knows no trading and no charts: a model numbers facts as bits, and names what is wanted of them. A trace that breaks a
-rule of single states or steps is the shortest there is. What was not searched to the end is never called proved.
+Knows no trading and no charts: a model numbers facts as bits, and names what is wanted of them. What a state leads to
+does not depend on how it was reached, so each is looked at once, after the fewest faults that lead to it; a trace that
+breaks a rule is the shortest of those with the fewest faults. What was not searched to the end is never called proved.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -35,7 +37,8 @@ class Model(Protocol[S, A]):
 
     def first(self) -> S: ...
 
-    def edges(self, state: S) -> Sequence[Edge[S, A]]: ...
+    def edges(self, state: S, *, faults: bool) -> Sequence[Edge[S, A]]:
+        """What may happen; with `faults` also what nobody expects. The others are the same either way."""
 
     def facts(self, state: S) -> int:
         """Which facts hold, one bit each."""
@@ -85,25 +88,25 @@ class Broken:
 
 @dataclass(slots=True)
 class Graph(Generic[S, A]):
-    """What was found. State n's edges stand from `begin[n]` to `begin[n + 1]`, as far as it was expanded."""
+    """What was found. State n's edges stand from `begin[n]` to `end[n]`; none where it was not looked at yet."""
 
     states: list[S] = field(default_factory=list)
     facts: list[int] = field(default_factory=list)
     parent: array[int] = field(default_factory=lambda: array("q"))
     came_by: array[int] = field(default_factory=lambda: array("q"))  # the action's number
-    begin: array[int] = field(default_factory=lambda: array("q", [0]))
+    spent: array[int] = field(default_factory=lambda: array("q"))  # faults on the way to it
+    begin: array[int] = field(default_factory=lambda: array("q"))
+    end: array[int] = field(default_factory=lambda: array("q"))
     targets: array[int] = field(default_factory=lambda: array("q"))
     labels: array[int] = field(default_factory=lambda: array("q"))  # 2 * action's number + FAULT
     actions: list[A] = field(default_factory=list)
+    expanded: int = 0
     complete: bool = False
     broken: list[Broken] = field(default_factory=list)
 
-    def expanded(self) -> int:
-        return len(self.begin) - 1
-
     def edges(self, state: int) -> Iterator[tuple[int, int]]:
         """(label, target) of every edge."""
-        for at in range(self.begin[state], self.begin[state + 1]):
+        for at in range(self.begin[state], self.end[state]):
             yield self.labels[at], self.targets[at]
 
     def path(self, state: int) -> list[tuple[A, S]]:
@@ -120,10 +123,10 @@ def silent(found: int, waiting: int) -> None:
 
 
 def search(
-    model: Model[S, A], rules: Sequence[Always], *, most: int, tell: Tell = silent,
+    model: Model[S, A], rules: Sequence[Always], *, faults: int = 0, most: int, tell: Tell = silent,
     stop_at_first: bool = True,
 ) -> Graph[S, A]:  # fmt: skip
-    """Expand states until none is left, `most` were found, or a rule broke.
+    """Look at states until none is left, `most` were found, or a rule broke; at most `faults` on the way to each.
 
     `tell` hears now and then of how many states were found and how many wait.
     """
@@ -135,14 +138,18 @@ def search(
     for _, fact in required:
         mask |= fact
     broken: set[str] = set()
+    expanded = bytearray(1)
 
-    def add(state: S, parent: int, by: int) -> int:
+    def add(state: S, parent: int, by: int, spent: int) -> int:
         number = numbers[state] = len(graph.states)
         graph.states.append(state)
         facts = model.facts(state)
         graph.facts.append(facts)
         graph.parent.append(parent)
         graph.came_by.append(by)
+        graph.spent.append(spent)
+        graph.begin.append(0)
+        graph.end.append(0)
         if facts & mask != mask:
             for name, fact in required:
                 if not facts & fact:
@@ -154,13 +161,20 @@ def search(
             broken.add(name)
             graph.broken.append(Broken(name, at))
 
-    add(model.first(), -1, -1)
-    at = 0
-    while at < len(graph.states):
+    add(model.first(), -1, -1, 0)
+    now, later = deque([0]), deque[int]()
+    while now or later:
+        if not now:
+            now, later = later, now
+        at = now.popleft()
+        if expanded[at]:
+            continue
         if len(graph.states) >= most or (stop_at_first and graph.broken):
             return graph
-        state = graph.states[at]
-        edges = model.edges(state)
+        expanded[at] = 1
+        state, spent = graph.states[at], graph.spent[at]
+        edges = model.edges(state, faults=spent < faults)
+        begin = len(graph.targets)
         for action, target, fault, broke in edges:
             label = action_numbers.get(action)
             if label is None:
@@ -168,18 +182,23 @@ def search(
                 graph.actions.append(action)
             number = numbers.get(target)
             if number is None:
-                number = add(target, at, label)
+                number = add(target, at, label, spent + fault)
+                expanded.append(0)
+                (later if fault else now).append(number)
+            elif not fault and graph.spent[number] > spent:  # known by a way with more faults, and not looked at yet
+                graph.spent[number], graph.parent[number], graph.came_by[number] = spent, at, label
+                now.append(number)
             graph.targets.append(number)
             graph.labels.append(2 * label + fault)
             for name in broke:
                 if name not in broken:
                     broken.add(name)
                     graph.broken.append(Broken(name, at, label))
-        graph.begin.append(len(graph.targets))
+        graph.begin[at], graph.end[at] = begin, len(graph.targets)
+        graph.expanded += 1
         if not edges and not model.done(state):
             breaks(DEADLOCK, at)
-        at += 1
-        if at % EVERY == 0:
-            tell(len(graph.states), len(graph.states) - at)
+        if graph.expanded % EVERY == 0:
+            tell(len(graph.states), len(graph.states) - graph.expanded)
     graph.complete = True
     return graph

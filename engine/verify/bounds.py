@@ -16,7 +16,8 @@ from exchanges.types import Capabilities, ClientIdStyle, Instrument, MarketKind,
 S = 1_000_000_000
 D = Decimal
 BID, ASK = D("100.0"), D("100.1")
-LOTS = ((1, 1), (2, 2), (1, 2), (1, 1))  # lot and least order of the account of one, then of the others in turn
+LOTS = ((1, 1), (2, 2), (2, 2), (1, 2))  # lot and least order of the account of one, then of the others in turn
+DEEP_LOTS = ((1, 1), (2, 2), (1, 2), (1, 1))
 
 
 FAULTS = frozenset(
@@ -32,7 +33,7 @@ FAULTS = frozenset(
 class Bounds:
     """The world of a proof. `quantity` is one order of the flow in lots of the first account."""
 
-    faults: int = 1
+    faults: int = 2
     quantity: int = 3
     takers: int = 2
     overlaps: int = 1  # how often the outside world moves on while something is still under way
@@ -84,11 +85,13 @@ def _accounts(flow: Flow, bounds: Bounds) -> tuple[dict[str, AccountPlan], dict[
         single = name.removesuffix("s")
         roles[name] = tuple(f"{single}{n + 1}" for n in range(bounds.takers)) if role.many else (name,)
     names = [name for members in roles.values() for name in members]
-    return {name: _account(name, place) for place, name in enumerate(names)}, roles
+    lots = DEEP_LOTS if bounds.deep else LOTS
+    sizes = [lots[min(place, len(lots) - 1)] for place in range(len(names))]
+    return {name: _account(name, sizes[place], place) for place, name in enumerate(names)}, roles
 
 
-def _account(name: str, place: int) -> AccountPlan:
-    lot, least = LOTS[min(place, len(LOTS) - 1)]
+def _account(name: str, sizes: tuple[int, int], place: int) -> AccountPlan:
+    lot, least = sizes
     venue = f"venue{place + 1}"
     spec = Instrument(
         venue=venue, symbol="PROOF", market="PROOF-PERP", kind=MarketKind.PERP, base="PROOF", quote="USD",
@@ -115,12 +118,20 @@ GUARDS = Guards(
 )  # fmt: skip
 
 
-def bounds_of(asked: Mapping[str, int], *, settings: Mapping[str, str], kinds: frozenset[str], deep: bool) -> Bounds:
-    """The defaults, deeper ones where that is wanted, and what was asked for by name."""
-    base = Bounds(settings=settings, kinds=kinds)
+def parts_of(
+    asked: Mapping[str, int], *, settings: Mapping[str, str], kinds: frozenset[str], deep: bool
+) -> tuple[Bounds, ...]:
+    """What a proof consists of: two faults with one taker, one with two; or what was asked for by name.
+
+    Two faults with two takers are a world of more than half a million states: a minute would not do.
+    """
+    base = Bounds(settings=settings, kinds=kinds, deep=deep)
     if deep:
-        base = replace(base, faults=base.faults + 1, overlaps=base.overlaps + 1, max_states=10 * base.max_states)
-    return replace(base, **asked)  # type: ignore[arg-type]
+        base = replace(base, overlaps=base.overlaps + 1, max_states=20 * base.max_states)
+    named = replace(base, **asked)  # type: ignore[arg-type]
+    if deep or "faults" in asked or "takers" in asked:
+        return (named,)
+    return (replace(named, takers=1), replace(named, faults=1))
 
 
 def assumptions(plan: Plan, bounds: Bounds) -> list[str]:

@@ -18,7 +18,6 @@ from engine.trading.hedging import Stage
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Book
 from engine.trading.orders import COVERING, Order
-from engine.trading.standstill import Standstill
 from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
 from exchanges.types import ZERO, LinkState, OrderState, Side
 
@@ -115,6 +114,8 @@ class Projection:
         self._state_of = {token: name for name, token in self._tokens.items()}
         limits = desk.world.plan.limits
         self._soft_ns = limits.unhedged_soft_age_ns
+        self._stands: DeskKey | None = None  # what the desk projects to now, if that is known
+        desk._standstill = _Silent()  # type: ignore[assignment]
 
     # --- reading
 
@@ -129,7 +130,7 @@ class Projection:
         all_orders = world.orders.all
         places = {client_id: n + 1 for n, client_id in enumerate(all_orders)}
         age = 0 if hedging is None or hedging.since_ns is None else self._age(now - hedging.since_ns)
-        return DeskKey(
+        self._stands = found = DeskKey(
             saved.leaf,
             tuple(
                 [
@@ -178,6 +179,7 @@ class Projection:
             hedging is not None and hedging.stage is _WAITING and now < hedging.waiting_until_ns,
             tuple(sorted(name for name, (_, until) in world.slice_waits.items() if until > now)),
         )  # fmt: skip
+        return found
 
     def _age(self, age_ns: int) -> int:
         return SOFT if age_ns >= self._soft_ns else YOUNG
@@ -208,8 +210,10 @@ class Projection:
     # --- putting back
 
     def put(self, key: DeskKey) -> None:
+        """Only what differs from where the desk stands is set: whatever projects to the same is the same."""
         desk = self._desk
         world, hedging, intake = desk.world, desk.hedging, desk.intake
+        at = self._stands
         world.now_ns = NOW
         tokens = self._tokens
         desk.chart.restore(
@@ -218,37 +222,36 @@ class Projection:
                 tuple([(state, (tokens[state], left)) for state, left in key.calls]), key.deferred,
             )
         )  # fmt: skip
-        desk.verbs.asked = {tokens[state]: left for state, left in key.asked}
-        desk.verbs.answered_now = []
-        self._put_orders(key)
+        if at is None or at.orders != key.orders or at.seen != key.seen:
+            world.round = RUN
+            self._put_orders(key)
+        if at is None or (at.positions, at.exposure, at.named) != (key.positions, key.exposure, key.named):
+            self._put_ledger(key)
+        if at is None or at.links != key.links:
+            for name, state in zip(self._names, key.links, strict=True):
+                world.links.put(name, state)
         for leg, (filled, attempts, newest, price) in zip(desk.legs.values(), key.legs, strict=True):
             leg.filled = LOTS[filled]
             leg.attempts = attempts
             leg.newest = IDS[newest] if newest else ""
             leg.last_price = price
-        self._put_ledger(key)
-        for name, state in zip(self._names, key.links, strict=True):
-            if world.links[name] is not state:
-                world.links.put(name, state)
+        desk.verbs.asked = {tokens[state]: left for state, left in key.asked}
         world.resync_until_ns = (0, NOW + S, NOW)[key.resync]
         world.market = key.market
         (
             world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
             world.distrusted, desk._crippled, desk._finished,
         ) = key.switches  # fmt: skip
-        world.trouble = ""
-        world.round = desk._told_round = RUN
+        desk._told_round = world.round
         world.sequence = len(key.orders)
-        if world.attempts:
-            world.attempts = {}
-        world.slice_waits = dict.fromkeys(key.slices, (SLICE_WAIT_NS, NOW + SLICE_WAIT_NS))
+        world.trouble = ""
+        world.attempts.clear()
+        world.slice_waits = dict.fromkeys(key.slices, (SLICE_WAIT_NS, NOW + SLICE_WAIT_NS)) if key.slices else {}
         for rate in world.rates.values():
             rate._times.clear()
-        world.undo.clear()
         intake._doubts = key.doubts
         intake._breached = set(key.breached)
         desk.view.why_closed = None
-        desk._standstill = Standstill()
         if hedging is not None:
             hedging.stage = key.stage
             hedging._refused = dict.fromkeys(key.refused, 1)
@@ -259,7 +262,7 @@ class Projection:
             hedging.epoch = 0
             hedging._alarm_ns = NEVER
             hedging._enough = ()
-            hedging.lack = ""
+        self._stands = key
 
     def _put_orders(self, key: DeskKey) -> None:
         orders = self._desk.world.orders
@@ -304,6 +307,13 @@ class Projection:
         if self._takers:
             ledger.taker_hedges[self._takers[0]] = LOTS[takers]
         ledger.outside = LOTS[outside]
+
+
+class _Silent:
+    """Instead of what tells a person why a flow does not open: words, and nothing that decides."""
+
+    def look(self, why: str, at_ns: int) -> None:
+        return None
 
 
 def _empty(book: Book) -> None:

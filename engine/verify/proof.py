@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
 from engine.chart.fairness import never_led, stuck_states
 from engine.chart.model import Expression, Flow
-from engine.chart.needed import needed_names
+from engine.chart.needed import names_read, needed_names
 from engine.chart.search import Broken, Edge, Graph, Tell, search, silent
 from engine.trading.desk import Desk
 from engine.trading.inputs import Started
@@ -64,18 +64,20 @@ class Proof:
 class World:
     """The desk among its venues, as a model for the search."""
 
-    def __init__(self, flow: Flow, bounds: Bounds, *, make_desk: Callable[..., Desk] = Desk) -> None:
+    def __init__(self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None) -> None:
+        """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given."""
         self.flow = flow
         self.bounds = bounds
         self.plan = plan_for(flow, bounds)
         names = tuple(self.plan.accounts)
         self.names = names
         choices = Choices()
-        self.desk = make_desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
-        self.rules = Rules(flow, hedged=is_hedged(flow))
+        self.desk = Desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
+        self.rules = Rules(flow, hedged=is_hedged(flow) if hedged is None else hedged)
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()))
         self.stepper = Stepper(
-            self.desk, choices, projection=Projection(self.desk, needed=_needed(flow), most=MOST_ATTEMPTS),
+            self.desk, choices,
+            projection=Projection(self.desk, needed=_needed(flow, self.plan.settings), most=MOST_ATTEMPTS),
             ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.left,
         )  # fmt: skip
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
@@ -101,10 +103,11 @@ class World:
         effects = desk.step(Started((), margins), NOW)
         done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
         number = self.stepper.number(self.stepper.projection.key())
-        return self.venues.first(number, tuple(done), faults=self.bounds.faults)
+        return self.venues.first(number, tuple(done))
 
-    def edges(self, state: State) -> list[Edge[State, Action]]:
-        return [Edge(it.action, it.state, bool(it.action.fault), it.broke) for it in self.venues.steps(state)]
+    def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
+        steps = self.venues.steps(state, faults=faults)
+        return [Edge(it.action, it.state, bool(it.action.fault), it.broke) for it in steps]
 
     def facts(self, state: State) -> int:
         found = self.stepper.facts[state.desk]
@@ -139,7 +142,7 @@ def prove(flow: Flow, bounds: Bounds, *, tell: Tell = silent) -> Proof:
 
 def prove_world(world: World, *, tell: Tell = silent) -> Proof:
     rules = world.rules
-    graph = search(world, rules.always, most=world.bounds.max_states, tell=tell)
+    graph = search(world, rules.always, faults=world.bounds.faults, most=world.bounds.max_states, tell=tell)
     broken = list(graph.broken)
     if graph.complete and not broken:
         broken = _at_last(world, graph)
@@ -166,7 +169,7 @@ def prove_world(world: World, *, tell: Tell = silent) -> Proof:
     else:
         verdict = Verdict.PROVED if graph.complete else Verdict.CUT_OFF
     return Proof(
-        verdict, tuple(shown), len(graph.states), graph.expanded(), len(graph.targets), len(world.stepper.keys),
+        verdict, tuple(shown), len(graph.states), graph.expanded, len(graph.targets), len(world.stepper.keys),
         world.stepper.steps, rules.hedged, world.bounds, world.plan.settings,
     )  # fmt: skip
 
@@ -202,18 +205,18 @@ def _sizes(account: AccountPlan) -> tuple[int, int]:
     return int(account.instrument.lot), int(account.instrument.min_qty)
 
 
-def _needed(flow: Flow) -> Mapping[str, frozenset[str]]:
+def _needed(flow: Flow, settings: Mapping[str, object]) -> Mapping[str, frozenset[str]]:
     legs: Mapping[str, LegSpec] = flow.sections["legs"].value  # type: ignore[assignment]
     read: set[str] = set()
     for leg in legs.values():
         for expression in (leg.buys, leg.quantity, leg.offset, leg.price):
             if isinstance(expression, Expression):
-                read |= expression.names
+                read |= names_read(expression, settings)
     for rule in (*flow.properties, *flow.invariants):
         for expression in rule.expressions.values():
             read |= expression.names
     of_round = frozenset(f"{leg}.{word}" for leg in legs for word in ("filled", "attempts"))
-    return needed_names(flow, always=frozenset(read), cleared_by={"begin_round": of_round})
+    return needed_names(flow, always=frozenset(read), cleared_by={"begin_round": of_round}, settings=settings)
 
 
 def _ranges(plan: Plan) -> dict[str, tuple[int, int]]:

@@ -21,6 +21,8 @@ from engine.trading.effects import (
     Moved,
     PlaceOrder,
     Purpose,
+    RoundBegan,
+    RoundEnded,
 )
 from engine.trading.hedging import OWNER as HEDGING
 from engine.trading.inputs import (
@@ -217,6 +219,7 @@ Done = Place | Cancel | Ask | Count | Arm | Disarm | Left | Told | Hop | End | B
 class Outcome(NamedTuple):
     desk: int
     done: tuple[Done, ...]
+    draws: tuple[int, ...]
 
 
 class Choices:
@@ -244,6 +247,7 @@ class Choices:
 
 Judge = Callable[[DeskKey, DeskKey, Sequence[Place]], list[str]]
 LeftJudge = Callable[[Desk, Sequence[Hop]], list[str]]
+_QUIET = frozenset({RoundBegan, RoundEnded})
 FAILS = "no step of the chart fails"
 FAILED = frozenset({"step_failed", "chart_crippled"})
 
@@ -336,7 +340,7 @@ class Stepper:
         placed = [it for it in done if type(it) is Place]
         if placed:
             done += [Broke(rule) for rule in self._judge(before, key, placed)]
-        return Outcome(self.number(key), tuple(done))
+        return Outcome(self.number(key), tuple(done), tuple(choices.drawn))
 
     # --- effects
 
@@ -346,41 +350,42 @@ class Stepper:
         places = PLACE_OF if world.sequence == len(world.orders.all) else self._places()
         done: list[Done] = [Left(state) for state, token in calls.items() if token not in current]
         for effect in effects:
-            match effect:
-                case PlaceOrder(request=request):
-                    done.append(
-                        Place(
-                            request.account, request.side.sign, int(request.qty), effect.purpose, request.post_only,
-                            request.reduce_only,
-                        )
-                    )  # fmt: skip
-                case CancelOrder():
-                    done.append(Cancel(places[effect.client_id]))
-                case AskOrder():
-                    of = "" if not effect.token else current.get(effect.token, STALE)
-                    done.append(Ask(places[effect.client_id], of))
-                case AskPositions():
-                    done.append(Count("" if not effect.token else current.get(effect.token, STALE)))
-                case ArmTimer():
-                    name = places[effect.name] if effect.owner == INQUIRY else effect.name
-                    delay = max(0, effect.at_ns - NOW)
-                    known = self._ranges.get(effect.name) if effect.owner == CHART else None
-                    done.append(Arm(effect.owner, name, *(known or (delay, delay))))
-                case DisarmTimer():
-                    name = places[effect.name] if effect.owner == INQUIRY else effect.name
-                    done.append(Disarm(effect.owner, name))
-                case Moved():
-                    done.append(Hop(effect.source, effect.target, effect.event))
-                case Alert():
-                    done.append(Broke(FAILS) if effect.code in FAILED else Told(effect.code))
-                case Finish():
-                    done.append(End(effect.exit_code))
-                case _:
-                    pass
+            kind = type(effect)
+            if kind in _QUIET:
+                continue
+            done.append(self._one(effect, current, places))
         hops = [it for it in done if type(it) is Hop]
         if hops:
             done += [Broke(rule) for rule in self._left(self._desk, hops)]
         return done
+
+    def _one(self, effect: Effect, current: Mapping[int, str], places: Mapping[str, int]) -> Done:
+        match effect:
+            case ArmTimer():
+                name = places[effect.name] if effect.owner == INQUIRY else effect.name
+                delay = max(0, effect.at_ns - NOW)
+                known = self._ranges.get(effect.name) if effect.owner == CHART else None
+                return Arm(effect.owner, name, *(known or (delay, delay)))
+            case DisarmTimer():
+                return Disarm(effect.owner, places[effect.name] if effect.owner == INQUIRY else effect.name)
+            case Moved():
+                return Hop(effect.source, effect.target, effect.event)
+            case PlaceOrder(request=request):
+                return Place(
+                    request.account, request.side.sign, int(request.qty), effect.purpose, request.post_only,
+                    request.reduce_only,
+                )  # fmt: skip
+            case Alert():
+                return Broke(FAILS) if effect.code in FAILED else Told(effect.code)
+            case CancelOrder():
+                return Cancel(places[effect.client_id])
+            case AskOrder():
+                return Ask(places[effect.client_id], "" if not effect.token else current.get(effect.token, STALE))
+            case AskPositions():
+                return Count("" if not effect.token else current.get(effect.token, STALE))
+            case Finish():
+                return End(effect.exit_code)
+        raise AssertionError(effect)
 
     def _places(self) -> dict[str, int]:
         """Where a step that was undone left a gap in the ids."""

@@ -37,7 +37,8 @@ def scenes_of(world: World, shown: Shown) -> list[Scene]:
     scenes = []
     state = world.first()
     for number, (action, target) in enumerate(shown.trace, start=1):
-        step = next(it for it in world.venues.steps(state) if it.action == action and _same(shown, number, it, target))
+        steps = world.venues.steps(state, faults=True)
+        step = next(it for it in steps if it.action == action and _same(shown, number, it, target))
         scenes.append(
             Scene(
                 number, _happened(world, action, state), bool(action.fault), tuple(_answers(step.done)),

@@ -108,7 +108,6 @@ class State(NamedTuple):
     truth: tuple[int, ...]  # positions at the venues
     refusing: tuple[int, ...]  # accounts that refuse from now on
     stopped: int
-    left: int  # faults that may still happen
     depth: int  # how often the outside world moved since nothing was on its way
 
 
@@ -130,13 +129,17 @@ class Step(NamedTuple):
     state: State
     broke: tuple[str, ...]
     done: tuple[Done, ...]
+    given: tuple[Given, ...]
+    draws: tuple[int, ...]
+    cleared: tuple[tuple[str, int], ...]  # orders that were forgotten, or whose rows became one, by their place then
 
 
 class Scratch:
     """A state being changed."""
 
     __slots__ = (
-        "asks", "broke", "depth", "desk", "done", "left", "orders", "queues", "refusing", "stopped", "timers", "truth",
+        "asks", "broke", "cleared", "depth", "desk", "done", "draws", "orders", "queues", "refusing", "stopped",
+        "timers", "truth",
     )  # fmt: skip
 
     def __init__(self, state: State) -> None:
@@ -148,16 +151,17 @@ class Scratch:
         self.truth = list(state.truth)
         self.refusing = state.refusing
         self.stopped = state.stopped
-        self.left = state.left
         self.depth = state.depth
         self.broke: list[str] = []
         self.done: list[Done] = []
+        self.cleared: list[tuple[str, int]] = []
+        self.draws: tuple[int, ...] = ()
 
     def fork(self) -> Scratch:
         twin = Scratch.__new__(Scratch)
-        for name in ("desk", "refusing", "stopped", "left", "depth"):
+        for name in ("desk", "refusing", "stopped", "depth", "draws"):
             setattr(twin, name, getattr(self, name))
-        for name in ("orders", "queues", "asks", "timers", "truth", "broke", "done"):
+        for name in ("orders", "queues", "asks", "timers", "truth", "broke", "done", "cleared"):
             setattr(twin, name, list(getattr(self, name)))
         return twin
 
@@ -183,17 +187,18 @@ class Venues:
 
     # --- the first state
 
-    def first(self, desk: int, done: tuple[Done, ...], *, faults: int) -> State:
+    def first(self, desk: int, done: tuple[Done, ...]) -> State:
         zero = (0,) * len(self._accounts)
-        scratch = Scratch(State(desk, (), ((),) * len(zero), (), (), zero, (), 0, faults, 0))
+        scratch = Scratch(State(desk, (), ((),) * len(zero), (), (), zero, (), 0, 0))
         self._do(scratch, done)
         return self._frozen(scratch)
 
     # --- what may happen
 
-    def steps(self, state: State) -> list[Step]:
+    def steps(self, state: State, *, faults: bool) -> list[Step]:
         """Everything that may happen next, in a fixed order; nothing once the flow has finished."""
         self._state = state
+        self._faulty = faults
         out: list[Step] = []
         self._out = out
         self._nothing_else = False
@@ -237,13 +242,16 @@ class Venues:
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
         scratch = change if change is not None else Scratch(self._state)
-        if action.fault:
-            scratch.left -= 1
         for end in self._given(scratch, given):
-            self._out.append(Step(action, self._frozen(end), tuple(end.broke), tuple(end.done)))
+            state = self._frozen(end)
+            self._out.append(
+                Step(
+                    action, state, tuple(end.broke), tuple(end.done), tuple(given), end.draws, tuple(end.cleared)
+                )
+            )  # fmt: skip
 
     def _may(self, fault: str) -> bool:
-        return self._state.left > 0 and fault in self._faults
+        return self._faulty and fault in self._faults
 
     # --- requests
 
@@ -448,6 +456,7 @@ class Venues:
         scratch.truth[account] += order.sign * qty
         given = self._told(scratch, account, [Frame("end", place, 0, order.cum)])
         scratch.queues[account] += (Frame("row", place, len(order.fills) + 1, qty),)
+        scratch.depth = self._depth  # until it is told, the outside world stands still
         action = Action("canceled", place, account, qty, "before it tells of a fill", 1)
         self._happen(action, [*given, GiveAnswer(place, CANCEL, "accepted")], scratch)
 
@@ -604,6 +613,7 @@ class Venues:
         for outcome in outcomes:
             branch = scratch if len(outcomes) == 1 else scratch.fork()
             branch.desk = outcome.desk
+            branch.draws = outcome.draws
             if outcome.done:
                 self._do(branch, outcome.done)
             yield branch
@@ -704,8 +714,7 @@ class Venues:
             ]
         return State(
             scratch.desk, tuple(scratch.orders), tuple(scratch.queues), tuple(sorted(scratch.asks)),
-            tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped, scratch.left,
-            scratch.depth,
+            tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped,             scratch.depth,
         )  # fmt: skip
 
     def _patient(self, timer: Timer) -> bool:
@@ -746,6 +755,7 @@ class Venues:
             return
         scratch.orders[at] = order._replace(fills=(order.cum,))
         scratch.desk = self._stepper.gather(scratch.desk, place)
+        scratch.cleared.append(("gather", place))
 
     def _over(self, scratch: Scratch, at: int) -> bool:
         order = scratch.orders[at]
@@ -763,6 +773,7 @@ class Venues:
 
     def _forget(self, scratch: Scratch, at: int) -> None:
         place = at + 1
+        scratch.cleared.append(("forget", place))
         self._disarm(scratch, INQUIRY, place)
         del scratch.orders[at]
         scratch.desk = self._stepper.forget(scratch.desk, place)
