@@ -41,6 +41,10 @@ class PaperClock:
     def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
         self.call_at(when_ns, callback, *args)
 
+    def spend(self, ns: int) -> None:
+        """Time that passes without a turn: the machine was busy."""
+        self._now_ns += ns
+
     def step(self) -> bool:
         """Run the next callback; False if there is none."""
         if not self._heap:

@@ -56,6 +56,26 @@ def test_a_200_says_only_that_it_was_queued() -> None:
     }  # fmt: skip
 
 
+def test_a_market_that_the_machine_cannot_keep_up_with_holds_up_no_transaction() -> None:
+    clock = PaperClock()
+    quotes = (MarketQuote(i * MS, 260_000, 50_000, 260_010, 50_000) for i in range(5_000))
+    venue = lighter(quotes, PREMIUM, clock=clock)
+    user = LighterUser(venue, clock)
+
+    def turns(number: int) -> None:
+        for _ in range(number):
+            clock.step()
+            clock.spend(2 * MS)  # twice as long as until the next event
+
+    turns(1_000)
+    status, told = user.send(user.order(200, 260_010, force=0))
+    assert status == 200
+    turns(80)
+    _, shown = user.get("tx", by="hash", value=told["tx_hash"])
+    assert shown["status"] == 2
+    assert shown["executed_at"] - shown["queued_at"] in (150, 151, 152)
+
+
 @pytest.mark.parametrize(
     ("tier", "force", "bump_ms"), [("standard", 2, 200), ("standard", 0, 300), ("premium", 0, 150)]
 )

@@ -389,7 +389,9 @@ class Exchange:
             self._on_failure(error)
             return
         if event is not None:
-            self.clock.call_at(market.start_ns + event.offset_ns, self._market_moved, market, event)
+            # Not before now: a market that this machine cannot keep up with must not delay orders that wait in line.
+            due_ns = max(market.start_ns + event.offset_ns, self.clock.now_ns())
+            self.clock.call_at(due_ns, self._market_moved, market, event)
 
     def _market_moved(self, market: Market, event: MarketEvent) -> None:
         if isinstance(event, MarketQuote):
