@@ -48,7 +48,10 @@ def _unused_counters(flow: Flow) -> Iterator[Finding]:
 
 def _unraised_events(flow: Flow) -> Iterator[Finding]:
     raised = {str(value) for action in _actions(flow) if action.verb == "raise" for value in action.arguments.values()}
-    declared = _part(flow, "events")
+    if raised.issuperset(flow.raised):
+        return
+    top = read_nodes(flow.text, file=flow.file)
+    declared = top.entries.get("events") if isinstance(top, Mapped) else None
     for event in flow.raised:
         if event not in raised:
             yield found(
@@ -84,13 +87,9 @@ def _read(flow: Flow) -> Iterator[str]:
 
 def _read_by_sections(flow: Flow) -> set[str]:
     """Context names in the text of the domain's sections, whose compiled values the chart does not know."""
-    parts = (_part(flow, section) for section in flow.vocabulary.sections)
-    return {name for part in parts if part for text in _texts(part) for name in CONTEXT_NAME.findall(text)}
-
-
-def _part(flow: Flow, key: str) -> Node | None:
     top = read_nodes(flow.text, file=flow.file)
-    return top.entries.get(key) if isinstance(top, Mapped) else None
+    parts = [top.entries.get(section) for section in flow.vocabulary.sections] if isinstance(top, Mapped) else []
+    return {name for part in parts if part for text in _texts(part) for name in CONTEXT_NAME.findall(text)}
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -12,24 +12,35 @@ __all__ = ["Reach", "above", "actions_of", "alternatives", "below", "live", "row
 
 
 class Reach:
-    """The live part of a flow: guards are taken as possible, rows behind an unguarded one as impossible."""
+    """The live part of a flow: guards are taken as possible, rows behind an unguarded one as impossible.
+
+    What is asked of a leaf is answered once: checks ask for every leaf from every other.
+    """
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.logic = Logic(flow)
+        self._passing: dict[str, bool] = {}
+        self._cells: dict[str, dict[str, tuple[Candidate, ...]]] = {}
+        self._exits: dict[str, tuple[str, ...]] = {}
 
     def always(self, leaf: str) -> tuple[Candidate, ...]:
         return live(self.flow.always.get(leaf, ()))
 
     def passing(self, leaf: str) -> bool:
         """Some `always` row runs whatever holds: no event is ever met here."""
-        return self.logic.complete([candidate.row.when for candidate in self.flow.always.get(leaf, ())])
+        if leaf not in self._passing:
+            guards = [candidate.row.when for candidate in self.flow.always.get(leaf, ())]
+            self._passing[leaf] = self.logic.complete(guards)
+        return self._passing[leaf]
 
     def cells(self, leaf: str) -> dict[str, tuple[Candidate, ...]]:
         """Event -> rows that can run on it in this leaf."""
-        if self.passing(leaf) or self.flow.states[leaf].final:
-            return {}
-        return {event: live(candidates) for event, candidates in self.flow.table.get(leaf, {}).items()}
+        if leaf not in self._cells:
+            over = self.passing(leaf) or self.flow.states[leaf].final
+            table = {} if over else self.flow.table.get(leaf, {})
+            self._cells[leaf] = {event: live(candidates) for event, candidates in table.items()}
+        return self._cells[leaf]
 
     def ways(self, leaf: str) -> Iterator[Candidate]:
         """Every row that can run in this leaf."""
@@ -37,11 +48,12 @@ class Reach:
         for candidates in self.cells(leaf).values():
             yield from candidates
 
-    def exits(self, leaf: str) -> Iterator[str]:
+    def exits(self, leaf: str) -> tuple[str, ...]:
         """The leaves that one row can lead to, this one excepted."""
-        for candidate in self.ways(leaf):
-            if candidate.target is not None and candidate.target != leaf:
-                yield candidate.target
+        if leaf not in self._exits:
+            targets = (candidate.target for candidate in self.ways(leaf))
+            self._exits[leaf] = tuple(dict.fromkeys(it for it in targets if it is not None and it != leaf))
+        return self._exits[leaf]
 
     def reached_from(self, starts: Iterable[str]) -> frozenset[str]:
         seen: set[str] = set()
