@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cli.findings import counted
-from cli.locate import Source, flow_path_for, read_flow_source
+from cli.locate import Source, flow_path_for, flow_path_of_table, read_flow_source
 from engine.chart.load import load_flow
 from engine.chart.model import Finding, Flow, FlowError, Mapped, Severity, Span
 from engine.chart.report import as_text
@@ -139,6 +139,6 @@ class Checker:
 
         table = load_table(source.text, file=source.file)
         given = {flow.name: flow for flow in self.flows.values() if flow is not None}
-        flow = given.get(table.flow) or self._flow_at(f"flows/{table.flow}.yaml")
+        flow = given.get(table.flow) or self._flow_at(flow_path_of_table(table.flow, table=source.file))
         if flow is not None:
             bind_table(table, flow)

@@ -62,5 +62,11 @@ def flow_path_for(config: Source | None) -> str:
     return named or DEFAULT_FLOW
 
 
+def flow_path_of_table(flow: str, *, table: str) -> str:
+    """Where the flow of a table is: in `flows/`, beside the table, here; else the shipped one of that name."""
+    places = (Path("flows") / f"{flow}.yaml", Path(table).parent / f"{flow}.yaml", Path(f"{flow}.yaml"))
+    return str(next((place for place in places if place.is_file()), places[0]))
+
+
 def _shipped() -> list[str]:
     return sorted(entry.name for entry in resources.files("flows").iterdir() if entry.name.endswith(".yaml"))

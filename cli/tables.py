@@ -30,9 +30,9 @@ MISSING_SHOWN = 20  # undecided transitions and cells that the text names; JSON 
 def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool) -> int:
     """Run transition tables (YAML) against their flows and show what they cover.
 
-    Without a path: all tables in tests/tables. A row that fails is shown with the way that was expected and every row
-    of the flow that was asked until the chart came to rest; --svg and --mermaid draw the first. Exit code 1 if a row
-    fails.
+    Without a path: all tables in tests/tables. A table's flow is looked for in flows/, beside the table and here. A row
+    that fails is shown with the way that was expected and every row of the flow that was asked until the chart came to
+    rest; --svg and --mermaid draw the first. Exit code 1 if a row fails.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
     import json
 
     from cli.findings import tell
-    from cli.locate import read_flow_source, read_source
+    from cli.locate import flow_path_of_table, read_flow_source, read_source
     from engine.chart.load import load_flow
     from engine.chart.model import FlowError
     from engine.chart.table import coverage, load_table, run_table
@@ -57,7 +57,7 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
             texts[source.file] = source.text
             table = load_table(source.text, file=source.file)
             if table.flow not in flows:
-                found = read_flow_source(f"flows/{table.flow}.yaml")
+                found = read_flow_source(flow_path_of_table(table.flow, table=table.file))
                 texts[found.file] = found.text
                 flows[table.flow] = load_flow(found.text, file=found.file, vocabulary=trading_vocabulary())
             results.setdefault(table.flow, []).append(run_table(table, flows[table.flow]))

@@ -37,8 +37,10 @@ def test_mended_it_is_sound_proved_tested_and_run(eagle: Eagle, tmp_path: Path) 
     broken = eagle("prove", file, "--faults", 1)
     assert broken.code == 1
     assert "canceled #1 buy 3 resting (before it tells of a fill)" in broken.out
-    table.write_text(TABLE.replace("table: pair", "table: pair_table"))
-    assert eagle("validate", table, file).code == 0
+    table.write_text(TABLE)
+    assert eagle("validate", table).code == 0
+    tested = eagle("test", table)
+    assert (tested.code, "  ok   an opening that filled is sold (that is the strategy)" in tested.out) == (0, True)
     ran = eagle("run", "--flow", file, "--speed", "max", "--journal", journal)
     assert (ran.code, ran.out.splitlines()[0]) == (0, "flat (directional, not hedged)")
     assert eagle("trace", journal, "1").code == 0
