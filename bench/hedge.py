@@ -205,7 +205,10 @@ def percentile(values: list[int], share: float) -> float:
 
 def print_line(name: str, values: list[int], *, floor: list[int] | None = None) -> None:
     p10, p50, p90, p99 = (percentile(values, share) for share in (0.1, 0.5, 0.9, 0.99))
-    ratio = f"{p50 / percentile(floor, 0.5):6.2f} x the bare script" if floor else ""
+    ratio = ""
+    if floor:
+        low, middle = p10 / percentile(floor, 0.1), p50 / percentile(floor, 0.5)
+        ratio = f"{middle:6.2f} x the bare script at p50, {low:.2f} x at p10"
     print(f"{name:44}{p10:9.0f}{p50:9.0f}{p90:9.0f}{p99:9.0f}{len(values):8}   {ratio}".rstrip())
 
 
@@ -242,7 +245,7 @@ def main() -> None:
             for place, values in enumerate(bench.eagle(samples=count // 10, burst=5, reply_ms=100)[:5]):
                 bursts[place] += values
             bench.venue.kill()
-    print(f"{'us from fill to hedge, at the venue':44}{'p50':>9}{'p90':>9}{'p99':>9}{'fills':>8}")
+    print(f"{'us from fill to hedge, at the venue':44}{'p10':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'fills':>8}")
     for name, values in quiet.items():
         print_line(name, values, floor=None if name == "bare" else quiet["bare"])
     runs = ", ".join(f"{ratio:.2f}" for ratio in sorted(medians))
