@@ -389,6 +389,23 @@ def test_a_fill_whose_frame_was_lost_is_read_without_being_asked() -> None:
         it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1, size="0.0200"))], D("0.02")
         await asyncio.sleep(3)
         assert [(fill.client_id, fill.trade_id, fill.qty) for fill in it.fills] == [("1", "5", D("0.02"))]
+def test_a_fill_whose_frame_was_lost_is_asked_for_until_the_venue_answers() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        busy = it.venue.on_trades
+        answers = [as_json({"code": 23000, "message": "Too Many Requests!"}, status=429)] * 2
+        it.venue.on_trades = lambda *args: answers.pop() if answers else busy(*args)  # type: ignore[method-assign]
+        it.venue.trades = [it.venue.now(trade_row(5, 1))]
+        partly = order_row(1, filled_base_amount="0.0100")
+        it.say("account_all_orders", orders={"0": [it.venue.now(partly)]})
+        await asyncio.sleep(0.4)
+        assert it.fills == []
+        await asyncio.sleep(200)
+        assert [fill.trade_id for fill in it.fills] == ["5"]
+        asked = sum("/trades?" in asked.url for asked in it.net.asked)
+        await asyncio.sleep(100)
+        assert sum("/trades?" in asked.url for asked in it.net.asked) == asked  # and then no more
 
     play(main)
 
@@ -407,6 +424,28 @@ def test_positions_are_told_after_the_rows_that_make_them() -> None:
         asked = len(it.net.asked)
         await it.client.get_account_positions()
         assert [it.path.rpartition("/")[2] for it in it.net.asked[asked:]] == ["account"]  # nothing is missing (S11)
+def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() -> None:
+    async def main(it: Bench) -> None:
+        async def asks() -> int:
+            before = sum("/account?" in asked.url for asked in it.net.asked)
+            await it.client.get_account_positions()
+            await it.client.get_margin()
+            return sum("/account?" in asked.url for asked in it.net.asked) - before
+
+        assert await asks() == 1
+        assert await asks() == 0
+        it.send(it.order())
+        assert await asks() == 1
+        await asyncio.sleep(0.1)
+        assert await asks() == 1  # the order's answer came meanwhile
+        row = {"market_id": 0, "sign": 1, "position": "0.5"}
+        it.say("account_all_positions", positions={"0": row})
+        assert await asks() == 1
+        await asyncio.sleep(6)
+        assert await asks() == 1
+        it.wire.cut()
+        await asyncio.sleep(0.001)
+        assert await asks() == 2  # a stream that is not trusted shows nothing
 
     play(main)
 

@@ -9,6 +9,7 @@ user's own orders along (S1).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -60,7 +61,7 @@ T = TypeVar("T")
 REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
 CHAIN_ID = 304  # of mainnet; testnet is 300
 CANCEL_VALID_NS = 2_000_000_000
-SAME_ANSWER_NS = 20_000_000  # margin that is asked for right after the positions was in their answer
+SAME_ANSWER_NS = 5_000_000_000
 QUIET_NS = 700_000_000  # after "queued", beyond the venue's speed bumps (200 and 300 ms): then something is wrong
 
 CAPABILITIES = Capabilities(
@@ -69,6 +70,15 @@ CAPABILITIES = Capabilities(
     # "No such order" is said only where the transaction can never be executed any more.
     query_finds_terminal=True, dead_man_switch=False,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An answer, with how far orders and fills had come when it was asked for."""
+
+    account: Account
+    moves: int
+    asked_ns: int
 
 
 class LighterClient(BaseExchangeClient):
@@ -108,7 +118,7 @@ class LighterClient(BaseExchangeClient):
         )  # fmt: skip
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
-        self._read: tuple[int, Account] | None = None
+        self._read: _Read | None = None
         self._market_link: Link | None = None
         self._market_feed: MarketFeed | None = None
 
@@ -309,8 +319,7 @@ class LighterClient(BaseExchangeClient):
         if self._tracking.short:
             await self._feed.reconcile.fetch_rows()
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
-        account = await self._rest.account(Use.ASK)
-        self._read = self._clock.now_ns(), account
+        account = await self._account()
         return [
             Position(
                 self.account, symbols[row.market_id], row.qty, row.entry_price, row.liquidation_price, row.mark_price
@@ -319,12 +328,22 @@ class LighterClient(BaseExchangeClient):
             if row.market_id in symbols
         ]
 
+    async def _account(self) -> Account:
+        """As the venue tells it; for some seconds what it told before, where the stream shows that nothing moved since.
+
+        Who looks again and again whether all is flat would use up a wallet's minute, and then nobody is told anything.
+        """
+        read, moves, now_ns = self._read, self._tracking.moves, self._clock.now_ns()
+        trusted = self._link.state is LinkState.TRUSTED
+        if read is not None and trusted and read.moves == moves and now_ns - read.asked_ns <= SAME_ANSWER_NS:
+            return read.account
+        account = await self._rest.account(Use.ASK)
+        self._read = _Read(account, moves, now_ns)
+        return account
+
     async def get_margin(self) -> Margin:
         async def ask() -> Margin:
-            read, self._read = self._read, None
-            if read is not None and self._clock.now_ns() - read[0] <= SAME_ANSWER_NS:
-                return reply.margin_of(read[1], self.account)
-            return reply.margin_of(await self._rest.account(Use.ASK), self.account)
+            return reply.margin_of(await self._account(), self.account)
 
         return await self._asked(ask)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 from exchanges.budget import Use
-from exchanges.errors import OutcomeUnknown
+from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown
 from exchanges.lighter.rest import STREAM_TOKEN_S, Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.wire import reply, stream
@@ -16,6 +17,7 @@ from exchanges.lighter.wire.scale import Market
 from exchanges.lighter.wire.stream import OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
 from exchanges.link import Opening
 from exchanges.reconcile import Pace, Reconcile
+from exchanges.tasks import Tasks
 from exchanges.tracking import CLOCKS_APART_MS, KEPT, Sent, Tracking
 from exchanges.types import (
     Clock,
@@ -33,7 +35,8 @@ _MAKER, _TAKER = Liquidity.MAKER, Liquidity.TAKER
 
 S = 1_000_000_000
 MS = 1_000_000
-LATE_ROW_NS = 1_000 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
+LATE_ROW_NS = 500 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
+ROW_ATTEMPTS, ROW_PAUSE_NS = 12, 30 * S  # to get its row, after 0.5, 1, 2 … s, up to this
 SETTLES_NS = 500 * MS  # after a word on the position, until its fills must have come
 PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a protocol ping counts is not told
 
@@ -66,8 +69,8 @@ class PrivateFeed:
         self._state = state
         self._positions: dict[int, Decimal] = {}
         self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
+        self._tasks = Tasks()
         self._quiet: dict[str, Decimal] = {}  # positions that a comparison has read already
-        self._rows_missing = False
         self._life = 0  # of the stream; what an earlier one planned is not done
         self.reconcile = Reconcile(
             names, self, tracking=tracking, clock=clock, lost=lost, note=note,
@@ -86,7 +89,6 @@ class PrivateFeed:
                 messages.append(stream.unsubscribe(channel))
             messages.append(stream.subscribe(channel, token=token))
         if self._state() is not LinkState.LOST:
-            self._rows_missing = True
             self.reconcile.suspect()
         else:
             self._life += 1
@@ -103,6 +105,7 @@ class PrivateFeed:
                 self._order(order, recv_ns)
         elif type(said) is PositionsSaid:
             for position in said.positions:
+                self._tracking.moves += self._positions.get(position.market_id) != position.qty
                 self._positions[position.market_id] = position.qty
                 self._clock.call_at(self._clock.now_ns() + SETTLES_NS, self._settled, position.market_id, position.qty)
         elif type(said) is PingSaid:
@@ -126,9 +129,24 @@ class PrivateFeed:
         if update is not None:
             self.take_update(update)
 
-    def _still_missing(self, client_id: str) -> None:
+    def _still_missing(self, client_id: str, attempt: int) -> None:
         if self._tracking.missing(client_id) > 0:
-            self.reconcile.suspect()
+            self._tasks.spawn(self._fetch_rows(client_id, attempt))
+
+    async def _fetch_rows(self, client_id: str, attempt: int) -> None:
+        """A frame with a fill was lost: its row is asked for, and again if the venue has no answer to spare."""
+        order = self._tracking.get(client_id)
+        if order is None:
+            return
+        with suppress(ExchangeError, BadFrame):  # the next attempt comes
+            await self._take_rows(order, Use.ASK)
+        if self._tracking.missing(client_id) > 0 and attempt < ROW_ATTEMPTS:
+            wait_ns = min(LATE_ROW_NS << attempt, ROW_PAUSE_NS)
+            self._clock.call_at(self._clock.now_ns() + wait_ns, self._still_missing, client_id, attempt + 1)
+
+    async def _take_rows(self, order: Sent, use: Use) -> None:
+        for fill in await self.rows(order.request.symbol, order.sent_ms - CLOCKS_APART_MS, use):
+            self.take_fill(fill)
 
     def _settled(self, market_id: int, qty: Decimal) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""
@@ -177,8 +195,7 @@ class PrivateFeed:
                 update = self.update_of(facts, self._clock.now_ns()) if facts.client_id == client_id else None
                 if update is not None and update.client_id == client_id:
                     if order is not None and update.cum_qty > order.traded:
-                        for fill in await self.rows(symbol, order.sent_ms - CLOCKS_APART_MS, use):
-                            self.take_fill(fill)
+                        await self._take_rows(order, use)
                     return update
         return None
 
@@ -208,6 +225,7 @@ class PrivateFeed:
 
     async def stop(self) -> None:
         self._life += 1
+        await self._tasks.cancel()
         await self.reconcile.stop()
 
     @property
@@ -224,17 +242,15 @@ class PrivateFeed:
         return [update for update in updates if update is not None]
 
     async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
-        """The rows are read only where position or orders show that one is missing."""
+        """Read only where the position shows that a row is missing; those of one order are asked for by themselves."""
         if not self._tracking.moves:
             return []  # before the first order of this process there is nothing to count
-        if not (self._rows_missing or self._tracking.short) and self.reconcile.tally(symbol) is not None:
+        if not self._tracking.short and self.reconcile.tally(symbol) is not None:
             position = await self._read_position(symbol, use)
             if position == self.reconcile.tally(symbol):
                 self._quiet[symbol] = position
                 return []
-        rows = await self.rows(symbol, since_ms, use)
-        self._rows_missing = False  # not before: an answer that does not come must be asked for again
-        return rows
+        return await self.rows(symbol, since_ms, use)
 
     async def rows(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         now_ns = self._clock.now_ns()
@@ -264,7 +280,7 @@ class PrivateFeed:
         if self._tracking.update(update):
             self._deliver(update)
         if self._tracking.missing(update.client_id) > 0:
-            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id)
+            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id, 1)
 
     def take_fill(self, fill: Fill) -> bool:
         if not self._tracking.fill(fill):
