@@ -389,6 +389,8 @@ def test_a_fill_whose_frame_was_lost_is_read_without_being_asked() -> None:
         it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1, size="0.0200"))], D("0.02")
         await asyncio.sleep(3)
         assert [(fill.client_id, fill.trade_id, fill.qty) for fill in it.fills] == [("1", "5", D("0.02"))]
+
+
 def test_a_fill_whose_frame_was_lost_is_asked_for_until_the_venue_answers() -> None:
     async def main(it: Bench) -> None:
         it.send(it.order())
@@ -424,6 +426,8 @@ def test_positions_are_told_after_the_rows_that_make_them() -> None:
         asked = len(it.net.asked)
         await it.client.get_account_positions()
         assert [it.path.rpartition("/")[2] for it in it.net.asked[asked:]] == ["account"]  # nothing is missing (S11)
+
+
 def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() -> None:
     async def main(it: Bench) -> None:
         async def asks() -> int:

@@ -174,8 +174,11 @@ class PrivateFeed:
         if order is not None and tx is not None:
             if not tx.left and not tx.done:
                 raise OutcomeUnknown(f"the transaction of {client_id} waits for its turn")
-            if self._sending.fate_of(tx) is Fate.VOID:
+            fate = self._sending.fate_of(tx)
+            if fate is Fate.VOID:
                 return self._never(order, Refusal.VENUE, "never taken: its nonce was used by another transaction")
+            if fate is Fate.OPEN:  # no list can prove it absent; its nonce is asked about, which costs next to nothing
+                raise OutcomeUnknown(f"the transaction of {client_id} may still arrive")
         update = await self._listed(symbol, client_id, order, use)
         if update is not None or order is None or tx is None:
             return update  # what a former process sent was taken or voided before this one could sign
@@ -205,8 +208,6 @@ class PrivateFeed:
         if facts is not None and facts.state == "failed":
             why = facts.error or "without a reason"
             return self._never(order, _refusal(facts.error), f"refused by the sequencer: {why}")
-        if facts is None and self._sending.fate_of(tx) is Fate.OPEN:
-            raise OutcomeUnknown(f"the transaction of {client_id} may still arrive")
         state = "queued" if facts is None else facts.state
         raise OutcomeUnknown(f"the transaction of {client_id} is {state}, and no list shows its order")
 
