@@ -60,7 +60,7 @@ from engine.trading.inputs import (
     StopAsked,
     TimerFired,
 )
-from exchanges.errors import AuthFailed, LinkDown
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.types import Accepted, OrderState, Position, Quote, Unknown
 
 DONE = Finish(0, "flat")
@@ -700,6 +700,34 @@ def test_a_suspend_is_told_before_anything_else_and_every_account_resyncs(event:
         "m disconnect", "m connect", "t disconnect", "t connect", "t connect",
         "m disconnect", "t disconnect",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "back_ms", "failures"),
+    [
+        (OutcomeUnknown("HTTP 502: empty body"), 2_500, 0),
+        (RateLimited("too many", retry_ms=4_000), 5_500, 0),
+        (AuthFailed("the venue's clock is 5000 ms from this machine's"), 11_500, 1),
+    ],
+)
+def test_whatever_a_venue_says_after_a_suspend_the_account_comes_back(
+    error: Exception, back_ms: int, failures: int
+) -> None:
+    """S3: an account that stays away is one on which nothing can be hedged, also while the run is ending."""
+    clocks = Clocks()
+    tries: list[int] = []
+
+    def arrange(room: Room) -> None:
+        clocks.loop = room.loop
+        room.at(1_050, clocks.sleep, 600 * S)
+        room.at(1_060, lambda: room.clients["t"].errors.update(connect=[error]))
+        for ms in (back_ms - 100, back_ms + 100):
+            room.at(ms, lambda: tries.append(room.calls.count("t connect")))
+        room.at(20_000, room.runner.stop, 3)
+
+    room, _ = run(reacts({StopAsked(1): []}), arrange, gaps=GapWatch(steady=clocks.steady, counting=clocks.counting))
+    assert (tries, len(room.runner.failures)) == ([2, 3], failures)
+    assert [given for _, given in room.seen[1:]] == [ClockJumped(600 * S), *[StopAsked(1)] * failures]
 
 
 def test_more_missing_time_during_a_reconnect_makes_one_more() -> None:

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from engine.trading.effects import AskOrder, AskPositions
 from engine.trading.inputs import Counted, Looked
 from exchanges.base import BaseExchangeClient
-from exchanges.errors import ExchangeError, LinkDown, RateLimited
+from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.types import Margin, Position
 
 CONNECT_TIMEOUT_S = 30
 ASK_TIMEOUT_S = 5
 DISCONNECT_TIMEOUT_S = 5
 RECONNECT_PAUSE_S = 1
+REFUSED_PAUSE_S = 10  # after a "no" that waiting alone hardly mends
 LAST_PAUSE_S = 1  # between readings before leaving, all of them within ASK_TIMEOUT_S
 
 T = TypeVar("T")
@@ -50,19 +51,29 @@ class Questions:
     async def disconnect_all(self, *, within_s: int) -> None:
         await all_of(self._disconnect(client, within_s) for client in self._clients.values())
 
-    async def reconnect(self, account: str) -> None:
-        """Make the account's client resync from nothing, for as long as it takes. Raises: AuthFailed."""
-        client = self._clients[account]
+    async def reconnect(self, account: str, *, refused: Callable[[ExchangeError], None]) -> None:
+        """Make the account's client resync from nothing, for as long as it takes: without it nothing is hedged there.
+
+        `refused` hears once of what only a person can mend (keys, a clock that is off); it is tried on all the same.
+        """
+        client, told = self._clients[account], False
         await self._disconnect(client, DISCONNECT_TIMEOUT_S)
         while True:
+            pause_s: float = RECONNECT_PAUSE_S
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await client.connect()
                 return
             except RateLimited as error:
-                await asyncio.sleep(max(RECONNECT_PAUSE_S, error.retry_ms / 1000))
-            except (LinkDown, TimeoutError):
-                await asyncio.sleep(RECONNECT_PAUSE_S)
+                pause_s = max(pause_s, error.retry_ms / 1000)
+            except (LinkDown, OutcomeUnknown, TimeoutError):
+                pass  # a venue that is away, or answers 502 for a while
+            except ExchangeError as error:
+                pause_s = REFUSED_PAUSE_S
+                if not told:
+                    told = True
+                    refused(error)
+            await asyncio.sleep(pause_s)
 
     async def _disconnect(self, client: BaseExchangeClient, within_s: int) -> None:
         with suppress(ExchangeError, TimeoutError):

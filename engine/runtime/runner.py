@@ -380,7 +380,7 @@ class Runner:
         try:
             while self._reconnecting[account]:  # again if more time went missing meanwhile
                 self._reconnecting[account] = False
-                await self._questions.reconnect(account)
+                await self._questions.reconnect(account, refused=self.fail)
         finally:
             del self._reconnecting[account]
 
