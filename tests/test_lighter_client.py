@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from lighter_kit import ACCOUNT, Bench, D, order_row, play, trade_row
 from transport_kit import as_json, run_virtual
 
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, Rejected
+from exchanges.lighter.signer import SignedTx, SignerThread
+from exchanges.lighter.wire.scale import OrderTx
 from exchanges.types import (
     Accepted,
     AccountFacts,
@@ -667,3 +670,69 @@ def test_after_the_end_nothing_is_sent_any_more() -> None:
         assert len(it.venue.forms) == 1
 
     run_virtual(perform)
+
+
+async def slowly(work: Callable[[], Any]) -> Any:
+    """Signs as long as the native library does, off the loop."""
+    await asyncio.sleep(0.008)
+    return work()
+
+
+def test_what_is_being_signed_when_the_session_closes_is_answered_as_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its order would be in flight for ever, and what it was to hedge stay open."""
+    monkeypatch.setattr(SignerThread, "call", lambda _, work: slowly(work))
+
+    async def main(it: Bench) -> None:
+        got = it.send(it.order(), it.order())
+        await asyncio.sleep(0.004)
+        await it.client.disconnect()
+        assert [type(reply) for reply in got] == [Refused, Refused]
+        assert it.venue.forms == []
+        await it.client.connect()
+        got = it.send(it.order())
+        await asyncio.sleep(0.1)
+        assert got == [Accepted("")]
+
+    play(main)
+
+
+def test_a_signer_that_fails_costs_neither_the_answer_nor_the_next_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def perform(loop: Any) -> None:
+        it = Bench(loop)
+        await it.client.connect()
+        failed: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: failed.append(context))
+        sign = it.signer.order
+
+        def broken_once(tx: OrderTx, *, nonce: int) -> SignedTx:
+            if tx.client_index == 1:
+                raise ValueError("no such number")
+            return sign(tx, nonce=nonce)
+
+        monkeypatch.setattr(it.signer, "order", broken_once)
+        got = it.send(it.order(), it.order())
+        await asyncio.sleep(0.1)
+        assert [type(reply) for reply in got] == [Refused, Accepted]
+        assert [str(context["exception"]) for context in failed] == ["no such number"]
+        await it.client.disconnect()
+
+    run_virtual(perform)
+
+
+def test_an_order_that_was_signed_anew_is_void_only_by_its_new_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignerThread, "call", lambda _, work: slowly(work))
+
+    async def main(it: Bench) -> None:
+        it.venue.nonce = 300  # another program used the key meanwhile
+        it.venue.answers.append(lambda _: None)
+        lost(it, taken=False)
+        got = it.send(it.order())
+        await asyncio.sleep(0.014)  # refused for its nonce, and being signed with 300
+        with pytest.raises(OutcomeUnknown):
+            await it.client.get_order_info("ETH", "1")
+        await asyncio.sleep(0.3)
+        assert isinstance(got[0], Unknown)
+        [cancel] = it.venue.taken
+        assert (cancel["Nonce"], cancel["Index"]) == (300, 1)
+
+    play(main)

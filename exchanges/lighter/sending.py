@@ -9,6 +9,7 @@ shorter time, so that waiting for its end is no way out).
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -155,7 +156,14 @@ class Sending:
         except ExchangeError as error:
             self._tell(tx, error)
             return
-        tx.nonce, tx.tx_hash, tx.left = nonce, signed.tx_hash, True
+        except asyncio.CancelledError:
+            self._waiting.appendleft(tx)  # `close` tells it: who waits for an answer that never comes hedges no more
+            raise
+        except Exception as error:  # noqa: BLE001 a broken signer must cost neither the answer nor what waits behind
+            self._tell(tx, LinkDown(f"it could not be signed: {type(error).__name__}"))
+            asyncio.get_running_loop().call_exception_handler({"message": "the signer failed", "exception": error})
+            return
+        tx.nonce, tx.tx_hash, tx.left, tx.fate = nonce, signed.tx_hash, True, Fate.OPEN
         tx.signed_ns = self._clock.now_ns()
         tx.tries += 1
         if self._next == nonce:  # nothing came back meanwhile

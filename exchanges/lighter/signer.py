@@ -42,15 +42,18 @@ class SignerThread:
     """Calls a signer off the loop's thread, one call at a time: a signature takes the native library 5 to 8 ms."""
 
     def __init__(self, signer: Signer) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="eagle-lighter") if signer.blocking else None
+        self._blocking = signer.blocking
+        self._pool: ThreadPoolExecutor | None = None
 
     async def call(self, work: Callable[[], T]) -> T:
-        if self._pool is None:
+        if not self._blocking:
             return work()
+        if self._pool is None:  # the first call, also of a session that was closed and opened again
+            self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="eagle-lighter")
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
-        """What is being signed is finished; nothing more is."""
+        """What is being signed is finished, what waits is not signed."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
