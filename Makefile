@@ -58,6 +58,7 @@ format: $(DEV_READY)
 
 fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
+	$(BIN)/python tests/fuzz_bifu.py $(FUZZ)
 
 bench: $(DEV_READY)
 	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(PY) bench/$$name.py; done

@@ -1,0 +1,1 @@
+"""BiFu's wire, pure: `request` signs, `stream` and `reply` decode, `product` holds the venue's names."""
