@@ -118,13 +118,14 @@ def test_what_is_wrong_is_told_with_what_to_do(given: dict[str, Any], health: st
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Path]]:
     folder = tmp_path_factory.mktemp("served")
-    with serving(folder, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+    with serving(folder, "one=backpack", "two=lighter", "--accounts", "maker,taker", "--tier", "premium") as it:
         yield it, folder
 
 
 def online(eagle: Eagle, it: Serving, folder: Path, *args: str, **changes: Any) -> Said:
     """Runs it from where the keys are; nothing may have been ordered."""
-    config = config_of(it, maker="maker-one", takers=["taker-two", "maker-two"]) | changes
+    config = config_of(it, maker="maker-one", takers=["taker-two", "maker-two"])
+    config |= {"markets": it.config["markets"]} | changes
     (folder / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
@@ -138,8 +139,12 @@ def test_local_venues_are_asked_over_sockets(eagle: Eagle, served: tuple[Serving
     assert said.code == 0, said.out + said.err
     assert "c.yaml, as its venues see it:" in said.out
     assert "failed   " not in said.out
-    for words in ("its key is accepted", "equity 10000.00 USDC", "the base is ETH everywhere", "expected cost: "):
-        assert words in said.out, said.out
+    text = " ".join(said.out.split())  # lines are folded at the width of the terminal
+    for words in (
+        "its key is accepted", "equity 10000.00 USDC", "10x cross", "tier premium: 24000 requests a minute",
+        "fees 0.28 bps as maker, 1.96 as taker", "the base is ETH everywhere", "expected cost: ",
+    ):  # fmt: skip
+        assert words in text, said.out
 
 
 def test_the_answers_as_json(eagle: Eagle, served: tuple[Serving, Path]) -> None:
@@ -150,16 +155,25 @@ def test_the_answers_as_json(eagle: Eagle, served: tuple[Serving, Path]) -> None
 
 def test_a_symbol_that_is_not_listed_and_a_venue_that_is_down(eagle: Eagle, served: tuple[Serving, Path]) -> None:
     it, folder = served
-    said = online(eagle, it, folder, markets={"ETH-PERP": {"one": "NONE_USDC_PERP", "two": "ETH_USDC_PERP"}})
+    said = online(eagle, it, folder, markets={"ETH-PERP": {"one": "NONE_USDC_PERP", "two": "ETH"}})
     assert said.code == 1
     assert "failed   maker-one" in said.out
     assert "check the symbol under `markets:`" in said.out
-    venues = dict(it.config["venues"], two={"kind": "backpack", "url": "http://127.0.0.1:9"})  # type: ignore[call-overload]
+    venues = dict(it.config["venues"], two={"kind": "lighter", "url": "http://127.0.0.1:9"})  # type: ignore[call-overload]
     said = online(eagle, it, folder, venues=venues)
     assert said.code == 1
     assert "failed   taker-two" in said.out
     assert "is the venue up, at this address?" in said.out
     assert "ok       maker-one" in said.out
+
+
+def test_a_tier_that_does_not_carry_the_config(eagle: Eagle, tmp_path: Path) -> None:
+    with serving(tmp_path, "one=backpack", "two=lighter", "--accounts", "maker,taker") as it:
+        said = online(eagle, it, tmp_path)
+    assert said.code == 1
+    text = " ".join(said.out.split())
+    assert "tier standard: 60 requests a minute, and limits.orders_per_minute is 1000" in text, said.out
+    assert "-> set orders_per_minute to 60 or less" in text
 
 
 def test_a_paper_config_has_nobody_to_ask(eagle: Eagle) -> None:
