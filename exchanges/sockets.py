@@ -64,6 +64,7 @@ class SocketTransport:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+        await self._tasks.settle(within_s=CLOSE_S)  # the closing handshakes
         await self._tasks.cancel()
 
     def _forget(self, stream: _Stream) -> None:
@@ -163,4 +164,6 @@ class _Stream:
             async with asyncio.timeout(CLOSE_S):
                 await self._socket.close()
         except (TimeoutError, ConnectionClosed, OSError):
-            self._socket.transport.abort()
+            return
+        finally:
+            self._socket.transport.abort()  # also where this is cancelled: the venue must see the stream end

@@ -24,6 +24,11 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    async def settle(self, *, within_s: float) -> None:
+        """Let them come to their own ends, for so long."""
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=within_s)
+
     async def cancel(self) -> None:
         """Cancel all and wait for their ends; none of them may call this itself."""
         running = tuple(self._running)

@@ -240,6 +240,28 @@ def test_a_stream_carries_messages_pings_and_its_end() -> None:
     run(main())
 
 
+def test_the_venue_sees_every_stream_end_when_the_transport_closes() -> None:
+    ended: list[int] = []
+    all_ended = asyncio.Event()
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+        ended.append(1)
+        if len(ended) == 2:
+            all_ended.set()
+
+    async def main() -> None:
+        async with ws_server(handle) as url:
+            it = SocketTransport(now_ns=counting_ns, insecure_loopback=True)
+            for _ in range(2):
+                await it.ws(url, Ear(), deadline_ns=counting_ns() + 10 * S)
+            await it.close()
+            async with asyncio.timeout(5):
+                await all_ended.wait()
+
+    run(main())
+
+
 def test_our_own_close_is_not_told_and_an_oversized_message_ends_the_stream() -> None:
     async def handle(socket: ServerConnection) -> None:
         await socket.recv()
