@@ -139,6 +139,9 @@ class Link:
                 error = await self._live(first)
             except ExchangeError as failed:
                 error = failed
+            except Exception as defect:  # noqa: BLE001 it ends the run in order; a dead stream must not stay trusted
+                error = LinkDown(f"{type(defect).__name__}: {defect}")
+                asyncio.get_running_loop().call_exception_handler({"message": "a stream failed", "exception": defect})
             finally:
                 self._hang_up()
             self._put(LinkState.LOST, str(error))
@@ -169,18 +172,36 @@ class Link:
         self._beat()
         self._renew_at_half(opening)
         self._put(LinkState.RESYNC, "")
-        resync = loop.create_task(_resync(self._feed.resync()))
-        try:
-            if not await self._first_of(resync, down, within_ns=timing.resync_ns):
-                return self._ended(down, "the resync took too long")
-            resync.result()
-        finally:
-            resync.cancel()
-            await asyncio.gather(resync, return_exceptions=True)
+        while not await self._caught_up(down, patient=first.done()):
+            if down.done():
+                return self._ended(down, "")
         self._put(LinkState.TRUSTED, "")
         if not first.done():
             first.set_result(None)
         return self._ended(down, await down)
+
+    async def _caught_up(self, down: asyncio.Future[str], *, patient: bool) -> bool:
+        """One resync; False if the stream went down, or the rate limit made it wait. Raises: ExchangeError.
+
+        The stream stays open for as long as the limit holds (up to a minute): nothing else would tell of a fill.
+        """
+        loop = asyncio.get_running_loop()
+        resync = loop.create_task(_resync(self._feed.resync()))
+        try:
+            if not await self._first_of(resync, down, within_ns=self._timing.resync_ns):
+                if not down.done():
+                    raise LinkDown("the resync took too long")
+                return False
+            resync.result()
+            return True
+        except RateLimited as error:
+            if not patient:
+                raise
+            await self._first_of(loop.create_future(), down, within_ns=self._pause_ns(error))
+            return False
+        finally:
+            resync.cancel()
+            await asyncio.gather(resync, return_exceptions=True)
 
     async def _first_of(self, wanted: asyncio.Future[None], down: asyncio.Future[str], *, within_ns: int) -> bool:
         """Has `wanted` come, before the stream went down and in time?"""

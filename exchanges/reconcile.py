@@ -84,6 +84,8 @@ class Reconcile:
         self._tally: dict[str, Decimal] = {}
         self._doubts: dict[str, int] = {}
         self._busy = False
+        self._due_ns = 0
+        self._suspected = False  # while a comparison ran, which may have read too early
         self.repaired = 0  # rows and states that only a comparison brought
 
     def begin(self, venue_ms: int) -> None:
@@ -118,8 +120,10 @@ class Reconcile:
             self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
 
     def suspect(self) -> None:
-        """Something does not add up: look soon."""
-        if not self._busy and self._timer is not None:
+        """Something does not add up: look soon; who says so again and again puts it off no further."""
+        self._suspected = True
+        soon_ns = self._clock.now_ns() + self._pace.suspect_ns
+        if not self._busy and self._timer is not None and soon_ns < self._due_ns:
             self._arm(self._pace.suspect_ns)
 
     async def stop(self) -> None:
@@ -134,23 +138,30 @@ class Reconcile:
     def _arm(self, wait_ns: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._clock.call_at(self._clock.now_ns() + wait_ns, self._due)
+        self._due_ns = self._clock.now_ns() + wait_ns
+        self._timer = self._clock.call_at(self._due_ns, self._due)
 
     def _due(self) -> None:
         if not self._busy:
             self._tasks.spawn(self._compare())
 
     async def _compare(self) -> None:
-        self._busy = True
+        self._busy, self._suspected = True, False
         wait_ns = self._pace.idle_ns
+        use = Use.UPKEEP if self._trusted() else Use.ASK  # without its stream nothing else tells of a fill
         try:
             for symbol in self._symbols:
-                if not await self._look(symbol, Use.UPKEEP, resync=False):
+                if not await self._look(symbol, use, resync=False):
                     wait_ns = self._pace.suspect_ns
         except ExchangeError:
             pass  # the next turn asks again; a venue that stays away is told by the stream's own watch
+        except Exception:
+            self._arm(wait_ns)  # a defect ends the run in order; until then fills must go on being looked for
+            raise
         finally:
             self._busy = False
+        if self._suspected:
+            wait_ns = self._pace.suspect_ns
         if self._tracking.any_live:
             wait_ns = min(wait_ns, self._pace.live_ns if self._trusted() else self._pace.alone_ns)
         self._arm(wait_ns)

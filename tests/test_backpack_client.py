@@ -487,6 +487,53 @@ def test_a_message_that_is_new_to_us_is_noted_and_the_venue_compared() -> None:
     stage(main)
 
 
+def test_suspicion_that_comes_again_and_again_puts_a_comparison_off_no_further() -> None:
+    async def main(it: Stage) -> None:
+        before = len(it.asked("GET api/v1/orders"))
+        for _ in range(10):
+            it.wire.say({"stream": f"account.rfqUpdate.{SYMBOL}", "data": {}}, it.clock)
+            await asyncio.sleep(0.2)
+        assert len(it.asked("GET api/v1/orders")) >= before + 3
+
+    stage(main)
+
+
+def test_suspicion_during_a_comparison_makes_one_more() -> None:
+    async def main(it: Stage) -> None:
+        it.wire.say({"stream": f"account.rfqUpdate.{SYMBOL}", "data": {}}, it.clock)
+        await asyncio.sleep(0.4)
+        it.transport.delay_ns = 200 * MS
+        before = len(it.asked("GET api/v1/orders"))
+        await asyncio.sleep(0.2)  # the comparison has asked, and read nothing yet
+        assert len(it.asked("GET api/v1/orders")) == before + 1
+        it.wire.say({"stream": f"account.rfqUpdate.{SYMBOL}", "data": {}}, it.clock)
+        await asyncio.sleep(1.2)
+        assert len(it.asked("GET api/v1/orders")) == before + 2
+
+    stage(main)
+
+
+def test_a_defect_in_a_comparison_does_not_end_the_looking_for_fills() -> None:
+    async def main(it: Stage) -> None:
+        failed: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        rest = it.client._rest
+        asked = rest.open_orders
+        rest.open_orders = broken  # type: ignore[assignment,method-assign]
+        await asyncio.sleep(6)
+        rest.open_orders = asked  # type: ignore[method-assign]
+        before = len(it.asked("GET api/v1/orders"))
+        await asyncio.sleep(20)
+        assert len(it.asked("GET api/v1/orders")) > before
+        assert [repr(context["exception"]) for context in failed] == ["KeyError('no such')"]
+
+    stage(main)
+
+
+async def broken(*_: object) -> None:
+    raise KeyError("no such")
+
+
 def test_a_position_that_fills_do_not_explain_is_found_within_a_second_and_said() -> None:
     async def main(it: Stage) -> None:
         row = {"symbol": SYMBOL, "netQuantity": "0.5", "entryPrice": "1", "markPrice": "1", "mmf": "0"}

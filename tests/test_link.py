@@ -211,15 +211,58 @@ def test_what_cannot_be_read_or_is_refused_ends_the_stream(data: bytes, why: str
 def test_a_resync_that_fails_later_is_tried_again_on_a_new_stream() -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
-        it.feed.errors = [LinkDown("history does not answer"), RateLimited("too many", retry_ms=3000)]
+        it.feed.errors = [LinkDown("history does not answer")]
         it.wire.cut()
         await asyncio.sleep(10)
 
     it = bench(main)
-    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, LOST, RESYNC, TRUSTED]
-    assert [text for _, state, text in it.told if state is LOST][1:] == ["history does not answer", "too many"]
-    assert it.told[7][0] - it.told[6][0] == 3000 + 10  # as long as the venue said
-    assert len(it.transport.wires) == 4
+    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, TRUSTED]
+    assert [text for _, state, text in it.told if state is LOST][1:] == ["history does not answer"]
+    assert len(it.transport.wires) == 3
+
+
+def test_a_resync_that_the_rate_limit_holds_up_keeps_its_stream_which_tells_of_fills_meanwhile() -> None:
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.feed.errors = [RateLimited("too many", retry_ms=30_000)] * 2
+        it.wire.cut()
+        await asyncio.sleep(40)
+        it.wire.say("a fill", it.clock)
+        assert (it.link.state, it.feed.frames) == (RESYNC, [b"a fill"])
+        await asyncio.sleep(21)
+
+    it = bench(main)
+    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, TRUSTED]
+    assert (len(it.transport.wires), it.feed.resyncs) == (2, 4)
+
+
+def test_a_stream_that_ends_while_the_rate_limit_holds_up_its_resync_begins_anew() -> None:
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.feed.errors = [RateLimited("too many", retry_ms=30_000)]
+        it.wire.cut()
+        await asyncio.sleep(2)
+        it.wire.cut()
+        await asyncio.sleep(2)
+
+    it = bench(main)
+    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, TRUSTED]
+
+
+def test_a_defect_does_not_leave_a_dead_stream_trusted() -> None:
+    """It goes to the loop's handler, which ends the run in order; the end needs its streams."""
+
+    async def main(it: Bench) -> None:
+        failed: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        await it.link.open()
+        it.feed.errors = [KeyError("ETH")]  # type: ignore[list-item]
+        it.wire.cut()
+        await asyncio.sleep(2)
+        assert [repr(context["exception"]) for context in failed] == ["KeyError('ETH')"]
+
+    it = bench(main)
+    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, TRUSTED]
 
 
 def test_a_stream_that_ends_in_its_resync_is_not_trusted() -> None:

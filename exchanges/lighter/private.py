@@ -244,6 +244,7 @@ class PrivateFeed:
 
     async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         """Read only where the position shows that a row is missing; those of one order are asked for by themselves."""
+        self._quiet.pop(symbol, None)  # of a comparison that was broken off
         if not self._tracking.moves:
             return []  # before the first order of this process there is nothing to count
         if not self._tracking.short and self.reconcile.tally(symbol) is not None:
