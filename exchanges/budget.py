@@ -11,7 +11,7 @@ from enum import IntEnum
 
 MINUTE_NS = 60_000_000_000
 BLOCK_NS = 1_000_000_000  # after a "too many requests" that does not say for how long, doubled at each further one …
-BLOCK_MOST_NS = 30_000_000_000  # … up to this
+BLOCK_MOST_NS = 30_000_000_000  # … up to this; but not for hedges and cancels, which our guess may not hold up for long
 
 
 class Use(IntEnum):
@@ -25,13 +25,14 @@ class Use(IntEnum):
 class Budget:
     """At most `per_minute` weight in any 60 seconds. Not known to the venue's documents: the config's figure."""
 
-    __slots__ = ("_blocked_ns", "_blocks", "_spent", "_times", "per_minute")
+    __slots__ = ("_blocked_ns", "_blocks", "_spent", "_times", "_trades_blocked_ns", "per_minute")
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
         self._times: deque[tuple[int, int]] = deque()
         self._spent = 0
         self._blocked_ns = 0
+        self._trades_blocked_ns = 0
         self._blocks = 0
 
     def take(self, now_ns: int, use: Use, *, weight: int = 1) -> int:
@@ -39,8 +40,9 @@ class Budget:
         times = self._times
         while times and times[0][0] <= now_ns - MINUTE_NS:
             self._spent -= times.popleft()[1]
-        if now_ns < self._blocked_ns:
-            return self._blocked_ns
+        blocked_ns = self._trades_blocked_ns if use is Use.TRADE else self._blocked_ns
+        if now_ns < blocked_ns:
+            return blocked_ns
         most = max(weight, self.per_minute * use // 10)
         if self._spent + weight <= most:
             times.append((now_ns, weight))
@@ -58,6 +60,7 @@ class Budget:
         self._blocks += 1
         wait_ns = for_ns or min(BLOCK_NS << min(self._blocks - 1, 8), BLOCK_MOST_NS)
         self._blocked_ns = max(self._blocked_ns, now_ns + wait_ns)
+        self._trades_blocked_ns = max(self._trades_blocked_ns, now_ns + (for_ns or BLOCK_NS))
         return self._blocked_ns
 
     def passed(self) -> None:

@@ -133,8 +133,12 @@ def test_blocks_double_until_a_request_passes() -> None:
     budget = Budget(100)
     waits = [budget.block(0) // S for _ in range(7)]
     assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert budget.take(S - 1, Use.TRADE) == S  # a hedge is held up for a second by what we only guess …
+    assert (budget.take(S, Use.TRADE), budget.take(S, Use.ASK)) == (0, 30 * S)
     budget.passed()
     assert budget.block(100 * S) == 101 * S
+    budget.block(200 * S, for_ns=60 * S)
+    assert budget.take(259 * S, Use.TRADE) == 260 * S  # … and for as long as the venue itself says
 
 
 def test_connections_are_warmed_and_kept_warm() -> None:

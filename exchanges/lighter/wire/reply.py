@@ -86,15 +86,15 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
     if type(code) is not int or (code == OK and status < 300):
         return None
     text = f"{code}: {str(said.get('message'))[:160]}"
+    if status >= 500:
+        return OutcomeUnknown(text)  # whatever it names: who failed while answering may have queued it (S4)
     if code in RATE_CODES or status in (429, 405):
         return RateLimited(text, retry_ms=FIREWALL_MS)
     if code in NONCE_CODES:
         return WrongNonce(text)
     if code in AUTH_CODES:
         return AuthFailed(text)
-    refusal = REFUSALS.get(code)
-    if refusal is Refusal.RATE:
-        return RateLimited(text, retry_ms=0)
+    refusal = REFUSALS.get(code)  # RATE: of one account's orders; it closes no budget, least of all to a hedge
     if refusal is not None or code in ANSWERED_NO or code in FORM_CODES:
         return Rejected(refusal or Refusal.VENUE, text)
     return OutcomeUnknown(text)
