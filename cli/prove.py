@@ -19,6 +19,7 @@ from cli.streams import GREEN, RED, YELLOW, format_option, paint, write_note, wr
 if TYPE_CHECKING:
     from engine.verify.bounds import Bounds
     from engine.verify.proof import Proof, Shown, World
+    from engine.verify.script import Script
 
 CUT_OFF_CODE = 6
 TELL_EVERY_S = 2.0
@@ -35,11 +36,14 @@ TELL_EVERY_S = 2.0
 @click.option("--only", "kinds", multiple=True, metavar="FAULT", help="Only faults of this kind; see docs/prove.md.")
 @click.option("--deep", is_flag=True, help="Unequal takers, two overlaps, twenty times the states: for a night.")
 @click.option("--mutate", is_flag=True, help="Break the flow in every place, one at a time; which rule notices?")
+@click.option(
+    "--save", "folder", metavar="FOLDER", help="Write each trace there, as a scenario that `eagle test` runs."
+)
 @format_option("text", "json", "mermaid")
 def prove(
     flow: str, faults: int | None, quantity: int | None, takers: int | None, overlaps: int | None,
     max_states: int | None, chosen: tuple[str, ...], kinds: tuple[str, ...], deep: bool, mutate: bool,
-    style: str,
+    folder: str | None, style: str,
 ) -> int:  # fmt: skip
     """Search every situation that a flow can come into, within bounds, and show that its rules hold.
 
@@ -75,6 +79,11 @@ def prove(
             done.append(_Part(world, prove_world(world, tell=progress), progress.seconds()))
             if done[-1].proof.verdict is not Verdict.PROVED:
                 break
+    if folder is not None:
+        from cli.scenarios import save
+
+        for name in save([script for part in done for script in _scripts(part)], folder):
+            write_note(f"saved {name}; run it with `eagle test {name}`")
     if style == "json":
         write_result(json.dumps([_record(part) for part in done], indent=2, ensure_ascii=False))
     elif style == "mermaid":
@@ -143,7 +152,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _lines(part: _Part) -> list[str]:
+    from cli.scenarios import rehearsed
     from engine.verify.bounds import assumptions
+    from engine.verify.script import script_of
     from engine.verify.story import scenes_of, table
 
     world, proof, seconds = part.world, part.proof, part.seconds
@@ -154,6 +165,7 @@ def _lines(part: _Part) -> list[str]:
         if shown.trace:
             lines += ["", f"{shown.rule.name}: broken like this ({len(shown.trace)} steps, ! is a fault)"]
             lines += table(scenes_of(world, shown))
+            lines.append(f"      {rehearsed(world.flow, script_of(world, shown))}")
             if shown.turn:
                 turn = ", ".join(_short(action.kind, action.detail) for action in shown.turn)
                 lines.append(f"      and so on for ever: {turn}")
@@ -165,6 +177,12 @@ def _lines(part: _Part) -> list[str]:
         f" {proof.steps:,} steps of the real one; {seconds:.1f} s of one core, {rate:,.0f} states/s",
     ]
     return lines
+
+
+def _scripts(part: _Part) -> list[Script]:
+    from engine.verify.script import script_of
+
+    return [script_of(part.world, shown) for shown in part.proof.shown if shown.trace]
 
 
 def _short(kind: str, detail: str) -> str:

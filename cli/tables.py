@@ -1,4 +1,4 @@
-"""`eagle test`: runs transition tables."""
+"""`eagle test`: runs transition tables and scenarios."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cli.options import FILE
 from cli.streams import GREEN, RED, format_option, paint, write_note, write_result
 
 if TYPE_CHECKING:
+    from cli.scenarios import Scenario
     from engine.chart.model import Flow
     from engine.chart.row_path import Look, Tried
     from engine.chart.table import Coverage, RowResult, TableResult
@@ -28,21 +29,24 @@ MISSING_SHOWN = 20  # undecided transitions and cells that the text names; JSON 
 @svg_option
 @click.option("--mermaid", is_flag=True, help="Draw the way of the first row that failed instead, as Mermaid text.")
 def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool) -> int:
-    """Run transition tables (YAML) against their flows and show what they cover.
+    """Run transition tables and scenarios (YAML) against their flows; show what the tables cover.
 
     Without a path: all tables in tests/tables. A table's flow is looked for in flows/, beside the table and here. A row
     that fails is shown with the way that was expected and every row of the flow that was asked until the chart came to
-    rest; --svg and --mermaid draw the first. Exit code 1 if a row fails.
+    rest; --svg and --mermaid draw the first. A scenario, which `eagle prove --save` writes, is led through the real
+    runner and the paper venue, and fails where that goes another way. Exit code 1 if a row or a scenario fails.
 
     \b
     Examples:
       eagle test tests/tables/eagle_chicken.yaml
       eagle test --svg failed.svg
+      eagle test found/every_fill_is_hedged.yaml
     """
     import json
 
     from cli.findings import tell
     from cli.locate import flow_path_of_table, read_flow_source, read_source
+    from cli.scenarios import is_scenario, run_scenario
     from engine.chart.load import load_flow
     from engine.chart.model import FlowError
     from engine.chart.table import coverage, load_table, run_table
@@ -51,10 +55,14 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
     texts: dict[str, str] = {}
     results: dict[str, list[TableResult]] = {}
     flows: dict[str, Flow] = {}
+    scenarios: list[Scenario] = []
     try:
         for path in _files(paths or (DEFAULT,)):
             source = read_source(path)
             texts[source.file] = source.text
+            if is_scenario(source.text):
+                scenarios.append(run_scenario(source))
+                continue
             table = load_table(source.text, file=source.file)
             if table.flow not in flows:
                 found = read_flow_source(flow_path_of_table(table.flow, table=table.file))
@@ -72,10 +80,11 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
     if mermaid:
         return 1 if failed else 0
     if style == "json":
-        write_result(json.dumps(_record(results, covered), indent=2, ensure_ascii=False))
+        record = [*_record(results, covered), *(it.record() for it in scenarios)]
+        write_result(json.dumps(record, indent=2, ensure_ascii=False))
     else:
-        write_result("\n".join(_lines(results, covered)))
-    return 1 if failed else 0
+        write_result("\n".join([*(it.line() for it in scenarios), *_lines(results, covered)]))
+    return 1 if failed or any(it.why for it in scenarios) else 0
 
 
 def _files(paths: Sequence[str]) -> list[str]:

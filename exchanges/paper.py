@@ -291,6 +291,10 @@ class PaperVenue:
             for name, client in self._clients.items()
         }
 
+    def happen(self, symbol: str, event: MarketEvent) -> None:
+        """Let the outside market of `symbol` do this now, beside its source."""
+        self._market_moved(self._markets[symbol], event)
+
     # -- requests: they leave the client now and arrive after the order latency ----------------------------------
 
     def order_sent(self, client: PaperClient, order: OrderRequest, on_reply: ReplyHandler) -> None:

@@ -17,6 +17,7 @@ from engine.trading.intake import Intake
 from engine.trading.orders import COVERING, Order, Orders
 from engine.trading.world import World
 from engine.verify.venues import Venues
+from exchanges.led import LedClient
 from exchanges.types import ZERO, Accepted, Fill, OrderState, Refusal, Refused
 
 Plant = Callable[[], Any]
@@ -67,8 +68,9 @@ def fills_go_to_the_newest_order() -> Any:
     return patch.object(Orders, "apply_fill", apply_fill)
 
 
-def resync_asks_about_live_orders_only() -> Any:
-    """After a lost stream only orders that the desk still takes for live are asked about."""
+@contextmanager
+def resync_asks_about_live_orders_only() -> Iterator[None]:
+    """After a lost stream only the newest order is asked about, if the desk still takes it for live."""
     real = Venues._missed
 
     def missed(self: Venues, account: int) -> Any:
@@ -76,7 +78,11 @@ def resync_asks_about_live_orders_only() -> Any:
         live = {at + 1 for at, it in enumerate(self.key.orders) if it.live}
         return [it for it in rows if it.place in live], [it for it in states if it.place in live]  # type: ignore[union-attr]
 
-    return patch.object(Venues, "_missed", missed)
+    def none_that_ended(_: LedClient) -> list[str]:
+        return []  # the traces that show it have none that lives
+
+    with patch.object(Venues, "_missed", missed), patch.object(LedClient, "asked_after", none_that_ended):
+        yield
 
 
 def cancel_reply_is_final() -> Any:

@@ -33,6 +33,7 @@ ADAPTER = (
 LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
+    "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", "exchanges.matching", *SOURCES, *WORDS),
     **dict.fromkeys(
         ("cli.venue_wiring", "cli.fault_plan"), ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
     ),
@@ -74,6 +75,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.market": (*SOURCES, *WORDS),
     "exchanges.synthetic": (*SOURCES, *WORDS),
     "exchanges.recording": (*SOURCES, *WORDS),
+    "exchanges.led": ("exchanges.base", *WORDS),
     "exchanges.venues": ("exchanges.venues", "exchanges.matching", "exchanges.accounts", "exchanges.market", *WORDS),
     **{f"exchanges.{venue}": ADAPTER for venue in ("paper", "backpack", "lighter", "okx", "binance", "bifu", "ccxt")},
     "exchanges": (),

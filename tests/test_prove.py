@@ -12,8 +12,10 @@ from cli_kit import Eagle, eagle
 from planted_faults import PLANTED
 from trading_kit import eagle_flow
 
+from cli.rehearsal import rehearse
 from engine.verify.bounds import FAULTS, Bounds
 from engine.verify.proof import Proof, Verdict, World, prove_world
+from engine.verify.script import as_yaml, read_script, script_of
 from engine.verify.story import mermaid, scenes_of, table
 
 __all__ = ["eagle"]
@@ -70,7 +72,10 @@ def test_a_planted_fault_is_found(name: str, plant: Callable[[], Any]) -> None:
         broken = [it for it in proof.shown if it.verdict is Verdict.VIOLATED]
         assert [it.rule.name for it in broken] == [rule]
         scenes = scenes_of(world, broken[0])
+        script = read_script(as_yaml(script_of(world, broken[0])), file="found.yaml")
+        assert rehearse(FLOW, script).why == ""  # the same through the real runner and the paper venue
     assert 0 < len(scenes) <= MOST_STEPS
+    assert rehearse(FLOW, script).why != ""  # and not without the fault
 
 
 def test_a_trace_is_told_as_a_table_and_as_a_sequence_diagram() -> None:
@@ -137,6 +142,26 @@ properties:
 
 
 # --- the command
+
+
+def test_a_trace_is_saved_as_a_scenario_that_the_test_command_runs(eagle: Eagle, tmp_path: Path) -> None:
+    with PLANTED["unknown treated as refused"]():
+        done = eagle("prove", "eagle_chicken", "--faults", 1, "--only", "late request", "--save", "found")
+        assert done.code == 1
+        assert "led through the real runner and the paper venue: the same, in 1 steps" in done.out
+        (name,) = [path.name for path in (tmp_path / "found").iterdir()]
+        again = eagle("test", f"found/{name}")
+        assert (again.code, "(1 steps as written)" in again.out) == (0, True)
+    mended = eagle("test", f"found/{name}")
+    assert mended.code == 1
+    assert "the chart is in MAKER_OPENING.resting, not in MAKER_OPENING.repricing" in mended.out
+
+
+def test_a_scenario_that_is_none_is_told_at_its_line(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("scenario: x\nflow: eagle_chicken\nquantity: many\n")
+    done = eagle("test", "bad.yaml")
+    assert done.code == 1
+    assert 'bad.yaml:3:11: error F204: quantity: "many" is not allowed' in done.err
 
 
 def test_the_command_says_proved_and_within_what(eagle: Eagle) -> None:

@@ -1,0 +1,346 @@
+"""Leads the real runner on the paper venue through a script that `eagle prove` found: does it break there too?
+
+The third file that knows everybody: runner, clients and venue are those of a run, in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engine.chart.model import Flow
+from engine.runtime.journal import NullJournal
+from engine.runtime.loop import VirtualLoop
+from engine.runtime.runner import Runner
+from engine.trading.desk import CHART, Desk
+from engine.trading.effects import Effect
+from engine.trading.guards import MarketWatch
+from engine.trading.inputs import Input, TimerFired
+from engine.trading.inquiry import OWNER as INQUIRY
+from engine.trading.intake import DESK
+from engine.trading.plan import Plan, RoleSpec
+from engine.verify.bounds import plan_for
+from engine.verify.script import Line, Script
+from exchanges.led import Led, LedClient
+from exchanges.market import MarketQuote, MarketTrade
+from exchanges.matching import Depth
+from exchanges.paper import PaperVenue
+from exchanges.types import Accepted, OrderState, OrderType, OrderUpdate, Refusal, Refused, Side, Unknown
+
+S = 1_000_000_000
+CASH = Decimal(10**6)
+BID, ASK, DEEP = 1000, 1003, 10_000  # ticks and lots of the one quote: an own order inside the spread is first
+STEADY_NS = 10**6 * S  # no book grows old in a rehearsal
+BREATH_S = 0.001  # virtual time for one thing to run its course
+CANNOT = frozenset({"liquidated", "market closes", "market opens", "validity over", "wait over", "venue cancels"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """`steps` went as written; `why` is empty where the script's end was reached as it says."""
+
+    steps: int
+    why: str
+    open_at_end: Decimal
+
+    @property
+    def same(self) -> bool:
+        return not self.why
+
+
+class Draws:
+    """The script's choices for both streams of the desk."""
+
+    def __init__(self, script: Script) -> None:
+        self._left = list(script.draws)
+
+    def below(self, n: int) -> int:
+        return self._left.pop(0) if self._left else 0
+
+    def between(self, low: int, high: int) -> int:
+        return high if low < high and self.below(2) else low
+
+    def take_draws(self) -> list[int]:
+        return []
+
+
+def rehearse(flow: Flow, script: Script) -> Rehearsed:
+    """Raises: FlowError where the script's settings do not fit the flow."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as loop:
+        return loop.run(_Stage(flow, script).run())
+
+
+class _Off(Exception):
+    """The run went another way than the script."""
+
+
+class _Stage:
+    def __init__(self, flow: Flow, script: Script) -> None:
+        self._script = script
+        self._plan = _steady(plan_for(flow, script.bounds))
+        self._orders: list[Led] = []
+        self._fired: deque[TimerFired] = deque()
+        self._news = asyncio.Event()
+        self._venues: dict[str, PaperVenue] = {}
+        self._clients: dict[str, LedClient] = {}
+
+    async def run(self) -> Rehearsed:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self._clock = loop.clock
+        self._open_accounts()
+        draws = Draws(self._script)
+        accounts = {
+            name: replace(spec, capabilities=self._clients[name].capabilities)
+            for name, spec in self._plan.accounts.items()
+        }
+        plan = replace(self._plan, accounts=accounts)
+        self._desk = Desk(plan, run=1, chance={"taker": draws, "hold": draws})
+        self._runner = Runner(
+            self._desk, self._clients, symbols={name: spec.instrument.symbol for name, spec in accounts.items()},
+            clock=self._clock, watch=_watch(plan), journal=NullJournal(), chance=draws, orders_per_minute=10_000,
+            max_book_age_ns=STEADY_NS, may_send=self._desk.objection, traces=[self._seen],
+        )  # fmt: skip
+        running = asyncio.create_task(self._runner.run())
+        for venue in self._venues.values():
+            venue.start()
+        done = 0
+        try:
+            await self._begun()
+            for done, line in enumerate(self._script.lines, start=1):  # noqa: B007 counted for the result
+                await self._do(line)
+            why = self._end()
+        except _Off as off:
+            why, done = f"step {max(done, 1)}: {off}", max(0, done - 1)
+        finally:
+            if not running.done():
+                self._runner.stop(3)
+            for client in self._clients.values():
+                client.led = False
+            await running
+        return Rehearsed(done, why, self._open())
+
+    def _open_accounts(self) -> None:
+        for name, spec in self._plan.accounts.items():
+            symbol = spec.instrument.symbol
+            quote = MarketQuote(0, BID, DEEP, ASK, DEEP)
+            venue = PaperVenue(
+                spec.venue, [spec.instrument], sources={symbol: iter([quote])}, clock=self._clock, order_latency_ns=0,
+                feed_latency_ns=0, depth=Depth(levels=0),
+            )  # fmt: skip
+            self._venues[name] = venue
+            self._clients[name] = LedClient(venue.open_account(name, cash=CASH), self._orders)
+
+    async def _begun(self) -> None:
+        for client in self._clients.values():
+            client.led = False
+        while not self._orders:
+            await asyncio.sleep(BREATH_S)
+        for client in self._clients.values():
+            client.led = True
+        self._fired.clear()
+
+    def _seen(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        if not isinstance(given, TimerFired) or given.owner == DESK:
+            return
+        if given.name == "resync" and self._desk.world.links.all_trusted:
+            return  # of the start, when all was connected; it decides nothing any more
+        self._fired.append(given)
+        self._news.set()
+
+    # --- one step
+
+    async def _do(self, line: Line) -> None:
+        if line.do in CANNOT:
+            raise _Off(f'"{line.do}" is nothing that a rehearsal can do')
+        if line.do == "timer":
+            await self._timer(line)
+        else:
+            await self._happen(line)
+            await asyncio.sleep(BREATH_S)
+            if self._fired:
+                raise _Off(f"timer {self._fired[0].name} came before {line.do}")
+        leaf = self._desk.state
+        if leaf != line.state:
+            raise _Off(f"after {line.do} the chart is in {leaf}, not in {line.state}")
+
+    async def _timer(self, line: Line) -> None:
+        while not self._fired:
+            self._news.clear()
+            await self._news.wait()
+        fired = self._fired.popleft()
+        owner, _, name = line.detail.partition(" ")
+        wanted = (CHART, line.detail) if owner not in (INQUIRY, "hedging") else (owner, name)
+        if line.order and owner == INQUIRY:
+            wanted = (INQUIRY, self._orders[line.order - 1].request.client_id)
+        if (fired.owner, fired.name) != wanted:
+            raise _Off(f"timer {fired.name} came before {line.detail}")
+        await asyncio.sleep(BREATH_S)
+
+    async def _happen(self, line: Line) -> None:
+        led = self._orders[line.order - 1] if line.order and line.order <= len(self._orders) else None
+        if line.order and led is None:
+            raise _Off(f"the run has made {len(self._orders)} orders, not {line.order}")
+        client = self._clients.get(line.account)
+        match line.do, led:
+            case "accepted", Led():
+                self._submit(led, Accepted(""))
+            case "ack lost", Led():
+                led.client.slow = True
+                self._submit(led, Unknown("the script loses the answer"))
+                await asyncio.sleep(BREATH_S)
+                led.client.slow = False
+            case "taken", Led():
+                await self._taken(led, line)
+            case "arrives late", Led():
+                led.client.inner.submit(led.request, _nobody)
+            case (("refused" | "refuses from now on"), Led()):
+                led.answer(Refused(Refusal(line.detail or "margin"), "the script refuses"))
+            case (("request lost" | "request late"), Led()):
+                led.answer(Unknown("the script loses the request"))
+            case "filled", Led():
+                await self._filled(led, line)
+            case (("canceled" | "cancel refused" | "cancel lost" | "cancel noted" | "cancel too late"), Led()):
+                await self._cancel(led, line)
+            case (("looked" | "look fails"), Led()):
+                asked = led.client.questions.get(led.request.client_id, [])
+                if not asked:
+                    raise _Off(f"nobody asks about order {line.order}")
+                asked.pop(0).set_result(line.do == "looked")
+            case (("positions read" | "reading fails"), _):
+                for one in self._clients.values():
+                    if one.readings:
+                        one.readings.pop(0).set_result(line.do == "positions read")
+            case "frame arrives", _ if client is not None and client.queue:
+                client.deliver()
+            case "disconnected", _ if client is not None:
+                client.lose(self._clock.now_ns())
+            case "reconnected", _ if client is not None:
+                symbol = self._plan.accounts[line.account].instrument.symbol
+                await client.resync(symbol, self._clock.now_ns(), states_first=line.detail == "states first")
+            case "stop asked", _:
+                self._runner.stop(line.qty)
+            case _:
+                raise _Off(f'"{line.do}" cannot be led')
+
+    def _submit(self, led: Led, told: Accepted | Unknown) -> None:
+        led.answer(told) if isinstance(told, Unknown) else None
+        led.client.inner.submit(led.request, _nobody if isinstance(told, Unknown) else led.answer)
+
+    async def _taken(self, led: Led, line: Line) -> None:
+        led.client.slow = line.detail == "frames late"
+        if line.qty:
+            self._show(led, line.qty)
+            led.client.inner.submit(led.request, led.answer)
+            await asyncio.sleep(BREATH_S)
+            self._show(led, DEEP)
+        else:
+            led.answer(Accepted(""))
+            led.client.tell(self._ended(led, Decimal(0)))
+        led.client.slow = False
+
+    async def _filled(self, led: Led, line: Line) -> None:
+        led.client.slow = line.detail == "frame late"
+        before = len(led.client.queue)
+        self._trade(led, line.qty)
+        await asyncio.sleep(BREATH_S)
+        led.client.slow = False
+        if line.detail == "told twice":
+            raise _Off("a frame that is told twice is not led yet")
+        assert len(led.client.queue) >= before
+
+    async def _cancel(self, led: Led, line: Line) -> None:
+        if not led.cancels:
+            raise _Off(f"nobody cancels order {line.order}")
+        client, request = led.client, led.request
+        match line.do, line.detail:
+            case "cancel refused", "rate":
+                led.answer_cancel(Refused(Refusal.RATE, "the script refuses"))
+            case "cancel lost", _:
+                led.answer_cancel(Unknown("the script loses the request"))
+            case "cancel noted", _:
+                led.cancels.append(_nobody)
+                led.answer_cancel(Accepted(""))
+            case "canceled", "before it tells of a fill":
+                known = self._desk.world.orders.all[request.client_id].done_qty
+                client.slow = True
+                self._trade(led, line.qty)
+                await asyncio.sleep(BREATH_S)
+                client.inner.submit_cancel(request.symbol, request.client_id, _nobody)
+                await asyncio.sleep(BREATH_S)
+                client.slow = False
+                client.queue = [it for it in client.queue if not isinstance(it, OrderUpdate)]
+                client.tell(self._ended(led, known))
+                led.answer_cancel(Accepted(""))
+            case _:
+                client.slow = line.detail == "frame late"
+                lost = line.detail == "reply lost"
+                client.inner.submit_cancel(
+                    request.symbol, request.client_id,
+                    lambda reply: led.answer_cancel(Unknown("the script loses the reply") if lost else reply),
+                )  # fmt: skip
+                await asyncio.sleep(BREATH_S)
+                client.slow = False
+
+    # --- the market
+
+    def _lots(self, led: Led, qty: int) -> int:
+        return int(qty / self._plan.accounts[led.client.account].instrument.lot)
+
+    def _show(self, led: Led, qty: int) -> None:
+        lots = DEEP if qty == DEEP else self._lots(led, qty)
+        self._venues[led.client.account].happen(led.request.symbol, MarketQuote(0, BID, lots, ASK, lots))
+
+    def _trade(self, led: Led, qty: int) -> None:
+        request = led.request
+        assert request.type is OrderType.LIMIT
+        assert request.price is not None
+        ticks = int(request.price / self._plan.accounts[request.account].instrument.tick)
+        taker = Side.SELL if request.side is Side.BUY else Side.BUY
+        trade = MarketTrade(0, taker, ticks, self._lots(led, qty))
+        self._venues[request.account].happen(request.symbol, trade)
+
+    def _ended(self, led: Led, cum: Decimal) -> OrderUpdate:
+        it = led.request
+        return OrderUpdate(
+            it.account, it.symbol, it.client_id, "", it.side, it.qty, OrderState.CANCELED, cum, it.price, 0,
+            self._clock.now_ns(),
+        )  # fmt: skip
+
+    # --- the end
+
+    def _open(self) -> Decimal:
+        books = [venue.ledger() for venue in self._venues.values()]
+        return sum(
+            (qty for book in books for account in book.values() for qty in account.positions.values()), Decimal(0)
+        )
+
+    def _end(self) -> str:
+        script, world = self._script, self._desk.world
+        covered = sum((it.side.sign * it.remaining for it in world.orders.covering.values()), Decimal(0))
+        compared = (
+            ("is open at the venues", self._open(), script.open_at_end),
+            ("is what the desk counts as open", world.exposure, script.counted_at_end),
+            ("is what orders in flight may take off", covered, script.covered_at_end),
+        )
+        return "; ".join(f"{found} {what}, not {wanted}" for what, found, wanted in compared if found != wanted)
+
+
+def _steady(plan: Plan) -> Plan:
+    guards = replace(plan.guards, max_book_age_ns=STEADY_NS, spread_bps=Decimal(10_000))
+    return replace(plan, guards=guards)
+
+
+def _watch(plan: Plan) -> MarketWatch:
+    roles: Mapping[str, RoleSpec] = plan.flow.sections["accounts"].value  # type: ignore[assignment]
+    maker = next(plan.roles[name][0] for name, role in roles.items() if not role.many)
+    books = {name: (spec.venue, spec.instrument.symbol) for name, spec in plan.accounts.items()}
+    hedges = [book for name, book in books.items() if name != maker] or [books[maker]]
+    return MarketWatch(plan.guards, books[maker], hedges=hedges, quantity=Decimal(1))
+
+
+def _nobody(_: object) -> None:
+    """A reply that the script does not pass on."""
