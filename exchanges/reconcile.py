@@ -33,6 +33,7 @@ class Pace:
     settled_ns: int = 3 * S  # an order that is missing among the open ones is looked for once it is so old
     gone_ns: int = 60 * S  # an order that nobody shows for so long is looked for no more
     overlap_ms: int = 10_000  # fills are asked for from so long before the last known one: rows may come late
+    back_ms: int = 600_000  # a row that an order's count misses is looked for no longer: histories have pages
     late_ms: int = 1_000  # a fill so old that the stream did not tell: the stream cannot be trusted
     tries: int = 6  # readings of a resync until fills explain the position; histories may lag
     again_ns: int = 300 * MS  # between them
@@ -116,8 +117,17 @@ class Reconcile:
     async def fetch_rows(self) -> None:
         """Deliver the rows of what is known to have filled; before positions are compared with them (S17)."""
         for symbol in self._symbols:
-            since_ms = max(self._since_ms, self._tracking.newest_trade_ms - self._pace.overlap_ms)
+            since_ms = self._rows_since_ms()
             self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
+
+    def _rows_since_ms(self) -> int:
+        """From before the last known fill, and from where an order began whose row is missing: later ones hide it."""
+        pace, tracking = self._pace, self._tracking
+        since_ms = tracking.newest_trade_ms - pace.overlap_ms
+        if tracking.short_since_ms is not None:
+            back_ms = max(self._sources.venue_ms - pace.back_ms, tracking.forgotten_ms + 1)
+            since_ms = min(since_ms, max(tracking.short_since_ms - pace.overlap_ms, back_ms))
+        return max(self._since_ms, since_ms)
 
     def suspect(self) -> None:
         """Something does not add up: look soon; who says so again and again puts it off no further."""
@@ -168,9 +178,9 @@ class Reconcile:
 
     async def _look(self, symbol: str, use: Use, *, resync: bool) -> bool:
         """One comparison; True if all adds up. An order or fill that moves meanwhile makes it no reading (S17)."""
-        tracking, sources, pace = self._tracking, self._sources, self._pace
+        tracking, sources = self._tracking, self._sources
         moves, began_ns = tracking.moves, self._clock.now_ns()
-        since_ms = max(self._since_ms, tracking.newest_trade_ms - pace.overlap_ms)
+        since_ms = self._rows_since_ms()
         if self._doubts.get(symbol):  # a row may have come much later than its time says
             since_ms = max(self._since_ms, tracking.forgotten_ms + 1)
         rows, updates = await asyncio.gather(sources.fills(symbol, since_ms, use), sources.open_orders(symbol, use))

@@ -137,6 +137,12 @@ class Tracking:
         """Has an order filled more than its rows show?"""
         return bool(self._short)
 
+    @property
+    def short_since_ms(self) -> int | None:
+        """When the oldest of these orders was sent, by the venue's clock."""
+        orders = (self.get(client_id) for client_id in self._short)
+        return min((order.sent_ms for order in orders if order is not None), default=None)
+
     def _count(self, client_id: str, order: Sent) -> None:
         if order.cum_qty > order.traded:
             self._short[client_id] = None

@@ -83,6 +83,7 @@ class Venue:
     statuses: dict[str, dict[str, object]] = field(default_factory=dict)
     tier: dict[str, object] | None = None
     tokens: list[str] = field(default_factory=list)
+    down: set[str] = field(default_factory=set)  # questions that get a 500
 
     def now(self, row: dict[str, object]) -> dict[str, object]:
         """The row with the venue's time in it."""
@@ -95,6 +96,8 @@ class Venue:
         name = parts.path.rpartition("/")[2] or "greeting"
         if "Authorization" in asked.headers:
             self.tokens.append(asked.headers["Authorization"])
+        if name in self.down:
+            return Response(500, {}, b"")
         return getattr(self, f"on_{name}")(query, asked)
 
     def on_greeting(self, query: dict[str, str], asked: Asked) -> Response:

@@ -457,6 +457,26 @@ def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() 
     play(main)
 
 
+def test_a_lost_fill_is_still_read_when_later_ones_have_come() -> None:
+    """The venue refused the questions for it for half a minute; meanwhile other fills were told by the stream."""
+
+    async def main(it: Bench) -> None:
+        it.send(it.order(), it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(
+            order_row(1, status="filled", filled_base_amount="0.0200", remaining_base_amount="0.0000"))]})  # fmt: skip
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1, size="0.0200"))], D("0.03")
+        it.venue.down = {"trades"}
+        await asyncio.sleep(30)
+        it.say("account_all_trades", trades={"0": [it.venue.now(trade_row(6, 2))]})
+        it.venue.trades.insert(0, it.venue.now(trade_row(6, 2)))
+        it.venue.down = set()
+        await it.client.get_account_positions()
+        assert sorted(fill.trade_id for fill in it.fills) == ["5", "6"]
+
+    play(main)
+
+
 def test_an_order_of_nobody_is_not_found_and_one_of_a_former_life_is() -> None:
     async def main(it: Bench) -> None:
         assert await it.client.get_order_info("ETH", "999") is None

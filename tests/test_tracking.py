@@ -83,9 +83,9 @@ def test_fills_count_once_and_show_what_has_no_row() -> None:
     assert (it.fill(FILL), it.fill(FILL), it.fill(replace(FILL, order_id="o9", client_id=""))) == (True, False, True)
     assert (it.missing("7"), it.short) == (0, False)
     it.update(replace(UPDATE, state=OrderState.FILLED, cum_qty=D(2)))
-    assert (it.missing("7"), it.short) == (1, True)
+    assert (it.missing("7"), it.short, it.short_since_ms) == (1, True, SENT_MS)
     it.fill(replace(FILL, trade_id="t2"))
-    assert (it.missing("7"), it.short) == (0, False)
+    assert (it.missing("7"), it.short, it.short_since_ms) == (0, False, None)
 
 
 def test_a_refused_order_is_live_no_more_and_an_unknown_one_is() -> None:
