@@ -14,7 +14,7 @@ from transport_kit import as_json, run_virtual
 
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, Rejected
 from exchanges.lighter.signer import SignedTx, SignerThread
-from exchanges.lighter.wire.scale import OrderTx
+from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.types import (
     Accepted,
     AccountFacts,
@@ -259,6 +259,61 @@ def test_a_lost_transaction_is_made_void_by_its_own_nonce() -> None:
         assert told is not None
         assert (told.state, told.cum_qty) == (OrderState.FAILED, 0)
         assert "never taken" in told.text
+
+    play(main)
+
+
+def both_lost(it: Bench, monkeypatch: pytest.MonkeyPatch, *, cancel_taken: bool) -> list[SignedTx]:
+    """An order and the cancel that is to make it void get no answer; returns the cancels that will be signed."""
+    cancels: list[SignedTx] = []
+    sign = it.signer.cancel
+
+    def remember(tx: CancelTx, *, nonce: int) -> SignedTx:
+        cancels.append(sign(tx, nonce=nonce))
+        return cancels[-1]
+
+    monkeypatch.setattr(it.signer, "cancel", remember)
+    lost(it, taken=False)
+    lost(it, taken=cancel_taken)
+    return cancels
+
+
+def test_of_an_order_and_its_void_without_answers_the_venue_is_asked_which_it_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would stay unknown for ever, and no hedge could leave beside it (S4)."""
+
+    async def main(it: Bench) -> None:
+        cancels = both_lost(it, monkeypatch, cancel_taken=True)
+        it.send(it.order())
+        await asyncio.sleep(0.3)
+        with pytest.raises(OutcomeUnknown, match="may still arrive"):
+            await it.client.get_order_info("ETH", "1")
+        await asyncio.sleep(0.3)  # the next nonce is asked for: that of the order is used
+        with pytest.raises(OutcomeUnknown, match="no list shows"):  # the venue does not know yet which it took
+            await it.client.get_order_info("ETH", "1")
+        it.venue.statuses[cancels[0].tx_hash] = {"status": 2}
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.cum_qty, len(it.venue.forms)) == (OrderState.FAILED, D(0), 2)
+
+    play(main)
+
+
+def test_an_order_that_came_after_all_before_its_void_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Bench) -> None:
+        both_lost(it, monkeypatch, cancel_taken=False)
+        it.send(it.order(Side.SELL, price=None, worst_price=D("2500")))
+        await asyncio.sleep(0.3)
+        it.venue.take(json.loads(it.venue.forms[0]["tx_info"][0]))
+        with pytest.raises(OutcomeUnknown, match="may still arrive"):
+            await it.client.get_order_info("ETH", "1")
+        await asyncio.sleep(0.3)
+        filled = order_row(1, is_ask=True, type="market", status="filled", filled_base_amount="0.0200")
+        it.venue.ended = [it.venue.now(filled)]
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.cum_qty, len(it.venue.taken)) == (OrderState.FILLED, D("0.02"), 1)
 
     play(main)
 

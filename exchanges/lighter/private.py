@@ -208,6 +208,11 @@ class PrivateFeed:
         if facts is not None and facts.state == "failed":
             why = facts.error or "without a reason"
             return self._never(order, _refusal(facts.error), f"refused by the sequencer: {why}")
+        if facts is None:
+            for rival in self._sending.rivals(tx):
+                if await self._rest.transaction(rival.tx_hash, use) is not None:
+                    self._sending.taken(rival)
+                    return self._never(order, Refusal.VENUE, "never taken: the venue took another with its nonce")
         state = "queued" if facts is None else facts.state
         raise OutcomeUnknown(f"the transaction of {client_id} is {state}, and no list shows its order")
 

@@ -3,8 +3,9 @@
 The venue takes a transaction only with exactly the next nonce of its key, and executes at most one with each. So each
 one is signed when its turn comes, and leaves without waiting for the answer to the one before. What comes back as
 "wrong nonce" was not taken and is signed anew. What got no answer is *open* until its nonce is known to be used: by
-itself, or by another of ours, which makes it void (S4: the signer gives every transaction ten minutes and takes no
-shorter time, so that waiting for its end is no way out).
+itself, or by another of ours, which makes it void; where neither got an answer, the venue is asked which it knows
+(S4: the signer gives every transaction ten minutes and takes no shorter time, so that waiting for its end is no way
+out).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ OnSent = Callable[["Tx", str | ExchangeError], None]  # the hash of what was que
 class Fate(Enum):
     TAKEN = "taken"  # queued, or its nonce is used and only it can have used it
     VOID = "void"  # can never be executed
+    USED = "used"  # its nonce is used, by it or by another of ours that got no answer either: `rivals`
     OPEN = "open"  # may still arrive
 
 
@@ -76,6 +78,7 @@ class Sending:
         self._next: int | None = None  # None: to be asked for, once nothing is on its way
         self._flying: dict[Tx, None] = {}
         self._users: OrderedDict[int, str] = OrderedDict()  # nonce -> hash of what was queued with it
+        self._unanswered: OrderedDict[int, list[Tx]] = OrderedDict()  # by nonce
         self._known_next = 0  # the highest that the venue has told
 
     def start(self, nonce: int) -> None:
@@ -99,8 +102,18 @@ class Sending:
             if user is not None:
                 tx.fate = Fate.TAKEN if user == tx.tx_hash else Fate.VOID
             elif tx.nonce < self._known_next and tx not in self._flying:
+                if self.rivals(tx):
+                    return Fate.USED
                 tx.fate = Fate.TAKEN
         return tx.fate
+
+    def rivals(self, tx: Tx) -> list[Tx]:
+        """Others of ours with the same nonce that got no answer: at most one of all of them was taken."""
+        return [other for other in self._unanswered.get(tx.nonce, ()) if other is not tx]
+
+    def taken(self, tx: Tx) -> None:
+        """The venue knows it: its nonce is used by it, so that its rivals are void."""
+        self._use(tx)
 
     async def close(self) -> None:
         """End the work; what waits is told that it did not leave."""
@@ -190,7 +203,11 @@ class Sending:
         else:
             # The nonce is not used, or nobody knows: what left after this one will come back if it was not.
             self._next = None
-            if not isinstance(said, OutcomeUnknown):
+            if isinstance(said, OutcomeUnknown):
+                self._unanswered.setdefault(tx.nonce, []).append(tx)
+                if len(self._unanswered) > NONCES_KEPT:
+                    self._unanswered.popitem(last=False)
+            else:
                 tx.fate = Fate.VOID
             self._tell(tx, said)
         if not self._flying or self._next is not None:
