@@ -487,6 +487,20 @@ def test_a_message_that_is_new_to_us_is_noted_and_the_venue_compared() -> None:
     stage(main)
 
 
+@pytest.mark.parametrize(("skew_ms", "told"), [(700, 0), (-2_500, 1)])
+def test_a_clock_that_drifts_while_the_stream_lives_is_followed(skew_ms: int, told: int) -> None:
+    async def main(it: Stage) -> None:
+        it.skew_ms = skew_ms
+        await asyncio.sleep(301)
+        it.submit()
+        [asked] = it.asked("POST api/v1/order")
+        assert abs(int(asked.headers["X-Timestamp"]) - it.clock.wall_ms() - skew_ms) <= 10
+        assert len([note for note in it.of(LinkUpdate) if "clock" in note.text]) == told
+        assert it.of(LinkUpdate)[-1].state is LinkState.TRUSTED
+
+    stage(main)
+
+
 def test_suspicion_that_comes_again_and_again_puts_a_comparison_off_no_further() -> None:
     async def main(it: Stage) -> None:
         before = len(it.asked("GET api/v1/orders"))

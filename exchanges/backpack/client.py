@@ -18,14 +18,16 @@ from exchanges.backpack.wire.request import Params, Signer, client_number, order
 from exchanges.backpack.wire.stream import OrderFacts
 from exchanges.base import BaseExchangeClient, BatchReplyHandler
 from exchanges.budget import Budget, Use
-from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
 from exchanges.http import Outcome, reply_to
 from exchanges.link import Link
+from exchanges.tasks import Tasks
 from exchanges.tracking import Tracking
 from exchanges.transport import Response, Transport
 from exchanges.types import (
     Accepted,
     AccountFacts,
+    Cancellable,
     Capabilities,
     ClientIdStyle,
     Clock,
@@ -55,6 +57,7 @@ T = TypeVar("T")
 REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
 ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
+CLOCK_NS = 300_000_000_000  # between readings of the venue's clock: one that nobody sets is off by 2 s after a day
 BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
 
 CAPABILITIES = Capabilities(
@@ -95,6 +98,8 @@ class BackpackClient(BaseExchangeClient):
             stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell
         )  # fmt: skip
         self._market_link: Link | None = None
+        self._tasks = Tasks()
+        self._clock_timer: Cancellable | None = None
 
     # --- connection
 
@@ -109,6 +114,7 @@ class BackpackClient(BaseExchangeClient):
             await self._link.open()
             if self._quotes:
                 await self._open_market()
+            self._arm_clock()
         except BadFrame as error:
             await self.disconnect()
             raise LinkDown(f"{self.venue} cannot be read: {error}") from error
@@ -117,6 +123,10 @@ class BackpackClient(BaseExchangeClient):
             raise
 
     async def disconnect(self) -> None:
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
+            self._clock_timer = None
+        await self._tasks.cancel()
         if self._market_link is not None:
             await self._market_link.close()
             self._market_link = None
@@ -132,6 +142,23 @@ class BackpackClient(BaseExchangeClient):
             tell=_untold,
         )  # fmt: skip
         await link.open()
+
+    def _arm_clock(self) -> None:
+        self._clock_timer = self._clock.call_at(self._clock.now_ns() + CLOCK_NS, self._clock_due)
+
+    def _clock_due(self) -> None:
+        self._arm_clock()
+        self._tasks.spawn(self._read_clock())
+
+    async def _read_clock(self) -> None:
+        """A stream may live for days: with a clock of the day before, the venue refuses orders, or takes them too late
+        for `dead_after_ns` (S4)."""
+        try:
+            await self._rest.read_clock()
+        except AuthFailed as error:
+            self._note(str(error))  # what is signed from here on counts with it all the same
+        except ExchangeError:
+            return  # the next turn asks again
 
     def setup_order_update_handler(self, handler: PrivateHandler) -> None:
         self._on_private = handler
