@@ -20,6 +20,7 @@ from exchanges.transport import Answered, OnAnswer, Request, Response
 
 S = 1_000_000_000
 KEEP_NS = 55 * S  # an unused connection is not used again after so long: venues close theirs after a minute or more
+CONNECT_S = 5  # for a connection with its handshake; the system itself tries for minutes, after a network was away
 OPEN_MOST = 64  # connections at a time; a venue that takes more requests than that without an answer is not there
 BODY_MOST = 8 << 20  # bytes of an answer; more is no answer of a venue
 
@@ -117,10 +118,11 @@ class Pool:
 
     async def _connect(self, exchange: Exchange) -> None:
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self), self.host, self._port, ssl=self._tls,
-                server_hostname=self.host if self._tls else None,
-            )  # fmt: skip
+            async with asyncio.timeout(CONNECT_S):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: _Connection(self), self.host, self._port, ssl=self._tls,
+                    server_hostname=self.host if self._tls else None,
+                )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
             exchange.fail(f"{type(error).__name__}: {error}")
             return
@@ -133,7 +135,10 @@ class Pool:
             connection.start(exchange)
 
     def _expired(self, exchange: Exchange) -> None:
+        """Unused connections go along: where the network changed they are as dead, and each would cost a deadline."""
         exchange.fail("no answer in time")
+        while self._free:
+            self._free.pop()[0].drop("beside one without an answer")
         for connection in tuple(self._open):
             if connection.exchange is exchange:
                 connection.drop("no answer in time")

@@ -13,6 +13,7 @@ from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
 from engine.runtime.clock import S, counting_ns
+from exchanges import connections
 from exchanges.errors import LinkDown, OutcomeUnknown
 from exchanges.sockets import SocketTransport, on_loopback
 from exchanges.transport import Answered, Request, Response
@@ -134,6 +135,58 @@ def test_requests_side_by_side_keep_their_connections() -> None:
             assert len(set(peers)) == 5  # the second five found warm connections
 
     run(main())
+
+
+def test_a_connection_that_does_not_come_about_is_given_up_before_it_keeps_others_from_opening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network that drops everything: the system goes on trying for minutes, long after the network is back."""
+    monkeypatch.setattr(connections, "CONNECT_S", 0.05)
+    monkeypatch.setattr(connections, "OPEN_MOST", 1)
+
+    async def main() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                await reader.read()  # it accepts, and never shakes hands
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server, transport() as it:
+            for _ in range(2):
+                with pytest.raises(LinkDown, match="did not leave: TimeoutError"):
+                    await ask(it, f"https://127.0.0.1:{port}/", body=b"order", within_s=1)
+
+    run(main())
+
+
+def test_after_one_connection_without_an_answer_no_other_old_one_is_used() -> None:
+    """Where the network changed all of them are dead: each would cost a hedge, or a question about it, its deadline."""
+    peers: list[tuple[str, int]] = []
+    here = asyncio.Event()
+    never = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        peers.append(request.transport.get_extra_info("peername"))  # type: ignore[union-attr]
+        if len(peers) == 2:
+            here.set()
+        await (here.wait() if len(peers) <= 2 else never.wait() if len(peers) == 3 else _at_once())
+        return web.Response()
+
+    async def main() -> None:
+        async with http_server(handle) as url, transport() as it:
+            await asyncio.gather(ask(it, url), ask(it, url))  # two warm connections
+            with pytest.raises(OutcomeUnknown):
+                await ask(it, url, body=b"order", within_s=0.05)
+            await ask(it, url)
+            never.set()
+            assert (peers[2] in peers[:2], peers[3] in peers[:2]) == (True, False)
+
+    run(main())
+
+
+async def _at_once() -> None:
+    pass
 
 
 def test_a_redirect_is_an_answer() -> None:
