@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from lighter_kit import ACCOUNT, D, order_row, trade_row
+from lighter_kit import ACCOUNT, DETAIL, D, order_row, trade_row
 
 from engine.runtime.clock import VirtualClock
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
@@ -236,6 +238,34 @@ def test_nothing_that_comes_is_a_crash_or_a_fill_that_cannot_be() -> None:
             except BadFrame:
                 continue
             assert answer is reply.orders_of
+
+
+ANSWERS: list[tuple[dict[str, Any], Callable[[bytes], object]]] = [
+    (
+        {"code": 200, "accounts": [{"index": 77, "collateral": "1", "available_balance": "1", "positions": [
+            {"market_id": 0, "sign": 1, "position": "1", "unrealized_pnl": "0"}]}]},
+        lambda body: reply.account_of(body, ACCOUNT),
+    ),
+    ({"code": 200, "orders": [order_row(1)], "next_cursor": "x"}, reply.orders_of),
+    ({"code": 200, "trades": [trade_row(1, 1)]}, lambda body: reply.trades_of(body, ACCOUNT)),
+    ({"code": 200, "order_book_details": [DETAIL]}, lambda body: reply.market_of(body, "ETH")),
+    ({"code": 200, "status": 0, "event_info": '{"ae": "x"}'}, reply.tx_of),
+    ({"code": 200, "user_tier": "std", "current_maker_fee_tick": 0, "current_taker_fee_tick": 1}, reply.tier_of),
+    ({"code": 200, "bids": [{"price": "1", "remaining_base_amount": "1"}]}, lambda body: reply.best_of(body, 0, 1)),
+    ({"code": 200, "api_keys": [{"api_key_index": 5, "public_key": "a"}]}, lambda body: reply.public_key(body, 5)),
+    ({"code": 21104, "message": "x"}, lambda body: reply.judge(400, body)),
+]  # fmt: skip
+
+
+def test_no_answer_is_a_crash() -> None:
+    rng = Random(8)
+    for _ in range(3_000):
+        said, read = rng.choice(ANSWERS)
+        spoiled = deepcopy(said)
+        for _ in range(rng.randint(1, 3)):
+            _spoil(spoiled, rng)
+        with suppress(ExchangeError):
+            read(json.dumps(spoiled).encode("utf-8", "surrogatepass"))
 
 
 def _spoil(value: Any, rng: Random) -> None:

@@ -223,7 +223,7 @@ def _application_error(event: object) -> str:
     if type(event) is not str or not event:
         return ""
     try:
-        said = json_of(event.encode())
+        said = json_of(event.encode("utf-8", "replace"))
     except BadFrame:
         return event[:80]
     error = said.get("ae") if isinstance(said, dict) else None
