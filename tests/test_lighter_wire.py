@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -16,6 +18,7 @@ from lighter_kit import ACCOUNT, DETAIL, D, order_row, trade_row
 from engine.runtime.clock import VirtualClock
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
 from exchanges.lighter.native import KEY_HEX, NativeSigner, library_path
+from exchanges.lighter.signer import SignerThread
 from exchanges.lighter.standin import StandInSigner
 from exchanges.lighter.wire import reply, stream
 from exchanges.lighter.wire.facts import OrderFacts, PositionFacts, TradeFacts, order_facts, trade_facts, when_ms
@@ -333,3 +336,18 @@ def test_the_native_signer_signs_the_same_transaction_as_the_stand_in() -> None:
     assert len(native.token(1_900_000_000)) == len(stand_in.token(1_900_000_000))
     with pytest.raises(AuthFailed, match="the Lighter signer refuses"):
         native.order(OrderTx(0, 1, 1000, 0, True, 0, 2, False, 1_900_000_000_000, 0), nonce=9)
+
+
+def test_what_blocks_is_called_in_one_thread_of_its_own_also_after_a_new_connection() -> None:
+    async def main() -> None:
+        signer = StandInSigner(account_index=1, api_key_index=5, seed="s", clock=VirtualClock())
+        assert await SignerThread(signer).call(threading.get_ident) == threading.get_ident()
+        signer.blocking = True
+        thread = SignerThread(signer)
+        here, first, second = threading.get_ident(), *[await thread.call(threading.get_ident) for _ in "ab"]
+        assert first == second != here
+        thread.close()
+        assert await thread.call(threading.get_ident) != here
+        thread.close()
+
+    asyncio.run(main())
