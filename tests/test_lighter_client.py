@@ -730,6 +730,21 @@ def test_a_standard_account_leaves_most_of_its_sixty_requests_to_orders() -> Non
     play(main, per_minute=60)
 
 
+def test_a_standard_account_has_sixty_requests_a_minute_whatever_the_config_hopes_for() -> None:
+    """Beyond them its firewall lets nothing in for a minute, no hedge and no cancel either."""
+
+    async def main(it: Bench) -> None:
+        it.venue.tier = {"user_tier": "std", "current_maker_fee_tick": 0, "current_taker_fee_tick": 0}
+        await it.client.connect()
+        before = len(it.net.asked)
+        got = it.send(*(it.order() for _ in range(100)))
+        await asyncio.sleep(1)
+        assert 50 < len(it.net.asked) - before <= 60
+        assert any(isinstance(reply, Refused) and reply.refusal is Refusal.RATE for reply in got)
+
+    play(main, per_minute=24_000, connect=False)
+
+
 def test_after_the_end_nothing_is_sent_any_more() -> None:
     async def perform(loop: Any) -> None:
         it = Bench(loop)

@@ -46,6 +46,7 @@ class Rest:
         self._signer = signer
         self._thread = thread
         self._clock = clock
+        self._budget = budget
         self._token, self._renew_ms = "", 0
         self._listed: dict[str, tuple[Market, Mapping[str, Any]]] = {}
         few = budget.per_minute <= reply.STANDARD_PER_MINUTE
@@ -59,9 +60,15 @@ class Rest:
         return self._clock.wall_ms() + self._offset_ms
 
     def weight(self, name: str) -> int:
-        """What one request counts. Until the tier is known, as on a standard account."""
-        if self.tier is None or self.tier.standard:
+        """What one request counts in the budget.
+
+        A standard account has 60 requests a minute, also where the config hopes for more and its budget was made for a
+        premium one: each is a 60th part of it (S11). Where the venue tells no tier, the config is believed.
+        """
+        if self.tier is None:
             return 1
+        if self.tier.standard:
+            return max(1, self._budget.per_minute // reply.STANDARD_PER_MINUTE)
         return WEIGHTS.get(name, OTHER_WEIGHT)
 
     # --- public
