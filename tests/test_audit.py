@@ -301,6 +301,19 @@ def test_a_liquidation_before_the_hedge_was_asked_for_excuses_nothing(script: Sc
     assert codes(script.ends()) == ["over_covered"]
 
 
+@pytest.mark.parametrize(("other_fills", "expected"), [("0.02", []), (None, ["over_covered", "uncovered"])])
+def test_a_hedge_answers_the_other_half_of_a_pair_although_it_is_told_later(
+    script: Script, other_fills: str | None, expected: list[str]
+) -> None:
+    """One half was cut short, the other's fill came with the resync of a stream: the hedge had been right."""
+    script.asks("f1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.FLATTEN)
+    other = script.asks("f2", "0.02", side=Side.BUY, account="taker-2", purpose=Purpose.FLATTEN)
+    script.fills(script.asks("h1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.HEDGE))
+    if other_fills is not None:
+        script.fills(other, other_fills)
+    assert codes(script.ends()) == expected
+
+
 def test_accounts_flattened_in_pairs_may_pass_through_exposure(script: Script) -> None:
     opened(script)
     script.fills(hedge(script, "h1"))

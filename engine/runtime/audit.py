@@ -13,7 +13,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.audit_facts import Account, CoverAsked, Event, FillFact, RoundOver, events, read_accounts
+from engine.runtime.audit_facts import (
+    Account,
+    CoverAsked,
+    Event,
+    FillFact,
+    FlattenAsked,
+    RoundOver,
+    events,
+    read_accounts,
+)
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.trading.effects import Purpose
 from engine.trading.plan import DIRECTIONAL
@@ -184,7 +193,8 @@ class _Coverage:
         for market in self._markets.values():
             market.bound_at(ZERO)
         self._totals = {name: AccountTotals(name, account.symbol) for name, account in accounts.items()}
-        self._asked: dict[str, tuple[Decimal, Decimal]] = {}  # covering order -> (bought, sold) when it was asked for
+        self._asked: dict[str, tuple[int, Decimal, Decimal]] = {}  # covering order -> step, bought, sold when asked for
+        self._untold: dict[str, tuple[FlattenAsked, Decimal]] = {}  # flattens on their way, and what of them will fill
         report.markets = [market.totals for market in self._markets.values()]
         report.accounts = list(self._totals.values())
 
@@ -194,6 +204,8 @@ class _Coverage:
                 self._fill(event)
             elif isinstance(event, CoverAsked):
                 self._cover_asked(event)
+            elif isinstance(event, FlattenAsked):
+                self._untold[event.client_id] = (event, event.filled)
             else:
                 self._round_over(event)
         for market in self._markets.values():
@@ -203,7 +215,7 @@ class _Coverage:
         account = self._accounts.get(event.account)
         if account is not None:
             market = self._markets[account.market]
-            self._asked[event.client_id] = (market.bought, market.sold)
+            self._asked[event.client_id] = (event.seq, market.bought, market.sold)
 
     def _round_over(self, event: RoundOver) -> None:
         self._report.rounds += 1
@@ -242,16 +254,29 @@ class _Coverage:
             market.sold -= change
         _count(market.totals, fill, change)
         market.watch(fill.at_ns)
+        if fill.client_id in self._untold:
+            asked, untold = self._untold.pop(fill.client_id)
+            untold -= fill.news * Side(fill.side).sign
+            if untold:
+                self._untold[fill.client_id] = (asked, untold)
 
     def _covers(self, market: _Market, fill: FillFact, *, before: Decimal, change: Decimal) -> None:
-        """No hedge grows or turns exposure, but by what filled against it while it was on its way."""
+        """No hedge grows or turns exposure, but by what filled against it while it was on its way.
+
+        A hedge answers what is on its way as well: the other half of a flattened pair may be told after the hedge.
+        """
         after = before + change
         over = abs(after) - max(abs(before), market.totals.dust_bound)
         if over <= 0:
             return
-        bought, sold = self._asked.get(fill.client_id, (market.bought, market.sold))
+        seq, bought, sold = self._asked.get(fill.client_id, (fill.seq, market.bought, market.sold))
         meanwhile = market.bought - bought if change > 0 else market.sold - sold
-        if over > meanwhile:
+        answered = sum(
+            abs(qty)
+            for it, qty in self._untold.values()
+            if it.seq < seq and qty * change < 0 and self._accounts[it.account].market == market.totals.market
+        )
+        if over > meanwhile + answered:
             self._report.add(
                 "over_covered",
                 f"step {fill.seq}: {fill.purpose} {_told(fill)} took exposure from {before} to {after}",

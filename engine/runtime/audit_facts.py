@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
-__all__ = ["Account", "CoverAsked", "Event", "FillFact", "RoundOver", "events", "read_accounts"]
+from exchanges.types import ZERO, Side
+
+__all__ = ["Account", "CoverAsked", "Event", "FillFact", "FlattenAsked", "RoundOver", "events", "read_accounts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,22 @@ class CoverAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class FlattenAsked:
+    """The intent of an order that takes a position off, and what it came to fill, signed."""
+
+    seq: int
+    client_id: str
+    account: str
+    filled: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class RoundOver:
     seq: int
     round: int
 
 
-Event = FillFact | CoverAsked | RoundOver
+Event = FillFact | CoverAsked | FlattenAsked | RoundOver
 
 
 def read_accounts(journal: sqlite3.Connection, run: int) -> dict[str, Account]:
@@ -80,11 +93,11 @@ def read_accounts(journal: sqlite3.Connection, run: int) -> dict[str, Account]:
 
 def events(journal: sqlite3.Connection, run: int) -> Iterator[Event]:
     """Fills, covering intents and ends of rounds in the order of the steps; in one step the fill came first."""
-    streams = (_fills(journal, run), _covers(journal, run), _rounds(journal, run))
+    streams = (_fills(journal, run), _covers(journal, run), _flattens(journal, run), _rounds(journal, run))
     return heapq.merge(*streams, key=lambda event: (event.seq, _PLACE[type(event)]))
 
 
-_PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, RoundOver: 2}
+_PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, FlattenAsked: 1, RoundOver: 2}
 
 
 def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
@@ -108,6 +121,17 @@ def _covers(journal: sqlite3.Connection, run: int) -> Iterator[CoverAsked]:
     sql = "SELECT seq, client_id, account FROM intents WHERE run = ? AND purpose IN ('hedge', 'undo') ORDER BY seq"
     for row in journal.execute(sql, (run,)):
         yield CoverAsked(*row)
+
+
+def _flattens(journal: sqlite3.Connection, run: int) -> Iterator[FlattenAsked]:
+    sql = """
+    SELECT i.seq, i.client_id, i.account, f.side, f.news_qty FROM intents i
+    JOIN fills f ON f.run = i.run AND f.account = i.account AND f.client_id = i.client_id
+    WHERE i.run = ? AND i.kind = 'place' AND i.purpose = 'flatten' ORDER BY i.seq, i.id
+    """
+    for (seq, client, account), rows in groupby(journal.execute(sql, (run,)), key=lambda row: row[:3]):
+        filled = sum((Decimal(qty) * Side(side).sign for *_, side, qty in rows), ZERO)
+        yield FlattenAsked(seq, client, account, filled)
 
 
 def _rounds(journal: sqlite3.Connection, run: int) -> Iterator[RoundOver]:
