@@ -27,8 +27,6 @@ WARM_NS = 25 * S  # venues and middlemen close what was unused for a minute
 WARM_DEADLINE_NS = 5 * S
 TEXT_MOST = 200  # characters of a venue's words in an error
 
-NO_HEADERS: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -8,8 +8,8 @@ after a pause that grows and is never the same for two.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, RateLimited
@@ -37,10 +37,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a stream is opened with: messages that authenticate and subscribe, good for `valid_ns` (0: for ever)."""
+    """What a stream is opened with: messages that authenticate and subscribe, good for `valid_ns` (0: for ever).
+
+    `headers` go with the request that opens it, where the venue authenticates there, made anew each time.
+    """
 
     messages: tuple[str, ...]
     valid_ns: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Feed(Protocol):
@@ -161,7 +165,7 @@ class Link:
         self._refused = False
         opening = await self._feed.opening()
         self._connection = connection = await self._transport.ws(
-            self._url, self, deadline_ns=self._clock.now_ns() + timing.open_ns
+            self._url, self, deadline_ns=self._clock.now_ns() + timing.open_ns, headers=opening.headers
         )
         for message in opening.messages:
             connection.send(message)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 
 from exchanges.connections import Pool
-from exchanges.errors import LinkDown
+from exchanges.errors import AuthFailed, LinkDown
 from exchanges.tasks import Tasks
-from exchanges.transport import Connection, OnAnswer, Receiver, Request
+from exchanges.transport import NO_HEADERS, Connection, OnAnswer, Receiver, Request
 
 S = 1_000_000_000
 FRAME_MOST = 1 << 20  # bytes of one message
@@ -40,7 +40,9 @@ class SocketTransport:
         else:
             self._pool(request.url).send(request, written=written, done=done)
 
-    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Connection:
+    async def ws(
+        self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Connection:
         why = self._refused(url)
         if why:
             raise LinkDown(why)
@@ -48,9 +50,13 @@ class SocketTransport:
             async with asyncio.timeout((deadline_ns - self._now_ns()) / S):
                 socket = await connect(
                     url, compression=None, ping_interval=None, open_timeout=None, close_timeout=CLOSE_S,
-                    max_size=FRAME_MOST, max_queue=QUEUE_MOST, proxy=None,
+                    max_size=FRAME_MOST, max_queue=QUEUE_MOST, proxy=None, additional_headers=headers,
                     ssl=self._context() if url.startswith("wss:") else None,
                 )  # fmt: skip
+        except InvalidStatus as error:
+            status = error.response.status_code
+            failed = AuthFailed if status in (401, 403) else LinkDown
+            raise failed(f"no stream: the venue answers HTTP {status}") from error
         except (TimeoutError, OSError, EOFError, InvalidHandshake, InvalidURI, WebSocketException) as error:
             raise LinkDown(f"no stream: {type(error).__name__}: {error}") from error
         stream = _Stream(socket, receiver, now_ns=self._now_ns, tasks=self._tasks, forget=self._forget)

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from exchanges.errors import LinkDown, OutcomeUnknown
 
+NO_HEADERS: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -71,8 +73,13 @@ class Transport(Protocol):
         `written` is called when the last byte is in the socket, `done` exactly once.
         """
 
-    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Connection:
-        """An open stream whose messages go to `receiver`. Raises: LinkDown."""
+    async def ws(
+        self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Connection:
+        """An open stream whose messages go to `receiver`; `headers` leave with its request, their names' case kept.
+
+        Raises: AuthFailed for a request that the venue refuses (HTTP 401 or 403), LinkDown.
+        """
 
     async def close(self) -> None:
         """Close everything that is open. Idempotent; the transport may be used again afterwards."""

@@ -33,7 +33,7 @@ class ScriptedFeed:
         self.openings += 1
         if self.refused:
             raise self.refused.pop(0)
-        return Opening((f"subscribe {self.openings}",), self.valid_ns)
+        return Opening((f"subscribe {self.openings}",), self.valid_ns, {"signature": str(self.openings)})
 
     def take(self, data: bytes, recv_ns: int) -> None:
         if data == b"bad":
@@ -100,6 +100,17 @@ def test_a_stream_is_resynced_before_it_is_trusted() -> None:
     it = bench(main)
     assert it.told == [(10, RESYNC, ""), (20, TRUSTED, "")]
     assert it.wire.closed
+
+
+def test_headers_are_signed_anew_at_each_opening() -> None:
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.wire.cut()
+        await asyncio.sleep(5)
+        assert it.link.state is TRUSTED
+
+    opened = bench(main).transport.opened
+    assert opened == [("wss://venue", {"signature": "1"}), ("wss://venue", {"signature": "2"})]
 
 
 def test_the_resync_waits_until_the_venue_has_read_the_subscription() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Response as WsResponse
 
 from engine.runtime.clock import S, counting_ns
 from exchanges import connections
-from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
 from exchanges.sockets import SocketTransport, on_loopback
 from exchanges.transport import Answered, Request, Response
 
@@ -313,6 +314,30 @@ def test_the_venue_sees_every_stream_end_when_the_transport_closes() -> None:
                 await all_ended.wait()
 
     run(main())
+
+
+def test_a_stream_is_asked_for_with_headers_whose_case_is_kept_and_a_refusal_of_keys_is_named() -> None:
+    got: list[list[tuple[str, str]]] = []
+
+    async def handle(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        got.append([(name, value) for name, value in socket.request.headers.raw_items() if "MM" in name])
+        await socket.wait_closed()
+
+    def refuse(connection: ServerConnection, _: object) -> WsResponse | None:
+        status = int(connection.request.headers.get("status", "0")) if connection.request is not None else 0
+        return connection.respond(status, "secret words") if status else None
+
+    async def main() -> None:
+        async with serve(handle, "127.0.0.1", 0, process_request=refuse) as server, transport() as it:
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            (await it.ws(url, Ear(), deadline_ns=counting_ns() + 10 * S, headers={"Decode-MM-Auth": "k"})).close()
+            for status, kind in ((401, AuthFailed), (403, AuthFailed), (503, LinkDown)):
+                with pytest.raises(kind, match=f"^no stream: the venue answers HTTP {status}$"):
+                    await it.ws(url, Ear(), deadline_ns=counting_ns() + 10 * S, headers={"status": str(status)})
+
+    run(main())
+    assert got == [[("Decode-MM-Auth", "k")]]
 
 
 def test_our_own_close_is_not_told_and_an_oversized_message_ends_the_stream() -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from engine.runtime.loop import VirtualLoop
-from exchanges.errors import LinkDown, OutcomeUnknown
-from exchanges.transport import Answered, OnAnswer, Receiver, Request, Response
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Clock
 
 MS = 1_000_000
@@ -87,6 +87,8 @@ class MemoryTransport:
     delay_ns: int = MS
     asked: list[Asked] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
+    opened: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # streams asked for: address, headers
+    refuse_keys: bool = False
     refuse_ws: int = 0  # so many of the next attempts
     answers_pings: bool = True
     on_ws: Callable[[Wire], None] | None = None
@@ -105,8 +107,13 @@ class MemoryTransport:
         else:
             self.clock.call_at(self.clock.now_ns() + self.delay_ns, waiting.settle, answer)
 
-    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> Wire:
+    async def ws(
+        self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Wire:
         await asyncio.sleep(self.delay_ns / S)
+        self.opened.append((url, dict(headers)))
+        if self.refuse_keys:
+            raise AuthFailed("no stream: the venue answers HTTP 401")
         if self.refuse_ws:
             self.refuse_ws -= 1
             raise LinkDown("no stream: refused")

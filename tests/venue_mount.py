@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from exchanges.errors import LinkDown, OutcomeUnknown
-from exchanges.transport import Answered, OnAnswer, Receiver, Request, Response
+from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Clock
 from exchanges.venues.seam import Reply, StreamSession, VenueModel
 from exchanges.venues.seam import Request as VenueRequest
@@ -58,13 +58,16 @@ class MemoryMount:
         self._waiting.pop(waiting, None)
         waiting.settle(answer)
 
-    async def ws(self, url: str, receiver: Receiver, *, deadline_ns: int) -> _Stream:
+    async def ws(
+        self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> _Stream:
         await asyncio.sleep(2 * self.way_ns / 1_000_000_000)
         if self.unreachable or self.no_streams:
             raise LinkDown("no stream: unreachable")
         stream = _Stream(self, receiver)
         parts = urlsplit(url)
-        request = VenueRequest("GET", parts.path or "/", parts.query, {}, b"", "127.0.0.1")
+        said = {name.lower(): value for name, value in headers.items()}
+        request = VenueRequest("GET", parts.path or "/", parts.query, said, b"", "127.0.0.1")
         session = self.model.open_stream(request, stream.outlet)
         if isinstance(session, Reply):
             raise LinkDown(f"no stream: HTTP {session.status}")
