@@ -1,0 +1,178 @@
+"""Each trade of a BiFu account counts once: over replays, restarts, forgetting, and lists that know more than rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from exchanges.bifu.counts import BASELINE, PROVISIONAL, Counts
+from exchanges.bifu.wire.reply import OrderRow
+from exchanges.bifu.wire.stream import FillRow, price_of
+from exchanges.types import Fill, FillKind, Liquidity, OrderState, Side
+
+D = Decimal
+T = 1_700_000_000_000
+HOUR = 3_600_000
+
+
+def row(trade: str = "t1", qty: str = "1", *, order: str = "o1", at_ms: int = T) -> FillRow:
+    return FillRow(
+        "acc", "90000005", order, trade, Side.BUY, D(qty), D(qty) * 10, D(0), Liquidity.MAKER, False, FillKind.TRADE,
+        at_ms,
+    )  # fmt: skip
+
+
+def listed(cum: str, *, order: str = "o1", created_ms: int = T - 1, at_ms: int = T) -> OrderRow:
+    return OrderRow(
+        "acc", "90000005", order, "", Side.BUY, D(100), D(10), OrderState.OPEN, D(cum), D(cum) * 10, D(0), True,
+        created_ms, at_ms,
+    )  # fmt: skip
+
+
+def told(trade: str, qty: str, *, order: str = "o1", at_ms: int = T) -> Fill:
+    return Fill(
+        "bifu", "a", "BNB-USDT", "", order, trade, Side.BUY, D(qty), D(10), D(0), "USDT", Liquidity.MAKER, at_ms, 0
+    )
+
+
+def missed(counts: Counts, order: OrderRow) -> Decimal:
+    found = counts.missed(order)
+    return D(0) if found is None else found.qty
+
+
+def test_a_replay_is_none_and_the_same_trade_of_another_order_is_news() -> None:
+    counts = Counts()
+    assert [counts.take_row(it) for it in (row(), row(), row(order="o2"), row("t2"))] == [1, None, 1, 1]
+    assert counts.size == 3
+
+
+def test_what_the_journal_knows_is_a_replay_after_a_restart() -> None:
+    counts = Counts([told("t1", "1")])
+    assert [counts.take_row(it) for it in (row("t1"), row("t2"))] == [None, 1]
+    assert missed(counts, listed("2")) == 0
+
+
+def test_a_provisional_fill_is_explained_by_later_rows_and_never_added_to() -> None:
+    counts = Counts()
+    assert counts.take_row(row("t1")) == 1
+    assert missed(counts, listed("3", at_ms=T + 5)) == 2
+    counts.take(told(f"{PROVISIONAL}3", "2", at_ms=T + 5))
+    assert missed(counts, listed("3", at_ms=T + 5)) == 0
+    assert [counts.take_row(row(it, at_ms=T + 4)) for it in ("t2", "t3", "t3")] == [0, 0, None]
+    assert counts.take_row(row("t4", "0.5", at_ms=T + 4)) == D("0.5")  # more than the list knew
+
+
+def test_a_row_that_came_after_the_list_was_read_is_news_whatever_was_provisional() -> None:
+    counts = Counts([told(f"{PROVISIONAL}2", "2", at_ms=T)])
+    assert counts.take_row(row("t9", "1", at_ms=T + 1)) == 1
+    assert missed(counts, listed("3", at_ms=T + 1)) == 0
+
+
+def test_a_row_between_start_and_first_reading_is_told_and_not_counted_twice() -> None:
+    counts = Counts()
+    counts.take(told(f"{BASELINE}5", "5", at_ms=T))
+    assert counts.take_row(row("t1", "1", at_ms=T)) == 1
+    assert missed(counts, listed("5")) == 0
+    assert missed(counts, listed("5.5")) == D("0.5")
+    journal = [told("t1", "1"), told(f"{BASELINE}5", "5")]
+    for known in (journal, journal[::-1]):  # in whatever order it tells them
+        assert missed(Counts(known), listed("5.5")) == D("0.5")
+
+
+def test_memory_is_swept_and_a_replay_is_looked_up_not_told_again() -> None:
+    journal = [told("t1", "1")]
+    asked: list[str] = []
+
+    def recall(order_id: str) -> list[Fill]:
+        asked.append(order_id)
+        return [it for it in journal if it.order_id == order_id]
+
+    counts = Counts(recall=recall, keep_ms=2 * HOUR)
+    assert counts.take_row(row("t1")) == 1
+    counts.sweep(T + 2 * HOUR - 1)
+    assert counts.size == 1
+    counts.sweep(T + 2 * HOUR)
+    assert (counts.size, asked) == (0, [])
+    assert counts.take_row(row("t1")) is None
+    assert missed(counts, listed("1.5", created_ms=T - 9)) == D("0.5")
+    assert asked == ["o1"]  # once for an order, and never for a fill of today
+    assert counts.take_row(row("new", order="o2", at_ms=T + 3 * HOUR)) == 1
+    assert asked == ["o1"]
+    assert counts.take_row(row("late", order="o3", at_ms=T - 5)) == 1  # old, and never told
+    assert asked == ["o1", "o3"]
+
+
+def test_without_a_journal_to_ask_nothing_is_forgotten() -> None:
+    counts = Counts(keep_ms=1)
+    assert counts.take_row(row("t1")) == 1
+    counts.sweep(T + 99 * HOUR)
+    assert counts.size == 1
+    assert counts.take_row(row("t1")) is None
+
+
+def test_what_was_missed_has_the_price_of_what_was_missed() -> None:
+    counts = Counts()
+    counts.take_row(row("t1", "1"))
+    found = counts.missed(replace(listed("3"), cum_value=D(34), cum_fee=D("0.3")))
+    assert found is not None
+    assert (found.qty, price_of(found.value, found.qty), found.fee) == (2, D(12), D("0.3"))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_fill_counts_once_whatever_is_lost_replayed_reordered_forgotten_or_restarted(seed: int) -> None:
+    """A venue of three orders; its stream loses, repeats and delays; now and then its list is compared."""
+    chance = Random(seed)
+    journal: list[Fill] = []
+    filled: dict[str, list[FillRow]] = {f"o{number}": [] for number in range(3)}
+    waiting: list[FillRow] = []
+    now_ms = T
+    counts = Counts(recall=lambda order: [it for it in journal if it.order_id == order], keep_ms=50)
+
+    def tell(order: str, trade: str, qty: Decimal, at_ms: int) -> None:
+        journal.append(told(trade, str(qty), order=order, at_ms=at_ms))
+
+    def compare() -> None:
+        for order, rows in filled.items():
+            if not rows:
+                continue
+            cum, at_ms = sum((it.qty for it in rows), D(0)), rows[-1].at_ms
+            found = counts.missed(listed(str(cum), order=order, created_ms=T, at_ms=at_ms))
+            if found is not None:
+                tell(order, f"{PROVISIONAL}{cum.normalize():f}", found.qty, at_ms)
+                counts.take(journal[-1])
+
+    def bound() -> None:
+        for order, rows in filled.items():
+            assert sum(it.qty for it in journal if it.order_id == order) <= sum(it.qty for it in rows)
+
+    for number in range(300):
+        now_ms += chance.randrange(1, 10)
+        step = chance.random()
+        if step < 0.35:
+            order = chance.choice(list(filled))
+            it = row(f"t{number}", str(D(chance.randrange(1, 50)) / 10), order=order, at_ms=now_ms)
+            filled[order].append(it)
+            waiting += [it] * chance.choice((0, 1, 1, 1, 2))
+        elif step < 0.8 and waiting:
+            it = waiting.pop(chance.randrange(len(waiting)))
+            waiting += [it] * (chance.random() < 0.1)  # the venue replays it later
+            news = counts.take_row(it)
+            if news:
+                tell(it.order_id, it.trade_id, news, it.at_ms)
+        elif step < 0.9:
+            compare()
+        elif step < 0.96:
+            counts.sweep(now_ms)
+        else:
+            since_ms = now_ms - 100
+            counts = Counts(
+                [it for it in journal if it.at_ms > since_ms], known_since_ms=since_ms, keep_ms=50,
+                recall=lambda order: [it for it in journal if it.order_id == order],
+            )  # fmt: skip
+        bound()
+    compare()
+    for order, rows in filled.items():
+        assert sum(it.qty for it in journal if it.order_id == order) == sum(it.qty for it in rows)
