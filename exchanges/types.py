@@ -368,6 +368,7 @@ class Capabilities:
     self_trade: frozenset[SelfTrade]
     query_finds_terminal: bool  # get_order_info answers for filled and cancelled orders too
     dead_man_switch: bool
+    orders: bool = True  # False: an account that is only listened to; every order and cancel is refused as UNSUPPORTED
 
 
 PrivateEvent = OrderUpdate | Fill | LinkUpdate | Margin

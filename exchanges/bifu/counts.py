@@ -33,7 +33,6 @@ class _Order:
     value: Decimal = ZERO
     fee: Decimal = ZERO
     rows: Decimal = ZERO
-    gap_ms: int = 0  # venue time of the newest provisional: only rows up to then can be what it stood for
     base: Decimal = ZERO  # filled before us, as it was read at base_ms
     base_ms: int = 0
     trades: dict[str, tuple[int, Decimal]] = field(default_factory=dict)  # trade id -> venue ms, quantity
@@ -46,9 +45,7 @@ class _Order:
             return
         self.newest_ms = max(self.newest_ms, fill.at_ms)
         self._count(fill.qty, fill.qty * fill.price, fill.fee)
-        if fill.trade_id.startswith(PROVISIONAL):
-            self.gap_ms = max(self.gap_ms, fill.at_ms)
-        else:
+        if not fill.trade_id.startswith(PROVISIONAL):
             self.rows += fill.qty
         if fill.trade_id.startswith(BASELINE):
             self.base, self.base_ms = fill.qty, fill.at_ms
@@ -64,8 +61,7 @@ class _Order:
         if row.at_ms <= self.base_ms:
             self._overlap(row.qty)
         self.rows += row.qty
-        missing = self.rows - self.counted if row.at_ms <= self.gap_ms else row.qty
-        news = max(ZERO, min(missing, row.qty))
+        news = max(ZERO, min(self.rows - self.counted, row.qty))
         self._count(news, row.value * news / row.qty, row.fee * news / row.qty)
         return news
 

@@ -15,7 +15,8 @@ from exchanges.types import MarketKind
 class Pages:
     """How a list of orders is asked for in pages, at `path`; the names of its query are those of `getActiveOrderPage2`.
 
-    `begin_name` is the query's name for "changed at or after, in ms"; empty where the venue has none (unknown: none).
+    Unknown, and so not relied upon: `newest_first`, whether what changed last is listed first, so that reading may stop
+    at what is older than asked for; and `begin_name`, the query's name for "changed at or after, in ms", if it has one.
     """
 
     path: str
@@ -24,6 +25,7 @@ class Pages:
     size_name: str = "pageSize"
     first_number: int = 0
     size: int = 100
+    newest_first: bool = False
     begin_name: str = ""
     pages_most: int = 50
 

@@ -135,16 +135,25 @@ def _amount(said: Mapping[str, Any], name: str) -> Decimal:
 def instrument_of(body: bytes, symbol: str, product: Product, *, venue: str, market: str) -> tuple[str, Instrument]:
     """The venue's id of a market, found by its name or id, and its rules. Raises: Rejected if it is not listed."""
     data = mapping(data_of(body), "data")
+    row = _market(data, symbol, product)
+    base, quote = _assets(data, row)
+    return text_of(row, product.meta_id), Instrument(
+        venue, symbol, market, product.kind, base, quote, _step(row, "tickSize"), _step(row, "stepSize"),
+        decimal_of(row, "minOrderSize", at_least_zero=True), maker_fee=_amount(row, "makerFeeRate"),
+        taker_fee=_amount(row, "takerFeeRate"),
+    )  # fmt: skip
+
+
+def base_coin(body: bytes, symbol: str, product: Product) -> str:
+    """The venue's id of a market's base asset. Raises: Rejected if the market is not listed."""
+    return text_of(_market(mapping(data_of(body), "data"), symbol, product), "baseCoinId")
+
+
+def _market(data: Mapping[str, Any], symbol: str, product: Product) -> Mapping[str, Any]:
     for item in listing(data.get(product.meta_list), product.meta_list):
         row = mapping(item, product.meta_list)
-        instrument_id = text_of(row, product.meta_id)
-        if symbol in (instrument_id, row.get(product.meta_name)):
-            base, quote = _assets(data, row)
-            return instrument_id, Instrument(
-                venue, symbol, market, product.kind, base, quote, _step(row, "tickSize"), _step(row, "stepSize"),
-                decimal_of(row, "minOrderSize", at_least_zero=True), maker_fee=_rate(row, "makerFeeRate"),
-                taker_fee=_rate(row, "takerFeeRate"),
-            )  # fmt: skip
+        if symbol in (text_of(row, product.meta_id), row.get(product.meta_name)):
+            return row
     raise Rejected(Refusal.NOT_FOUND, f"the venue lists no {one_line(symbol, 40)}")
 
 
@@ -153,11 +162,6 @@ def _step(row: Mapping[str, Any], name: str) -> Decimal:
     if step <= 0:
         raise BadFrame(f"{name}: {step} is not above 0")
     return step
-
-
-def _rate(row: Mapping[str, Any], name: str) -> Decimal:
-    """A fee; listed per account as well, so a market may leave it out."""
-    return _amount(row, name)
 
 
 def _assets(data: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[str, str]:
