@@ -36,11 +36,13 @@ from engine.trading.effects import (
     ArmTimer,
     AskOrder,
     AskPositions,
+    CancelOrder,
     DisarmTimer,
     Effect,
     Finish,
     Level,
     Moved,
+    PlaceOrder,
     RoundBegan,
     RoundEnded,
     Urgency,
@@ -567,6 +569,38 @@ def test_an_effect_that_fails_does_not_cost_the_next_one() -> None:
     room, _ = run(reacts({fill(): [cancel("c"), hedge]}), arrange)
     assert [call for call in room.calls if call in ("m cancel c", "t submit h")] == ["m cancel c", "t submit h"]
     assert (1, Answered("c", Request.CANCEL, Unknown("ZeroDivisionError while sending"))) in room.seen
+
+
+class BrokenJournal(ListJournal):
+    """Raises what no journal should."""
+
+    def recall(self, client_id: str) -> Recalled | None:
+        raise ZeroDivisionError("recall")
+
+    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
+        raise ZeroDivisionError("intent")
+
+    def step(self, *_: object) -> None:
+        raise ZeroDivisionError("step")
+
+    def alert(self, *_: object) -> None:
+        raise ZeroDivisionError("alert")
+
+
+def test_a_journal_that_fails_as_no_journal_should_costs_neither_a_fill_nor_its_hedge() -> None:
+    late = replace(fill("t"), client_id="gone")
+
+    def arrange(room: Room) -> None:
+        room.runner._journal = BrokenJournal(room.calls)
+        room.desk.forgotten.add("gone")
+        room.desk.books["v", "ETH"] = quote()
+        room.at(5, lambda: room.clients["t"].private(late))
+        room.at(9, room.runner.stop, 3)
+
+    sends: list[Effect] = [place("open", urgency=Urgency.OPEN), place("h", urgency=Urgency.HEDGE)]
+    room, code = run(lambda given: sends if given == late else [], arrange)
+    assert [call for call in room.calls if "submit" in call] == ["m submit h"]
+    assert (code, late in [given for _, given in room.seen]) == (130, True)
 
 
 def test_a_failed_question_is_answered_all_the_same() -> None:

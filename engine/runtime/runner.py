@@ -93,6 +93,7 @@ class Runner:
         self._began = False
         self._closed = False
         self._journal_told = False
+        self._intent_lost = False
         self._flush_timer: Cancellable | None = None
         self._seq = 0
         self._books = desk.books
@@ -170,7 +171,10 @@ class Runner:
 
     def alert(self, alert: Alert) -> None:
         """Tell an alert that comes from no step: of this runner, or of what works beside it."""
-        self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
+        try:
+            self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
+        except Exception as error:  # noqa: BLE001 it is told all the same
+            self.failures.append(error)
         self._tell(alert)
 
     def fail(self, error: BaseException) -> None:
@@ -213,14 +217,21 @@ class Runner:
             if type(effect) is PlaceOrder or type(effect) is CancelOrder:
                 if not decided_ns:
                     self.decided_ns = decided_ns = self._clock.now_ns()
-                journal.intent(effect, seq, decided_ns, wall_ms)
+                try:
+                    journal.intent(effect, seq, decided_ns, wall_ms)
+                except Exception as error:  # noqa: BLE001 a row that is missing can be told; a hedge may not wait for it
+                    self._intent_lost = True
+                    self.fail(error)
         execute = self._execute
         for effect in effects:
             try:
                 execute[type(effect)](effect, at_ns)
             except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
                 self.fail(error)
-        journal.step(seq, at_ns, wall_ms, given, desk.take_used_quotes(), self._chance.take_draws(), effects)
+        try:
+            journal.step(seq, at_ns, wall_ms, given, desk.take_used_quotes(), self._chance.take_draws(), effects)
+        except Exception as error:  # noqa: BLE001 it may not reach the adapter that brought the input: that loses frames
+            self.fail(error)
         if journal.failed and not self._journal_told:
             self._journal_lost()
         if self._flush_after_ns and self._flush_timer is None:
@@ -236,7 +247,7 @@ class Runner:
 
     def _objection(self, order: PlaceOrder) -> str:
         """S16, at the wire: why this opening must not leave any more."""
-        if order.purpose is Purpose.OPEN and self._journal.failed:
+        if order.purpose is Purpose.OPEN and (self._journal.failed or self._intent_lost):
             return "the journal cannot be written: no opening without a durable intent"
         quote = self._books.get((order.venue, order.request.symbol))
         if quote is None:
@@ -330,10 +341,17 @@ class Runner:
         if type(event) is Fill or type(event) is OrderUpdate:
             self._moves[event.account] += 1
             if event.client_id and not self._desk.knows(event.client_id):
-                recalled = self._journal.recall(event.client_id)
-                if recalled is not None:
-                    self.handle(recalled)
+                self._recall(event.client_id)
         self.handle(event)
+
+    def _recall(self, client_id: str) -> None:
+        try:
+            recalled = self._journal.recall(client_id)
+        except Exception as error:  # noqa: BLE001 the fill counts all the same, as one of an order that nobody knows
+            self.fail(error)
+            return
+        if recalled is not None:
+            self.handle(recalled)
 
     def _moves_of(self, account: str) -> int:
         """Requests that left count as well: what they did may show in a reading before its frame arrives."""
