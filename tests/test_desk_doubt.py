@@ -43,6 +43,21 @@ def ask_until(bench: Bench, hedge: str, until_ns: int) -> list[Effect]:
     return effects
 
 
+def test_a_question_about_an_unknown_hedge_that_failed_is_asked_again_soon() -> None:
+    """S3, S4: in a long run one 500 cost the last second before a limit; the hedge moves on at 4.1 s, not at 5."""
+    bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
+    began = bench.now
+    while bench.now < began + 4_100 * MS:
+        bench.give(Looked(hedge, 0, ok=True, update=None))
+        bench.fire(hedge, owner="inquiry")
+    effects = bench.give(Looked(hedge, 0, ok=False, update=None, text="HTTP 500"))
+    assert [(e.name, e.at_ns - bench.now) for e in effects if isinstance(e, ArmTimer)] == [(hedge, 250 * MS)]
+    bench.fire(hedge, owner="inquiry")
+    effects = bench.give(Looked(hedge, 0, ok=True, update=None))
+    assert bench.placed(effects) == [("t2", "hedge", "sell", D(1))]
+    assert bench.now - began < 5 * S
+
+
 def test_where_ended_orders_are_not_found_silence_proves_nothing_while_the_stream_is_lost() -> None:
     """S4: the hedge may have filled and be gone; only the resync can tell. A second one would double it."""
     bench, hedge = in_doubt(account("m", "a"), forgetful("t1", "b"), account("t2", "c"))

@@ -357,6 +357,8 @@ class Intake:
                 events = self._update(given.update)
             elif given.ok and order.live:
                 events = self._unknown_there(order, standing=standing)
+            elif standing and order.live and order.unknown:
+                self.effects.append(self.inquiry.look_again(order))  # no answer: what it covers is open meanwhile
         return events
 
     def _unknown_there(self, order: Order, *, standing: bool) -> list[StrategyEvent]:
