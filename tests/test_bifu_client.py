@@ -357,6 +357,34 @@ def test_a_restart_tells_what_was_missed_and_nothing_twice() -> None:
     assert it.client.compared_ms > it.client.since_ms > 0
 
 
+def test_fills_are_told_while_the_stream_stays_away() -> None:
+    async def main(it: Stage) -> None:
+        it.transport.refuse_ws = 1_000
+        it.wire.cut()
+        for cum, wait_s in (("0.01", 3), ("0.02", 10)):
+            it.answers[ACTIVE] = page(it.order(cum))
+            await asyncio.sleep(wait_s)
+
+    it = stage(main)
+    assert it.fills == [("cum:0.01", D("0.01")), ("cum:0.02", D("0.01"))]
+    assert it.states[-1] is LinkState.LOST
+
+
+def test_a_row_that_a_provisional_of_a_former_run_may_stand_for_is_settled_by_the_list_at_once() -> None:
+    provisional = Fill(
+        "bifu", "a", SYMBOL, "", ORDER_ID, "cum:0.05", Side.BUY, D("0.05"), D(634), D(0), "USDT", Liquidity.MAKER, 0, 0
+    )
+
+    async def main(it: Stage) -> None:
+        it.answers[ACTIVE] = lambda _: page(it.order("0.1"))
+        it.say(it.row(2))
+        assert it.fills == []
+        await asyncio.sleep(3)
+
+    it = stage(main, journalled=lambda now_ms: Journalled([replace(provisional, at_ms=now_ms - 9_000)], since_ms=1))
+    assert it.fills == [("cum:0.1", D("0.05"))]
+
+
 def test_memory_is_swept_and_a_replay_of_what_it_forgot_is_not_told_again() -> None:
     journal: list[Fill] = []
 

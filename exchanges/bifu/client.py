@@ -97,6 +97,7 @@ class BifuClient(BaseExchangeClient):
         self, account: str, *, venue: str, markets: dict[str, str], settings: Settings, signer: Signer,
         transport: Transport, clock: Clock, rng: Rng, budget: Budget, journalled: Journalled | None = None,
     ) -> None:  # fmt: skip
+        assert markets, "a source of fills needs a market"
         self.account = account
         self.venue = venue
         self.capabilities = CAPABILITIES
@@ -123,7 +124,7 @@ class BifuClient(BaseExchangeClient):
             rest=self._rest, signer=signer, counts=self._counts, clock=clock, since_ms=before.since_ms,
             compared_ms=before.compared_ms, pace=settings.pace, deliver=lambda fill: self._on_private(fill),
             aside=lambda told: self._on_aside(told), note=self._note, say=lambda text: self._link.say(text),
-            lost=lambda why: self._link.drop(why),
+            lost=lambda why: self._link.drop(why), trusted=lambda: self._link.state is LinkState.TRUSTED,
         )  # fmt: skip
         self._link = Link(
             settings.stream_url.rstrip("/") + self._product.stream_path, transport=transport, clock=clock, rng=rng,

@@ -38,6 +38,7 @@ class Pace:
     """How often the stream is compared with the venue's lists, and its memory swept."""
 
     compare_ns: int = 60 * S
+    alone_ns: int = 5 * S  # while the stream is not trusted: nothing else would tell of a fill
     suspect_ns: int = 500 * MS  # after something that does not add up
     row_ms: int = 1_000  # an order that changed so lately may have rows on their way
     overlap_ms: int = 60_000  # ended orders are asked for from so long before the last comparison
@@ -62,6 +63,7 @@ class PrivateFeed:
         self, identity: Identity, *, product: Product, rest: Rest, signer: Signer, counts: Counts, clock: Clock,
         since_ms: int, compared_ms: int, pace: Pace, deliver: Callable[[Fill], None], aside: AsideHandler,
         note: Callable[[str], None], say: Callable[[str], None], lost: Callable[[str], None],
+        trusted: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.since_ms = since_ms
         self.compared_ms = compared_ms
@@ -79,6 +81,7 @@ class PrivateFeed:
         self._note = note
         self._say = say
         self._lost = lost
+        self._trusted = trusted
         self._first = since_ms == 0
         self._tasks = Tasks()
         self._compare_timer: Cancellable | None = None
@@ -247,7 +250,8 @@ class PrivateFeed:
             brought = 0
         finally:
             self._busy = False
-        self._arm(self._pace.suspect_ns if self._suspected else self._pace.compare_ns)
+        calm_ns = self._pace.compare_ns if self._trusted() else self._pace.alone_ns
+        self._arm(self._pace.suspect_ns if self._suspected else calm_ns)
         if brought:
             self._lost(f"the stream did not tell of {brought} fill{'s' if brought > 1 else ''}")
 
