@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, RateLimited
+from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.tasks import Tasks
 from exchanges.transport import Connection, Transport
 from exchanges.types import Cancellable, Clock, LinkState, Rng
@@ -185,9 +185,10 @@ class Link:
         return self._ended(down, await down)
 
     async def _caught_up(self, down: asyncio.Future[str], *, patient: bool) -> bool:
-        """One resync; False if the stream went down, or the rate limit made it wait. Raises: ExchangeError.
+        """One resync; False if the stream went down, or what is asked could not be had. Raises: ExchangeError.
 
-        The stream stays open for as long as the limit holds (up to a minute): nothing else would tell of a fill.
+        The stream stays open while questions are not answered, or the rate limit holds them back: untrusted, but
+        nothing else would tell of a fill.
         """
         loop = asyncio.get_running_loop()
         resync = loop.create_task(_resync(self._feed.resync()))
@@ -198,9 +199,11 @@ class Link:
                 return False
             resync.result()
             return True
-        except RateLimited as error:
+        except (LinkDown, OutcomeUnknown, RateLimited) as error:
             if not patient:
                 raise
+            self._failures += 1
+            self._tell(self.state, f"cannot catch up yet: {error}")
             await self._first_of(loop.create_future(), down, within_ns=self._pause_ns(error))
             return False
         finally:

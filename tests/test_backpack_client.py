@@ -487,6 +487,24 @@ def test_a_message_that_is_new_to_us_is_noted_and_the_venue_compared() -> None:
     stage(main)
 
 
+def test_fills_are_told_while_the_venue_answers_no_question() -> None:
+    """The stream does not wait for the clock, nor hang up because it cannot catch up."""
+
+    async def main(it: Stage) -> None:
+        answer = it.transport.answer
+        it.transport.answer = lambda _: Response(502, {}, b"")
+        it.wire.cut()
+        await asyncio.sleep(30)
+        it.say(c=None)
+        await asyncio.sleep(0.1)
+        assert (len(it.of(Fill)), it.client._link.state) == (1, LinkState.RESYNC)
+        it.transport.answer = answer
+        await asyncio.sleep(15)
+        assert (len(it.of(Fill)), it.client._link.state) == (1, LinkState.TRUSTED)
+
+    stage(main)
+
+
 @pytest.mark.parametrize(("skew_ms", "told"), [(700, 0), (-2_500, 1)])
 def test_a_clock_that_drifts_while_the_stream_lives_is_followed(skew_ms: int, told: int) -> None:
     async def main(it: Stage) -> None:

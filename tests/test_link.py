@@ -10,7 +10,7 @@ import pytest
 from transport_kit import MS, Asked, MemoryTransport, Middle, S, Wire, as_json, run_virtual
 
 from engine.runtime.loop import VirtualLoop
-from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, RateLimited
+from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.link import Link, Opening, Timing
 from exchanges.types import LinkState
 
@@ -219,23 +219,34 @@ def test_what_cannot_be_read_or_is_refused_ends_the_stream(data: bytes, why: str
     bench(main)
 
 
-def test_a_resync_that_fails_later_is_tried_again_on_a_new_stream() -> None:
+def test_a_resync_that_is_refused_later_is_tried_again_on_a_new_stream() -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
-        it.feed.errors = [LinkDown("history does not answer")]
+        it.feed.errors = [BadFrame("a row without a price")]
         it.wire.cut()
         await asyncio.sleep(10)
 
     it = bench(main)
     assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, TRUSTED]
-    assert [text for _, state, text in it.told if state is LOST][1:] == ["history does not answer"]
+    assert [text for _, state, text in it.told if state is LOST][1:] == ["a row without a price"]
     assert len(it.transport.wires) == 3
 
 
-def test_a_resync_that_the_rate_limit_holds_up_keeps_its_stream_which_tells_of_fills_meanwhile() -> None:
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [RateLimited("too many", retry_ms=30_000)] * 2,
+        [OutcomeUnknown("HTTP 502: empty body")] * 9,
+        [LinkDown("GET did not leave: no route")] * 9,
+    ],
+    ids=["rate limit", "502", "no route"],
+)
+def test_a_resync_that_gets_no_answers_keeps_its_stream_which_tells_of_fills_meanwhile(
+    errors: list[ExchangeError],
+) -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
-        it.feed.errors = [RateLimited("too many", retry_ms=30_000)] * 2
+        it.feed.errors = list(errors)
         it.wire.cut()
         await asyncio.sleep(40)
         it.wire.say("a fill", it.clock)
@@ -243,8 +254,13 @@ def test_a_resync_that_the_rate_limit_holds_up_keeps_its_stream_which_tells_of_f
         await asyncio.sleep(21)
 
     it = bench(main)
-    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, TRUSTED]
-    assert (len(it.transport.wires), it.feed.resyncs) == (2, 4)
+    first = errors[0]
+    late = [text for _, _, text in it.told if text.startswith("cannot")]
+    assert late == [f"cannot catch up yet: {first}"] * len(errors)
+    assert [state for _, state, text in it.told if not text.startswith("cannot")] == [
+        RESYNC, TRUSTED, LOST, RESYNC, TRUSTED,
+    ]  # fmt: skip
+    assert (len(it.transport.wires), it.feed.resyncs) == (2, 2 + len(errors))
 
 
 def test_a_stream_that_ends_while_the_rate_limit_holds_up_its_resync_begins_anew() -> None:
@@ -257,7 +273,7 @@ def test_a_stream_that_ends_while_the_rate_limit_holds_up_its_resync_begins_anew
         await asyncio.sleep(2)
 
     it = bench(main)
-    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, LOST, RESYNC, TRUSTED]
+    assert it.states == [RESYNC, TRUSTED, LOST, RESYNC, RESYNC, LOST, RESYNC, TRUSTED]
 
 
 def test_a_defect_does_not_leave_a_dead_stream_trusted() -> None:
@@ -300,7 +316,7 @@ def test_a_resync_is_bounded() -> None:
         await asyncio.sleep(25)
 
     it = bench(main)
-    assert it.told[4][1:] == (LOST, "the resync took too long")
+    assert it.told[4][1:] == (RESYNC, "cannot catch up yet: the resync took too long")
 
 
 def test_a_token_is_renewed_at_half_of_its_life() -> None:

@@ -11,6 +11,7 @@ from exchanges.backpack.wire.reply import FillRow
 from exchanges.backpack.wire.request import Signer
 from exchanges.backpack.wire.stream import OrderFacts, PositionFacts, Trade, Unread
 from exchanges.budget import Use
+from exchanges.errors import LinkDown, OutcomeUnknown, RateLimited
 from exchanges.link import Opening
 from exchanges.reconcile import Reconcile
 from exchanges.tracking import Sent, Tracking
@@ -67,7 +68,11 @@ class PrivateFeed:
     # --- the stream
 
     async def opening(self) -> Opening:
-        await self._rest.read_clock()
+        try:
+            await self._rest.read_clock()
+        except (LinkDown, OutcomeUnknown, RateLimited):
+            if not self._rest.clock_known:
+                raise  # else the stream does not wait for it: a fill may be told while questions are not answered
         names = [f"{name}.{symbol}" for symbol in self._symbols for name in (stream.ORDERS, stream.POSITIONS)]
         message = self._signer.subscription(names, timestamp_ms=self._rest.venue_ms, window_ms=WINDOW_MS)
         return Opening((message,))

@@ -29,6 +29,7 @@ class Rest:
 
     def __init__(self, base_url: str, *, signer: Signer, transport: Transport, clock: Clock, budget: Budget) -> None:
         self.clock_offset_ms = 0
+        self.clock_known = False
         self._signer = signer
         self._clock = clock
         self._http = Http(
@@ -58,7 +59,7 @@ class Rest:
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = reply.server_ms(await self._public("/api/v1/time"))
         way_ms = (self._clock.now_ns() - before_ns) // MS
-        self.clock_offset_ms = said_ms - before_ms - way_ms // 2
+        self.clock_offset_ms, self.clock_known = said_ms - before_ms - way_ms // 2, True
         if abs(self.clock_offset_ms) - way_ms // 2 > SKEW_MOST_MS:
             raise AuthFailed(
                 f"the venue's clock is {self.clock_offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
