@@ -391,6 +391,9 @@ def test_quotes_and_positions() -> None:
         (400, {"code": "INSUFFICIENT_FUNDS", "message": "no"}, Refusal.MARGIN),
         (400, {"code": "INVALID_CLIENT_REQUEST", "message": "Duplicate client id"}, Refusal.DUPLICATE_ID),
         (400, {"code": "INVALID_ORDER", "message": "clientId already in use"}, Refusal.DUPLICATE_ID),
+        (400, {"code": "INVALID_CLIENT_REQUEST", "message": "Client order ID 7 is in use"}, Refusal.DUPLICATE_ID),
+        (400, {"code": "INVALID_ORDER", "message": "Order already exists"}, Refusal.DUPLICATE_ID),
+        (400, {"code": "INVALID_ORDER", "message": "duplicate order"}, Refusal.DUPLICATE_ID),
         (400, {"code": "INVALID_CLIENT_REQUEST", "message": "An open order has the client id 7"}, Refusal.DUPLICATE_ID),
         (404, {"code": "RESOURCE_NOT_FOUND", "message": "Order not found"}, Refusal.NOT_FOUND),
         (400, {"code": "RESOURCE_NOT_FOUND", "message": ""}, Refusal.NOT_FOUND),  # whatever the status

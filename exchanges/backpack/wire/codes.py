@@ -49,6 +49,9 @@ UNKNOWN_CODES = frozenset({"SERVER_ERROR", "TIMEOUT", "TOO_EARLY"})  # whatever 
 AUTH_CODES = frozenset({"ACCOUNT_DEACTIVATED", "FORBIDDEN", "INVALID_SIGNATURE", "INVALID_SOURCE", "UNAUTHORIZED"})
 RATE_CODE = "TOO_MANY_REQUESTS"
 
+# An id that is in use may be this very order's, delivered twice on the way: its outcome is unknown, never refused.
+DUPLICATE_WORDS = ("client id", "clientid", "client order id", "duplicate", "already exist")
+
 # Words of messages that say more than their code; clients in the field key on these, the documents do not fix them.
 MESSAGE_REFUSALS = (
     ("immediately match", Refusal.POST_ONLY),

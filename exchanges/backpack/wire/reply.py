@@ -9,6 +9,7 @@ from typing import Any
 
 from exchanges.backpack.wire.codes import (
     AUTH_CODES,
+    DUPLICATE_WORDS,
     MESSAGE_REFUSALS,
     RATE_CODE,
     REFUSALS,
@@ -57,7 +58,7 @@ def _judged(status: int, said: Any) -> ExchangeError | None:
 def refusal_of(code: str, message_text: str) -> Refusal:
     """Why; by the message first: one code covers several reasons."""
     words = message_text.lower().replace("-", " ").replace("_", " ")
-    if "client id" in words or "clientid" in words:
+    if any(each in words for each in DUPLICATE_WORDS):
         return Refusal.DUPLICATE_ID  # we send none that is out of range; the words for this are not documented
     for text, refusal in MESSAGE_REFUSALS:
         if text in words:
