@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ from engine.review.report_figures import (
     percentiles,
 )
 from engine.review.report_money import OUTSIDE, Tallies
-from engine.review.report_orders import held_back, latency, order_counts
+from engine.review.report_orders import OrderSums, held_back, latency, order_counts, order_sums
 from engine.review.report_paper import paper_result
 from engine.review.report_rounds import RoundCosts
 from engine.review.report_rows import edge_mid, fill_batches, foreign_fills, read_terms, round_rows, span_of
@@ -42,7 +43,7 @@ def report(path: Path, *, run: int | None = None) -> Report:
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with stream_journal(path) as journal:
-        return _Reporting(journal, pick_run(journal, run, path=path), None).report()
+        return _reported(path, journal, pick_run(journal, run, path=path), None)
 
 
 def report_with_series(path: Path, *, run: int | None = None) -> tuple[Report, Series]:
@@ -51,7 +52,21 @@ def report_with_series(path: Path, *, run: int | None = None) -> tuple[Report, S
         row = pick_run(journal, run, path=path)
         begin_ns, end_ns = span_of(journal, row.number)
         series = Series(begin_ns=begin_ns, end_ns=end_ns)
-        return _Reporting(journal, row, series).report(), series
+        return _reported(path, journal, row, series), series
+
+
+def _reported(path: Path, journal: sqlite3.Connection, row: RunRow, series: Series | None) -> Report:
+    """What SQL sums up alone is read on a connection of its own, while the pass over the fills keeps Python busy."""
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        sums = beside.submit(_sums, path, row)
+        reporting = _Reporting(journal, row, series)
+        reporting.walk()
+        return reporting.report(*sums.result())
+
+
+def _sums(path: Path, row: RunRow) -> tuple[OrderSums, int]:
+    with stream_journal(path) as journal:
+        return order_sums(journal, row.number), foreign_fills(journal, row.number, read_terms(journal, row))
 
 
 class _Reporting:
@@ -71,8 +86,8 @@ class _Reporting:
         self._tallies = Tallies(terms, series)
         self._costs = RoundCosts(rounds, series)
 
-    def report(self) -> Report:
-        self._walk()
+    def report(self, sums: OrderSums, foreign: int) -> Report:
+        """After `walk`; `foreign` counts the fills that are none of this run's."""
         venue = VenueWord(self._journal, self._run, self._terms)
         marks = {name: self._mark(name, venue) for name in self._terms.accounts}
         accounts = tuple(self._account(name, marks[name]) for name in self._terms.accounts)
@@ -80,7 +95,7 @@ class _Reporting:
         return Report(
             run=self._facts(),
             rounds=self._rounds(),
-            orders=order_counts(self._journal, self._run, self._tallies.took_ns()),
+            orders=order_counts(sums, self._tallies.took_ns()),
             money=money,
             accounts=accounts,
             purposes=self._purposes(),
@@ -91,10 +106,10 @@ class _Reporting:
             venue=venue.reconciled(money.pnl, marks),
             paper=paper_result(self._row.venues, money, self._tallies.bounds, self._terms, seed=self._row.seed),
             alerts=self._alerts(),
-            notes=tuple(self._notes()),
+            notes=tuple(self._notes(foreign)),
         )
 
-    def _walk(self) -> None:
+    def walk(self) -> None:
         for fills in fill_batches(self._journal, self._run, self._terms):
             self._exposure.count(fills)
             self._costs.count(fills, self._tallies.count(fills))
@@ -151,7 +166,7 @@ class _Reporting:
             if (it := sums.get(name)) is not None
         )
 
-    def _notes(self) -> Iterator[str]:
+    def _notes(self, foreign: int) -> Iterator[str]:
         """What a reader must know of these figures, most serious first."""
         tallies = self._tallies
         for account, qty in self._exposure.snapshots.items():
@@ -162,7 +177,6 @@ class _Reporting:
         quotes = dict.fromkeys(it.quote for it in self._terms.accounts.values())
         if len(quotes) > 1:
             yield f"accounts are quoted in {' and '.join(quotes)}: added up one to one"
-        foreign = foreign_fills(self._journal, self._run, self._terms)
         if foreign:
             yield f"{foreign} fills of other accounts or symbols than this run's: left out"
         if tallies.without_quote:

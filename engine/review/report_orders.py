@@ -11,7 +11,7 @@ from engine.review.report_rows import Terms
 from engine.review.report_series import Series
 from engine.trading.effects import Purpose
 
-__all__ = ["STAMPS", "held_back", "latency", "order_counts"]
+__all__ = ["STAMPS", "OrderSums", "held_back", "latency", "order_counts", "order_sums"]
 
 # An order is `filled` as soon as all of it was; what filled in spite of a refusal did not fail.
 _COUNTS = """
@@ -24,6 +24,7 @@ STAMPS = """
 SELECT received_ns, decoded_ns, decided_ns, signed_ns, written_ns FROM orders
 WHERE run = ? AND purpose = 'hedge' AND received_ns IS NOT NULL AND decoded_ns IS NOT NULL AND written_ns IS NOT NULL
 """
+_OPENED = "SELECT account FROM orders WHERE run = ? AND purpose = 'open' LIMIT 1"  # the maker; a run has one
 # A maker's fills and the hedges, in the order of their steps; in one step the fill came first.
 _FILLS_AND_HEDGES = """
 SELECT seq, 0, at_ns FROM fills WHERE run = :run AND purpose IN ('open', 'close', 'cleanup')
@@ -33,12 +34,18 @@ ORDER BY 1, 2
 _STAGES = ("decode", "decide", "sign", "write", "in all")
 
 
-def order_counts(
-    journal: sqlite3.Connection, run: int, fill_ns: Mapping[str, array[int]]
-) -> tuple[OrderCounts, ...]:  # fmt: skip
+OrderSums = list[tuple[str, int, int, int, int, float, float]]  # rows of _COUNTS
+
+
+def order_sums(journal: sqlite3.Connection, run: int) -> OrderSums:
+    """What SQL alone sums up of the orders: no Python runs meanwhile, so that it may go on beside the pass."""
+    return journal.execute(_COUNTS, (run,)).fetchall()
+
+
+def order_counts(sums: OrderSums, fill_ns: Mapping[str, array[int]]) -> tuple[OrderCounts, ...]:
     """By purpose, in the order of a round; `fill_ns` are the times from decision to fill."""
     found = {}
-    for purpose, orders, filled, partly, failed, filled_qty, qty in journal.execute(_COUNTS, (run,)):
+    for purpose, orders, filled, partly, failed, filled_qty, qty in sums:
         found[purpose] = OrderCounts(
             purpose=purpose, orders=orders, filled=filled, partly=partly, unfilled=orders - filled - partly - failed,
             failed=failed, fill_rate=filled_qty / qty if qty else 0, fill_ns=percentiles(fill_ns.get(purpose, ())),
@@ -49,11 +56,13 @@ def order_counts(
 def held_back(journal: sqlite3.Connection, run: int, terms: Terms) -> Percentiles:
     """How long hedges were held back because an order of ours could have been what they hit (S8).
 
-    From the first fill that was not hedged in its own step to the decision of its hedge, where accounts share a book;
-    where none do, a hedge is decided in the step of its fill and there is nothing to measure.
+    From the first fill that was not hedged in its own step to the decision of its hedge, where another account trades
+    on the book of the one whose orders rest; elsewhere a hedge is decided in the step of its fill.
     """
-    books = [terms.book(account) for account in terms.accounts]
-    if len(set(books)) == len(books):
+    opened = journal.execute(_OPENED, (run,)).fetchone()
+    if opened is None or not any(
+        name != opened[0] and terms.book(name) == terms.book(opened[0]) for name in terms.accounts
+    ):
         return percentiles(())
     waits = array("q")
     since: tuple[int, int] | None = None
