@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from engine.chart.journey import Hop
 from engine.chart.model import Flow
+from engine.review.words import event_text, given_text
 from engine.runtime.journal import NullJournal
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.runner import Runner
 from engine.trading.desk import CHART, Desk
-from engine.trading.effects import Effect
+from engine.trading.effects import CancelOrder, Effect, Moved, PlaceOrder
 from engine.trading.guards import MarketWatch
 from engine.trading.inputs import Input, TimerFired
 from engine.trading.inquiry import OWNER as INQUIRY
@@ -28,9 +30,9 @@ from exchanges.led import Led, LedClient
 from exchanges.market import MarketQuote, MarketTrade
 from exchanges.matching import Depth
 from exchanges.paper import PaperVenue
-from exchanges.types import Accepted, OrderState, OrderType, OrderUpdate, Refusal, Refused, Side, Unknown
+from exchanges.types import Accepted, Fill, OrderState, OrderType, OrderUpdate, Refusal, Refused, Side, Unknown
 
-S = 1_000_000_000
+S, MS = 1_000_000_000, 1_000_000
 CASH = Decimal(10**6)
 BID, ASK, DEEP = 1000, 1003, 10_000  # ticks and lots of the one quote: an own order inside the spread is first
 STEADY_NS = 10**6 * S  # no book grows old in a rehearsal
@@ -40,11 +42,16 @@ CANNOT = frozenset({"liquidated", "market closes", "market opens", "validity ove
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """`steps` went as written; `why` is empty where the script's end was reached as it says."""
+    """`steps` went as written; `why` is empty where the script's end was reached as it says.
+
+    `hops` are the moves of the chart, `told` what happened in words, a line each, both from the flow's start.
+    """
 
     steps: int
     why: str
     open_at_end: Decimal
+    hops: tuple[Hop, ...]
+    told: tuple[str, ...]
 
     @property
     def same(self) -> bool:
@@ -86,11 +93,15 @@ class _Stage:
         self._news = asyncio.Event()
         self._venues: dict[str, PaperVenue] = {}
         self._clients: dict[str, LedClient] = {}
+        self._leaves = {leaf.lower(): leaf for leaf in flow.leaves}  # moves are told in small letters
+        self._hops: list[Hop] = []
+        self._told: list[str] = []
 
     async def run(self) -> Rehearsed:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self._clock = loop.clock
+        self._clock_began_ns = loop.clock.now_ns()
         self._open_accounts()
         draws = Draws(self._script)
         accounts = {
@@ -121,7 +132,7 @@ class _Stage:
             for client in self._clients.values():
                 client.led = False
             await running
-        return Rehearsed(done, why, self._open())
+        return Rehearsed(done, why, self._open(), tuple(self._hops), tuple(self._told))
 
     def _open_accounts(self) -> None:
         for name, spec in self._plan.accounts.items():
@@ -144,12 +155,36 @@ class _Stage:
         self._fired.clear()
 
     def _seen(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        self._tell(at_ns, given, effects)
         if not isinstance(given, TimerFired) or given.owner == DESK:
             return
         if given.name == "resync" and self._desk.world.links.all_trusted:
             return  # of the start, when all was connected; it decides nothing any more
         self._fired.append(given)
         self._news.set()
+
+    def _tell(self, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        """What a step was given and did; steps that did nothing and brought nothing are left out."""
+        done = [words for effect in effects if (words := self._deed(effect, at_ns))]
+        if done or isinstance(given, Fill):
+            since_ms = (at_ns - self._clock_began_ns) // MS
+            self._told.append(f"{since_ms:>7} ms  {given_text(given)}")
+            self._told.extend(f"{'':13}{words}" for words in done)
+
+    def _deed(self, effect: Effect, at_ns: int) -> str:
+        match effect:
+            case Moved():
+                source = self._leaves.get(effect.source, effect.source)
+                target = None if effect.target is None else self._leaves.get(effect.target, effect.target)
+                self._hops.append(Hop(at_ns, source, effect.event, target))
+                return "" if target is None else f"{source} -> {target} ({event_text(effect.event)})"
+            case PlaceOrder(request=it):
+                price = "market" if it.price is None else f"at {it.price}"
+                return f"order {it.client_id}: {it.account} {it.side.value} {it.qty} {price}, {effect.purpose.value}"
+            case CancelOrder():
+                return f"cancel {effect.client_id} of {effect.account}"
+            case _:
+                return ""
 
     # --- one step
 

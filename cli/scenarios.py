@@ -13,26 +13,33 @@ from cli.streams import GREEN, RED, paint
 
 if TYPE_CHECKING:
     from cli.locate import Source
+    from engine.chart.journey import Hop
     from engine.chart.model import Flow
     from engine.verify.script import Script
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What became of one; `why` is empty where all went as written."""
+    """What became of one; `why` is empty where all went as written. `to` is where the chart was to be then."""
 
     file: str
     name: str
     steps: int
     why: str
+    flow: Flow
+    hops: tuple[Hop, ...]
+    told: tuple[str, ...]
+    to: str
 
     def line(self) -> str:
         if not self.why:
             return f"{self.file}: {paint('ok', GREEN, stream=sys.stdout)}   {self.name} ({self.steps} steps as written)"
-        return f"{self.file}: {paint('FAIL', RED, stream=sys.stdout)} {self.name}: {self.why}"
+        head = f"{self.file}: {paint('FAIL', RED, stream=sys.stdout)} {self.name}: {self.why}"
+        return "\n".join([head, *(f"  {line}" for line in self.told)])
 
     def record(self) -> dict[str, object]:
-        return {"scenario": self.name, "file": self.file, "ok": not self.why, "steps": self.steps, "why": self.why}
+        said = {"scenario": self.name, "file": self.file, "ok": not self.why, "steps": self.steps, "why": self.why}
+        return said | ({"trace": list(self.told)} if self.why else {})
 
 
 def is_scenario(text: str) -> bool:
@@ -47,8 +54,10 @@ def run_scenario(source: Source) -> Scenario:
     from engine.verify.script import read_script
 
     script = read_script(source.text, file=source.file)
-    done = rehearse(sound_flow(read_flow_source(flow_path_of_table(script.flow, table=source.file))), script)
-    return Scenario(source.file, script.name, done.steps, done.why)
+    flow = sound_flow(read_flow_source(flow_path_of_table(script.flow, table=source.file)))
+    done = rehearse(flow, script)
+    to = script.lines[min(done.steps, len(script.lines) - 1)].state if script.lines else ""
+    return Scenario(source.file, script.name, done.steps, done.why, flow, done.hops, done.told, to)
 
 
 def rehearsed(flow: Flow, script: Script) -> str:

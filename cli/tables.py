@@ -15,6 +15,7 @@ from cli.streams import GREEN, RED, format_option, paint, write_note, write_resu
 
 if TYPE_CHECKING:
     from cli.scenarios import Scenario
+    from engine.chart.journey import Journey
     from engine.chart.model import Flow
     from engine.chart.row_path import Look, Tried
     from engine.chart.table import Coverage, RowResult, TableResult
@@ -34,7 +35,8 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
     Without a path: all tables in tests/tables. A table's flow is looked for in flows/, beside the table and here. A row
     that fails is shown with the way that was expected and every row of the flow that was asked until the chart came to
     rest; --svg and --mermaid draw the first. A scenario, which `eagle prove --save` writes, is led through the real
-    runner and the paper venue, and fails where that goes another way. Exit code 1 if a row or a scenario fails.
+    runner and the paper venue, and fails where that goes another way; then its trace is shown, and drawn too. Exit
+    code 1 if a row or a scenario fails.
 
     \b
     Examples:
@@ -76,9 +78,9 @@ def test(paths: tuple[str, ...], style: str, svg_file: str | None, mermaid: bool
     }
     failed = [(flows[name], row) for name, ran in results.items() for table in ran for row in table.rows if not row.ok]
     if mermaid or svg_file is not None:
-        _draw(failed, svg_file=svg_file, as_mermaid=mermaid)
+        _draw(_ways(failed, scenarios), svg_file=svg_file, as_mermaid=mermaid)
     if mermaid:
-        return 1 if failed else 0
+        return 1 if failed or any(it.why for it in scenarios) else 0
     if style == "json":
         record = [*_record(results, covered), *(it.record() for it in scenarios)]
         write_result(json.dumps(record, indent=2, ensure_ascii=False))
@@ -104,24 +106,38 @@ def _files(paths: Sequence[str]) -> list[str]:
     return files
 
 
-def _draw(failed: Sequence[tuple[Flow, RowResult]], *, svg_file: str | None, as_mermaid: bool) -> None:
+def _ways(
+    rows: Sequence[tuple[Flow, RowResult]], scenarios: Sequence[Scenario]
+) -> list[tuple[Flow, Journey, str | None]]:
+    """Of what failed: the flow, the way that was taken, and the state in which it was to rest."""
+    from engine.chart.journey import Hop, journey_of
+
+    ways: list[tuple[Flow, Journey, str | None]] = []
+    for flow, row in rows:
+        hops = [Hop(0, move.source, move.event, move.target) for move in row.moves]
+        ways.append((flow, journey_of(hops, until_ns=0, caption=row.name), row.then))
+    for it in scenarios:
+        if it.why:
+            until_ns = it.hops[-1].at_ns if it.hops else 0
+            ways.append((it.flow, journey_of(it.hops, until_ns=until_ns, caption=it.name), it.to))
+    return ways
+
+
+def _draw(ways: Sequence[tuple[Flow, Journey, str | None]], *, svg_file: str | None, as_mermaid: bool) -> None:
     """The first of them on its flow's diagram, with the state marked where it was to rest."""
     from cli.drawing import write_svg
-    from engine.chart.journey import Hop, journey_of
     from engine.chart.render import mermaid
 
-    if not failed:
-        write_note("no row failed: there is nothing to draw")
+    if not ways:
+        write_note("nothing failed: there is nothing to draw")
         return
-    flow, row = failed[0]
-    hops = [Hop(0, move.source, move.event, move.target) for move in row.moves]
-    journey = journey_of(hops, until_ns=0, caption=row.name)
+    flow, journey, to = ways[0]
     if svg_file is not None:
-        write_svg(svg_file, flow, journey, highlight=row.then)
+        write_svg(svg_file, flow, journey, highlight=to)
     if as_mermaid:
-        write_result(mermaid(flow, highlight=row.then, journey=journey))
-    if len(failed) > 1:
-        write_note(f"{len(failed)} rows failed; the first is drawn")
+        write_result(mermaid(flow, highlight=to, journey=journey))
+    if len(ways) > 1:
+        write_note(f"{len(ways)} rows and scenarios failed; the first is drawn")
 
 
 # --- text

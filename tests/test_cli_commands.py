@@ -221,7 +221,7 @@ def test_nothing_is_drawn_where_nothing_failed(eagle: Eagle, tmp_path: Path) -> 
     (tmp_path / "small.yaml").write_text(TABLE)
     said = eagle("test", "small.yaml", "--mermaid")
     assert (said.code, said.out) == (0, "")
-    assert said.err.endswith("no row failed: there is nothing to draw\n")
+    assert said.err.endswith("nothing failed: there is nothing to draw\n")
 
 
 def test_a_table_that_cannot_be_run_is_told(eagle: Eagle, tmp_path: Path) -> None:

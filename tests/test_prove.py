@@ -155,6 +155,11 @@ def test_a_trace_is_saved_as_a_scenario_that_the_test_command_runs(eagle: Eagle,
     mended = eagle("test", f"found/{name}")
     assert mended.code == 1
     assert "the chart is in MAKER_OPENING.resting, not in MAKER_OPENING.repricing" in mended.out
+    assert "-> MAKER_OPENING.resting" in mended.out, "the way that was taken"
+    assert "order e1r1lopeninga1: maker buy" in mended.out
+    drawn = eagle("test", f"found/{name}", "--mermaid")
+    assert drawn.code == 1
+    assert "MAKER_OPENING" in drawn.out
 
 
 def test_a_scenario_that_is_none_is_told_at_its_line(eagle: Eagle, tmp_path: Path) -> None:
