@@ -6,12 +6,19 @@ import sys
 
 
 def main() -> int:
-    """Runs a command; returns its exit code. Nothing is imported before an interrupt is looked after."""
+    """Runs a command; returns its exit code. Nothing is imported before an interrupt is looked after.
+
+    An interrupt that comes when the result is there changes it no more, as it would while the interpreter ends.
+    """
     try:
-        return _perform()
+        code = _perform()
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         sys.stderr.write("eagle: interrupted\n")
         return 130
+    return code
 
 
 def _perform() -> int:

@@ -80,6 +80,19 @@ def test_the_script_reads_in_nothing_before_it_looks_after_interrupts() -> None:
     assert done.stdout == "['cli', 'cli.entry']\n"
 
 
+def test_an_interrupt_behind_the_result_does_not_change_it() -> None:
+    """A second Ctrl-C often comes when the first has ended the run."""
+    script = """
+import os, signal, sys
+import cli.entry
+cli.entry._perform = lambda: 0
+code = cli.entry.main()
+os.kill(os.getpid(), signal.SIGINT)
+sys.exit(code)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, capture_output=True).returncode == 0
+
+
 @pytest.mark.parametrize("args", [("verbs",), ("diagram", FLOW), ("--help",), ("validate", FLOW, "--format", "json")])
 def test_a_reader_that_goes_away_is_no_error(args: tuple[str, ...]) -> None:
     process = subprocess.Popen(
