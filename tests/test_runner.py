@@ -346,6 +346,18 @@ def test_a_cut_is_not_quiet_when_an_account_moved(meanwhile: Callable[[Room], ob
     assert room.seen[-1] == (21, counted)
 
 
+def test_a_day_that_cannot_be_read_ends_the_run_at_once_with_nothing_sent() -> None:
+    """S10: a run that does not know what today has cost begins none, and waits for no stop sequence either."""
+
+    def unreadable(_: object) -> None:
+        raise ValueError("the journal is damaged")
+
+    room, code = run(reacts({}), day=unreadable)
+    assert code == 1
+    assert room.seen == []
+    assert room.loop.clock.now_ns() < START + S
+
+
 def test_a_baseline_is_read_again_until_no_account_moves() -> None:
     def arrange(room: Room) -> None:
         late = [lambda: room.clients["m"].private(fill("m")), lambda: None]

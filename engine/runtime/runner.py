@@ -418,8 +418,9 @@ class Runner:
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
             return
-        self._began = True
-        self.handle(Started(held.positions, held.margins, self._day(held.margins)))
+        started = Started(held.positions, held.margins, self._day(held.margins))
+        self._began = True  # from here on a failure ends the run in order; before, nothing is there to be ended
+        self.handle(started)
         if self._gaps is not None:
             self._gaps.look()
             self._spawn(self._beat())
