@@ -26,7 +26,7 @@ SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
-    "exchanges.reconcile",
+    *("exchanges.reconcile", "exchanges.streamed", "exchanges.newest"),
     *SOURCES,
     *WORDS,
 )
@@ -70,6 +70,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.tracking": WORDS,
     "exchanges.fields": WORDS,
     "exchanges.reconcile": ("exchanges.tracking", "exchanges.tasks", "exchanges.budget", *WORDS),
+    "exchanges.streamed": ("exchanges.base", "exchanges.link", "exchanges.transport", *WORDS),
+    "exchanges.newest": WORDS,
     "exchanges.matching": WORDS,
     "exchanges.accounts": WORDS,
     "exchanges.market": (*SOURCES, *WORDS),

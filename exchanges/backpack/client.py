@@ -6,9 +6,8 @@ no modify, and the venue's cancel-all is not used: it would take the user's own 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from exchanges.backpack.market import MarketFeed, quote_of
 from exchanges.backpack.private import PrivateFeed
@@ -16,11 +15,12 @@ from exchanges.backpack.rest import Rest
 from exchanges.backpack.wire import reply
 from exchanges.backpack.wire.request import Params, Signer, client_number, order_params
 from exchanges.backpack.wire.stream import OrderFacts
-from exchanges.base import BaseExchangeClient, BatchReplyHandler
+from exchanges.base import BatchReplyHandler
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
 from exchanges.http import Outcome, reply_to
 from exchanges.link import Link
+from exchanges.streamed import StreamedClient
 from exchanges.tasks import Tasks
 from exchanges.tracking import Tracking
 from exchanges.transport import Response, Transport
@@ -34,25 +34,19 @@ from exchanges.types import (
     Fill,
     Instrument,
     LinkState,
-    LinkUpdate,
     Margin,
     MarketKind,
     OrderRequest,
     OrderState,
     OrderUpdate,
     Position,
-    PrivateEvent,
-    PrivateHandler,
     Quote,
-    QuoteHandler,
     Refused,
     Reply,
     ReplyHandler,
     Rng,
     SelfTrade,
 )
-
-T = TypeVar("T")
 
 REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
@@ -68,27 +62,20 @@ CAPABILITIES = Capabilities(
 )  # fmt: skip
 
 
-class BackpackClient(BaseExchangeClient):
+class BackpackClient(StreamedClient):
     """One account. `markets` are the symbols that it trades, with our name of each."""
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
         rng: Rng, budget: Budget, rest_url: str = REST_URL, stream_url: str = STREAM_URL,
     ) -> None:  # fmt: skip
-        self.account = account
-        self.venue = venue
-        self.capabilities = CAPABILITIES
+        super().__init__(account, venue=venue, capabilities=CAPABILITIES, transport=transport, clock=clock, rng=rng)
         self._markets = markets
         self._signer = signer
-        self._transport = transport
-        self._clock = clock
-        self._rng = rng
         self._stream_url = stream_url
         self._tracking = Tracking()
         self._rest = Rest(rest_url, signer=signer, transport=transport, clock=clock, budget=budget)
         self._instruments: dict[str, Instrument] = {}
-        self._on_private: PrivateHandler = _ignore
-        self._quotes: dict[str, QuoteHandler] = {}
         self._feed = PrivateFeed(
             account, venue, rest=self._rest, signer=signer, tracking=self._tracking, clock=clock,
             instruments=self._instruments, symbols=tuple(markets), deliver=self._deliver, note=self._note,
@@ -97,51 +84,39 @@ class BackpackClient(BaseExchangeClient):
         self._link = Link(
             stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell
         )  # fmt: skip
-        self._market_link: Link | None = None
         self._tasks = Tasks()
         self._clock_timer: Cancellable | None = None
 
     # --- connection
 
-    async def connect(self) -> None:
-        try:
-            await self._rest.check_open()
-            await self._rest.read_clock()
-            for symbol, market in self._markets.items():
-                self._instruments[symbol] = await self._rest.instrument(symbol, venue=self.venue, market=market)
-            await self._rest.warm()
-            self._feed.reconcile.begin(self._rest.venue_ms)
-            await self._link.open()
-            if self._quotes:
-                await self._open_market()
-            self._arm_clock()
-        except BadFrame as error:
-            await self.disconnect()
-            raise LinkDown(f"{self.venue} cannot be read: {error}") from error
-        except BaseException:
-            await self.disconnect()
-            raise
+    async def _start(self) -> None:
+        await self._rest.check_open()
+        await self._rest.read_clock()
+        for symbol, market in self._markets.items():
+            self._instruments[symbol] = await self._rest.instrument(symbol, venue=self.venue, market=market)
+        await self._rest.warm()
+        self._feed.reconcile.begin(self._rest.venue_ms)
+        await self._link.open()
+        if self._quotes:
+            await self._open_market(self._stream_url, self._market_feed)
+        self._arm_clock()
 
     async def disconnect(self) -> None:
         if self._clock_timer is not None:
             self._clock_timer.cancel()
             self._clock_timer = None
         await self._tasks.cancel()
-        if self._market_link is not None:
-            await self._market_link.close()
-            self._market_link = None
+        await self._close_market()
         await self._link.close()
         await self._feed.stop()
         await self._rest.close()
         await self._transport.close()
 
-    async def _open_market(self) -> None:
-        feed = MarketFeed(self.venue, self._quotes, clock=self._clock, lost=lambda why: link.drop(why))
-        self._market_link = link = Link(
-            self._stream_url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed,
-            tell=_untold,
-        )  # fmt: skip
-        await link.open()
+    def _market_feed(self, link: Callable[[], Link]) -> MarketFeed:
+        return MarketFeed(self.venue, self._quotes, clock=self._clock, lost=lambda why: link().drop(why))
+
+    def _suspect(self) -> None:
+        self._feed.reconcile.suspect()
 
     def _arm_clock(self) -> None:
         self._clock_timer = self._clock.call_at(self._clock.now_ns() + CLOCK_NS, self._clock_due)
@@ -159,23 +134,6 @@ class BackpackClient(BaseExchangeClient):
             self._note(str(error))  # what is signed from here on counts with it all the same
         except ExchangeError:
             return  # the next turn asks again
-
-    def setup_order_update_handler(self, handler: PrivateHandler) -> None:
-        self._on_private = handler
-
-    def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
-        self._quotes[symbol] = handler
-
-    def _deliver(self, event: PrivateEvent) -> None:
-        self._on_private(event)
-
-    def _tell(self, state: LinkState, text: str) -> None:
-        self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
-        if state is LinkState.LOST:
-            self._feed.reconcile.suspect()  # nothing else tells of a fill until the stream is back
-
-    def _note(self, text: str) -> None:
-        self._tell(self._link.state, text)
 
     # --- orders
 
@@ -354,13 +312,6 @@ class BackpackClient(BaseExchangeClient):
         book = await self._asked(lambda: self._rest.best(symbol))
         return quote_of(self.venue, book, self._clock.now_ns())
 
-    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
-        """An answer that cannot be read is none (E17)."""
-        try:
-            return await question()
-        except BadFrame as error:
-            raise OutcomeUnknown(f"{self.venue}: {error}") from error
-
 
 def _order_in(outcome: Outcome | OrderFacts) -> OrderFacts | ExchangeError:
     if not isinstance(outcome, Response):
@@ -381,11 +332,3 @@ def _apart(outcome: Outcome, count: int) -> Sequence[OrderFacts | ExchangeError]
         return reply.batch_reply(outcome.body, count)
     except BadFrame as error:
         return [OutcomeUnknown(f"the answer cannot be read: {error}")] * count
-
-
-def _untold(*_: object) -> None:
-    """The state of the market stream: the age of the book says it better, nothing opens on an old one (E14)."""
-
-
-def _ignore(_: PrivateEvent) -> None:
-    """Private events of an account that nobody listens to."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from exchanges.backpack.wire import stream
 from exchanges.backpack.wire.request import subscription
 from exchanges.backpack.wire.stream import BookFacts
-from exchanges.errors import AuthFailed, BadFrame
 from exchanges.link import Opening
+from exchanges.newest import Newest
 from exchanges.types import Clock, Quote, QuoteHandler
 
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,100})"')
@@ -23,11 +23,8 @@ class MarketFeed:
     ) -> None:
         self._venue = venue
         self._handlers = handlers
-        self._clock = clock
-        self._lost = lost
-        self._newest: dict[bytes, tuple[bytes, int]] = {}
+        self._newest = Newest(_STREAM, self._decode, clock=clock, lost=lost)
         self._numbers: dict[str, int] = {}
-        self.skipped = 0  # frames that a newer one overtook before they were decoded
 
     async def opening(self) -> Opening:
         self._numbers.clear()
@@ -37,24 +34,7 @@ class MarketFeed:
         """Nothing to catch up on: an old quote is worth nothing."""
 
     def take(self, data: bytes, recv_ns: int) -> None:
-        found = _STREAM.search(data)
-        if found is None:
-            self._decode(data, recv_ns)
-            return
-        if not self._newest:  # decoded in the next turn of the loop: what waits in the socket is read before
-            self._clock.call_at(self._clock.now_ns(), self._flush)
-        name = found[1]
-        self.skipped += name in self._newest
-        self._newest[name] = (data, recv_ns)
-
-    def _flush(self) -> None:
-        waiting = tuple(self._newest.values())
-        self._newest.clear()
-        try:
-            for data, recv_ns in waiting:
-                self._decode(data, recv_ns)
-        except (BadFrame, AuthFailed) as error:
-            self._lost(f"cannot be read: {error}")
+        self._newest.take(data, recv_ns)
 
     def _decode(self, data: bytes, recv_ns: int) -> None:
         said = stream.message(data)

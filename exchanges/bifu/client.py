@@ -6,12 +6,11 @@ refused as unsupported. What the notes about the venue do not know is a field of
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-from exchanges.base import BaseExchangeClient
 from exchanges.bifu.counts import KEEP_MS, Counts, Recall
 from exchanges.bifu.private import Identity, Pace, PrivateFeed
 from exchanges.bifu.rest import Rest
@@ -20,8 +19,9 @@ from exchanges.bifu.wire.product import SPOT, Product
 from exchanges.bifu.wire.reply import OrderRow
 from exchanges.bifu.wire.request import Signer
 from exchanges.budget import Budget, Use
-from exchanges.errors import BadFrame, LinkDown, OutcomeUnknown, Rejected
+from exchanges.errors import LinkDown, OutcomeUnknown, Rejected
 from exchanges.link import Link, Timing
+from exchanges.streamed import StreamedClient
 from exchanges.transport import Transport
 from exchanges.types import (
     AccountFacts,
@@ -31,14 +31,11 @@ from exchanges.types import (
     Fill,
     Instrument,
     LinkState,
-    LinkUpdate,
     Margin,
     MarketKind,
     OrderRequest,
     OrderUpdate,
     Position,
-    PrivateEvent,
-    PrivateHandler,
     Quote,
     QuoteHandler,
     Refusal,
@@ -46,8 +43,6 @@ from exchanges.types import (
     ReplyHandler,
     Rng,
 )
-
-T = TypeVar("T")
 
 CAPABILITIES = Capabilities(
     client_id=ClientIdStyle.TEXT, modify=False, batch=False, reduce_only=False, market_orders=False,
@@ -90,7 +85,7 @@ class Journalled:
     recall: Recall | None = None
 
 
-class BifuClient(BaseExchangeClient):
+class BifuClient(StreamedClient):
     """One account. `markets` are the symbols that are hedged, names or ids of the venue, with our name of each."""
 
     def __init__(
@@ -98,14 +93,10 @@ class BifuClient(BaseExchangeClient):
         transport: Transport, clock: Clock, rng: Rng, budget: Budget, journalled: Journalled | None = None,
     ) -> None:  # fmt: skip
         assert markets, "a source of fills needs a market"
-        self.account = account
-        self.venue = venue
-        self.capabilities = CAPABILITIES
+        super().__init__(account, venue=venue, capabilities=CAPABILITIES, transport=transport, clock=clock, rng=rng)
         self._markets = markets
         self._settings = settings
         self._product = settings.product
-        self._transport = transport
-        self._clock = clock
         self._rest = Rest(
             settings.private_url, settings.public_url, product=self._product, signer=signer, transport=transport,
             clock=clock, budget=budget,
@@ -113,7 +104,6 @@ class BifuClient(BaseExchangeClient):
         self._symbols: dict[str, str] = {}  # by the venue's id of the market
         self._fee_assets: dict[str, str] = {}
         self._instruments: dict[str, Instrument] = {}
-        self._on_private: PrivateHandler = _ignore
         self._on_aside: AsideHandler = _ignore_aside
         before = journalled or Journalled()
         self._counts = Counts(
@@ -160,17 +150,13 @@ class BifuClient(BaseExchangeClient):
 
     # --- connection
 
-    async def connect(self) -> None:
-        try:
-            for symbol, market in self._markets.items():
-                await self._learn(symbol, market)
-            await self._link.open()
-        except BadFrame as error:
-            await self.disconnect()
-            raise LinkDown(f"{self.venue} cannot be read: {error}") from error
-        except BaseException:
-            await self.disconnect()
-            raise
+    async def _start(self) -> None:
+        for symbol, market in self._markets.items():
+            await self._learn(symbol, market)
+        await self._link.open()
+
+    def _suspect(self) -> None:
+        self._feed.suspect()
 
     async def _learn(self, symbol: str, market: str) -> None:
         instrument_id, instrument = await self._rest.instrument(symbol, venue=self.venue, market=market)
@@ -184,10 +170,6 @@ class BifuClient(BaseExchangeClient):
         await self._rest.close()
         await self._transport.close()
 
-    def setup_order_update_handler(self, handler: PrivateHandler) -> None:
-        """Fills and link states come here; of orders, which are not ours, nothing does."""
-        self._on_private = handler
-
     def setup_aside_handler(self, handler: AsideHandler) -> None:
         """Give the one receiver of what is not hedged: taker fills, self-matches, other markets, rows nobody can read.
 
@@ -198,14 +180,6 @@ class BifuClient(BaseExchangeClient):
     def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
         """Raises: NotImplementedError: this side of the venue is not traded on, and needs no quotes."""
         raise NotImplementedError(f"{self.venue} is listened to for fills only: it has no quote stream here")
-
-    def _tell(self, state: LinkState, text: str) -> None:
-        self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
-        if state is LinkState.LOST:
-            self._feed.suspect()  # nothing else tells of a fill until the stream is back
-
-    def _note(self, text: str) -> None:
-        self._on_private(LinkUpdate(self.account, self._link.state, self._clock.now_ns(), text))
 
     # --- orders: none
 
@@ -285,17 +259,6 @@ class BifuClient(BaseExchangeClient):
             self.account, symbol, order.client_id, order.order_id, order.side, order.qty, order.state, order.cum_qty,
             order.price, order.updated_ms, self._clock.now_ns(),
         )  # fmt: skip
-
-    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
-        """An answer that cannot be read is none (E17)."""
-        try:
-            return await question()
-        except BadFrame as error:
-            raise OutcomeUnknown(f"{self.venue}: {error}") from error
-
-
-def _ignore(_: PrivateEvent) -> None:
-    """Fills of an account that nobody listens to."""
 
 
 def _ignore_aside(_: SetAside) -> None:

@@ -8,14 +8,12 @@ user's own orders along (S1).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
-from exchanges.base import BaseExchangeClient
 from exchanges.budget import Budget, Use
-from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, Rejected
 from exchanges.http import reply_to
 from exchanges.lighter.market import MarketFeed, quote_of
 from exchanges.lighter.private import PrivateFeed
@@ -26,6 +24,7 @@ from exchanges.lighter.wire import reply
 from exchanges.lighter.wire.reply import Account
 from exchanges.lighter.wire.scale import CancelTx, Market, client_index, order_tx
 from exchanges.link import Link
+from exchanges.streamed import StreamedClient
 from exchanges.tasks import Tasks
 from exchanges.tracking import Sent, Tracking
 from exchanges.transport import Transport
@@ -38,16 +37,12 @@ from exchanges.types import (
     Fill,
     Instrument,
     LinkState,
-    LinkUpdate,
     Margin,
     OrderRequest,
     OrderState,
     OrderUpdate,
     Position,
-    PrivateEvent,
-    PrivateHandler,
     Quote,
-    QuoteHandler,
     Refusal,
     Refused,
     Reply,
@@ -55,8 +50,6 @@ from exchanges.types import (
     Rng,
     SelfTrade,
 )
-
-T = TypeVar("T")
 
 REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
 CHAIN_ID = 304  # of mainnet; testnet is 300
@@ -81,21 +74,16 @@ class _Read:
     asked_ns: int
 
 
-class LighterClient(BaseExchangeClient):
+class LighterClient(StreamedClient):
     """One account. `markets` are the symbols that it trades, with our name of each."""
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
         rng: Rng, budget: Budget, rest_url: str = REST_URL, stream_url: str = STREAM_URL,
     ) -> None:  # fmt: skip
-        self.account = account
-        self.venue = venue
-        self.capabilities = CAPABILITIES
+        super().__init__(account, venue=venue, capabilities=CAPABILITIES, transport=transport, clock=clock, rng=rng)
         self._names = markets
         self._signer = signer
-        self._transport = transport
-        self._clock = clock
-        self._rng = rng
         self._stream_url = stream_url
         self._markets: dict[str, Market] = {}
         self._thread = SignerThread(signer)
@@ -107,8 +95,6 @@ class LighterClient(BaseExchangeClient):
             self._rest.http, self._thread, clock, ask_nonce=self._rest.next_nonce,
             weight=lambda: self._rest.weight("sendTx"),
         )  # fmt: skip
-        self._on_private: PrivateHandler = _ignore
-        self._quotes: dict[str, QuoteHandler] = {}
         self._feed = PrivateFeed(
             account, venue, rest=self._rest, sending=self._sending, index=signer.account_index,
             tracking=self._tracking, clock=clock, names=tuple(markets), markets=self._markets,
@@ -119,35 +105,25 @@ class LighterClient(BaseExchangeClient):
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
         self._read: _Read | None = None
-        self._market_link: Link | None = None
         self._market_feed: MarketFeed | None = None
 
     # --- connection
 
-    async def connect(self) -> None:
-        try:
-            await self._rest.read_clock()
-            await self._rest.check_key()
-            await self._rest.read_tier()
-            for symbol in self._names:
-                self._markets[symbol], _ = await self._rest.market(symbol)
-            self._sending.start(await self._rest.next_nonce())
-            await self._rest.http.warm()
-            self._feed.reconcile.begin(self._rest.venue_ms)
-            await self._link.open()
-            if self._quotes:
-                await self._open_market()
-        except BadFrame as error:
-            await self.disconnect()
-            raise LinkDown(f"{self.venue} cannot be read: {error}") from error
-        except BaseException:
-            await self.disconnect()
-            raise
+    async def _start(self) -> None:
+        await self._rest.read_clock()
+        await self._rest.check_key()
+        await self._rest.read_tier()
+        for symbol in self._names:
+            self._markets[symbol], _ = await self._rest.market(symbol)
+        self._sending.start(await self._rest.next_nonce())
+        await self._rest.http.warm()
+        self._feed.reconcile.begin(self._rest.venue_ms)
+        await self._link.open()
+        if self._quotes:
+            await self._open_market(self._stream_url, self._make_market_feed)
 
     async def disconnect(self) -> None:
-        if self._market_link is not None:
-            await self._market_link.close()
-            self._market_link = None
+        await self._close_market()
         if self._market_feed is not None:
             self._market_feed.stop()
         await self._link.close()
@@ -158,33 +134,16 @@ class LighterClient(BaseExchangeClient):
         await self._transport.close()
         self._thread.close()
 
-    async def _open_market(self) -> None:
+    def _make_market_feed(self, link: Callable[[], Link]) -> MarketFeed:
         handlers = {self._markets[symbol].market_id: (symbol, take) for symbol, take in self._quotes.items()}
-        feed = MarketFeed(
-            self.venue, handlers, clock=self._clock, lost=lambda why: link.drop(why), say=lambda text: link.say(text)
-        )
-        self._market_feed = feed
-        self._market_link = link = Link(
-            self._stream_url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed, tell=_untold
-        )
-        await link.open()
+        self._market_feed = feed = MarketFeed(
+            self.venue, handlers, clock=self._clock, lost=lambda why: link().drop(why),
+            say=lambda text: link().say(text),
+        )  # fmt: skip
+        return feed
 
-    def setup_order_update_handler(self, handler: PrivateHandler) -> None:
-        self._on_private = handler
-
-    def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
-        self._quotes[symbol] = handler
-
-    def _deliver(self, event: PrivateEvent) -> None:
-        self._on_private(event)
-
-    def _tell(self, state: LinkState, text: str) -> None:
-        self._on_private(LinkUpdate(self.account, state, self._clock.now_ns(), text))
-        if state is LinkState.LOST:
-            self._feed.reconcile.suspect()  # nothing else tells of a fill until the stream is back
-
-    def _note(self, text: str) -> None:
-        self._tell(self._link.state, text)
+    def _suspect(self) -> None:
+        self._feed.reconcile.suspect()
 
     # --- orders
 
@@ -383,24 +342,9 @@ class LighterClient(BaseExchangeClient):
 
         return await self._asked(ask)
 
-    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T:
-        """An answer that cannot be read is none (E17)."""
-        try:
-            return await question()
-        except BadFrame as error:
-            raise OutcomeUnknown(f"{self.venue}: {error}") from error
-
 
 def _answer(tx: Tx, said: str | ExchangeError) -> Reply:
     """What the venue said of a transaction. Queued is all that it says: there is no order id yet."""
     if isinstance(said, str):
         return Accepted("", tx.signed_ns, tx.written_ns)
     return reply_to(said, signed_ns=tx.signed_ns, written_ns=tx.written_ns)
-
-
-def _untold(*_: object) -> None:
-    """The state of the market stream: the age of the book says it better, nothing opens on an old one (E14)."""
-
-
-def _ignore(_: PrivateEvent) -> None:
-    """Private events of an account that nobody listens to."""

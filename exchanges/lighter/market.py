@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from exchanges.errors import AuthFailed, BadFrame
 from exchanges.lighter.wire import stream
 from exchanges.lighter.wire.stream import BookFacts, PingSaid
 from exchanges.link import Opening
+from exchanges.newest import Newest
 from exchanges.types import Clock, Quote, QuoteHandler
 
 _CHANNEL = re.compile(rb'"channel"\s*:\s*"(ticker:[0-9]{1,9})"')
@@ -26,12 +26,10 @@ class MarketFeed:
         self._venue = venue
         self._handlers = handlers
         self._clock = clock
-        self._lost = lost
         self._say = say
-        self._newest: dict[bytes, tuple[bytes, int]] = {}
+        self._newest = Newest(_CHANNEL, self._decode, clock=clock, lost=lost)
         self._numbers: dict[int, int] = {}
         self._life = 0
-        self.skipped = 0  # frames that a newer one overtook before they were decoded
 
     async def opening(self) -> Opening:
         self._numbers.clear()
@@ -51,24 +49,7 @@ class MarketFeed:
         self._life += 1
 
     def take(self, data: bytes, recv_ns: int) -> None:
-        found = _CHANNEL.search(data)
-        if found is None:
-            self._decode(data, recv_ns)
-            return
-        if not self._newest:  # decoded in the next turn of the loop: what waits in the socket is read before
-            self._clock.call_at(self._clock.now_ns(), self._flush)
-        name = found[1]
-        self.skipped += name in self._newest
-        self._newest[name] = (data, recv_ns)
-
-    def _flush(self) -> None:
-        waiting = tuple(self._newest.values())
-        self._newest.clear()
-        try:
-            for data, recv_ns in waiting:
-                self._decode(data, recv_ns)
-        except (BadFrame, AuthFailed) as error:
-            self._lost(f"cannot be read: {error}")
+        self._newest.take(data, recv_ns)
 
     def _decode(self, data: bytes, recv_ns: int) -> None:
         said = stream.message(data, NOBODY)
