@@ -70,8 +70,11 @@ def excerpt(body: bytes) -> str:
     return one_line(body[: 4 * TEXT_MOST].decode("utf-8", "replace"), TEXT_MOST) or "empty body"
 
 
-def reply_to(error: ExchangeError, *, signed_ns: int, written_ns: int) -> Refused | Unknown:
-    """What an order's sender is told of a failure: Refused only where nothing of the request can ever fill (S4)."""
+def reply_to(error: ExchangeError, *, signed_ns: int, written_ns: int, dead_ns: int = 0) -> Refused | Unknown:
+    """What an order's sender is told of a failure: Refused only where nothing of the request can ever fill (S4).
+
+    `dead_ns` is when the venue can no longer take the request, by our clock; 0 where that is not known.
+    """
     text = str(error)
     if isinstance(error, Rejected) and error.refusal is not Refusal.DUPLICATE_ID:
         return Refused(error.refusal, error.text, signed_ns, written_ns)
@@ -82,7 +85,7 @@ def reply_to(error: ExchangeError, *, signed_ns: int, written_ns: int) -> Refuse
     if isinstance(error, LinkDown):
         return Refused(Refusal.VENUE, text, signed_ns, written_ns)
     # A duplicate id: our ids are never used twice, so that what has it may be this very order, delivered twice.
-    return Unknown(text, signed_ns, written_ns)
+    return Unknown(text, signed_ns, written_ns, dead_ns)
 
 
 class Http:

@@ -329,11 +329,15 @@ class Refused:
 @quick
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No trustworthy answer: it may have happened. Ask by client id before anything else (S4)."""
+    """No trustworthy answer: it may have happened. Ask by client id before anything else (S4).
+
+    `dead_ns` is the time of our clock after which the venue cannot take the request any more; 0 where it is not known.
+    """
 
     text: str = ""
     signed_ns: int = field(default=0, compare=False)
     written_ns: int = field(default=0, compare=False)
+    dead_ns: int = field(default=0, compare=False)
 
 
 Reply = Accepted | Refused | Unknown

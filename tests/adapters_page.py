@@ -57,7 +57,7 @@ OPEN: list[tuple[str, str]] = [
     ("order query of an ended order: 404", "stream, then history; fills for its rows"),
     (
         "how soon histories know",
-        '"no such order" needs a live stream too, and two seconds more than the order was valid',
+        '"no such order" needs a live stream too, and a second more than the order was valid',
     ),
     (
         "a client id of an open order, refused in which words",

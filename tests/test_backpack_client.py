@@ -243,7 +243,23 @@ def test_whatever_is_no_plain_answer_leaves_the_outcome_unknown(answer: Response
         await asyncio.sleep(1)
         assert it.of(Fill) == []
 
-    assert [type(reply) for reply in stage(main).replies] == [Unknown]
+    [reply] = stage(main).replies
+    assert isinstance(reply, Unknown)
+    assert reply.dead_ns == reply.signed_ns + (2_000 + 4 + 1_000) * MS  # window, misread clock, and a second
+
+
+def test_a_step_of_our_clock_moves_no_timestamp() -> None:
+    """S4: with the step in it, the venue would take an order for longer than "dead" is waited for."""
+
+    async def main(it: Stage) -> None:
+        before = int(it.asked("GET api/v1/orders")[-1].headers["X-Timestamp"]) - it.clock.now_ns() // MS
+        it.clock._start_wall_ms += 900
+        it.submit()
+        await asyncio.sleep(0)
+        stamp = int(it.asked("POST api/v1/order")[0].headers["X-Timestamp"])
+        assert abs(stamp - it.clock.now_ns() // MS - before) <= 10
+
+    stage(main)
 
 
 def test_the_state_in_a_reply_counts_but_its_fills_wait_for_their_rows() -> None:

@@ -90,12 +90,19 @@ def test_the_text_of_a_fill_is_compact_and_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Accepted("7", 11, 12), Refused(Refusal.RATE, "slow", 11, 12), Unknown("no answer", 11, 12)]
+    "reply",
+    [
+        Accepted("7", 11, 12),
+        Refused(Refusal.RATE, "slow", 11, 12),
+        Unknown("no answer", 11, 12),
+        Unknown("", 11, 12, 99),
+    ],
 )
 def test_an_answer_keeps_its_stamps(reply: Reply) -> None:
     read = codec.decode_input(*codec.encode_input(Answered("c", Request.PLACE, reply)))
     assert isinstance(read, Answered)
     assert (read.reply, read.reply.signed_ns, read.reply.written_ns) == (reply, 11, 12)
+    assert getattr(read.reply, "dead_ns", 0) == getattr(reply, "dead_ns", 0)
 
 
 def test_a_looked_answer_carries_its_update() -> None:

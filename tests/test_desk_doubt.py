@@ -22,14 +22,15 @@ def forgetful(name: str, venue: str) -> AccountPlan:
     return replace(plan, capabilities=replace(plan.capabilities, query_finds_terminal=False))
 
 
-def in_doubt(*accounts: AccountPlan) -> tuple[Bench, str]:
-    """The opening has filled; the answer to its hedge got lost."""
+def in_doubt(*accounts: AccountPlan, dead_after_ns: int = 0) -> tuple[Bench, str]:
+    """The opening has filled; the answer to its hedge got lost, which is valid for `dead_after_ns` (0: not known)."""
     bench = Bench(accounts=accounts)
     bench.begin()
     bench.ack(bench.newest("opening"))
     bench.fill(bench.newest("opening"), "1")
     hedge = bench.newest("hedge")
-    bench.give(Answered(hedge, Request.PLACE, Unknown("timeout")))
+    dead_ns = bench.now + dead_after_ns if dead_after_ns else 0
+    bench.give(Answered(hedge, Request.PLACE, Unknown("timeout", dead_ns=dead_ns)))
     return bench, hedge
 
 
@@ -44,7 +45,10 @@ def ask_until(bench: Bench, hedge: str, until_ns: int) -> list[Effect]:
 
 
 def test_a_question_about_an_unknown_hedge_that_failed_is_asked_again_soon() -> None:
-    """S3, S4: in a long run one 500 cost the last second before a limit; the hedge moves on at 4.1 s, not at 5."""
+    """S3, S4: in a long run one 500 cost the last second before a limit; the hedge moves on at 4.1 s, not at 5.
+
+    Where it is not known when the request left; else sooner, see below.
+    """
     bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
     began = bench.now
     while bench.now < began + 4_100 * MS:
@@ -81,6 +85,15 @@ def test_where_ended_orders_are_found_silence_proves_it_dead_though_the_stream_i
     bench.give(LinkUpdate("t1", LinkState.LOST, 0))
     assert bench.placed(ask_until(bench, hedge, 20 * S)) == [("t2", "hedge", "sell", D(1))]
     assert 4_100 * MS < bench.now < 5_500 * MS
+
+
+def test_a_request_that_is_known_to_have_left_at_once_is_dead_after_its_own_window() -> None:
+    """S4: it left when it was decided and not at the last moment that it may: nothing else has to be waited for."""
+    bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"), dead_after_ns=2_010 * MS)
+    began = bench.now
+    assert bench.placed(ask_until(bench, hedge, began + 2_110 * MS)) == []
+    assert bench.placed(ask_until(bench, hedge, 20 * S)) == [("t2", "hedge", "sell", D(1))]
+    assert bench.now - began < 3_200 * MS
 
 
 def test_an_order_recalled_without_its_end_is_asked_about() -> None:

@@ -183,6 +183,12 @@ def test_refused_only_where_nothing_can_ever_fill(error: ExchangeError, expected
     assert reply_to(error, signed_ns=1, written_ns=2) == expected
 
 
+def test_an_unknown_outcome_says_when_the_request_is_dead() -> None:
+    reply = reply_to(OutcomeUnknown("?"), signed_ns=1, written_ns=2, dead_ns=3)
+    assert isinstance(reply, Unknown)
+    assert reply.dead_ns == 3
+
+
 def test_a_body_is_shown_on_one_line_and_short() -> None:
     assert excerpt(b"<html>\r\n <b>\x1b[31mBad\xff</b>" + b" x" * 400)[:26] == "<html> <b>?[31mBad\ufffd</b> x "
     assert len(excerpt(b"y" * 10_000)) == 200

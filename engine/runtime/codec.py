@@ -165,7 +165,8 @@ def _reply(value: Reply) -> str:
         return f'["accepted",{stamps},{quoted(value.order_id)}]'
     if isinstance(value, Refused):
         return f'["refused",{stamps},"{value.refusal.value}",{_told(value.text)}]'
-    return f'["unknown",{stamps},{_told(value.text)}]'
+    dead = f",{value.dead_ns}" if value.dead_ns else ""
+    return f'["unknown",{stamps},{_told(value.text)}{dead}]'
 
 
 def _read_reply(fields: list[Any]) -> Reply:
@@ -175,7 +176,7 @@ def _read_reply(fields: list[Any]) -> Reply:
     if kind == "refused":
         return Refused(Refusal(rest[0]), rest[1], signed_ns, written_ns)
     if kind == "unknown":
-        return Unknown(rest[0], signed_ns, written_ns)
+        return Unknown(rest[0], signed_ns, written_ns, *rest[1:])
     raise ValueError(f"no reply is called {kind!r}")
 
 

@@ -58,7 +58,7 @@ from engine.trading.inquiry import Inquiry, check_over
 from engine.trading.legs import Leg
 from engine.trading.orders import COVERING, Order
 from engine.trading.risk import Breach, Risk
-from engine.trading.world import S, World
+from engine.trading.world import DEAD_MARGIN_NS, S, World
 from exchanges.types import (
     ZERO,
     Accepted,
@@ -301,6 +301,8 @@ class Intake:
             return [] if was_unknown else NOTHING_NEW
         if isinstance(given.reply, Refused):
             return self._failed(order, given.reply)
+        if given.reply.dead_ns:  # exactly so long, and not as if it had left at the last moment that it may
+            order.dead_after_ns = given.reply.dead_ns + DEAD_MARGIN_NS
         return self._lost(order)
 
     def _failed(self, order: Order, reply: Refused) -> list[StrategyEvent]:

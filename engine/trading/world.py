@@ -259,7 +259,7 @@ class World:
             client_id=client_id, account=account, venue=spec.venue, symbol=spec.instrument.symbol, side=shape.side,
             qty=shape.qty, price=shape.price, purpose=purpose, leg=leg, round=self.round, attempt=attempt,
             reduce_only=shape.reduce_only, created_ns=self.now_ns,
-            dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,
+            dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,  # sent at `not_after_ns`, and valid from then on
         )  # fmt: skip
         self.orders.register(order)
         self.facts += 1

@@ -11,7 +11,7 @@ from functools import partial
 
 from exchanges.backpack.market import MarketFeed, quote_of
 from exchanges.backpack.private import PrivateFeed
-from exchanges.backpack.rest import Rest
+from exchanges.backpack.rest import Rest, Signed
 from exchanges.backpack.wire import reply
 from exchanges.backpack.wire.request import Params, Signer, client_number, order_params
 from exchanges.backpack.wire.stream import OrderFacts
@@ -52,6 +52,7 @@ REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.excha
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
 ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
 CLOCK_NS = 300_000_000_000  # between readings of the venue's clock: one that nobody sets is off by 2 s after a day
+NOT_SIGNED = Signed(0, 0)  # answered before it was: the budget let nothing leave
 BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
 
 CAPABILITIES = Capabilities(
@@ -144,12 +145,12 @@ class BackpackClient(StreamedClient):
             on_reply(Refused(error.refusal, error.text))
             return
         self._register(order)
-        signed_ns = 0
+        signed = NOT_SIGNED
 
         def answered(outcome: Outcome, written_ns: int) -> None:
-            self._placed(order, on_reply, outcome, signed_ns, written_ns)
+            self._placed(order, on_reply, outcome, signed, written_ns)
 
-        signed_ns = self._rest.place(params, window_ms=min(order.valid_ms, WINDOW_MOST_MS), on_outcome=answered)
+        signed = self._rest.place(params, window_ms=min(order.valid_ms, WINDOW_MOST_MS), on_outcome=answered)
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
         for start in range(0, len(orders), BATCH_MOST):
@@ -164,14 +165,14 @@ class BackpackClient(StreamedClient):
             return
         for order in orders:
             self._register(order)
-        signed_ns = 0
+        signed = NOT_SIGNED
 
         def answered(outcome: Outcome, written_ns: int) -> None:
             for order, one in zip(orders, _apart(outcome, len(orders)), strict=True):
-                self._placed(order, partial(on_reply, order.client_id), one, signed_ns, written_ns)
+                self._placed(order, partial(on_reply, order.client_id), one, signed, written_ns)
 
         window_ms = min(*(order.valid_ms for order in orders), WINDOW_MOST_MS)
-        signed_ns = self._rest.place_batch(several, window_ms=window_ms, on_outcome=answered)
+        signed = self._rest.place_batch(several, window_ms=window_ms, on_outcome=answered)
 
     def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         try:
@@ -180,12 +181,12 @@ class BackpackClient(StreamedClient):
             on_reply(Refused(error.refusal, error.text))
             return
         self._tracking.moves += 1
-        signed_ns = 0
+        signed = NOT_SIGNED
 
         def answered(outcome: Outcome, written_ns: int) -> None:
-            self._canceled(client_id, on_reply, outcome, signed_ns, written_ns)
+            self._canceled(client_id, on_reply, outcome, signed.signed_ns, written_ns)
 
-        signed_ns = self._rest.cancel(params, window_ms=WINDOW_MOST_MS, on_outcome=answered)
+        signed = self._rest.cancel(params, window_ms=WINDOW_MOST_MS, on_outcome=answered)
 
     def _register(self, order: OrderRequest) -> None:
         self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._rest.venue_ms)
@@ -195,15 +196,15 @@ class BackpackClient(StreamedClient):
         order: OrderRequest,
         on_reply: ReplyHandler,
         outcome: Outcome | OrderFacts,
-        signed_ns: int,
+        signed: Signed,
         written_ns: int,
     ) -> None:
         """The answer of one order; the state in it is the one after matching, and counts like a frame."""
-        facts = _order_in(outcome)
+        facts, signed_ns = _order_in(outcome), signed.signed_ns
         if isinstance(facts, OrderFacts) and facts.client_id != order.client_id:
             facts = OutcomeUnknown(f"the answer is about another order ({facts.client_id or 'without a client id'})")
         if isinstance(facts, ExchangeError):
-            answer: Reply = reply_to(facts, signed_ns=signed_ns, written_ns=written_ns)
+            answer: Reply = reply_to(facts, signed_ns=signed_ns, written_ns=written_ns, dead_ns=signed.dead_ns)
             self._feed.answered(order.client_id, refused=isinstance(answer, Refused))
             on_reply(answer)
             return

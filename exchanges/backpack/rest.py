@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from exchanges.backpack.wire import reply
@@ -19,16 +20,30 @@ S = 1_000_000_000
 MS = 1_000_000
 WINDOW_MS = 5_000  # of a question; orders carry their own
 ASK_NS = 3 * S
+# Beyond the window before a request counts as dead: nobody says where on its way its age is looked at, nor how soon the
+# history knows. A second is well inside the limit on the age of what is unhedged.
+SETTLE_MS = 1_000
+ANSWER_NS = S // 2  # beyond a request's window: what was not answered by then will not be
 SKEW_MOST_MS = 1_000  # half of an order's window: beyond it the venue refuses what we sign, or takes it too late
 PAGE = 1_000  # rows of one page, the venue's most
 PAGES_MOST = 20  # of one question; more than 20,000 fills since the last known one is no gap of a stream
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """When a request was signed, and after when the venue can take it no more, in ns of our clock."""
+
+    signed_ns: int
+    dead_ns: int
+
+
 class Rest:
-    """One account's requests. `clock_offset_ms` is the venue's clock minus ours."""
+    """One account's requests. `clock_offset_ms` is the venue's clock minus ours, to within `clock_error_ms`."""
 
     def __init__(self, base_url: str, *, signer: Signer, transport: Transport, clock: Clock, budget: Budget) -> None:
         self.clock_offset_ms = 0
+        self.clock_error_ms = 0
+        self._ahead_ms = 0  # of the venue's clock before the one of `now_ns`
         self.clock_known = False
         self._signer = signer
         self._clock = clock
@@ -38,7 +53,10 @@ class Rest:
 
     @property
     def venue_ms(self) -> int:
-        return self._clock.wall_ms() + self.clock_offset_ms
+        """The venue's time. Counted on from its last reading: a step of our own wall clock does not move it."""
+        if not self.clock_known:
+            return self._clock.wall_ms()
+        return self._clock.now_ns() // MS + self._ahead_ms
 
     async def warm(self) -> None:
         await self._http.warm()
@@ -58,8 +76,11 @@ class Rest:
         """Note how far the venue's clock is from ours. Raises: AuthFailed for one that is too far."""
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = reply.server_ms(await self._public("/api/v1/time"))
-        way_ms = (self._clock.now_ns() - before_ns) // MS
+        now_ns = self._clock.now_ns()
+        way_ms = (now_ns - before_ns) // MS
         self.clock_offset_ms, self.clock_known = said_ms - before_ms - way_ms // 2, True
+        self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
+        self.clock_error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
         if abs(self.clock_offset_ms) - way_ms // 2 > SKEW_MOST_MS:
             raise AuthFailed(
                 f"the venue's clock is {self.clock_offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
@@ -132,21 +153,21 @@ class Rest:
 
     # --- orders: nothing here waits
 
-    def place(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> int:
-        """Sign and send one order; returns when it was signed, in ns of the clock."""
+    def place(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> Signed:
+        """Sign and send one order."""
         return self._send(
             "POST", "/api/v1/order", instruction("orderExecute", params), body_of(params),
             window_ms=window_ms, on_outcome=on_outcome,
         )  # fmt: skip
 
-    def place_batch(self, orders: Sequence[Params], *, window_ms: int, on_outcome: OnOutcome) -> int:
+    def place_batch(self, orders: Sequence[Params], *, window_ms: int, on_outcome: OnOutcome) -> Signed:
         """Sign and send several orders as one request."""
         instructions = "&".join(instruction("orderExecute", params) for params in orders)
         return self._send(
             "POST", "/api/v1/orders", instructions, body_of(orders), window_ms=window_ms, on_outcome=on_outcome
         )
 
-    def cancel(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> int:
+    def cancel(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> Signed:
         """Sign and send the cancel of one order."""
         return self._send(
             "DELETE", "/api/v1/order", instruction("orderCancel", params), body_of(params),
@@ -155,13 +176,13 @@ class Rest:
 
     def _send(
         self, method: str, path: str, instructions: str, body: bytes, *, window_ms: int, on_outcome: OnOutcome
-    ) -> int:
+    ) -> Signed:
         headers = self._signer.headers(instructions, timestamp_ms=self.venue_ms, window_ms=window_ms, body=True)
         signed_ns = self._clock.now_ns()
-        # Once the window has passed the venue cannot take it any more: no answer by then will come.
-        deadline_ns = signed_ns + window_ms * MS + S // 2
-        self._http.send(Call(method, path, Use.TRADE, deadline_ns, headers, body), on_outcome)
-        return signed_ns
+        # The window begins with the timestamp, which is older than this reading; it is late by at most our error.
+        over_ns = signed_ns + (window_ms + self.clock_error_ms) * MS
+        self._http.send(Call(method, path, Use.TRADE, over_ns + ANSWER_NS, headers, body), on_outcome)
+        return Signed(signed_ns, over_ns + SETTLE_MS * MS)
 
     async def _signed(self, name: str, path: str, params: Params, use: Use) -> bytes:
         headers = self._signer.headers(instruction(name, params), timestamp_ms=self.venue_ms, window_ms=WINDOW_MS)
