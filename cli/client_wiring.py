@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from typing import Protocol
 
 from cli.locate import CannotUse
 from cli.resolve import Resolve
@@ -26,9 +27,31 @@ from exchanges.lighter.standin import StandInSigner
 from exchanges.lighter.wire.reply import PREMIUM_PER_MINUTE as LIGHTER_PREMIUM
 from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
 from exchanges.sockets import SocketTransport
+from exchanges.transport import Transport
 from exchanges.types import Clock, Instrument
 
 BACKPACK_REQUESTS = 1_200  # a minute, of all accounts on one address: the pace of clients in the field; none published
+
+
+class Network(Protocol):
+    """How clients reach their venues; a simulation hands in its own."""
+
+    native: bool  # may a venue's native signer be loaded?
+
+    def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
+        """The network of one account at `venue`."""
+
+
+class Sockets:
+    """The real network."""
+
+    native = True
+
+    def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
+        return SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url))
+
+
+SOCKETS = Sockets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +138,15 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
 
 # --- one adapter after the other
 
-_Build = Callable[[AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve], BaseExchangeClient]
+_Build = Callable[
+    [AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve, Network], BaseExchangeClient
+]
 
 
 def client_for(
-    config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve
-) -> BaseExchangeClient:
+    config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve,
+    network: Network = SOCKETS,
+) -> BaseExchangeClient:  # fmt: skip
     """A client that is not connected. Raises: CannotUse, SecretUnreadable."""
     venue = config.venues[account.venue]
     build = _ADAPTERS.get(venue.kind)
@@ -130,12 +156,12 @@ def client_for(
             f"{span.file}:{span.line}: venue {venue.name} is a {venue.kind} venue, and there is no adapter for it yet; "
             f"there are: {', '.join(_ADAPTERS)}"
         )
-    return build(account, venue, config, clock, seed, budgets, resolve)
+    return build(account, venue, config, clock, seed, budgets, resolve, network)
 
 
 def _backpack(
     account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
-    resolve: Resolve,
+    resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
     try:
@@ -151,7 +177,7 @@ def _backpack(
     budget = budgets.setdefault(venue.url or venue.kind, Budget(BACKPACK_REQUESTS))
     return BackpackClient(
         account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
-        transport=SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url)), clock=clock,
+        transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget,
         rest_url=venue.url or REST_URL, stream_url=venue.ws_url or venue.url.replace("http", "ws", 1) or STREAM_URL,
     )  # fmt: skip
@@ -159,25 +185,27 @@ def _backpack(
 
 def _lighter(
     account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
-    resolve: Resolve,
+    resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     key = _credential(config, account, "private_key", resolve)
     index, number = (_number(config, account, name, resolve) for name in ("account_index", "api_key_index"))
+    stand_in = StandInSigner(account_index=index, api_key_index=number, seed=key, clock=clock)
     try:
-        signer: lighter_signer.Signer = NativeSigner(
-            key, account_index=index, api_key_index=number, chain_id=lighter.CHAIN_ID
+        signer: lighter_signer.Signer = (
+            NativeSigner(key, account_index=index, api_key_index=number, chain_id=lighter.CHAIN_ID)
+            if network.native
+            else stand_in
         )
     except AuthFailed as error:
         if not venue.local or installed():
             raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
-        # A local venue checks the form of a signature: rehearsals need no native library.
-        signer = StandInSigner(account_index=index, api_key_index=number, seed=key, clock=clock)
+        signer = stand_in  # a local venue checks the form of a signature: rehearsals need no native library
     # The venue counts by address and by wallet, and by tier: what the config says of orders tells which tier (S11).
     standard = config.limits.orders_per_minute <= LIGHTER_STANDARD
     budget = budgets.setdefault(venue.url or venue.kind, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))
     return lighter.LighterClient(
         account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
-        transport=SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url)), clock=clock,
+        transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget, rest_url=venue.url or lighter.REST_URL,
         stream_url=venue.ws_url or _stream_beside(venue.url) or lighter.STREAM_URL,
     )  # fmt: skip

@@ -39,7 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "cli.client_wiring": (
         *("cli", "engine", "exchanges.backpack", "exchanges.lighter", "exchanges.base", "exchanges.budget"),
-        "exchanges.sockets",
+        *("exchanges.sockets", "exchanges.transport"),
         *WORDS,
     ),
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),
