@@ -53,7 +53,7 @@ def _check_keys(name: str, kind: FaultKind, row: Mapped, faults: Faults) -> None
         faults.report("F207", row.keys[key].span, f"`{key}` beside `{given[0]}`", "a fault has one trigger; keep one")
     taken = {*kind.takes, *kind.needs, "fault", "times", "venue", "account", "symbol", *TRIGGERS}
     taken -= {"at"} if kind.hook != "time" else set()
-    taken -= {"symbol"} if kind.hook in ("request", "frame") else set()
+    taken -= {"symbol"} if kind.hook in ("request", "frame", "connect") else set()
     for key, scalar in row.keys.items():
         if key not in taken and key in KEYS:
             faults.report("F201", scalar.span, f"`{key}` means nothing to {name}", name_hint(key, sorted(taken)))

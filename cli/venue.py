@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import click
 
@@ -11,6 +12,7 @@ from cli.options import FILE
 PORT = 8711
 _NAMED = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*)=)?(.+)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_COIN = re.compile(r"([A-Z][A-Z0-9]{0,9})=([0-9]{1,9}(?:\.[0-9]{1,8})?)")
 
 
 @click.group()
@@ -70,21 +72,39 @@ def venue() -> None:
     is_flag=True,
     help="Self-trade prevention takes all accounts of a venue for one user; on Lighter by attribute, always.",
 )
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="COIN=PRICE",
+    help="One more made-up market on every venue, such as BTC=60000; for several pairs.",
+)
+@click.option(
+    "--fills-per-second",
+    "rate",
+    type=click.IntRange(0, 5_000),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How often the market maker of a BiFu is hit, beside what the market leaves it.",
+)
+@click.option("--fills", type=click.IntRange(0), default=0, metavar="N", help="Hit it N times, then no more.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of all chance.")
 def serve(
     kinds: tuple[str, ...], port: int, accounts: str, markets: tuple[str, ...], speed: int, plan: str | None,
-    keys: str, tier: str, one_user: bool, seed: int
+    keys: str, tier: str, one_user: bool, also: tuple[str, ...], rate: int, fills: int, seed: int
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
-    KIND is backpack or lighter. Prints a config that `eagle run --live` trades with, with keys that are good for
-    nothing else, and where the venues' own ledger can be read. On a made-up market unless told otherwise.
+    KIND is backpack, lighter or bifu; the first account of a bifu makes a market, to be hedged elsewhere. Prints a
+    config that `eagle run --live` trades with, with keys that are good for nothing else, and where the venues' own
+    ledger can be read. On a made-up market unless told otherwise.
 
     \b
     Examples:
       eagle venue serve backpack > local.yaml
       eagle venue serve backpack lighter --tier premium --accounts maker,taker1,taker2=5000
       eagle venue serve backpack --fault-plan faults.yaml --market recordings/binance_perp_ethusdt
+      eagle venue serve bifu backpack --fills-per-second 20 --also BTC=60000
     """
     from cli import venue_wiring
 
@@ -95,6 +115,7 @@ def serve(
     options = venue_wiring.ServeOptions(
         kinds=dict(named), port=port, accounts=_accounts(accounts), plan=plan, keys=keys, seed=seed, tier=tier,
         speed=speed, one_user=one_user, markets=dict(_market(text, names) for text in markets),
+        also=dict(_coin(text) for text in also), maker=venue_wiring.MakerOptions(rate=rate, fills_most=fills),
     )  # fmt: skip
     return venue_wiring.serve(options)
 
@@ -119,6 +140,13 @@ def _accounts(text: str) -> dict[str, str]:
             raise click.UsageError(f"--accounts: {name} comes twice")
         accounts[name] = cash or "10000"
     return accounts
+
+
+def _coin(text: str) -> tuple[str, Decimal]:
+    found = _COIN.fullmatch(text)
+    if found is None or not Decimal(found[2]):
+        raise click.UsageError(f"--also: {text!r}; write COIN=PRICE, such as BTC=60000")
+    return found[1], Decimal(found[2])
 
 
 def _market(text: str, names: list[str]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from exchanges.recording import Recording, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind
 from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
+from exchanges.venues.bifu.demo import bifu_credentials, bifu_symbol, open_bifu
+from exchanges.venues.bifu.maker import MakerOptions as MakerOptions
+from exchanges.venues.bifu.maker import MarketMaker
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, Faults
 from exchanges.venues.ledger_page import PATH, ledger_page
@@ -33,7 +36,9 @@ from exchanges.venues.seam import Reply
 from exchanges.venues.server import CannotServe, VenueServer
 
 OWNER = "me"
+DEMO_SYMBOL = demo_instrument("").symbol
 QUANTITY, WORTH = Decimal("0.01"), Decimal(26)  # of the printed config
+QUOTED_AFTER_NS = 500_000_000  # the first quotes are there, and a client has read a first balance or not
 BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts can sell
 
 
@@ -50,8 +55,9 @@ class Kind:
     instrument: Callable[[Instrument, str], Instrument]
     credentials: Callable[[Exchange, str], Mapping[str, str]]
     stream_path: str = ""
-    first_order_id: int = 1
+    first_order_id: int = 1  # 0: of the time at which the venue starts, so that ids never come back
     one_owner: bool = False
+    source: bool = False  # its first account makes a market, and is there to be hedged elsewhere
 
 
 KINDS: Mapping[str, Kind] = {
@@ -68,7 +74,15 @@ KINDS: Mapping[str, Kind] = {
         first_order_id=FIRST_ORDER_ID,
         one_owner=True,
     ),
+    "bifu": Kind(
+        lambda exchange, faults, _: open_bifu(exchange, faults),
+        lambda plain, _: bifu_symbol(plain, recorded=plain.symbol != DEMO_SYMBOL),
+        bifu_credentials,
+        first_order_id=0,
+        source=True,
+    ),
 }
+IDS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,8 @@ class ServeOptions:
     tier: str
     speed: int
     one_user: bool = False
+    also: Mapping[str, Decimal] = field(default_factory=dict)  # more made-up markets: coin -> first price
+    maker: MakerOptions = field(default_factory=MakerOptions)
 
 
 @dataclass(slots=True)
@@ -98,6 +114,7 @@ class Served:
     faults: Faults
     server: VenueServer
     port: int = 0
+    maker: MarketMaker | None = None
 
     def admin(self, path: str) -> Reply | None:
         return ledger_page(self.exchange, kind=self.kind, faults=self.faults.played) if path == PATH else None
@@ -125,16 +142,23 @@ async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
     instruments = {name: _instrument(options, name) for name in options.kinds}
     if len({instrument.market for instrument in instruments.values()}) > 1:
         raise CannotUse("--market: the venues would trade different coins; use recordings of one")
+    if {instrument.base for instrument in instruments.values()} & set(options.also):
+        raise CannotUse("--also: the venues trade this coin already; name another one")
     sources = _sources(options, instruments)
     served = [
-        _open(options, name, instruments[name], sources[name], plan=plan, clock=clock, on_failure=fail)
+        _open(
+            options, name, [(instruments[name], sources[name]), *_more(options, name, instruments[name])], plan=plan,
+            clock=clock, on_failure=fail,
+        )
         for name in options.kinds
-    ]
+    ]  # fmt: skip
     with StopSignals(loop, lambda _: over.set()):
         try:
             for number, each in enumerate(served):
                 each.port = await each.server.start(port=options.port + number if options.port else 0)
                 each.model.start()
+                if each.maker is not None:
+                    clock.call_at(clock.now_ns() + QUOTED_AFTER_NS, each.maker.start)
             write_result(_config_text(served, options))
             write_note("serving on this machine only; Ctrl-C ends it")
             await over.wait()
@@ -153,22 +177,26 @@ async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
 
 
 def _open(
-    options: ServeOptions, name: str, instrument: Instrument, source: MarketSource, *, plan: FaultPlan, clock: Clock,
+    options: ServeOptions, name: str, markets: list[tuple[Instrument, MarketSource]], *, plan: FaultPlan, clock: Clock,
     on_failure: Callable[[MarketDataError], None],
 ) -> Served:  # fmt: skip
-    kind = options.kinds[name]
+    kind, instruments = options.kinds[name], [instrument for instrument, _ in markets]
     exchange = Exchange(
-        name, [instrument], sources={instrument.symbol: source}, clock=clock,
-        first_order_id=KINDS[kind].first_order_id, on_failure=on_failure,
+        name, instruments, sources={instrument.symbol: source for instrument, source in markets}, clock=clock,
+        first_order_id=KINDS[kind].first_order_id or clock.wall_ms() * IDS_PER_MS, on_failure=on_failure,
     )  # fmt: skip
     one_user = options.one_user or KINDS[kind].one_owner
     for account, cash in options.accounts.items():
-        base = {instrument.symbol: BASE_STOCK} if instrument.kind is MarketKind.SPOT else None
+        base = {it.symbol: BASE_STOCK for it in instruments if it.kind is MarketKind.SPOT}
         exchange.open_account(account, cash=Decimal(cash), base=base, owner=OWNER if one_user else None)
     faults = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(options.seed, purpose))
     model = KINDS[kind].open(exchange, faults, options.tier)
     served = Served(name, kind, exchange, model, faults, VenueServer(model))
     served.server = VenueServer(model, admin=served.admin)
+    if KINDS[kind].source:
+        maker = next(iter(exchange.accounts.values()))
+        made = list(exchange.markets.values())
+        served.maker = MarketMaker(exchange, maker, made, Stream(options.seed, "maker"), options.maker, faults)
     return served
 
 
@@ -186,8 +214,29 @@ def _instrument(options: ServeOptions, name: str) -> Instrument:
         if prefix is None
         else infer_instrument(Path(prefix), venue=name, market="")
     )  # fmt: skip
-    market = f"{plain.base}-{plain.quote if plain.kind is MarketKind.SPOT else 'PERP'}"
+    market = _market_name(options, plain.base, plain)
     return KINDS[options.kinds[name]].instrument(replace(plain, market=market), options.tier)
+
+
+def _market_name(options: ServeOptions, coin: str, like: Instrument) -> str:
+    """Our name of a market; the coin's where a source is hedged elsewhere, as its kind there may be another one."""
+    if any(KINDS[kind].source for kind in options.kinds.values()):
+        return coin
+    return f"{coin}-{like.quote if like.kind is MarketKind.SPOT else 'PERP'}"
+
+
+def _more(options: ServeOptions, name: str, like: Instrument) -> list[tuple[Instrument, MarketSource]]:
+    """The made-up markets of `--also`, alike on all venues, of the kind of the venue's first one."""
+    found: list[tuple[Instrument, MarketSource]] = []
+    for coin, price in options.also.items():
+        market = _market_name(options, coin, like)
+        plain = replace(demo_instrument(name), base=coin, market=market, kind=like.kind)
+        instrument = KINDS[options.kinds[name]].instrument(plain, options.tier)
+        walk, flow = Stream(options.seed, f"walk/{coin}"), Stream(options.seed, f"flow/{name}/{coin}")
+        made_up = replace(SyntheticMarket(), start_ticks=max(100, int(price / instrument.tick)))
+        events = made_up.events(walk=walk, flow=flow)
+        found.append((instrument, (it._replace(offset_ns=it.offset_ns // options.speed) for it in events)))
+    return found
 
 
 def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> dict[str, MarketSource]:
@@ -210,25 +259,39 @@ def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> di
 
 def _config_text(served: list[Served], options: ServeOptions) -> str:
     """A config that runs on these venues. It holds no keys; they lie in files of their own."""
-    markets = {it.instrument.market: it.instrument for each in served for it in each.exchange.markets.values()}
-    (market,) = markets
-    names = {each.name: next(iter(each.exchange.markets)) for each in served}
+    symbols: dict[str, list[str]] = {}
+    for each in served:
+        for it in each.exchange.markets.values():
+            symbols.setdefault(it.instrument.market, []).append(f"{each.name}: {it.instrument.symbol}")
+    first, hedger = next(iter(symbols)), any(KINDS[each.kind].source for each in served)
     lines = [
         *(
             f"# {each.name}: a local {each.kind} on http://127.0.0.1:{each.port}, its ledger at {PATH}"
             for each in served
         ),
         "# eagle run --live --config THIS_FILE trades on them, without money; the keys are good for nothing else.",
-        "version: 1", f"market: {market}", "markets:",
-        f"  {market}: {{{', '.join(f'{name}: {symbol}' for name, symbol in names.items())}}}",
+        "version: 1",
+        *(["flow: hedger"] if hedger else []),
+        f"pairs: [{', '.join(symbols)}]" if hedger and len(symbols) > 1 else f"market: {first}",
+        "markets:",
+        *(f"  {market}: {{{', '.join(names)}}}" for market, names in symbols.items()),
         "venues:",
         *(_venue_line(each) for each in served),
         "accounts:",
         *(line for each in served for line in _account_lines(each, options, alone=len(served) == 1)),
-        *_use_lines(served),
-        "settings:", f"  quantity: {_quantity(options, served[0])}",
+        *(_hedger_lines(served) if hedger else _use_lines(served)),
+        *([] if hedger else ["settings:", f"  quantity: {_quantity(options, served[0])}"]),
     ]  # fmt: skip
     return "\n".join([*lines, "# end of the config"])
+
+
+def _hedger_lines(served: list[Served]) -> list[str]:
+    """The market maker is heard, the others of the last venue hedge."""
+    source, last = next(each for each in served if KINDS[each.kind].source), served[-1]
+    maker, *_ = source.exchange.accounts
+    _, *others = last.exchange.accounts
+    hedgers = ", ".join(_name(last, account, len(served) == 1) for account in others)
+    return ["use:", f"  source: {_name(source, maker, len(served) == 1)}", f"  hedgers: [{hedgers}]"]
 
 
 def _venue_line(each: Served) -> str:
@@ -241,13 +304,13 @@ def _account_lines(each: Served, options: ServeOptions, *, alone: bool) -> list[
     for account in each.exchange.accounts:
         lines += [f"  - name: {_name(each, account, alone)}", f"    venue: {each.name}", f"    owner: {OWNER}"]
         lines += ["    credentials:"]
-        for field, value in KINDS[each.kind].credentials(each.exchange, account).items():
-            if field in NUMBERS:
-                lines += [f"      {field}: {value}"]
+        for name, value in KINDS[each.kind].credentials(each.exchange, account).items():
+            if name in NUMBERS:
+                lines += [f"      {name}: {value}"]
                 continue
-            path = (Path(options.keys) / f"{each.name}-{account}-{field}").resolve()
+            path = (Path(options.keys) / f"{each.name}-{account}-{name}").resolve()
             _write_key(path, value)
-            lines += [f'      {field}: {{secret: "file:{path}"}}']
+            lines += [f'      {name}: {{secret: "file:{path}"}}']
     return lines
 
 

@@ -87,7 +87,9 @@ def test_accounts_may_be_one_user() -> None:
     def owners(kind: str, *, one_user: bool) -> set[str]:
         options = ServeOptions({"v": kind}, 0, {"a": "1", "b": "1"}, {}, None, "keys", 1, "standard", 1, one_user)
         spec = demo_instrument("v")
-        opened = _open(options, "v", spec, iter(()), plan=FaultPlan(), clock=PaperClock(), on_failure=lambda _: None)
+        opened = _open(
+            options, "v", [(spec, iter(()))], plan=FaultPlan(), clock=PaperClock(), on_failure=lambda _: None
+        )
         return {account.owner for account in opened.exchange.accounts.values()}
 
     assert owners("backpack", one_user=False) == {"a", "b"}
@@ -121,10 +123,11 @@ def test_a_market_plays_faster_and_is_the_same() -> None:
 
 
 WRONG = [
-    (("nix",), "no local venue 'nix'; there are: backpack, lighter"),
+    (("nix",), "no local venue 'nix'; there are: backpack, lighter, bifu"),
     (("backpack", "backpack"), "two venues of one name; give each its own, such as one=backpack two=backpack"),
     (("backpack", "--accounts", "x y"), "--accounts: 'x y'; write NAME or NAME=CASH, such as maker=5000"),
     (("backpack", "--accounts", "x,x"), "--accounts: x comes twice"),
+    (("backpack", "--also", "btc"), "--also: 'btc'; write COIN=PRICE, such as BTC=60000"),
     (("backpack", "--market", "z=q"), "--market: no venue z; venues: backpack"),
 ]
 

@@ -23,7 +23,7 @@ class FaultKind:
     """What a fault does, where it acts, and the keys that its rule takes besides trigger and target."""
 
     about: str
-    hook: str  # request, order, cancel, frame or time
+    hook: str  # one of HOOKS
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -58,7 +58,14 @@ KINDS: Mapping[str, FaultKind] = {
     "clock_skewed": FaultKind("the venue's clock is ahead (or behind)", "time", ("for",), ("by",)),
     "tick_changed": FaultKind("prices come and go in a multiple of the tick", "time", ("for",), ("to",)),
     "liquidation": FaultKind("the venue cancels the account's orders and closes its position", "time"),
+    "row_unreadable": FaultKind("BiFu: a fill's row comes without its size", "row"),
+    "row_renamed": FaultKind("BiFu: a fill's row has `tradeId` instead of `matchFillId`", "row"),
+    "rows_replayed": FaultKind("BiFu: a new connection tells the last 100 fills again", "connect"),
+    "maker_takes": FaultKind("BiFu: the market maker takes liquidity", "maker"),
+    "maker_meets_itself": FaultKind("BiFu: the market maker trades with itself", "maker"),
+    "maker_strays": FaultKind("BiFu: the market maker is filled in a market that it does not make", "maker"),
 }
+HOOKS = ("request", "order", "cancel", "frame", "time", "row", "connect", "maker")
 REQUESTS = ("place", "cancel", "query", "any")
 FRAMES = ("fill", "order", "position", "balance", "book", "trade", "private", "any")
 REASONS = ("margin", "reduce_only", "post_only", "size", "price", "venue", "rate")
@@ -111,7 +118,7 @@ class Faults:
         self._fired = [0] * len(self.rules)
         self._chance = [rng_of(f"fault/{venue}/{number}") for number in range(len(self.rules))]
         self._start_ns = clock.now_ns()
-        self._has = {hook: [] for hook in ("request", "order", "cancel", "frame", "time")}  # type: dict[str, list[int]]
+        self._has: dict[str, list[int]] = {hook: [] for hook in HOOKS}
         for number, rule in enumerate(self.rules):
             self._has[KINDS[rule.fault].hook].append(number)
 
@@ -143,6 +150,18 @@ class Faults:
             return wanted and rule.account in ("", account)
 
         return self._first("frame", fits, account)
+
+    def on_row(self, account: str, symbol: str) -> FaultRule | None:
+        """The fault of one fill's row in a message."""
+        return self._first("row", lambda rule: _target(rule, account, symbol), account)
+
+    def on_connect(self, account: str) -> FaultRule | None:
+        """The fault of a new connection of an account."""
+        return self._first("connect", lambda rule: rule.account in ("", account), account)
+
+    def on_maker(self, account: str, symbol: str) -> FaultRule | None:
+        """The fault of the venue's own market maker, before it is hit."""
+        return self._first("maker", lambda rule: _target(rule, account, symbol), account)
 
     def on_fill(self, account: str, symbol: str, act: Callable[[FaultRule], None]) -> None:
         """Faults of time that count fills act right after this one is dealt with."""
