@@ -95,7 +95,7 @@ def serve(
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
-    KIND is backpack, lighter or bifu; the first account of a bifu makes a market, to be hedged elsewhere. Prints a
+    KIND is backpack, lighter, okx or bifu; the first account of a bifu makes a market, to be hedged elsewhere. Prints a
     config that `eagle run --live` trades with, with keys that are good for nothing else, and where the venues' own
     ledger can be read. On a made-up market unless told otherwise.
 

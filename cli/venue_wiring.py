@@ -32,6 +32,7 @@ from exchanges.venues.lighter.demo import lighter_credentials, lighter_instrumen
 from exchanges.venues.lighter.model import FIRST_ORDER_ID
 from exchanges.venues.lighter.state import LighterOptions
 from exchanges.venues.local import LocalVenue
+from exchanges.venues.okx.demo import okx_credentials, okx_instrument, open_okx
 from exchanges.venues.seam import Reply
 from exchanges.venues.server import CannotServe, VenueServer
 
@@ -80,6 +81,12 @@ KINDS: Mapping[str, Kind] = {
         bifu_credentials,
         first_order_id=0,
         source=True,
+    ),
+    "okx": Kind(
+        lambda exchange, faults, _: open_okx(exchange, faults),
+        lambda plain, _: okx_instrument(plain),
+        okx_credentials,
+        stream_path="/ws/v5",
     ),
 }
 IDS_PER_MS = 1_000_000

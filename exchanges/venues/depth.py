@@ -30,15 +30,15 @@ class DepthFeed:
     def __init__(self, market: Market) -> None:
         self.market = market
         self._shown = {side: self._levels(side) for side in (Side.BUY, Side.SELL)}
-        self._last_id = market.version
+        self.last_id = market.version
 
     def changes(self) -> DepthChanges | None:
         """What has changed since the last call; None if nothing has."""
         bids, asks = self._changed(Side.BUY), self._changed(Side.SELL)
         if not bids and not asks:
             return None
-        first, self._last_id = self._last_id + 1, self.market.version
-        return DepthChanges(first, self._last_id, bids, asks)
+        first, self.last_id = self.last_id + 1, self.market.version
+        return DepthChanges(first, self.last_id, bids, asks)
 
     def _levels(self, side: Side) -> dict[int, int]:
         return dict(self.market.book.levels(side))

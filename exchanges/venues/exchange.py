@@ -314,6 +314,15 @@ class Exchange:
     def margin(self, account: VenueAccount) -> Margin:
         return margin_of(account.name, account.balances, self._exposures(account))
 
+    def settled_cash(self, account: VenueAccount) -> Decimal:
+        """The quote balance: deposit, realised profit and fees, without what open positions have gained."""
+        held = (
+            account.balances.holding(symbol)
+            for symbol, market in self.markets.items()
+            if market.instrument.kind is MarketKind.PERP
+        )
+        return account.balances.cash + sum((holding.qty * holding.entry_price for holding in held), ZERO)
+
     def available(self, market: Market, side: Side, *, ticks: int | None = None) -> Iterator[tuple[int, int]]:
         """Price and lots that an order of `side` could take, the best first, up to its limit."""
         for level, lots in market.book.levels(side.opposite):

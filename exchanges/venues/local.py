@@ -57,8 +57,8 @@ class LocalVenue(ABC):
             self._play(rule, request, target, answer)
 
     @abstractmethod
-    def reply(self, request: Request) -> Reply:
-        """The venue's answer to one request, at once."""
+    def reply(self, request: Request) -> Reply | None:
+        """The venue's answer to one request, at once; None where it says nothing."""
 
     @abstractmethod
     def open_stream(self, request: Request, outlet: Outlet) -> StreamSession | Reply: ...

@@ -98,23 +98,13 @@ def liquidation_price(exchange: Exchange, account: VenueAccount, market: Market)
     return max(ZERO, market.mark - (margin.equity - margin.maintenance) / slope)
 
 
-def settled_cash(exchange: Exchange, account: VenueAccount) -> Decimal:
-    """The quote balance: deposit, realised profit and fees, without what open positions have gained."""
-    costs = (
-        account.balances.holding(market.instrument.symbol).qty
-        * account.balances.holding(market.instrument.symbol).entry_price
-        for market in perps(exchange)
-    )
-    return account.balances.cash + sum(costs, ZERO)
-
-
 def capital(exchange: Exchange, account: VenueAccount) -> dict[str, Any]:
     """Balances by asset; `locked` is what open spot orders reserve."""
     exposures = [
         market.exposure(account) for market in exchange.markets.values() if market.instrument.kind is MarketKind.SPOT
     ]
     locked = sum((exposure.open_buy_cost for exposure in exposures), ZERO)
-    shown = {exchange.quote_asset: _balance(settled_cash(exchange, account), locked)}
+    shown = {exchange.quote_asset: _balance(exchange.settled_cash(account), locked)}
     for exposure in exposures:
         shown[exposure.instrument.base] = _balance(exposure.holding.qty, exposure.open_sell_qty)
     return shown
@@ -129,7 +119,7 @@ def collateral(exchange: Exchange, account: VenueAccount) -> dict[str, Any]:
     exposures = [market.exposure(account) for market in perps(exchange)]
     unrealized = sum(((it.mid - it.holding.entry_price) * it.holding.qty for it in exposures), ZERO)
     notional = sum((abs(it.holding.qty) * it.mid for it in exposures), ZERO)
-    cash = settled_cash(exchange, account)
+    cash = exchange.settled_cash(account)
     imf = sum((it.used for it in exposures), ZERO)
     return {
         "assetsValue": rounded(margin.equity - unrealized),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exchanges.types import ZERO, Fill, FillKind, Liquidity, OrderType, Side
-from exchanges.venues.backpack.account import position_id, rounded, settled_cash, worst_case
+from exchanges.venues.backpack.account import position_id, rounded, worst_case
 from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
 from exchanges.venues.backpack.public import Day
 from exchanges.venues.backpack.wire import plain
@@ -97,7 +97,7 @@ def position_event(name: str | None, account: VenueAccount, market: Market, *, n
 
 
 def balance_event(exchange: Exchange, account: VenueAccount, *, now_us: int) -> dict[str, Any]:
-    total = settled_cash(exchange, account)
+    total = exchange.settled_cash(account)
     return {
         "e": "balanceUpdate", "E": now_us, "a": exchange.quote_asset, "A": rounded(total), "L": "0", "S": "0",
         "T": now_us,

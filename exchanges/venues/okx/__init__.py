@@ -1,0 +1,1 @@
+"""A local OKX, written from the venue's documents."""
