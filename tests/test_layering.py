@@ -26,7 +26,7 @@ SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
-    *("exchanges.reconcile", "exchanges.streamed", "exchanges.newest"),
+    *("exchanges.reconcile", "exchanges.streamed", "exchanges.newest", "exchanges.venue_clock"),
     *SOURCES,
     *WORDS,
 )
@@ -72,6 +72,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.reconcile": ("exchanges.tracking", "exchanges.tasks", "exchanges.budget", *WORDS),
     "exchanges.streamed": ("exchanges.base", "exchanges.link", "exchanges.transport", *WORDS),
     "exchanges.newest": WORDS,
+    "exchanges.venue_clock": ("exchanges.tasks", *WORDS),
     "exchanges.matching": WORDS,
     "exchanges.accounts": WORDS,
     "exchanges.market": (*SOURCES, *WORDS),

@@ -17,17 +17,15 @@ from exchanges.backpack.wire.request import Params, Signer, client_number, order
 from exchanges.backpack.wire.stream import OrderFacts
 from exchanges.base import BatchReplyHandler
 from exchanges.budget import Budget, Use
-from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
 from exchanges.http import Outcome, reply_to
 from exchanges.link import Link
 from exchanges.streamed import StreamedClient
-from exchanges.tasks import Tasks
 from exchanges.tracking import Tracking
 from exchanges.transport import Response, Transport
 from exchanges.types import (
     Accepted,
     AccountFacts,
-    Cancellable,
     Capabilities,
     ClientIdStyle,
     Clock,
@@ -47,11 +45,11 @@ from exchanges.types import (
     Rng,
     SelfTrade,
 )
+from exchanges.venue_clock import ClockKeeper
 
 REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
 ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
-CLOCK_NS = 300_000_000_000  # between readings of the venue's clock: one that nobody sets is off by 2 s after a day
 NOT_SIGNED = Signed(0, 0)  # answered before it was: the budget let nothing leave
 BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
 
@@ -85,8 +83,7 @@ class BackpackClient(StreamedClient):
         self._link = Link(
             stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell
         )  # fmt: skip
-        self._tasks = Tasks()
-        self._clock_timer: Cancellable | None = None
+        self._keeper = ClockKeeper(clock, read=self._rest.read_clock, note=self._note)
 
     # --- connection
 
@@ -100,13 +97,10 @@ class BackpackClient(StreamedClient):
         await self._link.open()
         if self._quotes:
             await self._open_market(self._stream_url, self._market_feed)
-        self._arm_clock()
+        self._keeper.start()
 
     async def disconnect(self) -> None:
-        if self._clock_timer is not None:
-            self._clock_timer.cancel()
-            self._clock_timer = None
-        await self._tasks.cancel()
+        await self._keeper.stop()
         await self._close_market()
         await self._link.close()
         await self._feed.stop()
@@ -118,23 +112,6 @@ class BackpackClient(StreamedClient):
 
     def _suspect(self) -> None:
         self._feed.reconcile.suspect()
-
-    def _arm_clock(self) -> None:
-        self._clock_timer = self._clock.call_at(self._clock.now_ns() + CLOCK_NS, self._clock_due)
-
-    def _clock_due(self) -> None:
-        self._arm_clock()
-        self._tasks.spawn(self._read_clock())
-
-    async def _read_clock(self) -> None:
-        """A stream may live for days: with a clock of the day before, the venue refuses orders, or takes them too late
-        for `dead_after_ns` (S4)."""
-        try:
-            await self._rest.read_clock()
-        except AuthFailed as error:
-            self._note(str(error))  # what is signed from here on counts with it all the same
-        except ExchangeError:
-            return  # the next turn asks again
 
     # --- orders
 
@@ -305,7 +282,7 @@ class BackpackClient(StreamedClient):
 
         async def ask() -> AccountFacts:
             await self._rest.read_clock()
-            return AccountFacts(self._rest.clock_offset_ms, leverage=await self._rest.leverage())
+            return AccountFacts(self._rest.clock.offset_ms, leverage=await self._rest.leverage())
 
         return await self._asked(ask)
 

@@ -71,7 +71,7 @@ class PrivateFeed:
         try:
             await self._rest.read_clock()
         except (LinkDown, OutcomeUnknown, RateLimited):
-            if not self._rest.clock_known:
+            if not self._rest.clock.known:
                 raise  # else the stream does not wait for it: a fill may be told while questions are not answered
         names = [f"{name}.{symbol}" for symbol in self._symbols for name in (stream.ORDERS, stream.POSITIONS)]
         message = self._signer.subscription(names, timestamp_ms=self._rest.venue_ms, window_ms=WINDOW_MS)

@@ -11,20 +11,17 @@ from exchanges.backpack.wire.reply import FillRow, PositionRow
 from exchanges.backpack.wire.request import Params, Signer, body_of, instruction, query_text
 from exchanges.backpack.wire.stream import BookFacts, OrderFacts
 from exchanges.budget import Budget, Use
-from exchanges.errors import AuthFailed, ExchangeError, LinkDown, Rejected
+from exchanges.errors import ExchangeError, LinkDown, Rejected
 from exchanges.http import Call, Http, OnOutcome, plain_error
 from exchanges.transport import Response, Transport
 from exchanges.types import Clock, Instrument, Margin, Refusal
+from exchanges.venue_clock import SETTLE_NS, VenueClock
 
 S = 1_000_000_000
 MS = 1_000_000
 WINDOW_MS = 5_000  # of a question; orders carry their own
 ASK_NS = 3 * S
-# Beyond the window before a request counts as dead: nobody says where on its way its age is looked at, nor how soon the
-# history knows. A second is well inside the limit on the age of what is unhedged.
-SETTLE_MS = 1_000
 ANSWER_NS = S // 2  # beyond a request's window: what was not answered by then will not be
-SKEW_MOST_MS = 1_000  # half of an order's window: beyond it the venue refuses what we sign, or takes it too late
 PAGE = 1_000  # rows of one page, the venue's most
 PAGES_MOST = 20  # of one question; more than 20,000 fills since the last known one is no gap of a stream
 
@@ -38,13 +35,10 @@ class Signed:
 
 
 class Rest:
-    """One account's requests. `clock_offset_ms` is the venue's clock minus ours, to within `clock_error_ms`."""
+    """One account's requests, signed in the venue's time."""
 
     def __init__(self, base_url: str, *, signer: Signer, transport: Transport, clock: Clock, budget: Budget) -> None:
-        self.clock_offset_ms = 0
-        self.clock_error_ms = 0
-        self._ahead_ms = 0  # of the venue's clock before the one of `now_ns`
-        self.clock_known = False
+        self.clock = VenueClock(clock)
         self._signer = signer
         self._clock = clock
         self._http = Http(
@@ -53,10 +47,7 @@ class Rest:
 
     @property
     def venue_ms(self) -> int:
-        """The venue's time. Counted on from its last reading: a step of our own wall clock does not move it."""
-        if not self.clock_known:
-            return self._clock.wall_ms()
-        return self._clock.now_ns() // MS + self._ahead_ms
+        return self.clock.ms
 
     async def warm(self) -> None:
         await self._http.warm()
@@ -73,19 +64,11 @@ class Rest:
             raise LinkDown(f"the venue is closed: {why}")
 
     async def read_clock(self) -> None:
-        """Note how far the venue's clock is from ours. Raises: AuthFailed for one that is too far."""
-        before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
-        said_ms = reply.server_ms(await self._public("/api/v1/time"))
-        now_ns = self._clock.now_ns()
-        way_ms = (now_ns - before_ns) // MS
-        self.clock_offset_ms, self.clock_known = said_ms - before_ms - way_ms // 2, True
-        self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
-        self.clock_error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
-        if abs(self.clock_offset_ms) - way_ms // 2 > SKEW_MOST_MS:
-            raise AuthFailed(
-                f"the venue's clock is {self.clock_offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
-                "set the clock (NTP) and start again"
-            )
+        """Raises: AuthFailed for a clock that is too far from ours."""
+        await self.clock.read(self._server_ms)
+
+    async def _server_ms(self) -> int:
+        return reply.server_ms(await self._public("/api/v1/time"))
 
     async def instrument(self, symbol: str, *, venue: str, market: str) -> Instrument:
         """Raises: Rejected if the venue does not list the symbol."""
@@ -179,10 +162,9 @@ class Rest:
     ) -> Signed:
         headers = self._signer.headers(instructions, timestamp_ms=self.venue_ms, window_ms=window_ms, body=True)
         signed_ns = self._clock.now_ns()
-        # The window begins with the timestamp, which is older than this reading; it is late by at most our error.
-        over_ns = signed_ns + (window_ms + self.clock_error_ms) * MS
+        over_ns = self.clock.over_ns(signed_ns, window_ms)
         self._http.send(Call(method, path, Use.TRADE, over_ns + ANSWER_NS, headers, body), on_outcome)
-        return Signed(signed_ns, over_ns + SETTLE_MS * MS)
+        return Signed(signed_ns, over_ns + SETTLE_NS)
 
     async def _signed(self, name: str, path: str, params: Params, use: Use) -> bytes:
         headers = self._signer.headers(instruction(name, params), timestamp_ms=self.venue_ms, window_ms=WINDOW_MS)

@@ -1,0 +1,91 @@
+"""A venue's clock: read now and then, counted on by ours in between, and what follows for what is signed (S4)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from exchanges.errors import AuthFailed, ExchangeError
+from exchanges.tasks import Tasks
+from exchanges.types import Cancellable, Clock
+
+MS = 1_000_000
+SKEW_MOST_MS = 1_000  # half of an order's validity: beyond it a venue refuses what we sign, or takes it too late
+READ_EVERY_NS = 300_000 * MS  # a clock that nobody sets is off by 2 s after a day
+# Beyond its validity before a request counts as dead: nobody says where on its way its age is looked at, nor how soon
+# the lists know. A second is well inside the limit on the age of what is unhedged.
+SETTLE_NS = 1_000 * MS
+
+
+class VenueClock:
+    """`offset_ms` is the venue's clock minus ours, to within `error_ms`; `known` once it was read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.offset_ms = 0
+        self.error_ms = 0
+        self.known = False
+        self._clock = clock
+        self._ahead_ms = 0  # of the venue's clock before the one of `now_ns`
+
+    @property
+    def ms(self) -> int:
+        """The venue's time. Counted on from its last reading: a step of our own wall clock does not move it."""
+        if not self.known:
+            return self._clock.wall_ms()
+        return self._clock.now_ns() // MS + self._ahead_ms
+
+    async def read(self, ask: Callable[[], Awaitable[int]]) -> None:
+        """Note how far the venue's clock is from ours; `ask` brings its ms. Raises: AuthFailed for one too far."""
+        before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
+        said_ms = await ask()
+        now_ns = self._clock.now_ns()
+        way_ms = (now_ns - before_ns) // MS
+        self.offset_ms, self.known = said_ms - before_ms - way_ms // 2, True
+        self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
+        self.error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
+        if abs(self.offset_ms) - way_ms // 2 > SKEW_MOST_MS:
+            raise AuthFailed(
+                f"the venue's clock is {self.offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
+                "set the clock (NTP) and start again"
+            )
+
+    def over_ns(self, signed_ns: int, valid_ms: int) -> int:
+        """When a request's validity is over, in ns of our clock; `SETTLE_NS` later the request is dead.
+
+        Validity begins with the timestamp, which is older than `signed_ns`; it is late by at most our error.
+        """
+        return signed_ns + (valid_ms + self.error_ms) * MS
+
+
+class ClockKeeper:
+    """Reads the venue's clock every five minutes while it is started.
+
+    A stream may live for days: with a clock of the day before, the venue refuses orders, or takes them too late (S4).
+    """
+
+    def __init__(self, clock: Clock, *, read: Callable[[], Awaitable[None]], note: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._read = read
+        self._note = note
+        self._tasks = Tasks()
+        self._timer: Cancellable | None = None
+
+    def start(self) -> None:
+        self._timer = self._clock.call_at(self._clock.now_ns() + READ_EVERY_NS, self._due)
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._tasks.cancel()
+
+    def _due(self) -> None:
+        self.start()
+        self._tasks.spawn(self._again())
+
+    async def _again(self) -> None:
+        try:
+            await self._read()
+        except AuthFailed as error:
+            self._note(str(error))  # what is signed from here on counts with it all the same
+        except ExchangeError:
+            return  # the next turn asks again
