@@ -23,12 +23,13 @@ class Use(IntEnum):
 
 
 class Budget:
-    """At most `per_minute` weight in any 60 seconds. Not known to the venue's documents: the config's figure."""
+    """At most `limit` weight in any `span_ns`, a minute unless the venue counts otherwise."""
 
-    __slots__ = ("_blocked_ns", "_blocks", "_spent", "_times", "_trades_blocked_ns", "per_minute")
+    __slots__ = ("_blocked_ns", "_blocks", "_span_ns", "_spent", "_times", "_trades_blocked_ns", "limit")
 
-    def __init__(self, per_minute: int) -> None:
-        self.per_minute = per_minute
+    def __init__(self, limit: int, *, span_ns: int = MINUTE_NS) -> None:
+        self.limit = limit
+        self._span_ns = span_ns
         self._times: deque[tuple[int, int]] = deque()
         self._spent = 0
         self._blocked_ns = 0
@@ -38,12 +39,12 @@ class Budget:
     def take(self, now_ns: int, use: Use, *, weight: int = 1) -> int:
         """Count a request that leaves now and return 0; else the time until which it must wait, in ns of the clock."""
         times = self._times
-        while times and times[0][0] <= now_ns - MINUTE_NS:
+        while times and times[0][0] <= now_ns - self._span_ns:
             self._spent -= times.popleft()[1]
         blocked_ns = self._trades_blocked_ns if use is Use.TRADE else self._blocked_ns
         if now_ns < blocked_ns:
             return blocked_ns
-        most = max(weight, self.per_minute * use // 10)
+        most = max(weight, self.limit * use // 10)
         if self._spent + weight <= most:
             times.append((now_ns, weight))
             self._spent += weight
@@ -52,8 +53,8 @@ class Budget:
         for at_ns, spent in times:
             over -= spent
             if over <= 0:
-                return at_ns + MINUTE_NS
-        return now_ns + MINUTE_NS
+                return at_ns + self._span_ns
+        return now_ns + self._span_ns
 
     def block(self, now_ns: int, *, for_ns: int = 0) -> int:
         """The venue said "too many": nothing leaves for `for_ns` (0: it did not say). Returns until when, in ns."""

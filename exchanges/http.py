@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from exchanges.budget import Budget, Use
@@ -30,7 +31,10 @@ TEXT_MOST = 200  # characters of a venue's words in an error
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, signed and ready. `path` begins with / and has the query in it."""
+    """A request, signed and ready. `path` begins with / and has the query in it.
+
+    `budget` is its own where a venue counts some requests apart; None: that of the session.
+    """
 
     method: str
     path: str
@@ -39,6 +43,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     weight: int = 1
+    budget: Budget | None = None
 
 
 Outcome = Response | ExchangeError
@@ -116,16 +121,18 @@ class Http:
 
     def send(self, call: Call, on_outcome: OnOutcome) -> None:
         """Start a request; `on_outcome` is called exactly once, with LinkDown for what certainly did not leave."""
-        wait_until_ns = self._budget.take(self._clock.now_ns(), call.use, weight=call.weight)
+        budget = call.budget or self._budget
+        wait_until_ns = budget.take(self._clock.now_ns(), call.use, weight=call.weight)
         if wait_until_ns:
             on_outcome(self._limited(wait_until_ns), 0)
         else:
-            sending = _Sending(on_outcome, self._judged, self._clock)
+            sending = _Sending(on_outcome, partial(self._judged, budget), self._clock)
             self._transport.send(self._request(call), written=sending.written, done=sending.done)
 
     async def ask(self, call: Call) -> Response:
         """The answer of a request that went well. Raises: what `judge` makes of the others, LinkDown, RateLimited."""
-        wait_until_ns = self._budget.take(self._clock.now_ns(), call.use, weight=call.weight)
+        budget = call.budget or self._budget
+        wait_until_ns = budget.take(self._clock.now_ns(), call.use, weight=call.weight)
         if wait_until_ns:
             raise self._limited(wait_until_ns)
         future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
@@ -134,7 +141,7 @@ class Http:
         )
         outcome = await future
         if isinstance(outcome, Response):
-            error = self._judged(outcome)
+            error = self._judged(budget, outcome)
             if error is None:
                 return outcome
             raise error
@@ -160,13 +167,13 @@ class Http:
     def _request(self, call: Call) -> Request:
         return Request(call.method, self._base_url + call.path, call.headers, call.body, call.deadline_ns)
 
-    def _judged(self, response: Response) -> ExchangeError | None:
+    def _judged(self, budget: Budget, response: Response) -> ExchangeError | None:
         error = self._judge(response)
         if isinstance(error, RateLimited):
             now_ns = self._clock.now_ns()
-            until_ns = self._budget.block(now_ns, for_ns=error.retry_ms * MS)
+            until_ns = budget.block(now_ns, for_ns=error.retry_ms * MS)
             return RateLimited(str(error), retry_ms=_ms_until(now_ns, until_ns))
-        self._budget.passed()
+        budget.passed()
         return error
 
     def _limited(self, until_ns: int) -> RateLimited:

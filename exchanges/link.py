@@ -64,11 +64,14 @@ OnState = Callable[[LinkState, str], None]
 
 
 class Link:
-    """One stream at `url`. `tell` hears every change of trust, with the reason of a loss."""
+    """One stream at `url`. `tell` hears every change of trust, with the reason of a loss.
+
+    `ping_text` is the message that a venue with pings of its own wants; the feed then calls `pong` for its answer.
+    """
 
     def __init__(
         self, url: str, *, transport: Transport, clock: Clock, rng: Rng, feed: Feed, tell: OnState,
-        timing: Timing | None = None,
+        timing: Timing | None = None, ping_text: str = "",
     ) -> None:  # fmt: skip
         self.state = LinkState.LOST
         self._url = url
@@ -78,6 +81,7 @@ class Link:
         self._feed = feed
         self._tell = tell
         self._timing = timing or Timing()
+        self._ping_text = ping_text
         self._tasks = Tasks()
         self._connection: Connection | None = None
         self._heard_ns = 0
@@ -127,6 +131,7 @@ class Link:
             self.drop(f"refused: {error}")
 
     def pong(self) -> None:
+        """Also to be called by a feed whose venue answers pings by messages."""
         self._heard_ns = self._clock.now_ns()
         if self._pong is not None and not self._pong.done():
             self._pong.set_result(None)
@@ -169,7 +174,9 @@ class Link:
         )
         for message in opening.messages:
             connection.send(message)
-        connection.ping()  # its pong says that the venue has read the subscription: what comes later is in the stream
+        self._ping(
+            connection
+        )  # its pong says that the venue has read the subscription: what comes later is in the stream
         if not await self._first_of(pong, down, within_ns=timing.open_ns):
             return self._ended(down, "no answer to the first ping")
         self._heard_ns = self._clock.now_ns()
@@ -254,10 +261,16 @@ class Link:
         if silent_ns >= timing.stale_ns:
             self.drop(f"silent for {silent_ns // MS} ms")
             return
-        self._connection.ping()
+        self._ping(self._connection)
         self._beat_timer = self._clock.call_at(
             min(now_ns + timing.ping_ns, self._heard_ns + timing.stale_ns), self._beat
         )
+
+    def _ping(self, connection: Connection) -> None:
+        if self._ping_text:
+            connection.send(self._ping_text)
+        else:
+            connection.ping()
 
     def _renew_at_half(self, opening: Opening) -> None:
         if opening.valid_ns:

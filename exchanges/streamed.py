@@ -68,11 +68,14 @@ class StreamedClient(BaseExchangeClient):
     def _suspect(self) -> None:
         """The private stream is lost and nothing else tells of a fill: compare with the venue soon."""
 
-    async def _open_market(self, url: str, feed: Callable[[Callable[[], Link]], Feed]) -> None:
+    async def _open_market(
+        self, url: str, feed: Callable[[Callable[[], Link]], Feed], *, ping_text: str = ""
+    ) -> None:  # fmt: skip
         """Open the stream of quotes. `feed` is given who tells its link, which does not exist before the feed does."""
         link = Link(
-            url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed(lambda: link), tell=_untold
-        )
+            url, transport=self._transport, clock=self._clock, rng=self._rng, feed=feed(lambda: link), tell=_untold,
+            ping_text=ping_text,
+        )  # fmt: skip
         self._market_link = link
         await link.open()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,29 @@ def test_one_budget_serves_every_client_that_the_venue_counts_together() -> None
     budget = Budget(3)
     assert [budget.take(S, Use.TRADE) for _ in range(4)] == [0, 0, 0, 61 * S]
     assert budget.take(61 * S, Use.TRADE, weight=3) == 0
+
+
+def test_what_a_venue_counts_apart_has_a_budget_of_its_own_with_its_own_span() -> None:
+    async def main(it: Bench) -> None:
+        apart = Budget(2, span_ns=2 * S)
+        call = replace(it.call(), budget=apart)
+        for _ in range(3):
+            it.http.send(call, it._told)
+        await asyncio.sleep(0.1)
+        assert [isinstance(outcome, RateLimited) for _, outcome, _ in it.outcomes] == [True, False, False]
+        await asyncio.sleep(2)
+        it.http.send(replace(call, deadline_ns=it.clock.now_ns() + S), it._told)
+        it.send()  # that of the session is untouched by the other
+        it.answers["/order"] = Response(429, {}, b"")
+        it.http.send(replace(it.call(), budget=apart), it._told)
+        await asyncio.sleep(0.1)
+        assert apart.take(it.clock.now_ns(), Use.TRADE) > 0
+        it.answers.clear()
+        it.send()
+        await asyncio.sleep(0.1)
+        assert isinstance(it.outcomes[-1][1], Response)
+
+    bench(main)
 
 
 def test_blocks_double_until_a_request_passes() -> None:

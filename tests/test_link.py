@@ -113,6 +113,30 @@ def test_headers_are_signed_anew_at_each_opening() -> None:
     assert opened == [("wss://venue", {"signature": "1"}), ("wss://venue", {"signature": "2"})]
 
 
+def test_a_venue_with_pings_of_its_own_is_asked_by_its_text_and_the_feed_tells_of_the_answer() -> None:
+    async def main(it: Bench) -> None:
+        it.transport.answers_pings = False
+        it.link = Link(
+            "wss://venue", transport=it.transport, clock=it.clock, rng=Middle(), feed=it.feed, tell=it._tell,
+            ping_text="ping",
+        )  # fmt: skip
+        opening = asyncio.ensure_future(it.link.open())
+        await asyncio.sleep(0.1)
+        assert it.wire.sent == ["subscribe 1", "ping"]
+        assert it.states == []
+        it.link.pong()
+        await opening
+        for _ in range(3):
+            await asyncio.sleep(1)
+            it.link.pong()
+        assert it.wire.sent[-1] == "ping"
+        assert it.states == [RESYNC, TRUSTED]
+        await asyncio.sleep(2.5)
+        assert it.states[2] is LOST
+
+    bench(main)
+
+
 def test_the_resync_waits_until_the_venue_has_read_the_subscription() -> None:
     async def main(it: Bench) -> None:
         it.transport.answers_pings = False

@@ -98,7 +98,7 @@ class LighterClient(StreamedClient):
         self._feed = PrivateFeed(
             account, venue, rest=self._rest, sending=self._sending, index=signer.account_index,
             tracking=self._tracking, clock=clock, names=tuple(markets), markets=self._markets,
-            few_requests=budget.per_minute <= reply.STANDARD_PER_MINUTE, deliver=self._deliver, note=self._note,
+            few_requests=budget.limit <= reply.STANDARD_PER_MINUTE, deliver=self._deliver, note=self._note,
             lost=lambda why: self._link.drop(why), say=lambda text: self._link.say(text),
             state=lambda: self._link.state,
         )  # fmt: skip

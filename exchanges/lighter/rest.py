@@ -49,7 +49,7 @@ class Rest:
         self._budget = budget
         self._token, self._renew_ms = "", 0
         self._listed: dict[str, tuple[Market, Mapping[str, Any]]] = {}
-        few = budget.per_minute <= reply.STANDARD_PER_MINUTE
+        few = budget.limit <= reply.STANDARD_PER_MINUTE
         self.http = Http(
             base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path="/",
             warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=WARM_NS,
@@ -68,7 +68,7 @@ class Rest:
         if self.tier is None:
             return 1
         if self.tier.standard:
-            return max(1, self._budget.per_minute // reply.STANDARD_PER_MINUTE)
+            return max(1, self._budget.limit // reply.STANDARD_PER_MINUTE)
         return WEIGHTS.get(name, OTHER_WEIGHT)
 
     # --- public
