@@ -176,6 +176,7 @@ class ScriptedDesk:
         self.books: dict[tuple[str, str], Quote] = {}
         self.seen: list[tuple[int, Input]] = []
         self.open: list[str] = []
+        self.on_hedges: Callable[[Sequence[Effect]], None] | None = None
         self.forgotten: set[str] = set()
         self._script = script
         self._busy = False

@@ -156,6 +156,46 @@ def test_intents_are_written_before_anything_is_sent_and_the_rest_after() -> Non
     ]  # fmt: skip
 
 
+def hedges_early(room: Room, standing: list[Effect], then: Callable[[], list[Effect]]) -> None:
+    """At 1 ms comes a fill; the desk decides `standing` by its rule, and `then` is what the flow does."""
+
+    def script(given: Input) -> list[Effect]:
+        if given != fill():
+            return [DONE] if isinstance(given, StopAsked) else []
+        assert room.desk.on_hedges is not None
+        room.desk.on_hedges(standing)
+        room.calls.append("the flow hears of it")
+        return [*standing, *then()]
+
+    room.desk._script = script
+    room.at(1, room.runner.handle, fill())
+
+
+def test_a_hedge_has_left_before_the_flow_hears_of_the_fill_and_leaves_once() -> None:
+    timer = ArmTimer("hedging", "soft age", 1, START + S)
+    standing = [timer, place("h", account="t", urgency=Urgency.HEDGE)]
+    room, _ = run(reacts({}), lambda room: hedges_early(room, standing, lambda: [cancel("c"), MOVED, DONE]))
+    assert room.calls[room.calls.index("step 1 Started []") + 1 :][:8] == [
+        "intent h", "sent place h", "t submit h",
+        "the flow hears of it",
+        "intent c", "sent cancel c", "m cancel c",
+        "step 2 Fill []",
+    ]  # fmt: skip
+    assert room.trace[1] == (2, START + MS, fill(), [*standing, cancel("c"), MOVED, DONE])
+
+
+def test_a_desk_that_fails_after_its_hedge_left_is_journalled_with_it() -> None:
+    hedge = place("h", account="t", urgency=Urgency.HEDGE)
+
+    def fail() -> list[Effect]:
+        raise ZeroDivisionError("boom")
+
+    room, code = run(reacts({}), lambda room: hedges_early(room, [hedge], fail))
+    assert (code, room.calls.count("t submit h")) == (1, 1)
+    assert (2, START + MS, fill(), [hedge]) in room.trace
+    assert (1, StopAsked(1)) in room.seen
+
+
 def test_answers_that_come_inside_a_send_are_taken_after_the_step() -> None:
     room, _ = run(
         reacts(

@@ -123,3 +123,16 @@ def test_a_fill_is_counted_and_hedged_once_wherever_the_chart_fails(
         assert world.exposure + world.in_flight() == expected == 0, at
         placed = [p for p in bench.orders.values() if p.leg == "hedge"]
         assert [p.request.qty for p in placed] == [p.request.qty for p in plain.orders.values() if p.leg == "hedge"], at
+
+
+def test_the_standing_rules_hedges_are_told_before_the_flow_is_asked_and_nothing_else_is() -> None:
+    bench, wire = Bench(), Tripwire(None)
+    bench.begin()
+    bench.ack(bench.newest("opening"))
+    told: list[tuple[int, list[str]]] = []
+    bench.desk.on_hedges = lambda standing: told.append((wire.calls, bench.placed(list(standing))))
+    with wired(bench, wire):
+        wire.armed = True
+        effects = bench.fill(bench.newest("opening"), "0.4")
+    assert told == [(0, bench.placed(effects))] == [(0, [("t1", "hedge", "sell", D("0.4"))])]
+    assert wire.calls > 0

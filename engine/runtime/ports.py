@@ -13,6 +13,9 @@ from exchanges.types import Margin, Quote
 class Desk(Protocol):
     """The pure step: deterministic, raises for nothing that the world can do."""
 
+    on_hedges: Callable[[Sequence[Effect]], None] | None
+    """Gets the standing hedges of a step as soon as they are certain, before the flow hears of the input."""
+
     @property
     def books(self) -> dict[tuple[str, str], Quote]:
         """Newest quotes by (venue, symbol); the runner writes here, a quote alone is no step."""

@@ -96,6 +96,9 @@ class Runner:
         self._intent_lost = False
         self._flush_timer: Cancellable | None = None
         self._seq = 0
+        self._at_ns = self._wall_ms = 0  # of the step that runs
+        self._sent: Sequence[Effect] = ()  # its hedges, once they left
+        desk.on_hedges = self._send_hedges
         self._books = desk.books
         self._moves = dict.fromkeys(clients, 0)
         self._timers: dict[tuple[str, str], tuple[Cancellable, int]] = {}
@@ -207,27 +210,16 @@ class Runner:
         desk, journal = self._desk, self._journal
         at_ns, wall_ms = self._clock.now_ns(), self._clock.wall_ms()
         self._seq = seq = self._seq + 1
+        self._at_ns, self._wall_ms, self._sent = at_ns, wall_ms, ()
         try:
             effects = desk.step(given, at_ns)
         except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
             self.fail(error)
-            return
-        decided_ns = 0
-        for effect in effects:
-            if type(effect) is PlaceOrder or type(effect) is CancelOrder:
-                if not decided_ns:
-                    self.decided_ns = decided_ns = self._clock.now_ns()
-                try:
-                    journal.intent(effect, seq, decided_ns, wall_ms)
-                except Exception as error:  # noqa: BLE001 a row that is missing can be told; a hedge may not wait for it
-                    self._intent_lost = True
-                    self.fail(error)
-        execute = self._execute
-        for effect in effects:
-            try:
-                execute[type(effect)](effect, at_ns)
-            except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
-                self.fail(error)
+            if not self._sent:
+                return
+            effects = list(self._sent)  # the journal must know why they left
+        self._note_intents(effects)
+        self._perform(effects)
         try:
             journal.step(seq, at_ns, wall_ms, given, desk.take_used_quotes(), self._chance.take_draws(), effects)
         except Exception as error:  # noqa: BLE001 it may not reach the adapter that brought the input: that loses frames
@@ -238,6 +230,44 @@ class Runner:
             self._flush_timer = self._clock.call_at(at_ns + self._flush_after_ns, self._flush)
         if self._traces:
             self._show_step(seq, at_ns, given, effects)
+
+    def _send_hedges(self, standing: Sequence[Effect]) -> None:
+        """The requests of the standing rule leave while the flow has not heard of the input of the running step yet.
+
+        Everything else of the step is performed after it, in order.
+        """
+        hedges = [effect for effect in standing if type(effect) is PlaceOrder or type(effect) is CancelOrder]
+        if hedges:
+            self._note_intents(hedges)
+            self._perform(hedges)
+            self._sent = hedges
+
+    def _note_intents(self, effects: Sequence[Effect]) -> None:
+        """Before anything of them is sent."""
+        decided_ns = 0
+        for effect in effects:
+            if (type(effect) is PlaceOrder or type(effect) is CancelOrder) and not self._has_left(effect):
+                decided_ns = decided_ns or self._clock.now_ns()
+                try:
+                    self._journal.intent(effect, self._seq, decided_ns, self._wall_ms)
+                except Exception as error:  # noqa: BLE001 a row that is missing can be told; a hedge may not wait for it
+                    self._intent_lost = True
+                    self.fail(error)
+        if decided_ns and not self._sent:
+            self.decided_ns = decided_ns
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        execute, at_ns = self._execute, self._at_ns
+        for effect in effects:
+            if self._has_left(effect):
+                continue
+            try:
+                execute[type(effect)](effect, at_ns)
+            except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
+                self.fail(error)
+
+    def _has_left(self, effect: Effect) -> bool:
+        return bool(self._sent) and any(effect is other for other in self._sent)
 
     def _place(self, effect: PlaceOrder, at_ns: int) -> None:
         self._senders[effect.request.account].offer(effect, at_ns)

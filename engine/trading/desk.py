@@ -6,7 +6,7 @@ leaves the old state and becomes an `error.raised` event. Performs no I/O; time 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -92,6 +92,7 @@ class Desk:
         }
         rule = sections["hedging"].value
         self.hedging = Hedging(self.world, rule) if isinstance(rule, HedgeRule) else None
+        self.on_hedges: Callable[[Sequence[Effect]], None] | None = None
         self.view = Scope(self.world, self.hedging, self.legs)
         self.risk = Risk(self.world)
         self.intake = Intake(
@@ -178,7 +179,11 @@ class Desk:
         return "" if world.links.all_trusted else "a stream is not trusted"
 
     def step(self, given: Input, at_ns: int) -> list[Effect]:
-        """Move the world by one input; returns what is to be done, in order."""
+        """Move the world by one input; returns what is to be done, in order.
+
+        What the standing rule decides goes to `on_hedges` as well, before the flow is asked: nothing that the flow does
+        or fails to do can change it, and a hedge need not wait for that.
+        """
         world = self.world
         world.now_ns = at_ns
         world.facts += type(given) not in _QUIET
@@ -187,7 +192,10 @@ class Desk:
         if events is NOTHING_NEW and type(given) is not Looked:
             return effects
         if self.hedging is not None:
-            effects.extend(self.hedging.run())
+            standing = self.hedging.run()
+            effects.extend(standing)
+            if standing and self.on_hedges is not None:
+                self.on_hedges(standing)
         world.undo.clear()  # the first commit point: from here on only the chart's own doings can be undone (S2)
         self._run_chart(given, events)
         if self.verbs.answered_now:
