@@ -6,10 +6,13 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.protocol import Event
 
 from exchanges.connections import Pool
 from exchanges.errors import AuthFailed, LinkDown
@@ -18,7 +21,6 @@ from exchanges.transport import NO_HEADERS, Connection, OnAnswer, Receiver, Requ
 
 S = 1_000_000_000
 FRAME_MOST = 1 << 20  # bytes of one message
-QUEUE_MOST = 4096  # messages that wait before the socket is left unread
 CLOSE_S = 1  # for the closing handshake of a stream
 
 
@@ -28,17 +30,24 @@ class SocketTransport:
     def __init__(self, *, now_ns: Callable[[], int], insecure_loopback: bool = False) -> None:
         self._now_ns = now_ns
         self._insecure_loopback = insecure_loopback
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[str, Pool] = {}  # by origin: connections stay warm from one request to the next
         self._tls: ssl.SSLContext | None = None
         self._tasks = Tasks()
         self._streams: dict[_Stream, None] = {}
 
     def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
-        why = self._refused(request.url)
-        if why:
-            asyncio.get_running_loop().call_soon(done, LinkDown(why))
-        else:
-            self._pool(request.url).send(request, written=written, done=done)
+        url = request.url
+        end = url.find("/", len("https://"))
+        origin = url if end < 0 else url[:end]
+        pool = self._pools.get(origin)
+        if pool is None:
+            why = self._refused(url)
+            if why:
+                asyncio.get_running_loop().call_soon(done, LinkDown(why))
+                return
+            tls = self._context() if url.startswith("https:") else None
+            pool = self._pools[origin] = Pool(origin, tls=tls, now_ns=self._now_ns, tasks=self._tasks)
+        pool.send(request, written=written, done=done)
 
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
@@ -49,8 +58,8 @@ class SocketTransport:
         try:
             async with asyncio.timeout((deadline_ns - self._now_ns()) / S):
                 socket = await connect(
-                    url, compression=None, ping_interval=None, open_timeout=None, close_timeout=CLOSE_S,
-                    max_size=FRAME_MOST, max_queue=QUEUE_MOST, proxy=None, additional_headers=headers,
+                    url, create_connection=_Socket, compression=None, ping_interval=None, open_timeout=None,
+                    close_timeout=CLOSE_S, max_size=FRAME_MOST, proxy=None, additional_headers=headers,
                     ssl=self._context() if url.startswith("wss:") else None,
                 )  # fmt: skip
         except InvalidStatus as error:
@@ -59,9 +68,10 @@ class SocketTransport:
             raise failed(f"no stream: the venue answers HTTP {status}") from error
         except (TimeoutError, OSError, EOFError, InvalidHandshake, InvalidURI, WebSocketException) as error:
             raise LinkDown(f"no stream: {type(error).__name__}: {error}") from error
+        assert isinstance(socket, _Socket)
         stream = _Stream(socket, receiver, now_ns=self._now_ns, tasks=self._tasks, forget=self._forget)
         self._streams[stream] = None
-        self._tasks.spawn(stream.read())
+        self._tasks.spawn(stream.live())
         return stream
 
     async def close(self) -> None:
@@ -75,15 +85,6 @@ class SocketTransport:
 
     def _forget(self, stream: _Stream) -> None:
         self._streams.pop(stream, None)
-
-    def _pool(self, url: str) -> Pool:
-        """Connections to the url's host, warm from one request to the next."""
-        origin = url[: url.find("/", 8)] if url.find("/", 8) > 0 else url
-        pool = self._pools.get(origin)
-        if pool is None:
-            tls = self._context() if url.startswith("https:") else None
-            pool = self._pools[origin] = Pool(origin, tls=tls, now_ns=self._now_ns, tasks=self._tasks)
-        return pool
 
     def _context(self) -> ssl.SSLContext:
         """The system's certificates, always verified; there is no switch."""
@@ -107,11 +108,42 @@ def on_loopback(url: str) -> bool:
         return False
 
 
+class _Socket(ClientConnection):
+    """Hands a message to `listen` in the callback that read it: with `recv` it waits for a task in a later turn."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._take: Callable[[bytes], None] | None = None
+        self._early: list[bytes] = []  # messages that came before anybody listened
+        self._parts: list[bytes] | None = None  # of a message that comes in fragments
+
+    def listen(self, take: Callable[[bytes], None]) -> None:
+        self._take = take
+        early, self._early = self._early, []
+        for data in early:
+            take(data)
+
+    def process_event(self, event: Event) -> None:
+        if type(event) is not Frame or event.opcode not in DATA_OPCODES:
+            super().process_event(event)
+            return
+        data = bytes(event.data)
+        if not event.fin or self._parts is not None:
+            self._parts = [*(self._parts or ()), data]
+            if not event.fin:
+                return
+            data, self._parts = b"".join(self._parts), None
+        if self._take is None:
+            self._early.append(data)
+        else:
+            self._take(data)
+
+
 class _Stream:
-    """One websocket; reading is a task of its own, writes are tasks in the order of the calls."""
+    """One websocket; messages come from its socket's own callback, writes are tasks in the order of the calls."""
 
     def __init__(
-        self, socket: ClientConnection, receiver: Receiver, *, now_ns: Callable[[], int], tasks: Tasks,
+        self, socket: _Socket, receiver: Receiver, *, now_ns: Callable[[], int], tasks: Tasks,
         forget: Callable[[_Stream], None],
     ) -> None:  # fmt: skip
         self._socket = socket
@@ -134,14 +166,12 @@ class _Stream:
             self._over = True
             self._tasks.spawn(self._close())
 
-    async def read(self) -> None:
-        socket, receiver, now_ns = self._socket, self._receiver, self._now_ns
+    async def live(self) -> None:
+        """From now on, when the one who opened the stream has it, until its end."""
         why = ""
         try:
-            while not self._over:
-                data = await socket.recv(decode=False)
-                if not self._over:
-                    receiver.frame(data, now_ns())
+            self._socket.listen(self._take)
+            await self._socket.recv()  # nothing comes this way but the end
         except (ConnectionClosed, OSError) as error:
             why = f"the stream ended: {error}"
         finally:
@@ -149,7 +179,11 @@ class _Stream:
             if not self._over:
                 self._over = True
                 await self._close()
-                receiver.closed(why or "the reader of the stream failed")
+                self._receiver.closed(why or "the reader of the stream failed")
+
+    def _take(self, data: bytes) -> None:
+        if not self._over:
+            self._receiver.frame(data, self._now_ns())
 
     async def _send(self, text: str) -> None:
         try:

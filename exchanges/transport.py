@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.values import quick
 
 NO_HEADERS: Mapping[str, str] = {}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Response:
     """A venue's whole answer. `headers` have lower-case names."""
@@ -29,6 +31,7 @@ Answered = Response | LinkDown | OutcomeUnknown
 OnAnswer = Callable[[Answered], None]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request, ready to be sent; `deadline_ns` is when its answer is no longer waited for, by the clock."""

@@ -113,6 +113,25 @@ def test_a_request_arrives_as_it_was_made_and_its_answer_comes_whole() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [("/", "k\r\nX-Other: 1"), ("/", "k\n"), ("/", "k\0"), ("/", "\u00fc"), ("/a b", "k"), ("/a\r\nX", "k")],
+)
+def test_what_would_write_a_line_of_its_own_into_a_request_never_leaves(path: str, key: str) -> None:
+    async def main() -> None:
+        async with raw_server([PLAIN]) as (url, got), transport() as it:
+            future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            request = Request("POST", url + path, {"X-Key": key}, b"1", counting_ns() + 10 * S)
+            it.send(request, written=lambda: pytest.fail("it left"), done=future.set_result)
+            answer = await future
+            assert isinstance(answer, LinkDown)
+            assert "cannot be sent" in str(answer)
+            assert key not in str(answer)
+            assert got == []
+
+    run(main())
+
+
 def test_requests_side_by_side_keep_their_connections() -> None:
     peers: list[tuple[str, int]] = []
     together = 0
@@ -290,6 +309,53 @@ def test_a_stream_carries_messages_pings_and_its_end() -> None:
             assert "1012" in ear.ends[0]
             stream.close()
             assert len(ear.ends) == 1
+
+    run(main())
+
+
+def test_messages_keep_their_order_from_the_first_on_whole_or_in_fragments() -> None:
+    """The first one leaves with the handshake's answer, before anybody can listen."""
+
+    async def parts() -> AsyncIterator[str]:
+        for part in ("two ", "and ", "a half"):
+            yield part
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send("one")
+        await socket.send(parts())
+        await socket.send("three")
+        await socket.wait_closed()
+
+    async def main() -> None:
+        async with ws_server(handle) as url, transport() as it:
+            ear = Ear()
+            await it.ws(url, ear, deadline_ns=counting_ns() + 10 * S)
+            while len(ear.frames) < 3:
+                await ear.next()
+            assert ear.frames == [b"one", b"two and a half", b"three"]
+
+    run(main())
+
+
+def test_a_receiver_that_fails_ends_its_stream_and_the_loop_is_told() -> None:
+    class Deaf(Ear):
+        def frame(self, data: bytes, recv_ns: int) -> None:
+            raise ZeroDivisionError("boom")
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send("one")
+        await socket.wait_closed()
+
+    async def main() -> None:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+        async with ws_server(handle) as url, transport() as it:
+            ear = Deaf()
+            (await it.ws(url, ear, deadline_ns=counting_ns() + 10 * S)).send("go")
+            while not ear.ends:
+                await ear.next()
+            assert [type(it) for it in told] == [ZeroDivisionError]
 
     run(main())
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii as quoted
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -41,7 +43,7 @@ class Signer:
             raise AuthFailed("the secret is no Backpack key: its second half is not the public key of its first")
 
     def sign(self, text: str) -> str:
-        return b64encode(self._key.sign(text.encode())).decode()
+        return b2a_base64(self._key.sign(text.encode()), newline=False).decode()
 
     def headers(self, instructions: str, *, timestamp_ms: int, window_ms: int, body: bool = False) -> dict[str, str]:
         """Headers of a request that is valid for `window_ms` from `timestamp_ms` on, the venue's time."""
@@ -84,10 +86,21 @@ def query_text(params: Params) -> str:
 
 
 def body_of(value: Params | Sequence[Params]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return (_object(value) if isinstance(value, Mapping) else f"[{','.join(map(_object, value))}]").encode()
+
+
+def _object(params: Params) -> str:
+    """Compact JSON. By hand, because `json.dumps` makes an encoder of its own for every call."""
+    return "{" + ",".join([f'"{key}":{_written(value)}' for key, value in params.items()]) + "}"
+
+
+def _written(value: Param) -> str:
+    return quoted(value) if type(value) is str else _shown(value)
 
 
 def _shown(value: Param) -> str:
+    if type(value) is str:
+        return value
     if value is True or value is False:
         return "true" if value else "false"
     return str(value)
