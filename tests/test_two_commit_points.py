@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pytest
-from trading_kit import Bench
+from trading_kit import Bench, eagle_flow
 
+from engine.chart.load import load_flow
 from engine.trading.effects import Alert
 from engine.trading.view import View
+from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import OrderState
 
 D = Decimal
@@ -136,3 +138,21 @@ def test_the_standing_rules_hedges_are_told_before_the_flow_is_asked_and_nothing
         effects = bench.fill(bench.newest("opening"), "0.4")
     assert told == [(0, bench.placed(effects))] == [(0, [("t1", "hedge", "sell", D("0.4"))])]
     assert wire.calls > 0
+
+
+def test_a_flow_that_asks_in_a_circle_fails_and_does_not_hang() -> None:
+    """Nothing is live, so each question is answered at once, and the chart asks again."""
+    text = eagle_flow().text
+    circle = text.replace("{when: opening.live, to: .asking", "{when: not opening.live, to: .asking")
+    assert circle != text
+    bench = Bench(flow=load_flow(circle, file="flows/eagle_chicken.yaml", vocabulary=trading_vocabulary()))
+    bench.begin()
+    first = bench.newest("opening")
+    bench.update(first, OrderState.CANCELED)
+    assert bench.state == "MAKER_OPENING.repricing"
+    effects = bench.fire("reprice_wait")
+    failed = [it for it in effects if isinstance(it, Alert) and it.code == "step_failed"]
+    assert [it.text for it in failed] == [
+        "MAKER_OPENING.asking: asked 100 times in one step, of no order; it is not answered"
+    ]
+    assert bench.state.startswith("ERROR")

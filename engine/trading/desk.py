@@ -55,6 +55,7 @@ from exchanges.types import (
 )
 
 CHART = "chart"
+ANSWERS_LIMIT = 100  # answers without a question in one step; a chart that wants more goes in a circle
 _QUIET = frozenset({TimerFired, Answered, MarketSeen})  # inputs that change no account by themselves
 
 
@@ -245,9 +246,17 @@ class Desk:
         self._guarded(self.chart.reply, given.token, given.ok, found)
 
     def _answer_now(self) -> None:
-        while self.verbs.answered_now:
-            token = self.verbs.answered_now.pop(0)
-            self._guarded(self.chart.reply, token, True, AskReply(found=False))
+        """Answer what needs no question. A flow that asks anew at each answer would hang the process: it has failed."""
+        waiting = self.verbs.answered_now
+        for _ in range(ANSWERS_LIMIT):
+            if not waiting:
+                return
+            self._guarded(self.chart.reply, waiting.pop(0), True, AskReply(found=False))
+        if waiting:
+            waiting.clear()  # its timeout is armed and leads on
+            self._failed(
+                f"{self.chart.leaf}: asked {ANSWERS_LIMIT} times in one step, of no order", "it is not answered"
+            )
 
     def _guarded(self, run: Callable[..., Outcome | None], *given: object) -> bool:
         """Run one chart step; True if it moved. If it raises, undo it and tell the chart once with `error.raised`."""
@@ -255,16 +264,19 @@ class Desk:
             return self._take(run(*given))
         except StepFailed as failed:
             self._undo()
-            self._effects.append(Alert(Level.PERSON, "step_failed", f"{failed}; the state is kept", {}))
-            try:
-                self._take(self.chart.dispatch(ErrorRaised.kind, ErrorRaised(str(failed))))
-            except StepFailed as again:
-                self._undo()
-                self._crippled = True
-                self._effects.append(
-                    Alert(Level.PERSON, "chart_crippled", f"{again}; cancelling and leaving when hedged", {})
-                )
+            self._failed(str(failed), "the state is kept")
             return True
+
+    def _failed(self, why: str, then: str) -> None:
+        self._effects.append(Alert(Level.PERSON, "step_failed", f"{why}; {then}", {}))
+        try:
+            self._take(self.chart.dispatch(ErrorRaised.kind, ErrorRaised(why)))
+        except StepFailed as again:
+            self._undo()
+            self._crippled = True
+            self._effects.append(
+                Alert(Level.PERSON, "chart_crippled", f"{again}; cancelling and leaving when hedged", {})
+            )
 
     def _tell_standstill(self, why: str) -> None:
         self.view.why_closed = None
