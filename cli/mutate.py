@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli.streams import write_note, write_result
@@ -13,24 +14,23 @@ if TYPE_CHECKING:
     from engine.chart.model import Flow
     from engine.verify.bounds import Bounds
     from engine.verify.mutants import Judged
+    from engine.verify.variants import Original
 
 TOLD_EVERY = 20  # mutants
 
 
-def mutate_flow(flow: Flow, bounds: Bounds, *, style: str) -> int:
+def mutate_flow(flow: Flow, parts: Sequence[Bounds], *, style: str) -> int:
     """Exit code 1 if the flow itself is not proved within the bounds: then nothing can be said of its mutants."""
-    from engine.verify.mutants import judge, mutants_of
-    from engine.verify.proof import Verdict, World, prove_world
+    from engine.verify.mutants import judge_in, mutants_of
 
-    original = prove_world(World(flow, bounds))
-    if original.verdict is not Verdict.PROVED:
-        write_note(f"{flow.name} itself is {original.verdict.value} within these bounds; prove it first")
+    originals = _searched(flow, parts)
+    if originals is None:
         return 1
     judged: list[Judged] = []
     for mutant in mutants_of(flow):
-        judged.append(judge(mutant, bounds, original))
+        judged.append(judge_in(mutant, originals))
+        gc.collect(1)
         if len(judged) % TOLD_EVERY == 0:
-            gc.collect()
             write_note(f"{len(judged)} mutants: {_counted(judged)}")
     if style == "json":
         write_result(json.dumps([_record(it) for it in judged], indent=2, ensure_ascii=False))
@@ -39,18 +39,34 @@ def mutate_flow(flow: Flow, bounds: Bounds, *, style: str) -> int:
     return 0
 
 
-def _lines(judged: list[Judged]) -> list[str]:
-    from engine.verify.mutants import Fate
+def _searched(flow: Flow, parts: Sequence[Bounds]) -> list[Original] | None:
+    from engine.verify.proof import Verdict, prove_world
+    from engine.verify.variants import Original
 
-    alive = [it for it in judged if it.fate is Fate.SURVIVED]
-    same = [it for it in judged if it.fate is Fate.SAME]
-    noticed = len(judged) - len(alive) - len(same)
-    share = 100 * noticed / (len(judged) - len(same)) if len(judged) > len(same) else 100
+    originals = []
+    for bounds in parts:
+        original = Original(flow, bounds)
+        verdict = prove_world(original).verdict
+        if verdict is not Verdict.PROVED:
+            write_note(f"{flow.name} itself is {verdict.value} within these bounds; prove it first")
+            return None
+        originals.append(original)
+    gc.freeze()
+    return originals
+
+
+def _lines(judged: list[Judged]) -> list[str]:
+    from engine.verify.mutants import ALIKE, OVER, Fate
+
+    alike = sum(it.fate in ALIKE for it in judged)
+    noticed = sum(it.fate in OVER for it in judged)
+    share = 100 * noticed / (len(judged) - alike) if len(judged) > alike else 100
     lines = [f"{len(judged)} mutants: {_counted(judged)}"]
-    lines.append(f"noticed: {noticed} of the {len(judged) - len(same)} that do something else, {share:.1f} %")
-    for title, group in (("survived", alive), ("does nothing else within the bounds", same)):
+    lines.append(f"noticed: {noticed} of the {len(judged) - alike} that do something else, {share:.1f} %")
+    for fate in (Fate.SURVIVED, Fate.SAME, Fate.UNREACHED):
+        group = [it for it in judged if it.fate is fate]
         if group:
-            lines += ["", f"{title}:", *(f"  {it.mutant.span}: {it.mutant.what}" for it in group)]
+            lines += ["", f"{fate.value}:", *(f"  {it.mutant.span}: {it.mutant.name}" for it in group)]
     return lines
 
 
@@ -61,5 +77,5 @@ def _counted(judged: list[Judged]) -> str:
 def _record(it: Judged) -> dict[str, object]:
     mutant = it.mutant
     return {
-        "kind": mutant.kind, "line": mutant.span.line, "what": mutant.what, "fate": it.fate.value, "by": it.by,
+        "kind": mutant.kind, "line": mutant.span.line, "what": mutant.name, "fate": it.fate.value, "by": it.by,
     }  # fmt: skip

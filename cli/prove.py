@@ -70,8 +70,9 @@ def prove(
     parts = parts_of(named, settings=dict(map(_pair, chosen)), kinds=_kinds(kinds), deep=deep)
     if mutate:
         from cli.mutate import mutate_flow
+        from engine.verify.mutants import parts_of_mutants
 
-        return mutate_flow(read, parts[-1], style=style)
+        return mutate_flow(read, parts_of_mutants(parts), style=style)
     done = []
     with no_collection():
         for bounds in parts:

@@ -5,86 +5,118 @@ A handler dropped, a guard negated, a target swapped, a timer removed, the hedgi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 
 from engine.chart.compile import compile_states
 from engine.chart.model import Expression, Flow, Row, RowKind, Scope, Severity, Span, StateSpec
 from engine.chart.reach import rows_of
 from engine.chart.validate import check
 from engine.verify.bounds import Bounds
-from engine.verify.proof import Proof, Verdict, World, prove_world
+from engine.verify.proof import Verdict, World, prove_world
+from engine.verify.variants import Mark, Original, Variant, leaf_mark, move_mark, timer_mark
+
+MOST_TIMES = 4  # a mutant's world may be so much larger than the flow's own; beyond that it is cut off
 
 
 class Fate(Enum):
-    """What became of a mutant."""
+    """What became of a mutant, from the least that is known of it."""
 
-    INVALID = "found by validate"
-    KILLED = "breaks a rule"
+    UNREACHED = "never reached within the bounds"
     SAME = "does nothing else within the bounds"
     SURVIVED = "survived"
+    KILLED = "breaks a rule"
+    INVALID = "found by validate"
+
+
+OVER = frozenset({Fate.KILLED, Fate.INVALID})
+ALIKE = frozenset({Fate.UNREACHED, Fate.SAME})
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`what` is said of the place at `span`."""
+    """`name` says what was changed, and is no other mutant's of the flow; `make` compiles it."""
 
     kind: str  # drop, negate, swap, timer, hedging
-    what: str
+    name: str
     span: Span
-    flow: Flow
+    make: Callable[[], Flow]
+    touched: frozenset[Mark] | None = None  # what may lead elsewhere than in the flow itself; None: anything
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     mutant: Mutant
     fate: Fate
-    by: str  # the rule or finding that noticed it
+    by: str = ""  # the rule or finding that noticed it
 
 
 def mutants_of(flow: Flow) -> Iterator[Mutant]:
     """Every mutant, in document order."""
-    for name, spec in flow.states.items():
-        for row in rows_of(spec):
-            where = f"{name or 'everywhere'} on {_occasion(row)}"
-            yield _changed(flow, "drop", f"{where}: row dropped", row, lambda _: None)
+    for state, spec in flow.states.items():
+        rows = list(rows_of(spec))
+        for row, place in zip(rows, _places(rows), strict=True):
+            yield _changed(flow, "drop", f"{place}: dropped", row, lambda _: None)
             if row.when is not None:
-                yield _changed(flow, "negate", f"{where}: not ({' '.join(row.when.source.split())})", row, _negated)
+                yield _changed(flow, "negate", f"{place}: not ({' '.join(row.when.source.split())})", row, _negated)
             if row.target is not None:
                 other = _other_target(flow, row)
                 if other is not None:
-                    yield _changed(flow, "swap", f"{where}: to {other}, not {row.target}", row, _leads_to(other))
+                    yield _changed(flow, "swap", f"{place}: to {other}, not {row.target}", row, _leads_to(other))
         for delay in spec.delays:
             without = replace(spec, delays=tuple(it for it in spec.delays if it is not delay))
             yield Mutant(
-                "timer", f"{name or 'everywhere'}: timer {delay.source} removed", delay.span,
-                _with_states(flow, {**flow.states, name: without}),
+                "timer", f"{_named(state)}: no timer {delay.source}", delay.span,
+                partial(_with_states, flow, {**flow.states, state: without}), frozenset({timer_mark(delay.event)}),
             )  # fmt: skip
     hedging = flow.sections.get("hedging")
     if hedging is not None and hedging.value is not None:
         unhooked = {**flow.sections, "hedging": replace(hedging, value=None)}
-        yield Mutant("hedging", "the hedging rule is unhooked", flow.states[""].span, replace(flow, sections=unhooked))
+        yield Mutant(
+            "hedging", "the hedging rule is unhooked", flow.states[""].span, lambda: replace(flow, sections=unhooked)
+        )
 
 
-def judge(mutant: Mutant, bounds: Bounds, original: Proof) -> Judged:
-    """Ask validate, then the proof; `original` is that of the flow itself with the same bounds."""
-    findings = [it for it in check(mutant.flow) if it.severity is Severity.ERROR]
-    if findings:
-        return Judged(mutant, Fate.INVALID, findings[0].code)
-    world = World(mutant.flow, bounds, hedged=original.hedged)
-    proof = prove_world(world)
-    broken = next((it for it in proof.shown if it.verdict is Verdict.VIOLATED), None)
+def judge(mutant: Mutant, original: Original) -> Judged:
+    """Ask validate, then the rules. `original` was searched to the end."""
+    flow = mutant.make()
+    error = next((it for it in check(flow) if it.severity is Severity.ERROR), None)
+    if error is not None:
+        return Judged(mutant, Fate.INVALID, error.code)
+    if mutant.touched is None:
+        world = World(flow, original.bounds, hedged=original.rules.hedged)
+    elif original.runs_into(mutant.touched):
+        world = Variant(flow, original, mutant.touched, most=MOST_TIMES * len(original.known))
+    else:
+        return Judged(mutant, Fate.UNREACHED)
+    broken = next((it for it in prove_world(world).shown if it.verdict is Verdict.VIOLATED), None)
     if broken is not None:
         return Judged(mutant, Fate.KILLED, broken.rule.name)
-    same = (proof.states, proof.edges) == (original.states, original.edges)
-    return Judged(mutant, Fate.SAME if same else Fate.SURVIVED, "")
+    return Judged(mutant, Fate.SAME if isinstance(world, Variant) and not world.differs else Fate.SURVIVED)
+
+
+def judge_in(mutant: Mutant, originals: Sequence[Original]) -> Judged:
+    """In one world after the other, until a rule notices."""
+    found = []
+    for original in originals:
+        found.append(judge(mutant, original))
+        if found[-1].fate in OVER:
+            return found[-1]
+    return max(found, key=lambda it: list(Fate).index(it.fate))
+
+
+def parts_of_mutants(parts: Sequence[Bounds]) -> tuple[Bounds, ...]:
+    """The parts of a proof, with one fault each at most: a second one is seldom what shows a mutant, and costs much."""
+    return tuple(replace(it, faults=min(it.faults, 1)) for it in parts)
 
 
 # --- making one
 
 
-def _changed(flow: Flow, kind: str, what: str, row: Row, change: Callable[[Row], Row | None]) -> Mutant:
+def _changed(flow: Flow, kind: str, name: str, row: Row, change: Callable[[Row], Row | None]) -> Mutant:
     spec = flow.states[row.state]
 
     def each(rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -96,7 +128,18 @@ def _changed(flow: Flow, kind: str, what: str, row: Row, change: Callable[[Row],
         invoke = replace(invoke, done=each(invoke.done), error=each(invoke.error))
     delays = tuple(replace(delay, rows=each(delay.rows)) for delay in spec.delays)
     changed = replace(spec, rows=each(spec.rows), delays=delays, invoke=invoke)
-    return Mutant(kind, what, row.span, _with_states(flow, {**flow.states, row.state: changed}))
+    touched = frozenset(_touched(flow, row, looked_at=kind == "negate"))
+    states = {**flow.states, row.state: changed}
+    return Mutant(kind, name, row.span, partial(_with_states, flow, states), touched)
+
+
+def _touched(flow: Flow, row: Row, *, looked_at: bool) -> Iterator[Mark]:
+    """Where the row is taken; or already where it is `looked_at`."""
+    for leaf in flow.leaves:
+        for candidates in (*flow.table[leaf].values(), flow.always[leaf]):
+            for it in candidates:
+                if it.row is row:
+                    yield leaf_mark(leaf) if looked_at else move_mark(leaf, row.event, it.target)
 
 
 def _with_states(flow: Flow, states: Mapping[str, StateSpec]) -> Flow:
@@ -129,6 +172,21 @@ def _other_target(flow: Flow, row: Row) -> str | None:
     beside = flow.states[parent or ""].children
     others = [name for name in (*beside[beside.index(row.target) + 1 :], *beside) if name != row.target]
     return others[0] if others else None
+
+
+def _places(rows: Sequence[Row]) -> Iterator[str]:
+    """State and occasion of each row, and its number where several answer the same."""
+    count = Counter(_occasion(row) for row in rows)
+    seen: Counter[str] = Counter()
+    for row in rows:
+        occasion = _occasion(row)
+        seen[occasion] += 1
+        number = f" row {seen[occasion]}" if count[occasion] > 1 else ""
+        yield f"{_named(row.state)}, {occasion}{number}"
+
+
+def _named(state: str) -> str:
+    return state or "everywhere"
 
 
 def _occasion(row: Row) -> str:

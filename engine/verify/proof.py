@@ -25,6 +25,7 @@ from exchanges.types import LinkState, LinkUpdate, Margin
 
 MOST_ATTEMPTS = 3
 MONEY = Decimal(10**6)
+Needed = Mapping[str, frozenset[str]]
 NOBODY_OWES = frozenset({"filled", "refused", "stop asked"})
 
 
@@ -64,8 +65,13 @@ class Proof:
 class World:
     """The desk among its venues, as a model for the search."""
 
-    def __init__(self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None) -> None:
-        """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given."""
+    def __init__(
+        self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None, needed: Needed | None = None
+    ) -> None:  # fmt: skip
+        """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given.
+
+        `needed`: names of the flow's memory that are told apart in each leaf, at least those that matter there.
+        """
         self.flow = flow
         self.bounds = bounds
         self.plan = plan_for(flow, bounds)
@@ -77,7 +83,7 @@ class World:
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()))
         self.stepper = Stepper(
             self.desk, choices,
-            projection=Projection(self.desk, needed=_needed(flow, self.plan.settings), most=MOST_ATTEMPTS),
+            projection=Projection(self.desk, needed=needed or needed_by(flow, self.plan.settings), most=MOST_ATTEMPTS),
             ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.left,
         )  # fmt: skip
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
@@ -205,7 +211,8 @@ def _sizes(account: AccountPlan) -> tuple[int, int]:
     return int(account.instrument.lot), int(account.instrument.min_qty)
 
 
-def _needed(flow: Flow, settings: Mapping[str, object]) -> Mapping[str, frozenset[str]]:
+def needed_by(flow: Flow, settings: Mapping[str, object]) -> Needed:
+    """leaf -> names of the flow's memory that matter there, to its rows, its legs or its rules."""
     legs: Mapping[str, LegSpec] = flow.sections["legs"].value  # type: ignore[assignment]
     read: set[str] = set()
     for leg in legs.values():

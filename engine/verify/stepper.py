@@ -283,6 +283,14 @@ class Stepper:
             self.facts.append(self._look(self._desk))
         return found
 
+    def adopt(self, other: Stepper) -> bool:
+        """Number desks as `other` does. False, and nothing done, where the two began apart."""
+        if self.keys != other.keys[: len(self.keys)]:
+            return False
+        self.keys, self.facts = list(other.keys), list(other.facts)
+        self._numbers, self._made = dict(other._numbers), dict(other._made)
+        return True
+
     def step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
         """Give the desk inputs one right after the other; they concern orders that it had before the first."""
         memo = self._memo

@@ -193,6 +193,13 @@ class Venues:
         self._do(scratch, done)
         return self._frozen(scratch)
 
+    def adopt(self, other: Venues) -> bool:
+        """Number timers as `other` does. False, and nothing done, where the two began apart."""
+        if self._timer_keys != other._timer_keys[: len(self._timer_keys)]:
+            return False
+        self._timer_keys, self._timer_numbers = list(other._timer_keys), dict(other._timer_numbers)
+        return True
+
     # --- what may happen
 
     def steps(self, state: State, *, faults: bool) -> list[Step]:
