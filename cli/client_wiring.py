@@ -78,12 +78,15 @@ def ask_venues(config: Config, resolve: Resolve) -> Listed:
 
 
 def open_clients(
-    config: Config, listed: Mapping[str, Instrument], *, clock: Clock, seed: int, resolve: Resolve
-) -> Clients:
+    config: Config, listed: Mapping[str, Instrument], *, clock: Clock, seed: int, resolve: Resolve,
+    network: Network = SOCKETS,
+) -> Clients:  # fmt: skip
     """Clients that are not connected yet. Raises: CannotUse, SecretUnreadable."""
     budgets: dict[str, Budget] = {}
     clients = {
-        account.name: client_for(config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve)
+        account.name: client_for(
+            config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network
+        )
         for account in config.used_accounts
     }
     accounts = {
@@ -110,11 +113,18 @@ def clients_to_ask(
 
 
 async def _ask(config: Config, resolve: Resolve) -> Listed:
-    clock, budgets = LiveClock(asyncio.get_running_loop()), dict[str, Budget]()
+    return await listed_by(config, clock=LiveClock(asyncio.get_running_loop()), resolve=resolve)
+
+
+async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS) -> Listed:
+    """As `ask_venues`, on the running loop."""
+    budgets = dict[str, Budget]()
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:
-        client = client_for(config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve)
+        client = client_for(
+            config, account, clock=clock, seed=0, budgets=budgets, resolve=resolve, network=network
+        )  # fmt: skip
         symbol = config.symbols[account.venue]
         try:
             instruments[account.name] = await client.get_contract_attributes(symbol)
@@ -141,6 +151,11 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
 _Build = Callable[
     [AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve, Network], BaseExchangeClient
 ]
+
+
+def adapted() -> tuple[str, ...]:
+    """The kinds of venues that clients here trade on."""
+    return tuple(_ADAPTERS)
 
 
 def client_for(

@@ -10,7 +10,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Trade": ("run", "status", "stop", "pause", "resume"),
     "Set up": ("init", "doctor", "vault", "alert"),
     "Write a strategy": ("validate", "prove", "test", "diagram", "verbs", "schema"),
-    "Rehearse": ("venue",),
+    "Rehearse": ("simulate", "venue"),
     "See what it did": ("report", "trace", "why", "audit", "replay"),
 }
 OTHERS = "Others"

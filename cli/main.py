@@ -20,6 +20,7 @@ from cli.prove import prove
 from cli.report import report
 from cli.run import run
 from cli.schema import schema
+from cli.simulate import simulate
 from cli.streams import close_after_loss, close_quietly, prepare, write_error, write_note
 from cli.tables import test
 from cli.trace import trace
@@ -60,7 +61,7 @@ def eagle() -> None:
 
 for command in (
     *(init, doctor, vault, run, status, stop, pause, resume, alert),
-    *(validate, prove, diagram, test, verbs, schema, venue, report, audit, replay, trace, why),
+    *(validate, prove, simulate, diagram, test, verbs, schema, venue, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)
 

@@ -276,4 +276,4 @@ def test_commands_are_what_the_help_lists() -> None:
         {"validate", "prove", "test", "diagram", "verbs", "schema"},
         {"report", "audit", "replay", "trace", "why"},
     )
-    assert set(NAMES) == trading | writing | {"venue"} | looking
+    assert set(NAMES) == trading | writing | {"simulate", "venue"} | looking

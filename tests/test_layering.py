@@ -34,8 +34,10 @@ LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
     "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", "exchanges.matching", *SOURCES, *WORDS),
+    "cli.simulated": (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
     **dict.fromkeys(
-        ("cli.venue_wiring", "cli.fault_plan"), ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
+        ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_runs"),
+        ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS),
     ),
     "cli.client_wiring": (
         *("cli", "engine", "exchanges.backpack", "exchanges.lighter", "exchanges.base", "exchanges.budget"),
@@ -79,6 +81,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.synthetic": (*SOURCES, *WORDS),
     "exchanges.recording": (*SOURCES, *WORDS),
     "exchanges.led": ("exchanges.base", *WORDS),
+    "exchanges.venues.memory": ("exchanges.venues", "exchanges.transport", *WORDS),
     "exchanges.venues": ("exchanges.venues", "exchanges.matching", "exchanges.accounts", "exchanges.market", *WORDS),
     **{f"exchanges.{venue}": ADAPTER for venue in ("paper", "backpack", "lighter", "okx", "binance", "bifu", "ccxt")},
     "exchanges": (),
@@ -103,6 +106,7 @@ PURE_PARTS = {"urllib.parse"}  # of impure packages
 EXEMPT = {
     "engine.chart.load": {"pathlib"},  # reads the flow
     "exchanges.venues.iso": {"datetime"},  # dates of given times
+    "exchanges.venues.memory": {"asyncio"},  # a stream opens when its way is over
     "exchanges.venues.server": IMPURE,  # the only one there with sockets
 }
 ONLY_USER = {"transitions": "engine.chart.transitions_decider"}

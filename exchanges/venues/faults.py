@@ -107,12 +107,20 @@ class FaultPlan:
 
 
 class Faults:
-    """The plan's rules for one venue, and how often each was hit. `rng_of` gives a stream of chance per purpose."""
+    """The plan's rules for one venue, and how often each was hit. `rng_of` gives a stream of chance per purpose.
 
-    def __init__(self, plan: FaultPlan, *, venue: str, clock: Clock, rng_of: Callable[[str], Rng]) -> None:
+    `heard` is told of each rule that acts, and on which account.
+    """
+
+    def __init__(
+        self, plan: FaultPlan, *, venue: str, clock: Clock, rng_of: Callable[[str], Rng],
+        heard: Callable[[FaultRule, str], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.off = False  # from then on nothing acts any more; what lasts for a time ends by itself
         self.rules = [rule for rule in plan.rules if rule.venue in ("", venue)]
         self.played: list[dict[str, Any]] = []
         self.count = 0
+        self._heard = heard
         self._clock = clock
         self._hits = [0] * len(self.rules)
         self._fired = [0] * len(self.rules)
@@ -175,6 +183,8 @@ class Faults:
 
     def _first(self, hook: str, fits: Callable[[FaultRule], bool], account: str) -> FaultRule | None:
         """The first rule that acts on this hit; every fitting rule counts it."""
+        if self.off:
+            return None
         found: FaultRule | None = None
         for number in self._has[hook]:
             rule = self.rules[number]
@@ -197,12 +207,16 @@ class Faults:
         return True
 
     def _act(self, number: int, act: Callable[[FaultRule], None]) -> None:
+        if self.off:
+            return
         self._note(number, self.rules[number].account)
         act(self.rules[number])
 
     def _note(self, number: int, account: str) -> None:
         self._fired[number] += 1
         self.count += 1
+        if self._heard is not None:
+            self._heard(self.rules[number], account)
         if len(self.played) < PLAYED_MAX:
             at_ms = (self._clock.now_ns() - self._start_ns) // MS
             self.played.append(

@@ -1,0 +1,196 @@
+"""Many simulated runs over the machine's cores, and what they add up to."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from time import process_time
+
+from cli.client_wiring import adapted
+from cli.fault_plan import load_fault_plan
+from cli.locate import Source
+from cli.simulate_story import Story, last_rows
+from cli.simulated import simulate
+from cli.venue_wiring import KINDS
+from cli.wiring import sound_flow
+from engine.chart.model import Flow
+from engine.runtime.simulate.outcome import Outcome
+from engine.runtime.simulate.scenario import draw_scenario
+from engine.runtime.simulate.witness import Bounds
+from exchanges.venues.faults import FaultPlan
+
+VENUES = ("one", "two")
+BATCH = 4  # seeds of one order to a worker
+ACCOUNTS = ("hawk", "chick", "hen", "duck")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What all seeds of a command share; small enough to be sent to workers."""
+
+    flow: Source
+    faults: Source | None
+    kinds: tuple[str, ...]
+    rounds: int
+    settings: tuple[tuple[str, str], ...]
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A broken run as a person needs it."""
+
+    diagram: str
+    rows: tuple[str, ...]
+
+
+def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, folder: Path) -> Outcome:
+    """One seed in this process."""
+    flow = _flow(options.flow)
+    scenario = draw_scenario(
+        seed, kinds=options.kinds, rounds=options.rounds,
+        settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
+    )  # fmt: skip
+    return simulate(flow, scenario, _plan(options.faults), folder=folder, bounds=options.bounds, story=story)
+
+
+def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:
+    """Run a seed once more, which goes the same way, and keep what is worth seeing; its journal stays in `folder`."""
+    story = Story()
+    outcome = run_seed(options, seed, story=story, folder=folder)
+    first = outcome.violations[0].code if outcome.violations else "nothing is broken"
+    rows = last_rows(folder / f"seed-{seed}.sqlite")
+    return Told(story.diagram(title=f"seed {seed}, {first}"), tuple(rows))
+
+
+def check(options: RunOptions) -> None:
+    """Read flow and plan once, before any worker starts. Raises: FlowError, CannotUse."""
+    flow = _flow(options.flow)
+    _plan(options.faults)
+    scenario = draw_scenario(
+        0, kinds=options.kinds, rounds=options.rounds, settings=_asked(flow, options.rounds), offered=()
+    )  # fmt: skip
+    assert scenario.venues
+
+
+def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterator[Outcome]:
+    """Every seed's outcome, as it comes."""
+    if jobs <= 1 or len(seeds) == 1:
+        with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder:
+            for seed in seeds:
+                yield _one(options, seed, Path(folder))
+        return
+    batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(_batch, options, tuple(batch)) for batch in batches]
+        try:
+            for done in as_completed(waiting):
+                yield from done.result()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def _batch(options: RunOptions, seeds: tuple[int, ...]) -> list[Outcome]:
+    with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder:
+        return [_one(options, seed, Path(folder)) for seed in seeds]
+
+
+def _one(options: RunOptions, seed: int, folder: Path) -> Outcome:
+    outcome = run_seed(options, seed, folder=folder)
+    (folder / f"seed-{seed}.sqlite").unlink(missing_ok=True)
+    return outcome
+
+
+@cache
+def _flow(source: Source) -> Flow:
+    return sound_flow(source)
+
+
+@cache
+def _plan(source: Source | None) -> FaultPlan:
+    if source is None:
+        return FaultPlan()
+    return load_fault_plan(source, venues=dict.fromkeys(VENUES, ACCOUNTS))
+
+
+def _asked(flow: Flow, rounds: int) -> Mapping[str, str]:
+    """The settings that a flow needs, with the values of its examples, and how many rounds."""
+    from engine.chart.units import shown
+
+    needed = {
+        name: shown(it.example, it.type)
+        for name, it in flow.settings.items()
+        if it.required and it.example is not None
+    }  # fmt: skip
+    return needed | ({"rounds": str(rounds)} if "rounds" in flow.settings else {})
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Kinds of venues that have a model and an adapter."""
+    return tuple(kind for kind in adapted() if kind in KINDS)
+
+
+# --- what they add up to
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums and extremes over all seeds of a command."""
+
+    seeds: int = 0
+    rounds: int = 0
+    faults: int = 0
+    fills: int = 0
+    hedges: int = 0
+    steps: int = 0
+    messages: int = 0
+    quiet_cuts: int = 0
+    span_ns: int = 0
+    exposed_ns: list[int] = field(default_factory=list)
+    unknown_ns: list[int] = field(default_factory=list)
+    cells: dict[tuple[str, str], int] = field(default_factory=dict)
+    broken: dict[int, Outcome] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        self.seeds += 1
+        self.rounds += outcome.rounds
+        self.faults += len(outcome.played)
+        self.fills += outcome.fills
+        self.hedges += outcome.hedges
+        self.steps += outcome.steps
+        self.messages += outcome.messages
+        self.quiet_cuts += outcome.quiet_cuts
+        self.span_ns += outcome.span_ns
+        self.exposed_ns.append(outcome.exposed_ns)
+        self.unknown_ns.append(outcome.unknown_ns)
+        self.digests[outcome.scenario.seed] = outcome.digest
+        for cell, times in outcome.cells.items():
+            self.cells[cell] = self.cells.get(cell, 0) + times
+        if not outcome.holds:
+            self.broken[outcome.scenario.seed] = outcome
+
+    @property
+    def holds(self) -> bool:
+        return not self.broken
+
+
+def percentile(values: Sequence[int], percent: int) -> int:
+    """The smallest value that `percent` in a hundred do not exceed; 0 of none."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0
+
+
+def measured(run: Callable[[], None]) -> float:
+    """Seconds of this process for something; nothing that it keeps is garbage."""
+    gc.collect()
+    began = process_time()
+    run()
+    return process_time() - began

@@ -1,0 +1,101 @@
+"""What `eagle simulate` says, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from cli.simulate_runs import Told, Totals, percentile
+from cli.simulate_story import indented
+from cli.words import span
+
+if TYPE_CHECKING:
+    from engine.runtime.simulate.outcome import Outcome
+
+MS = 1_000_000
+FAULTS_SHOWN = 40
+
+
+def summary(totals: Totals, *, word: str, seconds: float) -> list[str]:
+    """Counts, extremes and the verdict."""
+    lines = [
+        f"{totals.seeds:,} seeds: {word}" + (f", {len(totals.broken):,} of them" if totals.broken else ""),
+        f"  {totals.rounds:,} rounds in {span(totals.span_ns // MS)} of their own time, {totals.faults:,} faults,"
+        f" {totals.fills:,} fills, {totals.hedges:,} of them hedges",
+        f"  {totals.steps:,} steps, {totals.messages:,} messages;"
+        f" ledger and venues compared at {totals.quiet_cuts:,} quiet cuts",
+        f"  exposed for at most {_spread(totals.exposed_ns)}; a fill unknown for at most {_spread(totals.unknown_ns)}",
+        f"  {seconds:.1f} s, {totals.rounds / seconds if seconds else 0:,.0f} rounds/s",
+    ]
+    codes = Counter(it.code for outcome in totals.broken.values() for it in outcome.violations)
+    return lines + [f"  {times:>5} {code}" for code, times in codes.most_common()]
+
+
+def _spread(spans_ns: list[int]) -> str:
+    """Median, 99th percentile and the most, over the seeds."""
+    parts = [percentile(spans_ns, percent) // MS for percent in (50, 99, 100)]
+    return "{:,} / {:,} / {:,} ms (p50 / p99 / max of a run)".format(*parts)
+
+
+def broken_lines(outcome: Outcome, *, repeat: str) -> list[str]:
+    """What broke; the second line repeats it."""
+    scenario = outcome.scenario
+    first = outcome.violations[0]
+    return [
+        f"seed {scenario.seed}: {first.code} at {_at(first.at_ns)}: {first.text}",
+        f"  repeat it: {repeat}",
+        *(f"  {it.code} at {_at(it.at_ns)}: {it.text}" for it in outcome.violations[1:]),
+        *(f"  {line}" for line in scenario.lines()),
+        f"  {outcome.rounds} rounds, ended after {span(outcome.span_ns // MS)} with exit code {outcome.exit_code}:"
+        f" {outcome.ending}; trace {outcome.digest}",
+    ]
+
+
+def whole_lines(outcome: Outcome, told: Told) -> list[str]:
+    """Faults, journal rows and diagram of a broken run."""
+    faults = [
+        f"{_at(it.at_ns)}  {it.fault}" + (f" {it.account}" if it.account else "") + f" at {it.venue}, in {it.state}"
+        for it in outcome.played
+    ]
+    left = len(faults) - FAULTS_SHOWN
+    return [
+        f"  {len(faults)} faults were played" + (f", the last {FAULTS_SHOWN}:" if left > 0 else ":"),
+        *indented(faults[-FAULTS_SHOWN:]),
+        f"  the last {len(told.rows)} rows of the journal:",
+        *indented(list(told.rows)),
+        "  what led to it (Mermaid):",
+        *indented(told.diagram.splitlines()),
+    ]
+
+
+def as_json(totals: Totals, *, seconds: float, repeat: str) -> str:
+    record = {
+        "holds": totals.holds, "seeds": totals.seeds, "rounds": totals.rounds, "faults": totals.faults,
+        "fills": totals.fills, "hedges": totals.hedges, "steps": totals.steps, "messages": totals.messages,
+        "quiet_cuts": totals.quiet_cuts, "virtual_ms": totals.span_ns // MS, "seconds": round(seconds, 3),
+        "exposed_ms": _figures(totals.exposed_ns), "unknown_ms": _figures(totals.unknown_ns),
+        "cells": [
+            {"fault": fault, "state": state, "times": times} for (fault, state), times in sorted(totals.cells.items())
+        ],
+        "digests": {str(seed): digest for seed, digest in sorted(totals.digests.items())},
+        "broken": [
+            {
+                "seed": seed, "repeat": f"{repeat} --seeds {seed}", "trace": outcome.digest,
+                "exit_code": outcome.exit_code, "ending": outcome.ending, "options": outcome.scenario.lines(),
+                "violations": [
+                    {"code": it.code, "at_ms": it.at_ns // MS, "text": it.text} for it in outcome.violations
+                ],
+            }
+            for seed, outcome in sorted(totals.broken.items())
+        ],
+    }  # fmt: skip
+    return json.dumps(record, indent=2)
+
+
+def _figures(spans_ns: list[int]) -> dict[str, int]:
+    return {name: percentile(spans_ns, percent) // MS for name, percent in (("p50", 50), ("p99", 99), ("max", 100))}
+
+
+def _at(at_ns: int) -> str:
+    return f"{at_ns / 1_000_000_000:.3f} s"

@@ -1,0 +1,298 @@
+"""Watches a simulated run against the venues' own truth while it goes on: at the end only what cleanup left would show.
+
+Exposure here is the sum of what the venues have executed, told or not. Decides nothing; nobody in the run hears it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from engine.trading.desk import Desk
+from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
+from engine.trading.inputs import Input
+from engine.trading.limits import smallest_order
+from exchanges.types import ZERO, Fill
+
+MS = 1_000_000
+S = 1_000_000_000
+KEPT = 20  # violations of one run; more say nothing new
+COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
+ONE_SIDED = frozenset({Purpose.HEDGE, Purpose.UNDO})  # halves of a flattened pair open exposure for each other (S9)
+HOME = ("cleanup", "error")  # phases of a flow in which accounts are brought back to flat
+TELLING_NS = 2 * S  # how long a fill may take to be told where nothing hides it
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """What must never happen, and did, in the words of `code`."""
+
+    code: str
+    at_ns: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long exposure may stay open, and a fill unknown to us. 0: not bounded."""
+
+    exposed_ns: int = 6 * S
+    unknown_ns: int = 6 * S
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Exposure above dust, from its beginning to its end."""
+
+    from_ns: int
+    to_ns: int
+    most: Decimal
+
+    @property
+    def length_ns(self) -> int:
+        return self.to_ns - self.from_ns
+
+
+class Venue(Protocol):
+    """A venue's own books as far as a witness reads them."""
+
+    def positions(self) -> Mapping[str, Decimal]:
+        """Signed position by account."""
+
+
+@dataclass(slots=True)
+class _Order:
+    """An order as the venue and as the desk have it filled."""
+
+    account: str
+    there: Decimal = ZERO  # signed, executed at the venue
+    known: Decimal = ZERO  # of it, what the desk has counted
+    behind_since_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Decision:
+    """A hedge when it was decided: what it could not know, and what it counted on, by direction."""
+
+    at_ns: int
+    blind: dict[int, Decimal]
+    counted_on: dict[int, Decimal]
+    since: dict[int, Decimal] = field(default_factory=lambda: {1: ZERO, -1: ZERO})
+
+
+class Witness:
+    """One run. The world tells it of each order and fill at the venues, the runner of each step."""
+
+    def __init__(self, now_ns: Callable[[], int], *, bounds: Bounds, hidden: Callable[[int], bool]) -> None:
+        """`hidden`: was a fault played since then that keeps fills from being told?"""
+        self.violations: list[Violation] = []
+        self.episodes: list[Episode] = []
+        self.exposure = ZERO
+        self.longest_unknown_ns = 0
+        self.quiet_cuts = 0
+        self.fills = 0
+        self.hedges = 0
+        self._now_ns = now_ns
+        self._venues: Sequence[Venue] = ()
+        self._bounds = bounds
+        self._hidden = hidden
+        self._desk: Desk | None = None
+        self._least = ZERO  # the smallest exposure that is more than dust
+        self._since_ns = 0
+        self._most = ZERO
+        self._told_long = False
+        self._intents: dict[str, PlaceOrder] = {}
+        self._seen_ids: set[tuple[str, str]] = set()
+        self._orders: dict[str, _Order] = {}
+        self._behind: dict[str, _Order] = {}
+        self._foreign: dict[tuple[str, str, str], int] = {}  # fills of no order of ours that were not told yet
+        self._decisions: dict[str, _Decision] = {}
+        self._phase = ""
+
+    def watch(self, venues: Sequence[Venue]) -> None:
+        self._venues = venues
+
+    def attend(self, desk: Desk) -> None:
+        """From now on this desk is the one that trades; a new life has a new one."""
+        self._desk = desk
+
+    def violate(self, code: str, text: str) -> None:
+        if len(self.violations) < KEPT:
+            self.violations.append(Violation(code, self._now_ns(), text))
+
+    # --- what happens at the venues
+
+    def order_came(self, account: str, client_id: str) -> None:
+        """A venue has accepted an order."""
+        if not client_id:
+            return
+        if (account, client_id) in self._seen_ids:
+            self.violate("id_twice", f"{account}: the venue got client id {client_id} for a second order")
+        self._seen_ids.add((account, client_id))
+        if client_id not in self._intents:
+            self.violate("no_intent", f"{account}: order {client_id} reached the venue without an intent")
+
+    def filled(self, fill: Fill) -> None:
+        """A venue has executed something, now."""
+        now_ns = self._now_ns()
+        self.fills += 1
+        change = fill.side.sign * fill.qty
+        intent = self._intents.get(fill.client_id)
+        before, after = self.exposure, self.exposure + change
+        if intent is not None and intent.purpose in ONE_SIDED:
+            self.hedges += 1
+            self._judge_hedge(fill, change, before, after)
+        if intent is None or intent.purpose not in COVERING:
+            for decision in self._decisions.values():
+                decision.since[fill.side.sign] += fill.qty
+        self.exposure = after
+        self._measure(now_ns)
+        if intent is None:
+            self._foreign[fill.account, fill.order_id, fill.trade_id] = now_ns
+            return
+        order = self._orders.setdefault(fill.client_id, _Order(fill.account))
+        if order.there == order.known:
+            order.behind_since_ns = now_ns
+        order.there += change
+        self._behind[fill.client_id] = order
+
+    def _judge_hedge(self, fill: Fill, change: Decimal, before: Decimal, after: Decimal) -> None:
+        """No hedge grows or turns exposure, but by what nobody could know when it was decided."""
+        over = abs(after) - max(abs(before), self._least)
+        decision = self._decisions.get(fill.client_id)
+        if over <= 0 or decision is None:
+            return
+        side = fill.side.sign
+        excused = decision.since[side] + decision.blind[side] + decision.counted_on[-side]
+        if over > excused:
+            self.violate(
+                "hedge_grew",
+                f"{fill.account}: hedge {fill.client_id} {fill.side.value} {fill.qty} took exposure"
+                f" from {before} to {after}",
+            )
+
+    def _open(self, exposure: Decimal) -> bool:
+        return abs(exposure) >= self._least if self._least else exposure != 0
+
+    def _measure(self, now_ns: int) -> None:
+        open_now = self._open(self.exposure)
+        self._most = max(self._most, abs(self.exposure)) if open_now else self._most
+        if open_now and not self._since_ns:
+            self._since_ns, self._told_long = now_ns, False
+            self._most = abs(self.exposure)
+        elif not open_now and self._since_ns:
+            self._check_long(now_ns)
+            self.episodes.append(Episode(self._since_ns, now_ns, self._most))
+            self._since_ns, self._most = 0, ZERO
+
+    def _check_long(self, now_ns: int) -> None:
+        bound = self._bounds.exposed_ns
+        if bound and self._since_ns and not self._told_long and now_ns - self._since_ns > bound:
+            self._told_long = True
+            self.violate("exposed_long", f"exposure {self.exposure} has been open for more than {bound // MS} ms")
+
+    # --- what the process knows of it
+
+    def stepped(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        """After a step, with its requests handed over."""
+        desk = self._desk
+        assert desk is not None
+        if not self._least:
+            self._price_dust(desk)
+        for effect in effects:
+            if type(effect) is PlaceOrder:
+                self._decided(effect, at_ns, desk)
+            elif type(effect) is Moved and effect.target is not None:
+                self._moved(effect.target, desk)
+        self._catch_up(desk, given, at_ns)
+        self._check_long(at_ns)
+
+    def _decided(self, effect: PlaceOrder, at_ns: int, desk: Desk) -> None:
+        client_id = effect.request.client_id
+        self._intents[client_id] = effect
+        if effect.purpose not in ONE_SIDED:
+            return
+        blind, counted_on = {1: ZERO, -1: ZERO}, {1: ZERO, -1: ZERO}
+        for other_id, order in self._behind.items():
+            untold = order.there - order.known
+            if self._intents[other_id].purpose not in COVERING and untold:
+                blind[1 if untold > 0 else -1] += abs(untold)
+        for other in desk.world.orders.covering.values():
+            if other.purpose is Purpose.FLATTEN:
+                counted_on[other.side.sign] += other.remaining
+        self._decisions[client_id] = _Decision(at_ns, blind, counted_on)
+
+    def _moved(self, target: str, desk: Desk) -> None:
+        phase = target.partition(".")[0]
+        if phase == HOME[0] and self._phase not in HOME and self._settled(desk):
+            unknown_ns = min((order.behind_since_ns for order in self._behind.values()), default=0)
+            long_hidden = unknown_ns and self._now_ns() - unknown_ns > TELLING_NS
+            if self._open(self.exposure) and (long_hidden or not self._behind) and not self._hidden(unknown_ns):
+                self.violate(
+                    "cleanup_repairs", f"the cleanup begins with {self.exposure} open that the desk takes for hedged"
+                )
+        self._phase = phase
+
+    def _settled(self, desk: Desk) -> bool:
+        with desk.looking(self._now_ns()):
+            return desk.view.settled
+
+    def _catch_up(self, desk: Desk, given: Input, at_ns: int) -> None:
+        if type(given) is Fill and self._foreign:
+            self._foreign.pop((given.account, given.order_id, given.trade_id), None)
+        if not self._behind:
+            return
+        for client_id, order in tuple(self._behind.items()):
+            mine = desk.world.orders.get(client_id)
+            if mine is None:
+                continue
+            order.known = mine.side.sign * mine.done_qty
+            if abs(order.known) > abs(order.there):
+                self.violate("phantom", f"{client_id}: counted {order.known}, the venue has filled {order.there}")
+            lag_ns = at_ns - order.behind_since_ns
+            self.longest_unknown_ns = max(self.longest_unknown_ns, lag_ns)
+            if order.known == order.there:
+                del self._behind[client_id]
+            elif self._bounds.unknown_ns and lag_ns > self._bounds.unknown_ns:
+                order.behind_since_ns = at_ns
+                self.violate(
+                    "unknown_long", f"{client_id}: {order.there - order.known} has filled, and nobody here knows"
+                )
+        if not self._behind and not self._foreign:
+            self._compare(desk)
+
+    def _compare(self, desk: Desk) -> None:
+        """A quiet cut: all that has filled was told, so that both books must say the same (S17)."""
+        self.quiet_cuts += 1
+        for venue in self._venues:
+            for account, theirs in venue.positions().items():
+                ours = desk.world.baseline.get(account, ZERO) + desk.world.ledger.books[account].position
+                if ours != theirs:
+                    self.violate("ledger_differs", f"{account}: the ledger has {ours}, the venue {theirs}")
+
+    def _price_dust(self, desk: Desk) -> None:
+        """What some taker could trade is no dust (S6)."""
+        sizes = []
+        for name, instrument in desk.world.instruments.items():
+            quote = desk.books.get(desk.world.books_key[name])
+            if quote is None:
+                return
+            if name != desk.world.maker:
+                sizes.append(smallest_order(instrument, quote.bid))
+        self._least = min(sizes)
+
+    # --- the end
+
+    def close(self) -> None:
+        """Judge what is open when the world stops."""
+        now_ns = self._now_ns()
+        self._check_long(now_ns)
+        if self._since_ns:
+            self.episodes.append(Episode(self._since_ns, now_ns, self._most))
+            self.violate("left_exposed", f"the run ended with {self.exposure} open")
+        for client_id, order in self._behind.items():
+            self.violate("never_known", f"{client_id}: {order.there - order.known} has filled and was never told")
+        for account, order_id, trade_id in self._foreign:
+            self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")

@@ -1,0 +1,247 @@
+"""Mounts venue models in memory: a client's transport in virtual time, with the time that each way takes.
+
+Beside `server.py`, which mounts the same models on sockets. Nothing here decides what goes wrong at a venue: that is
+the model's fault plan. What the process itself suffers (a pause, a death) is the business of its clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
+from exchanges.types import Cancellable, Clock
+from exchanges.venues.seam import Reply, StreamSession, VenueModel
+from exchanges.venues.seam import Request as VenueRequest
+
+PEER = "127.0.0.1"  # the address that venues see: all accounts of a process share it
+
+Heard = Callable[[str, bytes], None]  # what passed: its kind and address, its content
+
+
+def _unheard(what: str, content: bytes) -> None:
+    """Nobody listens."""
+
+
+class MemoryTransport:
+    """One account's network to the venues of `models`, which are named by the host of a URL.
+
+    What goes to a venue runs on the world's clock, what comes back on that of the process: a process that stands still
+    or is dead hears nothing. `way_ns` gives the time of one way, drawn anew for each message; those of one stream stay
+    in their order. `heard` is told what passes, for a trace.
+    """
+
+    def __init__(
+        self, models: Mapping[str, VenueModel], *, world: Clock, process: Clock, way_ns: Callable[[], int],
+        heard: Heard = _unheard,
+    ) -> None:  # fmt: skip
+        self.models = models
+        self.world = world
+        self.process = process
+        self.way_ns = way_ns
+        self.heard = heard
+        self.streams: dict[MemoryStream, None] = {}
+        self._waiting: dict[_Waiting, None] = {}
+
+    def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        parts = urlsplit(request.url)
+        model = self.models.get(parts.netloc)
+        if model is None:
+            asyncio.get_running_loop().call_soon(done, LinkDown(f"no venue at {parts.netloc}"))
+            return
+        what = f"{request.method} {parts.netloc}{parts.path}"
+        self.heard(f"> {what}?{parts.query}", request.body)
+        written()
+        waiting = _Waiting(done)
+        self._waiting[waiting] = None
+
+        def answered(reply: Reply | None) -> None:
+            """On the venue's side; the answer has its way yet."""
+            answer = _answer(request, reply)
+            self.process.call_at(self.process.now_ns() + self.way_ns(), self._settle, waiting, answer, what)
+
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = VenueRequest(request.method, parts.path, parts.query, headers, request.body, PEER)
+        self.world.call_at(self.world.now_ns() + self.way_ns(), model.request, asked, answered)
+        late = OutcomeUnknown(f"{request.method}: no answer in time")
+        waiting.timer = self.process.call_at(request.deadline_ns, self._settle, waiting, late, what)
+
+    def _settle(self, waiting: _Waiting, answer: Answered, what: str) -> None:
+        if waiting in self._waiting:
+            del self._waiting[waiting]
+            self.heard(f"< {what}", answer.body if isinstance(answer, Response) else str(answer).encode())
+            waiting.settle(answer)
+
+    async def ws(
+        self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> MemoryStream:
+        """Raises: AuthFailed, LinkDown, as a stream over sockets."""
+        parts = urlsplit(url)
+        model = self.models.get(parts.netloc)
+        await self._pass(2 * self.way_ns())
+        if model is None:
+            raise LinkDown(f"no stream: no venue at {parts.netloc}")
+        said = {name.lower(): value for name, value in headers.items()}
+        stream = MemoryStream(self, receiver, parts.netloc)
+        session = model.open_stream(
+            VenueRequest("GET", parts.path or "/", parts.query, said, b"", PEER), stream.outlet
+        )  # fmt: skip
+        if isinstance(session, Reply):
+            failed = AuthFailed if session.status in (401, 403) else LinkDown
+            raise failed(f"no stream: the venue answers HTTP {session.status}")
+        stream.session = session
+        self.streams[stream] = None
+        return stream
+
+    async def _pass(self, wait_ns: int) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.process.call_at(
+            self.process.now_ns() + wait_ns, lambda: None if over.done() else over.set_result(None)
+        )
+        try:
+            await over
+        finally:
+            timer.cancel()
+
+    async def close(self) -> None:
+        for stream in tuple(self.streams):
+            stream.close()
+        for waiting in tuple(self._waiting):
+            self._settle(waiting, OutcomeUnknown("the session was closed"), "")
+
+    def abandon(self) -> None:
+        """The process has died: its venues see the streams end, what it sent still arrives, nothing is answered."""
+        self._waiting.clear()
+        for stream in tuple(self.streams):
+            stream.close()
+
+    def cut(self) -> None:
+        """Every stream ends without a word, at both ends."""
+        for stream in tuple(self.streams):
+            stream.outlet.cut()
+
+
+def _answer(request: Request, reply: Reply | None) -> Answered:
+    if reply is None:
+        return OutcomeUnknown(f"{request.method}: the connection was cut")
+    headers = {"content-type": reply.content_type} | {name.lower(): value for name, value in reply.headers}
+    return Response(reply.status, headers, reply.body)
+
+
+class _Waiting:
+    """A request without an answer yet."""
+
+    __slots__ = ("_done", "timer")
+
+    def __init__(self, done: OnAnswer) -> None:
+        self._done: OnAnswer | None = done
+        self.timer: Cancellable | None = None
+
+    def settle(self, answer: Answered) -> None:
+        done, self._done = self._done, None
+        if self.timer is not None:
+            self.timer.cancel()
+        if done is not None:
+            done(answer)
+
+
+class MemoryStream:
+    """Both ends of one stream; each direction keeps its order."""
+
+    session: StreamSession
+
+    def __init__(self, transport: MemoryTransport, receiver: Receiver, venue: str) -> None:
+        self.outlet = _Outlet(self)
+        self.receiver = receiver
+        self.over = False
+        self.venue = venue
+        self.transport = transport
+        self._out_ns = 0  # when the newest message arrives there …
+        self._in_ns = 0  # … and here
+
+    # the client's end
+
+    def send(self, text: str) -> None:
+        self.transport.heard(f"> {self.venue}", text.encode())
+        self._to_venue(self._said, text)
+
+    def ping(self) -> None:
+        self._to_venue(self._pinged)
+
+    def close(self) -> None:
+        """The venue sees it at once: nothing that it sends meanwhile would be heard."""
+        if not self.over:
+            self.over = True
+            self.transport.streams.pop(self, None)
+            self.session.on_closed()
+
+    # the way
+
+    def _to_venue(self, act: Callable[..., None], *args: object) -> None:
+        clock = self.transport.world
+        self._out_ns = max(self._out_ns, clock.now_ns() + self.transport.way_ns())
+        clock.post_at(self._out_ns, act, *args)
+
+    def to_client(self, act: Callable[..., None], *args: object) -> None:
+        clock = self.transport.process
+        self._in_ns = max(self._in_ns, clock.now_ns() + self.transport.way_ns())
+        clock.post_at(self._in_ns, act, *args)
+
+    # what arrives
+
+    def _said(self, text: str) -> None:
+        if not self.over:
+            self.session.on_text(text)
+
+    def _pinged(self) -> None:
+        if not self.over:
+            self.session.on_ping(b"")
+
+    def framed(self, text: str) -> None:
+        if not self.over:
+            data = text.encode()
+            self.transport.heard(f"< {self.venue}", data)
+            self.receiver.frame(data, self.transport.process.now_ns())
+
+    def pinged_by_venue(self) -> None:
+        if not self.over:
+            self._to_venue(self._ponged)
+
+    def _ponged(self) -> None:
+        if not self.over:
+            self.session.on_pong()
+
+    def ponged_by_venue(self) -> None:
+        if not self.over:
+            self.receiver.pong()
+
+    def ended(self, why: str) -> None:
+        if not self.over:
+            self.close()
+            self.receiver.closed(f"the stream ended: {why}")
+
+
+class _Outlet:
+    """The venue's end."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self._stream = stream
+
+    def send(self, text: str) -> None:
+        self._stream.to_client(self._stream.framed, text)
+
+    def ping(self) -> None:
+        self._stream.to_client(self._stream.pinged_by_venue)
+
+    def pong(self, payload: bytes) -> None:
+        self._stream.to_client(self._stream.ponged_by_venue)
+
+    def close(self, code: int, reason: str) -> None:
+        self._stream.to_client(self._stream.ended, f"{code} {reason}")
+
+    def cut(self) -> None:
+        self._stream.to_client(self._stream.ended, "cut")

@@ -1,0 +1,213 @@
+"""`eagle simulate`: a process that lives in virtual time, the network in memory, and runs that go alike every time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from cli_kit import ROOT, Eagle, eagle
+
+from engine.runtime.chance import Stream
+from engine.runtime.clock import S, VirtualClock
+from engine.runtime.loop import Forbidden
+from engine.runtime.simulate.guarded import inside
+from engine.runtime.simulate.process import ProcessClock, ProcessLoop
+
+__all__ = ["eagle"]
+
+T = TypeVar("T")
+MS = 1_000_000
+
+
+def lived(main: Callable[[ProcessClock], Coroutine[Any, Any, T]], *, order: int | None = None) -> T:
+    clock = ProcessClock(VirtualClock())
+    chance = None if order is None else Stream(order, "order")
+    with asyncio.Runner(loop_factory=lambda: ProcessLoop(clock, order=chance)) as runner:
+        return runner.run(main(clock))
+
+
+# --- the clock of a process
+
+
+def test_a_process_that_stands_still_finds_what_was_due_when_it_goes_on() -> None:
+    async def main(clock: ProcessClock) -> list[tuple[str, int]]:
+        seen: list[tuple[str, int]] = []
+
+        def note(what: str) -> None:
+            seen.append((what, (clock.now_ns() - S) // MS))
+
+        clock.call_at(S + 1 * S, note, "due in between")
+        clock.post_at(S + 2 * S, note, "posted in between")
+        clock.call_at(S + 2 * S, note, "cancelled").cancel()
+        clock.world.call_at(S + 2 * S, note, "the world goes on")
+        held = clock.call_at(S + 1 * S, note, "cancelled while it waited")
+        clock.world.call_at(S + 2 * S, held.cancel)
+        clock.pause(3 * S)
+        await asyncio.sleep(1)
+        note("a sleep of asyncio's")
+        await asyncio.sleep(1)
+        return seen
+
+    assert lived(main) == [
+        ("the world goes on", 2000), ("due in between", 3000), ("a sleep of asyncio's", 3000),
+        ("posted in between", 3000),
+    ]  # fmt: skip
+
+
+def test_a_pause_shows_between_the_clocks_as_a_machines_sleep() -> None:
+    async def main(clock: ProcessClock) -> tuple[int, int]:
+        clock.pause(3 * S)
+        clock.pause(2 * S)  # within the first
+        await asyncio.sleep(5)
+        return (clock.now_ns() - S) // S, (clock.steady_ns() - S) // S
+
+    assert lived(main) == (5, 2)
+
+
+def test_nothing_of_a_dead_process_runs_any_more_and_the_next_one_lives_on_the_same_clock() -> None:
+    world = VirtualClock()
+    seen: list[str] = []
+
+    async def dies(clock: ProcessClock) -> None:
+        clock.call_at(2 * S, seen.append, "a dead timer")
+        clock.post_at(2 * S, seen.append, "a dead post")
+        clock.end()
+
+    async def lives(clock: ProcessClock) -> int:
+        await asyncio.sleep(3)
+        return clock.now_ns() // S
+
+    for main in (dies, lives):
+        clock = ProcessClock(world)
+        with asyncio.Runner(loop_factory=lambda: ProcessLoop(clock)) as runner:  # noqa: B023 used within the turn
+            last = runner.run(main(clock))
+    assert (last, seen) == (4, [])
+
+
+# --- the order of tasks
+
+
+async def crowd(_: ProcessClock) -> list[str]:
+    seen: list[str] = []
+
+    async def work(name: str) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            seen.append(name)
+
+    asyncio.get_running_loop().call_soon(seen.append, "first callback")
+    asyncio.get_running_loop().call_soon(seen.append, "second callback")
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(work(name) for name in "abcd"))
+    return seen
+
+
+def test_ready_tasks_go_on_in_an_order_of_chance_that_a_seed_decides() -> None:
+    orders = [lived(crowd, order=seed) for seed in range(8)]
+    assert lived(crowd) == ["first callback", "second callback", *"abcdabcdabcd"]
+    assert len({tuple(order) for order in orders}) > 4
+    assert orders == [lived(crowd, order=seed) for seed in range(8)]
+    for order in orders:
+        assert order[:2] == ["first callback", "second callback"]
+        assert sorted(order[2:]) == sorted("abcd" * 3)
+
+
+# --- what has no place in virtual time
+
+
+@pytest.mark.parametrize(
+    ("what", "start"),
+    [("a thread", lambda: threading.Thread(target=print).start()), ("a socket", socket.socket)],
+)
+def test_threads_and_sockets_are_refused_inside_and_only_there(what: str, start: Callable[[], object]) -> None:
+    with inside(), pytest.raises(Forbidden, match=f"{what} is asked for in a simulation"):
+        start()
+    made = start()
+    if isinstance(made, socket.socket):
+        made.close()
+
+
+# --- whole runs
+
+
+def test_runs_without_faults_hold_and_say_what_they_did(eagle: Eagle) -> None:
+    said = eagle("simulate", "--seeds", "1..3", "--rounds", "2", "--jobs", "1")
+    assert said.code == 0
+    assert said.out.startswith("3 seeds: held\n")
+    assert re.search(
+        r"\n  \d+ rounds in [0-9.:s ]+ of their own time, 0 faults, \d+ fills, \d+ of them hedges\n", said.out
+    )
+
+
+STORM = """
+faults:
+  - {fault: ack_lost, on: place, rate: 0.05}
+  - {fault: frame_lost, of: private, rate: 0.02}
+  - {fault: partly_taken, rate: 0.3, share: 0.5}
+  - {fault: stream_cut, of: fill, rate: 0.03}
+"""
+
+
+def test_a_seed_goes_the_same_way_in_every_process(tmp_path: Path) -> None:
+    plan = tmp_path / "storm.yaml"
+    plan.write_text(STORM)
+    command = ["simulate", "--seeds", "3..5", "--rounds", "2", "--faults", str(plan), "--format", "json"]
+    told = []
+    for number, jobs in ((0, "1"), (77, "2")):
+        env = {**os.environ, "PYTHONHASHSEED": str(number)}
+        script = [sys.executable, "-c", "from cli.main import main; raise SystemExit(main())", *command]
+        done = subprocess.run(
+            [*script, "--jobs", jobs], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )  # fmt: skip
+        told.append(json.loads(done.stdout))
+    first, second = told
+    assert first["digests"] == second["digests"]
+    assert len(set(first["digests"].values())) == 3
+    assert first["faults"] > 0
+    assert first["exposed_ms"] == second["exposed_ms"]
+
+
+def test_what_breaks_is_shown_with_the_command_that_repeats_it(eagle: Eagle, tmp_path: Path) -> None:
+    """With a bound that no hedge can keep, every run is broken."""
+    plan = tmp_path / "storm.yaml"
+    plan.write_text(STORM)
+    args = ("simulate", "--rounds", "2", "--faults", plan, "--venues", "backpack", "--exposed-within", "1ms")
+    said = eagle(*args, "--seeds", "4..5", "--jobs", "1", "--keep", "broken")
+    assert said.code == 1
+    repeat = f"eagle simulate eagle_chicken --rounds 2 --faults {plan} --venues backpack --exposed-within 1ms"
+    assert f"\n  repeat it: {repeat} --seeds 4\n" in said.out
+    assert "exposed_long at" in said.out
+    assert "rows of the journal:" in said.out
+    assert "sequenceDiagram" in said.out
+    assert (tmp_path / "broken" / "seed-4.sqlite").exists()
+    again = eagle(*args, "--seeds", "4")
+    trace = re.search(r"trace (\w+)", again.out)
+    assert trace is not None
+    assert f"trace {trace[1]}\n" in said.out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--seeds", "ten"), "--seeds: 'ten' is no range of seeds; write for example 1..1000, or 37 for one"),
+        (("--seeds", "9..3"), "--seeds: '9..3' is no range of seeds; write for example 1..1000, or 37 for one"),
+        (("--venues", "nasdaq"), "--venues: there is no model of 'nasdaq'; there are: backpack, lighter"),
+        (("--set", "rounds"), "--set: 'rounds' is no NAME=VALUE; write for example --set rounds=2"),
+        (("--exposed-within", "soon"), "--exposed-within: 'soon' is no span of time; write for example 6s or 2500ms"),
+        (("--faults", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line(eagle: Eagle, args: tuple[str, ...], words: str) -> None:
+    said = eagle("simulate", *args)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"eagle: {words}")
