@@ -62,7 +62,8 @@ def prove(
     from cli.locate import read_flow_source
     from cli.wiring import sound_flow
     from engine.verify.bounds import parts_of
-    from engine.verify.proof import Verdict, World, prove_world
+    from engine.verify.proof import Verdict
+    from engine.verify.proof import prove as prove_flow
 
     read = sound_flow(read_flow_source(flow))
     asked = {"faults": faults, "quantity": quantity, "takers": takers, "overlaps": overlaps, "max_states": max_states}
@@ -76,8 +77,8 @@ def prove(
     done = []
     with no_collection():
         for bounds in parts:
-            world, progress = World(read, bounds), _Progress()
-            done.append(_Part(world, prove_world(world, tell=progress), progress.seconds()))
+            progress = _Progress()
+            done.append(_Part(*prove_flow(read, bounds, tell=progress), progress.seconds()))
             if done[-1].proof.verdict is not Verdict.PROVED:
                 break
     if folder is not None:

@@ -26,7 +26,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Desk": {
         "world": KEPT, "legs": KEPT, "hedging": KEPT, "view": KEPT, "risk": KEPT, "intake": KEPT, "verbs": KEPT,
         "chart": KEPT, "_standstill": IDLE, "_told_round": IDLE, "_round_starts": FIXED, "_crippled": KEPT,
-        "_finished": KEPT, "_began": FIXED, "_effects": IDLE,
+        "_finished": KEPT, "_began": FIXED, "_effects": IDLE, "on_hedges": FIXED,
     },
     "World": {
         "plan": FIXED, "run": FIXED, "chance": FIXED, "maker": FIXED, "instruments": FIXED, "books_key": FIXED,

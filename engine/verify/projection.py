@@ -115,7 +115,6 @@ class Projection:
         limits = desk.world.plan.limits
         self._soft_ns = limits.unhedged_soft_age_ns
         self._stands: DeskKey | None = None  # what the desk projects to now, if that is known
-        desk._standstill = _Silent()  # type: ignore[assignment]
 
     # --- reading
 
@@ -307,13 +306,6 @@ class Projection:
         if self._takers:
             ledger.taker_hedges[self._takers[0]] = LOTS[takers]
         ledger.outside = LOTS[outside]
-
-
-class _Silent:
-    """Instead of what tells a person why a flow does not open: words, and nothing that decides."""
-
-    def look(self, why: str, at_ns: int) -> None:
-        return None
 
 
 def _empty(book: Book) -> None:

@@ -20,12 +20,14 @@ from engine.verify.bounds import Bounds, plan_for, quotes_for
 from engine.verify.projection import NOW, RUN, Projection
 from engine.verify.rules import LEAVES, Named, Rules
 from engine.verify.stepper import Arm, Choices, Stepper
+from engine.verify.symmetry import Symmetry
 from engine.verify.venues import MARKET_OPEN, Action, State, Venues
 from exchanges.types import LinkState, LinkUpdate, Margin
 
 MOST_ATTEMPTS = 3
 MONEY = Decimal(10**6)
 Needed = Mapping[str, frozenset[str]]
+NAMES_ONE = "event.account"  # the one fact of a flow that tells equal accounts apart
 NOBODY_OWES = frozenset({"filled", "refused", "stop asked"})
 
 
@@ -66,11 +68,14 @@ class World:
     """The desk among its venues, as a model for the search."""
 
     def __init__(
-        self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None, needed: Needed | None = None
+        self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None, needed: Needed | None = None,
+        folded: bool = False,
     ) -> None:  # fmt: skip
         """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given.
 
         `needed`: names of the flow's memory that are told apart in each leaf, at least those that matter there.
+        `folded`: of situations that only swap equal accounts, one stands for all. It proves the same with fewer states,
+        but what it finds broken need not be a way of the desk itself: see `prove`.
         """
         self.flow = flow
         self.bounds = bounds
@@ -81,19 +86,27 @@ class World:
         self.desk = Desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
         self.rules = Rules(flow, hedged=is_hedged(flow) if hedged is None else hedged)
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()))
+        takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
+        needed = needed or needed_by(flow, self.plan.settings)
+        names_told = any(NAMES_ONE in read for read in needed.values())
+        self._symmetry = Symmetry(names, _alike(self.plan, takers) if folded and not names_told else ())
         self.stepper = Stepper(
-            self.desk, choices,
-            projection=Projection(self.desk, needed=needed or needed_by(flow, self.plan.settings), most=MOST_ATTEMPTS),
+            self.desk, choices, projection=Projection(self.desk, needed=needed, most=MOST_ATTEMPTS),
             ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.left,
+            symmetry=self._symmetry,
         )  # fmt: skip
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
-        takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
         self._takers = [_sizes(self.plan.accounts[names[at]]) for at in takers]
         self.venues = Venues(
             self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps
         )
 
         self._first = self._begin()
+
+    @property
+    def folds(self) -> bool:
+        """Does one situation stand for several here?"""
+        return bool(self._symmetry.orders_to)
 
     def first(self) -> State:
         return self._first
@@ -108,7 +121,7 @@ class World:
         margins = tuple(Margin(name, MONEY, MONEY, Decimal(0)) for name in self.names)
         effects = desk.step(Started((), margins), NOW)
         done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
-        number = self.stepper.number(self.stepper.projection.key())
+        number = self.stepper.number(self.stepper.projection.key())  # nothing tells equal accounts apart yet
         return self.venues.first(number, tuple(done))
 
     def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
@@ -134,6 +147,16 @@ class World:
     def done(self, state: State) -> bool:
         return self.stepper.keys[state.desk].switches[7]
 
+    def duty(self, action: Action) -> object | None:
+        """Who has to act at last: the venues, the streams and the clock do, strangers and persons need not.
+
+        Of equal accounts one stands for all: then more is fair, and no way on which nothing comes is overlooked.
+        """
+        if action.kind in NOBODY_OWES:
+            return None
+        account = self._symmetry.of[action.account] if action.account >= 0 else -1
+        return (action.kind, action.detail if action.kind == "timer" else "", account)
+
     def leaf(self, state: State) -> str:
         return self.stepper.keys[state.desk].leaf
 
@@ -141,9 +164,17 @@ class World:
         return self.done(state) or self.flow.states[self.leaf(state)].resting
 
 
-def prove(flow: Flow, bounds: Bounds, *, tell: Tell = silent) -> Proof:
-    """Search the flow's world. Raises: FlowError where the bounds' settings do not fit the flow."""
-    return prove_world(World(flow, bounds), tell=tell)
+def prove(flow: Flow, bounds: Bounds, *, tell: Tell = silent) -> tuple[World, Proof]:
+    """Search the flow's world, equal accounts told as one; where a rule breaks, again with each on its own.
+
+    The second search has the last word and the traces. Raises: FlowError where the settings do not fit the flow.
+    """
+    for folded in (True, False):
+        world = World(flow, bounds, folded=folded)
+        proof = prove_world(world, tell=tell)
+        if proof.verdict is not Verdict.VIOLATED or not world.folds:
+            break
+    return world, proof
 
 
 def prove_world(world: World, *, tell: Tell = silent) -> Proof:
@@ -184,7 +215,7 @@ def _at_last(world: World, graph: Graph[State, Action]) -> list[Broken]:
     """Rules on what must come, of a graph that is whole."""
     broken = []
     for rule in world.rules.leads_to:
-        found = never_led(graph, rule, fair=duty, done=world.done)
+        found = never_led(graph, rule, fair=world.duty, done=world.done)
         if found is not None:
             broken.append(found)
     stuck = stuck_states(graph, place=world.leaf, rests=world.rests)
@@ -193,18 +224,17 @@ def _at_last(world: World, graph: Graph[State, Action]) -> list[Broken]:
     return broken
 
 
-def duty(action: Action) -> object | None:
-    """Who has to act at last: the venues, the streams and the clock do, strangers and persons need not."""
-    if action.kind in NOBODY_OWES:
-        return None
-    return (action.kind, action.detail if action.kind == "timer" else "", action.account)
-
-
 def _violated(named: Named, found: Broken, graph: Graph[State, Action]) -> Shown:
     trace = graph.path(found.at)
     if found.action >= 0:
         trace.append((graph.actions[found.action], graph.states[found.at]))
     return Shown(named, Verdict.VIOLATED, found.why, tuple(trace), tuple(graph.actions[label] for label in found.turn))
+
+
+def _alike(plan: Plan, takers: tuple[int, ...]) -> tuple[int, ...]:
+    """The places of the first of these accounts and all that trade as it does."""
+    sizes = [_sizes(spec) for spec in plan.accounts.values()]
+    return tuple(place for place in takers if sizes[place] == sizes[takers[0]])
 
 
 def _sizes(account: AccountPlan) -> tuple[int, int]:

@@ -39,6 +39,7 @@ from engine.trading.inputs import (
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.bounds import BID
 from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, Projection
+from engine.verify.symmetry import Swap, Symmetry, moved, moved_on
 from exchanges.types import (
     ZERO,
     Accepted,
@@ -220,6 +221,7 @@ class Outcome(NamedTuple):
     desk: int
     done: tuple[Done, ...]
     draws: tuple[int, ...]
+    swap: Swap | None  # equal accounts have changed places in `desk` and `done`
 
 
 class Choices:
@@ -257,7 +259,7 @@ class Stepper:
 
     def __init__(
         self, desk: Desk, choices: Choices, *, projection: Projection, ranges: dict[str, tuple[int, int]], judge: Judge,
-        look: Callable[[Desk], int], left: LeftJudge,
+        look: Callable[[Desk], int], left: LeftJudge, symmetry: Symmetry,
     ) -> None:  # fmt: skip
         self._desk = desk
         self._choices = choices
@@ -266,28 +268,31 @@ class Stepper:
         self._ranges = ranges
         self._judge = judge
         self._look = look
+        self.symmetry = symmetry
         self.keys: list[DeskKey] = []
         self.facts: list[int] = []  # what `look` saw of each
         self.steps = 0
         self._numbers: dict[DeskKey, int] = {}
         self._memo: dict[tuple[int, tuple[Given, ...]], tuple[Outcome, ...]] = {}
-        self._made: dict[tuple[int, int, Callable[[DeskKey, int], DeskKey]], int] = {}
+        self.tied: list[bool] = []  # of each: are some equal accounts alike for it?
+        self._made: dict[tuple[int, int, Callable[[DeskKey, int], DeskKey]], tuple[int, Swap | None]] = {}
         self._names = tuple(desk.world.plan.accounts)
 
-    def number(self, key: DeskKey) -> int:
-        """Of a desk that the stepper's own desk stands in."""
+    def number(self, key: DeskKey, facts: int | None = None) -> int:
+        """Of a desk; the stepper's own stands in it, or in one like it, unless `facts` are given."""
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self.keys)
             self.keys.append(key)
-            self.facts.append(self._look(self._desk))
+            self.facts.append(self._look(self._desk) if facts is None else facts)
+            self.tied.append(self.symmetry.tied(key))
         return found
 
     def adopt(self, other: Stepper) -> bool:
         """Number desks as `other` does. False, and nothing done, where the two began apart."""
         if self.keys != other.keys[: len(self.keys)]:
             return False
-        self.keys, self.facts = list(other.keys), list(other.facts)
+        self.keys, self.facts, self.tied = list(other.keys), list(other.facts), list(other.tied)
         self._numbers, self._made = dict(other._numbers), dict(other._made)
         return True
 
@@ -299,40 +304,48 @@ class Stepper:
             found = memo[desk, given] = self._step(desk, given)
         return found
 
-    def forget(self, desk: int, place: int) -> int:
+    def forget(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """An order that has ended for venue and desk alike, with nothing on its way any more, leaves the table."""
         return self._changed(desk, place, forgotten)
 
-    def gather(self, desk: int, place: int) -> int:
+    def gather(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """The rows of an order become one."""
         return self._changed(desk, place, gathered)
 
-    def _changed(self, desk: int, place: int, change: Callable[[DeskKey, int], DeskKey]) -> int:
+    def _changed(self, desk: int, place: int, change: Callable[[DeskKey, int], DeskKey]) -> tuple[int, Swap | None]:
         """Nothing that a flow can read has changed."""
         found = self._made.get((desk, place, change))
         if found is None:
-            key = change(self.keys[desk], place)
-            found = self._numbers.get(key)
-            if found is None:
-                found = self._numbers[key] = len(self.keys)
-                self.keys.append(key)
-                self.facts.append(self.facts[desk])
-            self._made[desk, place, change] = found
+            key, swap = self._sorted(change(self.keys[desk], place))
+            found = self._made[desk, place, change] = self.number(key, self.facts[desk]), swap
         return found
 
+    def _sorted(self, key: DeskKey) -> tuple[DeskKey, Swap | None]:
+        """The desk that stands for this one and all that only swap equal accounts."""
+        swap = self.symmetry.sorting(key)
+        return (key, None) if swap is None else (self.symmetry.swapped(key, swap), swap)
+
     def _step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
+        before, symmetry = self.keys[desk], self.symmetry
+        outcomes = self._outcomes(before, given)
+        if symmetry.orders_to and any(_orders(outcome, symmetry.orders_to) for outcome in outcomes):
+            for swap in symmetry.swaps():
+                outcomes += self._outcomes(symmetry.swapped(before, swap), self._swapped(given, swap), swap)
+        return tuple({(it.desk, it.swap, tuple((type(one), one) for one in it.done)): it for it in outcomes}.values())
+
+    def _outcomes(self, before: DeskKey, given: tuple[Given, ...], swap: Swap | None = None) -> list[Outcome]:
+        """One for every draw. `swap` has led to `before` and `given` already."""
         outcomes = []
         scripts: list[tuple[int, ...]] = [()]
         while scripts:
             script = scripts.pop()
-            outcomes.append(self._run(desk, given, script))
+            outcomes.append(self._run(before, given, script, swap))
             drawn, of = self._choices.drawn, self._choices.of
             for at in range(len(script), len(of)):
                 scripts += [(*drawn[:at], other) for other in range(1, of[at])]
-        return tuple({(it.desk, tuple((type(done), done) for done in it.done)): it for it in outcomes}.values())
+        return outcomes
 
-    def _run(self, desk: int, given: tuple[Given, ...], script: tuple[int, ...]) -> Outcome:
-        before = self.keys[desk]
+    def _run(self, before: DeskKey, given: tuple[Given, ...], script: tuple[int, ...], swap: Swap | None) -> Outcome:
         self._projection.put(before)
         choices = self._choices
         choices.start(script)
@@ -348,7 +361,26 @@ class Stepper:
         placed = [it for it in done if type(it) is Place]
         if placed:
             done += [Broke(rule) for rule in self._judge(before, key, placed)]
-        return Outcome(self.number(key), tuple(done), tuple(choices.drawn))
+        key, again = self._sorted(key)
+        if again is not None and placed:
+            to = self.symmetry.named(again)
+            done = [it._replace(account=to[it.account]) if type(it) is Place else it for it in done]
+        if again is not None:
+            swap = again if swap is None else moved_on(swap, again)
+        return Outcome(self.number(key), tuple(done), tuple(choices.drawn), swap)
+
+    def _swapped(self, given: tuple[Given, ...], swap: Swap) -> tuple[Given, ...]:
+        to = self.symmetry.named(swap)
+        found: list[Given] = []
+        for one in given:
+            match one:
+                case GiveForeign() | GiveLink() | Rested():
+                    found.append(one._replace(account=to[one.account]))
+                case GiveCount():
+                    found.append(one._replace(positions=moved(one.positions, swap)))
+                case _:
+                    found.append(one)
+        return tuple(found)
 
     # --- effects
 
@@ -493,6 +525,10 @@ def forgotten(key: DeskKey, place: int) -> DeskKey:
 def gathered(key: DeskKey, place: int) -> DeskKey:
     it = key.orders[place - 1]._replace(trades=("t1",))
     return key._replace(orders=(*key.orders[: place - 1], it, *key.orders[place:]))
+
+
+def _orders(outcome: Outcome, accounts: frozenset[str]) -> bool:
+    return any(type(it) is Place and it.account in accounts for it in outcome.done)
 
 
 def _side(sign: int) -> Side:

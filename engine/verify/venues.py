@@ -45,6 +45,7 @@ from engine.verify.stepper import (
     Stepper,
     Told,
 )
+from engine.verify.symmetry import Swap, moved
 from exchanges.types import LinkState, OrderState
 
 PLACE, CANCEL = Request.PLACE, Request.CANCEL
@@ -164,6 +165,12 @@ class Scratch:
         for name in ("orders", "queues", "asks", "timers", "truth", "broke", "done", "cleared"):
             setattr(twin, name, list(getattr(self, name)))
         return twin
+
+    def move(self, swap: Swap) -> None:
+        """Equal accounts change places: what each venue knows goes along."""
+        self.orders = [it._replace(account=swap[it.account]) for it in self.orders]
+        self.queues, self.truth = list(moved(tuple(self.queues), swap)), list(moved(tuple(self.truth), swap))
+        self.refusing = tuple(sorted([swap[place] for place in self.refusing]))
 
 
 class Venues:
@@ -621,6 +628,8 @@ class Venues:
             branch = scratch if len(outcomes) == 1 else scratch.fork()
             branch.desk = outcome.desk
             branch.draws = outcome.draws
+            if outcome.swap is not None:
+                branch.move(outcome.swap)
             if outcome.done:
                 self._do(branch, outcome.done)
             yield branch
@@ -709,6 +718,8 @@ class Venues:
 
     def _frozen(self, scratch: Scratch) -> State:
         self._collect(scratch)
+        if self._stepper.tied[scratch.desk]:
+            self._break_ties(scratch)
         timers = scratch.timers
         quiet = self._quiet(scratch)
         calm = quiet and self._calm(scratch)
@@ -723,6 +734,16 @@ class Venues:
             scratch.desk, tuple(scratch.orders), tuple(scratch.queues), tuple(sorted(scratch.asks)),
             tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped,             scratch.depth,
         )  # fmt: skip
+
+    def _break_ties(self, scratch: Scratch) -> None:
+        """Of equal accounts that the desk does not tell apart the venues may know different things."""
+        marks = [
+            (scratch.truth[place], place in scratch.refusing, scratch.queues[place])
+            for place in range(len(self._accounts))
+        ]
+        swap = self._stepper.symmetry.breaking_ties(self._stepper.keys[scratch.desk], marks)
+        if swap is not None:
+            scratch.move(swap)
 
     def _patient(self, timer: Timer) -> bool:
         owner, name, _, _ = self._timer_keys[timer.number]
@@ -761,8 +782,13 @@ class Venues:
         if any(frame.place == place for queue in scratch.queues for frame in queue):
             return
         scratch.orders[at] = order._replace(fills=(order.cum,))
-        scratch.desk = self._stepper.gather(scratch.desk, place)
         scratch.cleared.append(("gather", place))
+        self._put_desk(scratch, *self._stepper.gather(scratch.desk, place))
+
+    def _put_desk(self, scratch: Scratch, desk: int, swap: Swap | None) -> None:
+        scratch.desk = desk
+        if swap is not None:
+            scratch.move(swap)
 
     def _over(self, scratch: Scratch, at: int) -> bool:
         order = scratch.orders[at]
@@ -783,7 +809,7 @@ class Venues:
         scratch.cleared.append(("forget", place))
         self._disarm(scratch, INQUIRY, place)
         del scratch.orders[at]
-        scratch.desk = self._stepper.forget(scratch.desk, place)
+        self._put_desk(scratch, *self._stepper.forget(scratch.desk, place))
         scratch.asks = [(of, asked - (asked > place)) for of, asked in scratch.asks]
         for account, queue in enumerate(scratch.queues):
             if queue:
