@@ -191,7 +191,8 @@ def test_an_order_above_the_largest_is_named_with_the_limit() -> None:
     ],
 )
 def test_the_first_broken_position_limit_is_told(positions: dict[str, str], breach: str | None) -> None:
-    assert position_breach({name: D(qty) for name, qty in positions.items()}, LIMITS) == breach
+    signed = {name: D(qty) for name, qty in positions.items()}
+    assert position_breach(signed, LIMITS, net=sum(signed.values(), D(0))) == breach
 
 
 def test_requoting_every_three_seconds_takes_53_requests_a_minute() -> None:

@@ -112,7 +112,8 @@ class Bench:
         choice: int = 0,
         roles: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        text = "".join(f"{name}: {value}\n" for name, value in {"quantity": "1.0", **(settings or {})}.items())
+        plain = {"quantity": "1.0"} if "quantity" in flow.settings else {}
+        text = "".join(f"{name}: {value}\n" for name, value in {**plain, **(settings or {})}.items())
         values = settings_values(flow, read_nodes(text, file="settings").entries)  # type: ignore[union-attr]
         names = [spec.name for spec in accounts]
         self.plan = Plan(

@@ -26,7 +26,7 @@ def check_cells(reach: Reach) -> Iterator[Finding]:
 
 def _undecided(reach: Reach) -> Iterator[Finding]:
     flow = reach.flow
-    events = [*flow.vocabulary.events, *flow.raised]
+    events = [*flow.heard_events, *flow.raised]
     must = {name for name, kind in flow.vocabulary.events.items() if kind.must_handle}
 
     def missing(leaf: str) -> list[str]:

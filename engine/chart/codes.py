@@ -91,6 +91,10 @@ CODES: dict[str, str] = {
     "H608": "no such role",
     "H609": "no such leg",
     "H610": "a leg's fills would not be hedged",
+    "H611": "terms of a source where legs are hedged",
+    "H612": "an account that is only listened to would trade",
+    "H613": "terms of hedging that do not go together",
+    "H614": "a term of hedging is no setting",
     # configs
     "G701": "the config sets a setting that the flow does not have",
     "G702": "a setting has no default and the config does not set it",

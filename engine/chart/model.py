@@ -188,6 +188,7 @@ class SectionResult:
     refers: Mapping[str, frozenset[str]] = field(default_factory=dict)  # kind -> declared names
     settings_used: frozenset[str] = frozenset()
     shown: tuple[Sheet, ...] = ()
+    unheard: frozenset[str] = frozenset()  # events that cannot come, by what the section says: no cell waits for them
 
 
 class SectionTools(Protocol):
@@ -387,6 +388,12 @@ class Flow:
     sections: Mapping[str, SectionResult]
     vocabulary: Vocabulary
     proof: Mapping[str, Node] = field(default_factory=dict)  # settings of a proof, where they differ from the defaults
+
+    @property
+    def heard_events(self) -> tuple[str, ...]:
+        """The vocabulary's events that can come in this flow: a cell of every other one would wait for ever."""
+        unheard = frozenset[str]().union(*(section.unheard for section in self.sections.values()))
+        return tuple(name for name in self.vocabulary.events if name not in unheard)
 
 
 # --- what a step of the chart yields

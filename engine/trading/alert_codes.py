@@ -117,7 +117,28 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "the journal cannot be written; no opening any more, the run ends in order",
         "Free or mend the disk; compare the accounts with their venues: what was not stored was printed to stderr.",
     ),
+    "hedge_held": _desk(
+        Level.PERSON,
+        "what a source's fills left open is due, but every hedge account's price is outside `price_band` or its book is"
+        " stale; told once a minute while it lasts, looked at again every second",
+        "Compare the two markets. At `max_age` it goes by market or is held on (`on_max_age`); or hedge by hand.",
+    ),
+    "hedge_by_hand": _desk(
+        Level.PERSON,
+        "a hedge is due and the flow only records (`manual`); told every ten minutes while it is open",
+        "Hedge the quantity yourself; this run goes on counting it as open.",
+    ),
+    "source_away": _desk(
+        Level.PERSON,
+        "risk is open at the start and the source has not told what happened meanwhile; nothing is hedged until then",
+        "See why the source does not connect: keys, address, clock. Hedge by hand if it stays away.",
+    ),
     # worth knowing
+    "dust_held": _desk(
+        Level.WARNING,
+        "what is open is older than `max_age` and below the smallest order of every hedge account",
+        "Nothing; it is carried into the next hedge.",
+    ),
     "unhedged_soft": _desk(
         Level.WARNING,
         "exposure is older than `unhedged_soft_age`",
@@ -168,6 +189,16 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         Level.INFO,
         "no round may open, with the reason; told when a reason has stood for 2 s, the same one once a minute",
         "Nothing, if the reason is the market's; else see which limit, stream or taker stands in the way.",
+    ),
+    "hedge": _desk(
+        Level.INFO,
+        "a hedge on terms leaves: what is open, at which average price, and which fills it answers",
+        "Nothing.",
+    ),
+    "net_zero": _desk(
+        Level.INFO,
+        "fills of both sides came to nothing before a hedge was due",
+        "Nothing.",
     ),
     "fill_settlement": _desk(
         Level.INFO,

@@ -42,7 +42,7 @@ from engine.trading.inputs import (
 from engine.trading.inquiry import Inquiry
 from engine.trading.intake import NOTHING_NEW, Intake
 from engine.trading.legs import Leg
-from engine.trading.plan import Plan
+from engine.trading.plan import Plan, RoleSpec, source_role
 from engine.trading.risk import Risk
 from engine.trading.scope import Scope
 from engine.trading.standstill import Standstill
@@ -85,7 +85,9 @@ class Desk:
         decider: Literal["transitions", "table"] = "transitions",
     ) -> None:
         sections = plan.flow.sections
-        maker_role = next((name for name, role in sections["accounts"].value.items() if not role.many), "")  # type: ignore[attr-defined]
+        roles: Mapping[str, RoleSpec] = sections["accounts"].value  # type: ignore[assignment]
+        alone = next((name for name, role in roles.items() if not role.many), "")
+        maker_role = source_role(plan.flow) or alone
         self.world = World(plan, run=run, chance=chance, maker_role=maker_role)
         self.legs: dict[str, Leg] = {
             name: Leg(spec, self.world)
@@ -95,6 +97,8 @@ class Desk:
         self.hedging = Hedging(self.world, rule) if isinstance(rule, HedgeRule) else None
         self.on_hedges: Callable[[Sequence[Effect]], None] | None = None
         self.view = Scope(self.world, self.hedging, self.legs)
+        if self.hedging is not None and self.hedging.gate is not None:
+            self.hedging.gate.scope = self.view
         self.risk = Risk(self.world)
         self.intake = Intake(
             self.world, legs=self.legs, hedging=self.hedging, inquiry=Inquiry(self.world), risk=self.risk

@@ -33,6 +33,7 @@ class Purpose(FastEnum):
     HEDGE = "hedge"
     UNDO = "undo"  # reversal on the maker, last rung of the ladder (S3)
     FLATTEN = "flatten"
+    SOURCE = "source"  # a fill of an account that is only listened to: somebody else's order
 
 
 class Level(IntEnum):

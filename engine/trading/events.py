@@ -181,6 +181,14 @@ _MUST_HANDLE = frozenset(
     }
 )  # fmt: skip
 
+# What only orders of legs can bring: a flow that listens and hedges never hears it.
+ORDER_EVENTS = frozenset(
+    {
+        "order.accepted", "order.partially_filled", "order.filled", "order.canceled", "order.refused", "order.unknown",
+        "order.not_sent", "cancel.refused",
+    }
+)  # fmt: skip
+
 _CLASSES: tuple[type[StrategyEvent], ...] = (
     OrderAccepted, OrderPartiallyFilled, OrderFilled, OrderCanceled, OrderRefused, OrderUnknown, OrderNotSent,
     CancelRefused, LinkLost, LinkTrusted, MarketClosed, MarketOpened, LimitBreached, StopRequested, StopNow,

@@ -3,6 +3,8 @@
 After every input it recomputes what is still to be hedged from the ledger and the orders in flight, never from
 increments, and climbs the declared ladder where accounts refuse. One small machine per exposure: CALM (nothing to
 do), COVERED (hedges in flight), BLOCKED (own order rests on the same book), WAITING (every rung refused; try again).
+
+Fills of an account that is only listened to (hedger) are hedged on the flow's terms (terms.py); without terms, at once.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
-from engine.trading.effects import Alert, ArmTimer, DisarmTimer, Effect, Level, Purpose
+from engine.trading.effects import Alert, ArmTimer, DisarmTimer, Effect, Level, PlaceOrder, Purpose
 from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.limits import can_carry
+from engine.trading.lots import Lot, Lots
 from engine.trading.orders import Order
+from engine.trading.terms import Gate, Terms
 from engine.trading.world import MS, OrderShape, S, World
 from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Side
 
@@ -52,12 +56,14 @@ _BLOCKED, _CALM, _COVERED, _WAITING = Stage.BLOCKED, Stage.CALM, Stage.COVERED, 
 
 @dataclass(frozen=True, slots=True)
 class HedgeRule:
-    """The flow's `hedging:` section."""
+    """The flow's `hedging:` section. Either the legs' fills are hedged, at once, or those of a `source`, on terms."""
 
     legs: tuple[str, ...]
     role: str
     choose: str  # random | holder_first
     ladder: tuple[Rung, ...]
+    source: str = ""  # role of the account that is only listened to
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +96,10 @@ class Hedging:
         "_refused",
         "_rung",
         "_takers",
+        "_unit",
         "_world",
         "epoch",
+        "gate",
         "lack",
         "on_choice",
         "rule",
@@ -104,6 +112,12 @@ class Hedging:
         self._world = world
         self.rule = rule
         self._takers = world.accounts(rule.role)
+        self.gate = None if rule.terms is None else Gate(world, rule.terms, Lots(), self._takers)
+        self._unit = (
+            0,
+            0,
+            -1,
+        )  # number of the newest risk unit, attempts, revision of the lots that a retry still covers
         self._enough: tuple[object, ...] = ()  # what the last answer of `enough_eligible` was computed from
         self._enough_answer = False
         self.lack = ""  # which takers were not enough, and why, when `enough_eligible` last said no
@@ -133,7 +147,10 @@ class Hedging:
     def need(self) -> Decimal:
         """Signed quantity that is neither hedged nor in flight; a hedge trades exactly this, floored to the lot."""
         world = self._world
-        need = -(world.exposure + world.in_flight())
+        if self.gate is None:
+            need = -(world.exposure + world.in_flight())
+        else:
+            need = self.gate.open.qty.copy_sign(-self.gate.lots.qty)
         return need if need == 0 else self._bounded(need)
 
     def _bounded(self, need: Decimal) -> Decimal:
@@ -190,6 +207,8 @@ class Hedging:
             if self.stage is not _CALM:
                 self._calm()
             return effects
+        if self.gate is not None and not self._opened(self.gate, effects):
+            return effects
         self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
@@ -205,10 +224,29 @@ class Hedging:
             else:
                 self.stage = _COVERED
             return effects
+        if self.gate is not None and not self._due(self.gate, need, effects):
+            return effects
         if self.stage is _WAITING and world.now_ns < self.waiting_until_ns:
             return effects
         self._hedge(need, effects)
         return effects
+
+    def _opened(self, gate: Gate, effects: list[Effect]) -> bool:
+        """Look at what is open; False while nothing may be hedged at all."""
+        if not gate.may_begin(effects):
+            return False
+        gate.look(self._tradable(gate.open.qty), effects)
+        return True
+
+    def _due(self, gate: Gate, need: Decimal, effects: list[Effect]) -> bool:
+        """Is what is open to be hedged now, by the flow's terms and by us?"""
+        if gate.due and gate.record_only:
+            gate.tell_by_hand(_BUY if need > 0 else _SELL, effects)
+        elif gate.due:
+            return True
+        if not self._world.orders.covering:
+            self._calm()
+        return False
 
     def _slicing(self) -> bool:
         """S9: nothing is open and only halves of a matched pair are on their way: their end decides."""
@@ -219,7 +257,9 @@ class Hedging:
 
     def _may_send(self) -> bool:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
-        return self._world.links.any_trusted
+        if self.gate is None:
+            return self._world.links.any_trusted
+        return any(self._world.links[name] is _TRUSTED for name in self._takers)
 
     def _shed_dust(self, need: Decimal, effects: list[Effect]) -> None:
         """S6: what no taker can trade is taken back on the maker at its cap, as far as that reduces the maker.
@@ -228,7 +268,7 @@ class Hedging:
         that would have to increase is left alone: the cleanup would bring the same dust back, again and again.
         """
         world = self._world
-        if world.orders.resting or not world.dust_capped:
+        if self.rule.source or world.orders.resting or not world.dust_capped:
             return
         maker, side = world.maker, _BUY if need > 0 else _SELL
         size = world.tradable(maker, min(abs(need), world.plan.limits.max_order))
@@ -265,13 +305,27 @@ class Hedging:
         world = self._world
         undo = account == world.maker
         shape = OrderShape(
-            side=side, qty=size, price=None, ioc=True, reduce_only=undo and self._reduces(account, side, size),
-            slack=1 + self._failures,
+            side=side, qty=size, price=None if self.gate is None else self.gate.price(account, side), ioc=True,
+            reduce_only=undo and self._reduces(account, side, size), slack=1 + self._failures,
         )  # fmt: skip
-        order = world.place(account, shape, purpose=_UNDO if undo else _HEDGE, leg="hedge", covers=-side.sign * size)
+        covers = -side.sign * size
+        if self.gate is None:
+            order = world.place(account, shape, purpose=_UNDO if undo else _HEDGE, leg="hedge", covers=covers)
+        else:
+            order = world.place(
+                account, shape, purpose=_HEDGE, leg="hedge", covers=covers, numbered=self._number(self.gate)
+            )
+            effects.append(told_before(order, self.gate))
         self.stage = _COVERED
         effects.append(order)
         effects.append(check_timer(order.request.client_id, world.now_ns + CHECK_NS))
+
+    def _number(self, gate: Gate) -> tuple[int, int]:
+        """Risk unit and attempt: what was refused for the same fills keeps its number, anything else gets a new one."""
+        unit, attempt, revision = self._unit
+        again = revision == gate.lots.revision
+        self._unit = (unit, attempt + 1, -1) if again else (unit + 1, 1, -1)
+        return self._unit[:2]
 
     def _hedge_rest(self, effects: list[Effect]) -> None:
         """More than one order is needed (max_order, lots): go on with what the first leaves."""
@@ -365,6 +419,8 @@ class Hedging:
             return "below its smallest order"
         if world.meets_own(name, side):
             return "an own order rests on its book"
+        if self.gate is not None and (objection := self.gate.objection(name, side)):
+            return objection
         return "" if self._has_base(name, side, qty) else "holds too little to sell"
 
     def _has_base(self, name: str, side: Side, qty: Decimal) -> bool:
@@ -464,6 +520,7 @@ class Hedging:
         """An explicit refusal: that account is out for this exposure, the next rung moves at once (S3, S4)."""
         self._refused[order.account] = self._refused.get(order.account, 0) + 1
         self._last = ""
+        self._unfilled(order)
         why = order.refusal.value if order.refusal is not None else "not sent"
         return [
             Alert(
@@ -475,12 +532,24 @@ class Hedging:
 
     def ended(self, order: Order) -> None:
         """A hedge came to its end: if part of it is missing, the same account is asked first (E9)."""
+        self._unfilled(order)
         if order.state is _FILLED:
             self._last = ""
         elif order.done_qty > 0:
             self._last = order.account
+            self._failures = 0 if self.gate is not None else self._failures
         elif order.state is _CANCELED:
             self._refused[order.account] = self._refused.get(order.account, 0) + 1
+
+    def _unfilled(self, order: Order) -> None:
+        """Nothing of an order can ever fill: what it was for is the same risk unit still, while no other fill comes."""
+        unit, attempt, _ = self._unit
+        if self.gate is not None and (order.round, order.attempt) == (unit, attempt) and not order.done_qty:
+            self._unit = (unit, attempt, self.gate.lots.revision)
+
+    def not_sent(self, order: Order) -> None:
+        """It never left: nobody refused it, the rule computes anew."""
+        self._unfilled(order)
 
     def timer(self, name: str) -> list[Effect]:
         if name == "again":
@@ -493,23 +562,32 @@ class Hedging:
         world = self._world
         self.stage = _WAITING
         self._failures += bool(self._refused) and self._failures < MOST_SLACK
-        self.waiting_until_ns = world.now_ns + TRY_AGAIN_NS
+        self.waiting_until_ns = world.now_ns + self._pause_ns()
         effects.append(self._timer("again", self.waiting_until_ns))
+        if self.gate is not None and self.gate.held(_BUY if need > 0 else _SELL):
+            self.gate.tell_held(_BUY if need > 0 else _SELL, effects)
         if self._refused and world.now_ns >= self._alarm_ns:
             self._alarm_ns = world.now_ns + ALARM_NS
             effects.append(
                 Alert(
                     Level.PERSON, "hedge_stuck",
-                    f"no account takes the hedge of {need} {world.plan.market}; trying again every 250 ms",
+                    f"no account takes the hedge of {need} {world.plan.market}; trying again every"
+                    f" {self._pause_ns() // MS} ms",
                     {"need": str(need), "refused": ",".join(self._refused)},
                 )
             )  # fmt: skip
+
+    def _pause_ns(self) -> int:
+        """S3: 250 ms; on terms growing with every refusal of all, and a second where only the price is waited for."""
+        if self.gate is None:
+            return TRY_AGAIN_NS
+        return min(TRY_AGAIN_NS << max(self._failures - 1, 0), MOST_PAUSE_NS) if self._refused else S
 
     # --- age of what is unhedged (E15, S6)
 
     def _age(self, effects: list[Effect]) -> None:
         world = self._world
-        open_now = world.exposure != 0 and self._tradable(abs(world.exposure))
+        open_now = world.exposure != 0 and self._tradable(abs(world.exposure)) and self._counts_as_unhedged()
         if open_now and self.since_ns is None:
             self.since_ns = world.now_ns
             self.epoch += 1
@@ -519,6 +597,15 @@ class Hedging:
             overdue = world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
             self.since_ns = None
             effects.append(DisarmTimer(OWNER, "hard age" if overdue else "soft age", self.epoch))
+
+    def _counts_as_unhedged(self) -> bool:
+        """On terms, age begins when a hedge is due, and what is held for its price or by hand is told by itself."""
+        gate = self.gate
+        if gate is None:
+            return True
+        if not gate.due:
+            return self.since_ns is not None and bool(self._world.orders.covering)
+        return not gate.record_only and not gate.held(_SELL if self._world.exposure > 0 else _BUY)
 
     def hard_age(self) -> ArmTimer:
         """The soft age has passed: the hard one is next, and then again every ten seconds."""
@@ -531,4 +618,23 @@ class Hedging:
 
 
 MOST_SLACK = 9  # the worst price of a hedge is never further than this and one times max_hedge_slippage from the touch
+MOST_PAUSE_NS = 32 * S  # between two tries of a hedge that every account refuses, on terms
 MOST_AT_ONCE = 8  # hedges in flight at once for one market: bounds the burst when max_order is far below the need
+
+
+def told_before(order: PlaceOrder, gate: Gate) -> Alert:
+    """What a hedge is for, in the line before it: the fills that it answers, their number and average price."""
+    request, opened = order.request, gate.open
+    oldest, *others = [lot for lot in gate.lots if lot.qty * request.side.sign < 0] or [Lot(ZERO, ZERO, 0)]
+    newest = others[-1] if others else oldest
+    at = "market" if request.price is None else f"{request.price}"
+    return Alert(
+        Level.INFO, "hedge",
+        f"{request.account}: {request.side.value} {request.qty} {request.symbol} at {at} ({request.client_id})",
+        {
+            "client_id": request.client_id, "unit": str(order.round), "attempt": str(order.attempt),
+            "open": str(gate.lots.qty), "average": f"{gate.lots.beyond(ZERO).price:f}", "not_covered": str(opened.qty),
+            "oldest": f"{oldest.order_id}/{oldest.trade_id}", "newest": f"{newest.order_id}/{newest.trade_id}",
+            "fills": str(1 + len(others)),
+        },
+    )  # fmt: skip

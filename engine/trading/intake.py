@@ -16,6 +16,7 @@ from engine.trading.effects import (
     AskPositions,
     Effect,
     Level,
+    Purpose,
 )
 from engine.trading.events import (
     CancelRefused,
@@ -56,6 +57,7 @@ from engine.trading.inputs import (
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.inquiry import Inquiry, check_over
 from engine.trading.legs import Leg
+from engine.trading.lots import Lot
 from engine.trading.orders import COVERING, Order
 from engine.trading.risk import Breach, Risk
 from engine.trading.world import DEAD_MARGIN_NS, S, World
@@ -77,6 +79,7 @@ _SETTLEMENT = FillKind.SETTLEMENT
 _LOST, _RESYNC, _TRUSTED = LinkState.LOST, LinkState.RESYNC, LinkState.TRUSTED
 _FAILED, _PENDING = OrderState.FAILED, OrderState.PENDING
 _CANCEL = Request.CANCEL
+_SOURCE = Purpose.SOURCE
 
 DESK = "desk"
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
@@ -171,6 +174,8 @@ class Intake:
         events: list[StrategyEvent] = []
         if fill.symbol != world.instruments[fill.account].symbol:
             return []  # another market of the account: not this desk's (S1)
+        if fill.account in world.heard:
+            return self._source_fill(fill)
         order = world.orders.get(fill.client_id) if fill.client_id else None
         if order is None:
             return self._foreign_fill(fill)
@@ -180,7 +185,7 @@ class Intake:
             return NOTHING_NEW
         if (fill.venue, fill.symbol) in self._shared_books:
             self._self_match(fill)
-        world.ledger.add_fill(fill, news, order.purpose)
+        self._open(fill, world.ledger.add_fill(fill, news, order.purpose))
         if order.purpose not in COVERING:
             world.quote(fill.account)  # so that the journal has the mid against which the fill is judged afterwards
         events += self.breaches(self.risk.after_fill())
@@ -192,11 +197,34 @@ class Intake:
             events.append(self._order_event(order, late=was_terminal))
         return events
 
+    def _source_fill(self, fill: Fill) -> list[StrategyEvent]:
+        """A fill of an account that is only listened to: somebody else's order, ours to hedge, once (S5)."""
+        world = self.world
+        if not world.orders.first_heard(fill):
+            return NOTHING_NEW
+        before = world.exposure
+        self._open(fill, world.ledger.add_fill(fill, fill.qty, _SOURCE))
+        if before != 0 and world.exposure == 0 and not world.orders.covering:
+            self.effects.append(
+                Alert(
+                    Level.INFO, "net_zero",
+                    f"{fill.account}: {fill.side.value} {fill.qty} {fill.symbol} at {fill.price} closes what was open;"
+                    " nothing is to be hedged",
+                    {"account": fill.account, "order_id": fill.order_id, "trade_id": fill.trade_id},
+                )
+            )  # fmt: skip
+        return self.breaches(self.risk.after_fill())
+
+    def _open(self, fill: Fill, delta: Decimal) -> None:
+        """Note at which price and since when the exposure changed, where the hedging rule asks for it."""
+        if self.hedging is not None and self.hedging.gate is not None and delta:
+            self.hedging.gate.lots.add(Lot(delta, fill.price, self.world.now_ns, fill.order_id, fill.trade_id))
+
     def _foreign_fill(self, fill: Fill) -> list[StrategyEvent]:
         """A fill that no order in memory caused: exposure all the same (S9, S12), once (S5)."""
         if not self.world.orders.first_seen(fill):
             return []
-        self.world.ledger.add_fill(fill, fill.qty, None)
+        self._open(fill, self.world.ledger.add_fill(fill, fill.qty, None))
         settled = fill.kind is _SETTLEMENT
         self.effects.append(
             Alert(
@@ -242,7 +270,8 @@ class Intake:
             return NOTHING_NEW
         events: list[StrategyEvent] = []
         if news > 0:
-            world.ledger.add_provisional(order.account, order.side, news, order.purpose)
+            delta = world.ledger.add_provisional(order.account, order.side, news, order.purpose)
+            self._open_provisional(order, delta)
             self._progress(order, news, order.price)
             events += self.breaches(self.risk.after_fill())
         if order.purpose in COVERING:
@@ -250,6 +279,13 @@ class Intake:
         elif news > 0 or order.state is not before:
             events.append(self._order_event(order, late=was_terminal))
         return events
+
+    def _open_provisional(self, order: Order, delta: Decimal) -> None:
+        """Only what goes beyond the exposure has a price at all, and that of a market order comes with its rows."""
+        if self.hedging is not None and self.hedging.gate is not None:
+            lots = self.hedging.gate.lots
+            price = order.price or lots.beyond(ZERO).price
+            lots.add(Lot(delta, price, self.world.now_ns, order.order_id))
 
     def _progress(self, order: Order, news: Decimal, price: Decimal | None) -> None:
         leg = self.legs.get(order.leg)
@@ -344,7 +380,9 @@ class Intake:
         rate.give_back(order.created_ns)
         self.world.orders.fail(order, None, self.world.now_ns)
         if order.purpose in COVERING:
-            return []  # nobody refused it: the rule simply computes anew
+            if self.hedging is not None:
+                self.hedging.not_sent(order)
+            return []
         return [OrderNotSent(order.leg, order.client_id != self.legs[order.leg].newest, order.done_qty)]
 
     def _looked(self, given: Looked) -> list[StrategyEvent]:
@@ -426,8 +464,13 @@ class Intake:
 
     def comparable(self, given: Counted) -> bool:
         """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills."""
-        trusted = self.world.links.all_trusted
-        return given.ok and given.quiet and trusted
+        links = self.world.links
+        return given.ok and given.quiet and (links.all_trusted or self._traded_trusted())
+
+    def _traded_trusted(self) -> bool:
+        """A source that is away owes fills of its own account, which is not compared."""
+        world = self.world
+        return bool(world.heard) and all(world.links[name] is _TRUSTED for name in world.traded)
 
     def differences(self, given: Counted) -> list[str]:
         """S17: compared over a quiet cut only; a symbol that the venue leaves out is flat."""
@@ -440,7 +483,8 @@ class Intake:
         return [
             f"{name}: ledger {expected} venue {told.get(name, ZERO)}"
             for name, book in world.ledger.books.items()
-            if told.get(name, ZERO) != (expected := world.baseline.get(name, ZERO) + book.position)
+            if name not in world.heard
+            and told.get(name, ZERO) != (expected := world.baseline.get(name, ZERO) + book.position)
         ]
 
     def _link(self, given: LinkUpdate) -> list[StrategyEvent]:
@@ -479,7 +523,7 @@ class Intake:
         world = self.world
         if given.owner == DESK:
             self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
-            self.effects.append(AskPositions(accounts=tuple(world.plan.accounts), token=0))
+            self.effects.append(AskPositions(accounts=world.traded, token=0))
             return self.breaches(self.risk.money())
         if given.owner == INQUIRY:
             self.effects.extend(self.inquiry.timer(given.name))

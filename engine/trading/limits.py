@@ -154,15 +154,14 @@ def order_breach(qty: Decimal, limits: Limits) -> str | None:
     return None
 
 
-def position_breach(positions: Mapping[str, Decimal], limits: Limits) -> str | None:
-    """E15, S9: the first limit that these signed positions (by account) break, in words."""
+def position_breach(positions: Mapping[str, Decimal], limits: Limits, *, net: Decimal) -> str | None:
+    """E15, S9: the first limit that these signed positions (by account) break, in words; `net` is the exposure."""
     for account, qty in positions.items():
         if abs(qty) > limits.max_position:
             return f"position {qty} of {account} is above max_position {limits.max_position}"
     gross = sum(map(abs, positions.values()), ZERO)
     if gross > limits.max_gross:
         return f"gross position {gross} is above max_gross {limits.max_gross}"
-    net = sum(positions.values(), ZERO)
     if abs(net) > limits.max_net:
         return f"net position {net} is above max_net {limits.max_net}"
     return None

@@ -24,6 +24,7 @@ _CANCELED, _FAILED, _FILLED, _PARTIALLY_FILLED = (
 
 KEEP_NS = 600 * 1_000_000_000  # terminal orders stay in memory this long …
 KEEP_COUNT = 10_000  # … or until this many are there; then they are looked up in the journal
+KEEP_HEARD = 200_000  # fill rows of a source that are known again; its client knows older ones by the journal
 KEEP_TRADES = 5_000  # fill rows without an order in memory that are known again: a resync tells its overlap twice
 
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
@@ -78,7 +79,7 @@ class Order:
 class Orders:
     """The order table. Live orders by id; terminal ones kept for late frames, bounded by age and number."""
 
-    __slots__ = ("_ended", "_seen", "all", "covering", "evicted", "resting")
+    __slots__ = ("_ended", "_heard", "_seen", "all", "covering", "evicted", "resting")
 
     def __init__(self) -> None:
         self.all: dict[str, Order] = {}
@@ -86,6 +87,7 @@ class Orders:
         self.covering: dict[str, Order] = {}  # live hedges, undos and flattens
         self._ended: OrderedDict[str, int] = OrderedDict()
         self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # account, order id, trade id
+        self._heard: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # the same, of sources
         self.evicted = 0
 
     def register(self, order: Order) -> None:
@@ -137,6 +139,16 @@ class Orders:
         if key in self._seen:
             return False
         self._remember(key)
+        return True
+
+    def first_heard(self, fill: Fill) -> bool:
+        """Is this row of an account that is only listened to told for the first time (S5)?"""
+        key = (fill.account, fill.order_id, fill.trade_id)
+        if key in self._heard:
+            return False
+        self._heard[key] = None
+        if len(self._heard) > KEEP_HEARD:
+            self._heard.popitem(last=False)
         return True
 
     def _remember(self, key: tuple[str, str, str]) -> None:

@@ -86,6 +86,12 @@ class Plan:
     guards: Guards
 
     @property
+    def heard(self) -> frozenset[str]:
+        """Accounts that are only listened to: nothing is ordered, asked or counted on them but their fills (hedger)."""
+        source = source_role(self.flow)
+        return frozenset(self.roles[source]) if source else frozenset()
+
+    @property
     def hedged(self) -> bool:
         """Does the flow declare `hedging:`? Without it, it is directional: what it holds is a position."""
         return is_hedged(self.flow)
@@ -94,3 +100,9 @@ class Plan:
 def is_hedged(flow: Flow) -> bool:
     section = flow.sections.get("hedging")
     return section is not None and section.value is not None
+
+
+def source_role(flow: Flow) -> str:
+    """The role whose fills the flow's hedging answers without ordering there; empty where it hedges its own legs."""
+    section = flow.sections.get("hedging")
+    return "" if section is None else getattr(section.value, "source", "")

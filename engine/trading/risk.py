@@ -47,9 +47,12 @@ class Risk:
         if world.resyncing:
             return found
         limits = world.plan.limits
-        sizes = [abs(book.position) for book in world.ledger.books.values()]
+        books = world.ledger.books  # a source holds what its owner wants it to hold: its own size is no limit of ours
+        sizes = [abs(books[name].position) for name in world.traded]
         if max(sizes) > limits.max_position or sum(sizes) > limits.max_gross or abs(world.exposure) > limits.max_net:
-            text = position_breach({name: book.position for name, book in world.ledger.books.items()}, limits)
+            text = position_breach(
+                {name: books[name].position for name in world.traded}, limits, net=world.exposure
+            )  # fmt: skip
             assert text is not None
             found.append(Breach(text, "reduce"))
         if self._hedged and abs(world.exposure) > limits.unhedged_hard:
@@ -108,8 +111,11 @@ class Risk:
             cash += book.cash
             if book.position == 0:
                 continue
-            quote = world.quote(name)
+            marked = (
+                world.traded[0] if name in world.heard else name
+            )  # a source has no book: it is marked where we hedge
+            quote = world.quote(marked)
             if quote is None:
                 return None
-            holdings.append(Holding(book.position, quote, world.instruments[name]))
+            holdings.append(Holding(book.position, quote, world.instruments[marked]))
         return equity(cash, holdings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from engine.chart.model import (
     QTY,
     TICKS,
     Expression,
-    Listing,
     Mapped,
     Node,
     Scalar,
@@ -25,7 +23,9 @@ from engine.chart.model import (
 )
 from engine.trading.effects import Purpose
 from engine.trading.hedging import HedgeRule, Rung
+from engine.trading.listening import read_listening
 from engine.trading.plan import RoleSpec
+from engine.trading.section_parts import BY, RUNG_WORDS, read_ladder, short, word, words
 
 
 class Fact(NamedTuple):
@@ -50,12 +50,6 @@ LEG_FACTS: Mapping[str, Fact] = {
 _PURPOSES = {"open": Purpose.OPEN, "close": Purpose.CLOSE, "cleanup": Purpose.CLEANUP}
 _LEG_TYPES = {"offset": TICKS, "price": PRICE}
 UNHEDGED = Sheet("Not hedged", ("Directional: no fill of this flow is hedged.",))
-RUNG_WORDS: Mapping[Rung, str] = {
-    Rung.REDUCE_ELSEWHERE: "an account whose own position the hedge reduces",
-    Rung.NEXT_ELIGIBLE: "the eligible account with most free margin",
-    Rung.UNDO_ON_MAKER: "take the fill back on the maker itself",
-}
-_BY = re.compile(r"(random|holder_first)\((\w+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +72,12 @@ def read_accounts(node: Node | None, tools: SectionTools) -> SectionResult:
     if not isinstance(node, Mapped):
         return SectionResult(value=roles, refers={"role": frozenset()})
     for name, spec in node.entries.items():
-        pick = _word(spec, "pick")
+        pick = word(spec, "pick")
         if pick is None or pick.text not in ("one", "many"):
             span = pick.span if pick is not None else spec.span
             tools.report("H601", span, f"role {name} needs `pick: one` or `pick: many`", "write {pick: one}")
             continue
-        apart = _word(spec, "apart_from")
+        apart = word(spec, "apart_from")
         if apart is not None and apart.text not in node.entries:
             hint = tools.nearest(apart.text, tuple(node.entries))
             tools.report("H602", apart.span, f'role {name} is apart from "{apart.text}", which is no role here', hint)
@@ -125,20 +119,16 @@ def read_legs(node: Node | None, tools: SectionTools) -> SectionResult:
 
 
 def _leg_words(leg: LegSpec) -> str:
-    away = f", {_short(leg.offset)} from the opposite best" if leg.offset is not None else ""
-    away += f", at {_short(leg.price)} or further" if leg.price is not None else ""
+    away = f", {short(leg.offset)} from the opposite best" if leg.offset is not None else ""
+    away += f", at {short(leg.price)} or further" if leg.price is not None else ""
     reduces = ", only ever reducing" if leg.reduces else ""
-    side = {"true": "always buys", "false": "always sells"}.get(leg.buys.source, f"buys if {_short(leg.buys)}")
-    return f"{leg.name}: {leg.role} orders {_short(leg.quantity)}{away}{reduces}; {side}"
-
-
-def _short(expression: Expression) -> str:
-    return " ".join(expression.source.split()).replace("settings.", "").replace("context.", "")
+    side = {"true": "always buys", "false": "always sells"}.get(leg.buys.source, f"buys if {short(leg.buys)}")
+    return f"{leg.name}: {leg.role} orders {short(leg.quantity)}{away}{reduces}; {side}"
 
 
 def _read_leg(name: str, node: Node, tools: SectionTools, facts: Mapping[str, Type]) -> LegSpec | None:
     """`facts` are those of all legs: one may order what another has left."""
-    role, purpose = _word(node, "account"), _word(node, "purpose")
+    role, purpose = word(node, "account"), word(node, "purpose")
     if not isinstance(node, Mapped) or role is None or purpose is None or purpose.text not in _PURPOSES:
         span = purpose.span if purpose is not None else node.span
         tools.report("H603", span, f"leg {name} needs `account:` and `purpose: open | close | cleanup`")
@@ -159,7 +149,7 @@ def _read_leg(name: str, node: Node, tools: SectionTools, facts: Mapping[str, Ty
     read = {key: tools.expression(value, _LEG_TYPES[key], facts) for key, value in may_lack.items()}
     if buys is None or quantity is None or None in read.values():
         return None
-    reduces = _word(node, "reduces")
+    reduces = word(node, "reduces")
     return LegSpec(
         name=name, role=role.text, purpose=_PURPOSES[purpose.text], buys=buys, quantity=quantity,
         offset=read.get("offset"), price=read.get("price"), reduces=reduces is not None and reduces.text == "true",
@@ -167,12 +157,24 @@ def _read_leg(name: str, node: Node, tools: SectionTools, facts: Mapping[str, Ty
 
 
 def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
-    """`{every fill of: [legs], by: {account: random(takers), order: market}, if refused: [rungs]}` -> HedgeRule."""
+    """`{every fill of: [legs], by: {account: random(takers), order: market}, if refused: [rungs]}` -> HedgeRule.
+
+    `every fill of: ROLE` hedges what an account fills that is only listened to, on the terms of `from` and `within`.
+    """
     if not isinstance(node, Mapped):
         return SectionResult(value=None, shown=(UNHEDGED,))
+    heard = node.entries.get("every fill of")
+    if isinstance(heard, Scalar):
+        return read_listening(node, heard, tools)
+    for key in ("from", "within", "only record"):
+        if key in node.entries:
+            tools.report(
+                "H611", node.keys[key].span, f"`{key}` is for fills of a role that is only listened to",
+                "remove it, or write `every fill of: ROLE`",
+            )  # fmt: skip
     by = node.entries.get("by")
-    account = _word(by, "account") if by is not None else None
-    match = _BY.fullmatch(account.text) if account is not None else None
+    account = word(by, "account") if by is not None else None
+    match = BY.fullmatch(account.text) if account is not None else None
     if account is None or match is None:
         span = account.span if account is not None else node.span
         tools.report(
@@ -180,14 +182,14 @@ def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
             "for example by: {account: random(takers), order: market}",
         )  # fmt: skip
         return SectionResult(value=None)
-    order = _word(by, "order") if by is not None else None
+    order = word(by, "order")
     if order is not None and order.text != "market":
         tools.report("H606", order.span, f'hedges are market orders, not "{order.text}"', "write order: market")
     roles, declared = tools.declared("role"), tools.declared("leg")
     if match[2] not in roles:
         message = f'hedges go to "{match[2]}", which is no role of accounts{tools.nearest(match[2], tuple(roles))}'
         tools.report("H608", account.span, message, "name a role that `accounts:` declares")
-    covered = _words(node.entries.get("every fill of"))
+    covered = words(node.entries.get("every fill of"))
     for item in covered:
         if item.text not in declared:
             message = f'hedging covers "{item.text}", which is no leg{tools.nearest(item.text, tuple(declared))}'
@@ -196,13 +198,7 @@ def read_hedging(node: Node | None, tools: SectionTools) -> SectionResult:
     if left_out:
         message = f"fills of {', '.join(left_out)} would not be hedged, but exposure is one sum over all legs"
         tools.report("H610", node.span, message, "list every leg under `every fill of:`, or declare no hedging")
-    ladder = []
-    for item in _words(node.entries.get("if refused")):
-        try:
-            ladder.append(Rung(item.text))
-        except ValueError:
-            known = [rung.value for rung in Rung]
-            tools.report("H607", item.span, f'"{item.text}" is no step of the ladder', tools.nearest(item.text, known))
+    ladder = read_ladder(node, tools, tuple(Rung))
     legs = tuple(item.text for item in covered)
     rule = HedgeRule(legs=legs, role=match[2], choose=match[1], ladder=tuple(ladder))
     return SectionResult(value=rule, shown=(_rule_words(rule),))
@@ -216,12 +212,3 @@ def _rule_words(rule: HedgeRule) -> Sheet:
         f"side and equal quantity on {chosen} of {rule.role}. When it is refused:",
     )
     return Sheet("Hedging", lines, tuple(f"{rung.value}: {RUNG_WORDS[rung]}" for rung in rule.ladder))
-
-
-def _word(node: Node | None, key: str) -> Scalar | None:
-    value = node.entries.get(key) if isinstance(node, Mapped) else None
-    return value if isinstance(value, Scalar) else None
-
-
-def _words(node: Node | None) -> list[Scalar]:
-    return [item for item in node.items if isinstance(item, Scalar)] if isinstance(node, Listing) else []

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from engine.trading.effects import (
     Alert,
+    ArmTimer,
     AskPositions,
     Effect,
     Finish,
@@ -18,6 +19,7 @@ from engine.trading.effects import (
     RoundBegan,
     RoundEnded,
 )
+from engine.trading.hedging import OWNER as HEDGING
 from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.legs import Leg
 from engine.trading.orders import Order
@@ -53,6 +55,7 @@ class Verbs:
             "ask": self._ask,
             "ask_all": self._ask_all,
             "count_positions": self._count_positions,
+            "hedge_all": self._hedge_all,
             "halt": self._halt,
             "alert": self._alert,
             "note": self._note,
@@ -196,6 +199,12 @@ class Verbs:
             effects += (order, check_timer(order.request.client_id, world.now_ns + CHECK_NS))
         return effects
 
+    def _hedge_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
+        before = self._world.hedge_all
+        self._world.undo.append(lambda: setattr(self._world, "hedge_all", before))
+        self._world.hedge_all = True
+        return (ArmTimer(HEDGING, "all", 0, self._world.now_ns),)  # the standing rule has had its turn in this step
+
     # --- questions
 
     def _ask(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
@@ -212,7 +221,7 @@ class Verbs:
         return [self._world.ask(order, token=token) for order in orders]
 
     def _count_positions(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
-        return (AskPositions(accounts=tuple(self._world.plan.accounts), token=token),)
+        return (AskPositions(accounts=self._world.traded, token=token),)
 
     # --- words and the end
 
@@ -232,12 +241,13 @@ class Verbs:
         world = self._world
         residues = residue_lines(world)
         view = self._view
-        to_be_flat = bool(arguments.get("flat", True))
+        to_be_flat = bool(arguments.get("flat", True)) and not world.heard
         open_still = not view.settled or (to_be_flat and not (view.maker_flat and view.takers_flat))
         live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
         failed = bool(arguments.get("failed")) or open_still or bool(live) or world.halted
-        kept = ("flat within dust" if to_be_flat else "holding as meant") if residues else "flat"
-        words = "not flat" if open_still else kept
+        meant = "flat within dust" if to_be_flat else "hedged within dust" if world.heard else "holding as meant"
+        kept = meant if residues else "hedged" if world.heard else "flat"
+        words = ("not hedged" if world.heard else "not flat") if open_still else kept
         trouble = (f"halted: {world.trouble}",) if world.trouble else ()
         return (Finish(1 if failed else 0, "; ".join((words, *trouble, *residues, *live))),)
 
@@ -246,7 +256,12 @@ class Verbs:
 
 
 def residue_lines(world: World) -> list[str]:
-    """S7: every account that is not at its baseline, as `account: signed quantity symbol`."""
+    """S7: every account that is not at its baseline, as `account: signed quantity symbol`.
+
+    Beside a source, whose position is its owner's, only what is left open between it and the hedges.
+    """
+    if world.heard:
+        return [f"{world.exposure:+f} {world.plan.market} not hedged"] if world.exposure else []
     return [
         f"{name}: {book.position:+f} {world.instruments[name].symbol}"
         for name, book in world.ledger.books.items()

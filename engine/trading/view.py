@@ -68,6 +68,27 @@ class View:
         return self._world.exposure + self._world.in_flight()
 
     @property
+    def risk(self) -> Decimal:
+        """What a source's fills have left open: fills - hedges - in flight."""
+        return self._world.exposure + self._world.in_flight()
+
+    @property
+    def hedge_due(self) -> bool:
+        return self._hedging is not None and self._hedging.gate is not None and self._hedging.gate.due
+
+    @property
+    def hedge_unknown(self) -> bool:
+        return any(order.unknown for order in self._world.orders.covering.values())
+
+    @property
+    def source_live(self) -> bool:
+        return self._world.links[self._world.maker] is _TRUSTED
+
+    @property
+    def hedgers_live(self) -> bool:
+        return any(self._world.links[name] is _TRUSTED for name in self._takers)
+
+    @property
     def dust_capped(self) -> bool:
         """What is open is worth more than dust_cap: no opening while it is (S6). Unhedged it is no dust."""
         return self._hedging is not None and self._world.dust_capped

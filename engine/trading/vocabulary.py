@@ -28,6 +28,13 @@ FACTS: dict[str, Fact] = {
     "net_position": Fact(QTY, "the same as exposure, by the user's name (E12)"),
     "hedgeable": Fact(QTY, "the largest part of what is open and not in flight that some taker could trade (S6)"),
     "in_flight": Fact(QTY, "signed quantity that live hedges, undos and flattening orders may still fill"),
+    "risk": Fact(QTY, "what a source's fills have left open: its fills - hedges - in flight, the same as dust"),
+    "hedge_due": Fact(
+        BOOL, "what is open calls for a hedge by the terms of `hedging:`; false where legs are hedged at once"
+    ),
+    "hedge_unknown": Fact(BOOL, "nobody knows whether the venue took a hedge; it is asked about (S4)"),
+    "source_live": Fact(BOOL, "the stream of the account that is listened to is trusted; what it missed has been told"),
+    "hedgers_live": Fact(BOOL, "the stream of some account that may hedge is trusted"),
     "dust": Fact(QTY, "exposure + in_flight: what is open and not being covered (E12)"),
     "dust_capped": Fact(BOOL, "what is open is worth more than dust_cap; no opening while it is (S6)"),
     "maker_open_position": Fact(QTY, "signed sum of the maker's opening fills since it was last flat (E12)"),
@@ -107,6 +114,9 @@ _VERBS = (
         "Read every account's position over a quiet cut and compare it with the ledger (S17).",
         replies=True,
         reply_attributes={"matches": BOOL},
+    ),
+    Verb(
+        "hedge_all", "From here on hedge whatever is open at once, below the least size of `hedging:` too; never less."
     ),
     Verb("halt", "No opening from here on; alert a person with this text.", (Parameter("text", "why", type=TEXT),)),
     Verb("alert", "Tell a person.", (Parameter("text", "what", type=TEXT),)),

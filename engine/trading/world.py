@@ -90,6 +90,8 @@ class World:
         self.chance = chance
         self.maker = plan.roles[maker_role][0]
         self.instruments: dict[str, Instrument] = {name: spec.instrument for name, spec in plan.accounts.items()}
+        self.heard = plan.heard
+        self.traded = tuple(name for name in plan.accounts if name not in plan.heard)
         self.books_key = {name: (spec.venue, spec.instrument.symbol) for name, spec in plan.accounts.items()}
         self.orders = Orders()
         self.ledger = Ledger(self.instruments, self.maker)
@@ -119,6 +121,7 @@ class World:
         self.halted = False
         self.trouble = ""  # the limit that broke first
         self.paused = False  # a person wants no opening for now
+        self.hedge_all = False  # the flow wants everything hedged now, below its thresholds too
         self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
 
     # --- reading
@@ -248,16 +251,25 @@ class World:
 
     # --- making orders
 
-    def place(self, account: str, shape: OrderShape, *, purpose: Purpose, leg: str, covers: Decimal) -> PlaceOrder:
-        """Register an order and return the effect that sends it; undone if the chart's step fails (S2)."""
+    def place(
+        self, account: str, shape: OrderShape, *, purpose: Purpose, leg: str, covers: Decimal,
+        numbered: tuple[int, int] | None = None,
+    ) -> PlaceOrder:  # fmt: skip
+        """Register an order and return the effect that sends it; undone if the chart's step fails (S2).
+
+        `numbered` are risk unit and attempt of a hedge on terms, in the place of round and attempt.
+        """
         spec = self.plan.accounts[account]
-        attempt = self.attempts.get(leg, 0) + 1
-        self.attempts[leg] = attempt
-        client_id = self._next_id(spec.capabilities.client_id, leg, attempt)
+        if numbered is None:
+            number, attempt = self.round, self.attempts.get(leg, 0) + 1
+            self.attempts[leg] = attempt
+        else:
+            number, attempt = numbered
+        client_id = self._next_id(spec.capabilities.client_id, number, leg, attempt)
         valid_ns = VALID_MS * MS
         order = Order(
             client_id=client_id, account=account, venue=spec.venue, symbol=spec.instrument.symbol, side=shape.side,
-            qty=shape.qty, price=shape.price, purpose=purpose, leg=leg, round=self.round, attempt=attempt,
+            qty=shape.qty, price=shape.price, purpose=purpose, leg=leg, round=number, attempt=attempt,
             reduce_only=shape.reduce_only, created_ns=self.now_ns,
             dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,  # sent at `not_after_ns`, and valid from then on
         )  # fmt: skip
@@ -274,7 +286,7 @@ class World:
                 valid_ms=VALID_MS, self_trade=self._self_trade[account],
                 worst_price=self._worst_price(account, shape),
             ),
-            venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=self.round, attempt=attempt,
+            venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=number, attempt=attempt,
             covers=covers, epoch=self.round, not_after_ns=self.now_ns + valid_ns,
         )  # fmt: skip
 
@@ -330,10 +342,10 @@ class World:
             return False
         return ClientIdStyle.UINT48 not in styles or self.sequence < UINT48_ORDERS - IDS_KEPT_BACK
 
-    def _next_id(self, style: ClientIdStyle, leg: str, attempt: int) -> str:
+    def _next_id(self, style: ClientIdStyle, number: int, leg: str, attempt: int) -> str:
         self.sequence += 1
         if style is ClientIdStyle.TEXT:
-            return f"e{self.run}r{self.round}l{leg.replace('_', '')}a{attempt}"
+            return f"e{self.run}r{number}l{leg.replace('_', '')}a{attempt}"
         if style is ClientIdStyle.UINT32:
             return str((self.run % 1024) << 22 | self.sequence)
         return str(self.run << 34 | self.sequence)

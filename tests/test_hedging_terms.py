@@ -1,0 +1,431 @@
+"""The standing rule over a source (hedger): when, how much, at which price. Each test is named after what it guards.
+
+Requirements and defects are those of the hedger's own list; the defects are what an earlier implementation did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hedger_kit import BUY, SELL, HedgeBench, alerts, orders
+from trading_kit import LIMITS, account
+
+from engine.trading.inputs import Answered, NotSent, PauseAsked, Request
+from exchanges.types import FillKind, LinkState, Liquidity, MarketKind, OrderType, Refusal, Unknown
+
+D = Decimal
+MS, S = 1_000_000, 1_000_000_000
+SOLD_1 = ("h1", "sell", D("1.0"), D("99.9"))
+BOOK = ("100.0", "100.1")
+
+
+def bench(settings: dict[str, str] | None = None, **changes: object) -> HedgeBench:
+    made = HedgeBench(settings, **changes)  # type: ignore[arg-type]
+    made.begin()
+    return made
+
+
+# --- when
+
+WHEN = [
+    # (name, settings, fills, the hedge that the last fill brings)
+    ("req 12: below the quantity it is carried over", {}, [(BUY, "0.9", "100")], []),
+    ("req 12: at the quantity it is hedged", {}, [(BUY, "1", "100")], [SOLD_1]),
+    ("req 12: fills of one side add up", {}, [(BUY, "0.5", "100"), (BUY, "0.5", "101")], [SOLD_1]),
+    ("req 12: the quantity alone is not enough", {"min_amt": "200"}, [(BUY, "1.5", "100")], []),
+    ("req 12: nor is the amount", {"min_qty": "3", "min_amt": "200"}, [(BUY, "2.5", "100")], []),
+    ("req 12: both are", {"min_amt": "200"}, [(BUY, "2", "100")], [("h1", "sell", D("2.0"), D("99.9"))]),
+    ("req 14: a short net is bought", {}, [(SELL, "1", "100")], [("h1", "buy", D("1.0"), D("100.2"))]),
+    ("req 14: what is netted is not hedged", {}, [(BUY, "0.9", "100"), (SELL, "0.9", "100")], []),
+    ("at once without thresholds", {"min_qty": "0"}, [(BUY, "0.1", "100")], [("h1", "sell", D("0.1"), D("99.9"))]),
+    ("a size is floored to the lot, never rounded up", {}, [(BUY, "1.099", "100")], [SOLD_1]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "fills", "hedge"), [row[1:] for row in WHEN], ids=[row[0] for row in WHEN])
+def test_when_it_is_hedged(
+    settings: dict[str, str], fills: list[tuple[Any, ...]], hedge: list[tuple[Any, ...]]
+) -> None:
+    made = bench(settings)
+    effects = [made.heard(side, qty, price) for side, qty, price in fills]
+    assert [orders(it) for it in effects[:-1]] == [[]] * (len(fills) - 1)
+    assert orders(effects[-1]) == hedge
+
+
+def test_defect_8_net_zero_closes_before_any_threshold() -> None:
+    made = bench()
+    made.heard(BUY, "0.5", "100")
+    effects = made.heard(SELL, "0.5", "99")
+    assert alerts(effects) == ["net_zero"]
+    assert (made.open_qty(), list(made.desk.hedging.gate.lots), made.state) == (0, [], "LISTENING")
+
+
+def test_what_is_old_is_hedged_below_the_least_size() -> None:
+    made = bench()
+    made.heard(BUY, "0.4")
+    since = made.now
+    made.now += 29 * S
+    assert orders(made.heard(BUY, "0.1")) == []
+    effects = made.fire("max age", "hedging")
+    assert made.now == since + 30 * S  # of the oldest fill
+    assert orders(effects) == [("h1", "sell", D("0.5"), D("99.9"))]
+
+
+def test_age_is_that_of_what_is_left_not_of_what_was_netted_away() -> None:
+    made = bench()
+    made.heard(BUY, "0.4")
+    made.now += 20 * S
+    made.heard(BUY, "0.3")
+    since = made.now
+    made.now += 5 * S
+    made.heard(SELL, "0.4")  # the older fill is gone
+    assert orders(made.fire("max age", "hedging")) == [("h1", "sell", D("0.3"), D("99.9"))]
+    assert made.now == since + 30 * S
+
+
+def test_defect_26_dust_at_its_age_is_told_and_held_never_rounded_up() -> None:
+    made = bench()
+    made.heard(BUY, "0.05")
+    effects = made.fire("max age", "hedging")
+    assert (orders(effects), alerts(effects)) == ([], ["dust_held"])
+    made.now += 60 * S
+    assert alerts(made.heard(BUY, "0.001")) == []  # once, as long as it is dust
+
+
+def test_dust_that_becomes_more_ages_from_then_on() -> None:
+    made = bench()
+    made.heard(BUY, "0.05")
+    made.fire("max age", "hedging")
+    made.now += 100 * S
+    assert orders(made.heard(BUY, "0.15")) == []
+    began = made.now
+    assert orders(made.fire("max age", "hedging")) == [("h1", "sell", D("0.2"), D("99.9"))]
+    assert made.now == began + 30 * S
+
+
+def test_dust_is_carried_into_the_next_hedge() -> None:
+    made = bench()
+    made.heard(BUY, "1.05")
+    made.done(made.last)
+    assert made.open_qty() == D("0.05")
+    assert orders(made.heard(BUY, "0.96")) == [SOLD_1]
+    made.done(made.last)
+    assert made.open_qty() == D("0.01")
+
+
+# --- at which price
+
+PRICE = [
+    # (name, settings, fills, book, limit; None: held)
+    ("req 15: a sale goes below the bid by the slippage", {}, [(BUY, "1", "100")], BOOK, D("99.9")),
+    ("req 15: a purchase goes above the offer", {}, [(SELL, "1", "100")], BOOK, D("100.2")),
+    ("defect 7: one bp is one bp", {"slippage": "1bps"}, [(BUY, "1", "5000")], ("5000", "5000.1"), D("4999.5")),
+    ("defect 7: no slippage is none", {"slippage": "0bps"}, [(BUY, "1", "100")], BOOK, D("100.0")),
+    ("the limit is rounded towards the touch", {"slippage": "15bps"}, [(BUY, "1", "100")], BOOK, D("99.9")),
+    ("the band cuts the slippage", {"slippage": "200bps"}, [(BUY, "1", "100")], ("99.5", "99.6"), D("99.0")),
+    ("a better book is taken as it is", {}, [(BUY, "1", "100")], ("110.0", "110.1"), D("109.9")),
+    ("at the edge of the band it goes", {}, [(BUY, "1", "100")], ("99.0", "99.1"), D("99.0")),
+    ("beyond the band it is held", {}, [(BUY, "1", "100")], ("98.9", "99.0"), None),
+    ("beyond the band a purchase is held too", {}, [(SELL, "1", "100")], ("101.0", "101.1"), None),
+    (
+        "defect 5: the price is that of the side that is left, never the netted amount's",
+        {"price_band": "50bps"}, [(BUY, "1", "100"), (SELL, "0.9", "99")], BOOK, D("99.9"),
+    ),
+    (
+        "defect 5: and where the netted amount would have allowed it, it is held",
+        {"price_band": "50bps"}, [(BUY, "1", "100"), (SELL, "0.9", "101")], ("99.4", "99.5"), None,
+    ),
+    (
+        "the average is that of the fills that are left, oldest gone first",
+        {"price_band": "0bps"}, [(BUY, "0.5", "90"), (SELL, "0.5", "90"), (BUY, "0.5", "100"), (BUY, "0.5", "102")],
+        ("101.0", "101.1"), D("101.0"),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "fills", "book", "limit"), [row[1:] for row in PRICE], ids=[row[0] for row in PRICE]
+)
+def test_at_which_price(
+    settings: dict[str, str], fills: list[tuple[Any, ...]], book: tuple[str, str], limit: Decimal | None
+) -> None:
+    made = bench({**settings, "min_qty": "50", "on_max_age": "hold"})
+    made.quote(*book)
+    for fill in fills:
+        assert orders(made.heard(*fill)) == []
+    effects = made.fire("max age", "hedging")  # what is left of all of them is due now
+    placed = orders(effects)
+    if limit is None:
+        assert (placed, alerts(effects)) == ([], ["hedge_held"])
+    else:
+        assert [it[3] for it in placed] == [limit]
+
+
+def test_a_hedge_that_the_band_holds_waits_for_its_price_and_then_goes() -> None:
+    made = bench()
+    made.quote("98.9", "99.0")
+    made.heard(BUY, "1")
+    assert alerts(made.fire("again", "hedging")) == []  # a person has heard
+    made.quote("99.5", "99.6")
+    assert orders(made.fire("again", "hedging")) == [("h1", "sell", D("1.0"), D("99.5"))]  # 99.4005, and never below
+
+
+@pytest.mark.parametrize(("what", "sent"), [("market", [("h1", "sell", D("1.0"), None)]), ("hold", [])])
+def test_at_its_longest_age_a_held_hedge_goes_by_market_or_is_held_on(what: str, sent: list[object]) -> None:
+    made = bench({"on_max_age": what})
+    made.quote("98.0", "98.1")
+    made.heard(BUY, "1")
+    made.now += 30 * S
+    assert orders(made.fire("again", "hedging")) == sent
+    if sent:
+        request = made.orders[made.last].request
+        assert (request.type, request.worst_price) == (OrderType.MARKET, D("97.5"))  # bounded by max_hedge_slippage
+
+
+def test_no_hedge_is_priced_from_a_stale_book() -> None:
+    made = bench()
+    made.quote("100.0", "100.1", at_ns=made.now)
+    made.now += 2 * S
+    effects = made.heard(BUY, "1")
+    assert (orders(effects), alerts(effects)) == ([], ["hedge_held"])
+
+
+# --- what comes back
+
+
+def test_defect_3_a_refused_hedge_leaves_the_risk_and_is_tried_again() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    effects = made.refuse(made.last)
+    assert (made.open_qty(), orders(effects), alerts(effects)) == (1, [], ["hedge_refused", "hedge_stuck"])
+    assert orders(made.fire("again", "hedging")) == [SOLD_1]
+
+
+def test_refusals_are_tried_again_ever_less_often() -> None:
+    made = bench(limits=replace(LIMITS, unhedged_soft_age_ns=1000 * S, unhedged_hard_age_ns=2000 * S))
+    made.heard(BUY, "1")
+    pauses = []
+    for _ in range(10):
+        before = made.now
+        made.refuse(made.last)
+        made.fire("again", "hedging")
+        pauses.append((made.now - before) // (250 * MS))
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 128, 128]
+
+
+def test_a_refusal_moves_on_to_the_next_hedge_account_at_once() -> None:
+    made = bench(hedgers=(account("h1", "b"), account("h2", "c")))
+    made.heard(BUY, "1")
+    first = made.orders[made.last].request.account
+    [(second, *order)] = orders(made.refuse(made.last))
+    assert (second != first, order) == (True, ["sell", D("1.0"), D("99.9")])
+
+
+def test_defect_6_what_an_ioc_leaves_is_risk_again_at_once() -> None:
+    made = bench()
+    made.heard(BUY, "2")
+    effects = made.done(made.last, "0.7")
+    assert orders(effects) == [("h1", "sell", D("1.3"), D("99.9"))]
+
+
+def test_what_an_ioc_leaves_below_the_least_size_accumulates() -> None:
+    made = bench()
+    made.heard(BUY, "1.5")
+    assert orders(made.done(made.last, "0.7")) == []
+    assert orders(made.heard(BUY, "0.2")) == [SOLD_1]
+
+
+def test_defect_10_a_fill_while_a_hedge_is_on_its_way_is_hedged_beside_it() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    assert orders(made.heard(BUY, "1")) == [SOLD_1]
+    made.heard(BUY, "0.5")
+    for client_id in list(made.orders):
+        made.done(client_id)
+    assert (made.open_qty(), len(made.orders)) == (D("0.5"), 2)
+
+
+def test_no_hedge_is_larger_than_what_is_open_for_certain() -> None:
+    """A hedge on its way that has become one too many is answered when it has filled, and only then."""
+    made = bench()
+    made.heard(BUY, "1")
+    first = made.last
+    assert orders(made.heard(SELL, "3")) == [("h1", "buy", D("2.0"), D("100.2"))]  # 3, if it fills
+    made.done(made.last)
+    assert made.open_qty() == 0
+    assert orders(made.done(first)) == [("h1", "buy", D("1.0"), D("100.2"))]
+
+
+def test_netting_while_a_hedge_is_on_its_way_sends_nothing() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    assert orders(made.heard(SELL, "1")) == []
+    made.done(made.last, "0")
+    assert (made.open_qty(), made.state) == (0, "LISTENING")
+
+
+def test_defect_19_an_unknown_outcome_is_asked_and_nothing_is_sent_for_its_risk() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    effects = made.give(_unknown(made.last))
+    assert [type(it).__name__ for it in effects if type(it).__name__ in ("AskOrder", "PlaceOrder")] == ["AskOrder"]
+    assert made.state == "FOLLOWING_UP"
+    made.now += 60 * S
+    assert orders(made.fire("after:FOLLOWING_UP:alert_again")) == []
+
+
+def test_defect_18_one_risk_keeps_its_unit_over_attempts_and_two_risks_have_two() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    made.refuse(made.last)
+    made.fire("again", "hedging")
+    made.give(NotSent(made.last, Request.PLACE, "expired before it could be sent"))
+    made.refuse(made.last)
+    made.heard(BUY, "0.5")  # other fills, another risk
+    made.fire("again", "hedging")
+    made.done(made.last)
+    made.heard(BUY, "1")
+    assert list(made.orders) == ["e1r1lhedgea1", "e1r1lhedgea2", "e1r1lhedgea3", "e1r2lhedgea1", "e1r3lhedgea1"]
+
+
+# --- what is counted
+
+
+def test_req_8_a_trade_id_counts_once() -> None:
+    made = bench()
+    made.heard(BUY, "0.4", trade="x")
+    made.heard(BUY, "0.4", trade="x")
+    assert made.open_qty() == D("0.4")
+
+
+def test_one_trade_id_under_two_orders_is_two_trades() -> None:
+    made = bench()
+    made.heard(BUY, "0.4", trade="x", order="o1")
+    made.heard(BUY, "0.4", trade="x", order="o2")
+    assert made.open_qty() == D("0.8")
+
+
+def test_a_fill_whose_role_is_unknown_is_hedged() -> None:
+    made = bench()
+    assert orders(made.heard(BUY, "1", liquidity=Liquidity.UNKNOWN)) == [SOLD_1]
+
+
+def test_every_kind_of_fill_of_the_source_is_exposure() -> None:
+    made = bench()
+    assert orders(made.heard(BUY, "1", kind=FillKind.LIQUIDATION)) == [SOLD_1]
+
+
+def test_defect_9_a_fill_of_another_symbol_is_not_counted() -> None:
+    made = bench()
+    made.heard(BUY, "5", symbol="BTCUSDT")
+    assert (made.open_qty(), made.orders) == (0, {})
+
+
+def test_defect_21_quantities_are_exact() -> None:
+    made = bench({"min_qty": "0.3"})
+    for _ in range(2):
+        made.heard(BUY, "0.1")
+    assert orders(made.heard(BUY, "0.1")) == [("h1", "sell", D("0.3"), D("99.9"))]
+    made.done(made.last)
+    assert made.open_qty() == 0
+
+
+def test_a_fee_in_base_leaves_its_part_open() -> None:
+    """S18: a purchase of 1 on spot delivers less than 1."""
+    spot = account("h1", "b", kind=MarketKind.SPOT)
+    made = bench(hedgers=(spot,))
+    made.heard(SELL, "1")
+    made.fill(made.last, "1", fee=D("0.001"), fee_asset="ETH")
+    assert made.open_qty() == D("-0.001")
+
+
+def test_a_fill_of_a_hedge_account_that_is_no_order_of_ours_is_exposure() -> None:
+    made = bench()
+    row = made.heard_row(BUY, "1", venue="b", account="h1", client_id="")
+    assert orders(made.give(row)) == [SOLD_1]
+
+
+# --- streams
+
+
+def test_nothing_is_hedged_before_the_source_has_told_what_happened_meanwhile() -> None:
+    made = HedgeBench()
+    made.quote("100.0", "100.1")
+    made.link("h1", LinkState.TRUSTED)
+    assert orders(made.heard(BUY, "1")) == []
+    assert orders(made.link("s", LinkState.TRUSTED)) == [SOLD_1]
+
+
+def test_a_source_that_does_not_come_is_told() -> None:
+    made = HedgeBench()
+    made.quote("100.0", "100.1")
+    made.link("h1", LinkState.TRUSTED)
+    made.heard(BUY, "1")
+    assert alerts(made.fire("source", "hedging")) == ["source_away"]
+
+
+def test_known_risk_is_hedged_while_the_source_is_away() -> None:
+    made = bench()
+    made.heard(BUY, "0.9")
+    made.link("s", LinkState.LOST)
+    assert made.state == "DEGRADED"
+    assert orders(made.fire("max age", "hedging")) == [("h1", "sell", D("0.9"), D("99.9"))]
+
+
+def test_without_a_hedge_account_risk_waits_and_goes_when_it_is_back() -> None:
+    made = bench()
+    made.link("h1", LinkState.LOST)
+    assert (orders(made.heard(BUY, "1")), made.state) == ([], "DEGRADED")
+    made.link("h1", LinkState.RESYNC)
+    assert orders(made.link("h1", LinkState.TRUSTED)) == [SOLD_1]
+
+
+# --- caps
+
+
+def test_a_hedge_above_the_largest_order_is_split() -> None:
+    made = bench(limits=replace(LIMITS, max_order=D(2)))
+    assert [it[2] for it in orders(made.heard(BUY, "5"))] == [D(2), D(2), D(1)]
+
+
+def test_defect_26_exposure_above_its_cap_is_told_and_hedged_all_the_same() -> None:
+    made = bench(limits=replace(LIMITS, unhedged_hard=D(3), max_order=D(10)))
+    effects = made.heard(BUY, "4")
+    assert (alerts(effects)[0], [it[2] for it in orders(effects)], made.state) == ("limit", [D(4)], "HEDGING")
+
+
+def test_the_size_of_the_source_itself_is_no_limit_of_ours() -> None:
+    made = bench(limits=replace(LIMITS, max_position=D(1), max_gross=D(1)))
+    assert "limit" not in alerts(made.heard(BUY, "1.5"))
+
+
+def test_req_19_manual_only_records() -> None:
+    made = bench({"manual": "true"})
+    effects = made.heard(BUY, "1")
+    assert (orders(effects), alerts(effects), made.open_qty()) == ([], ["hedge_by_hand"], 1)
+    assert alerts(made.heard(BUY, "1")) == []  # told, until it is time again
+
+
+def test_a_pause_stops_no_hedge() -> None:
+    made = bench()
+    made.give(PauseAsked(paused=True))
+    assert orders(made.heard(BUY, "1")) == [SOLD_1]
+
+
+def test_nothing_is_ever_asked_or_sent_on_the_source() -> None:
+    made = bench()
+    for n in range(30):
+        made.heard(BUY if n % 3 else SELL, "0.7")
+        if n % 4 == 0 and made.orders:
+            made.refuse(made.last, Refusal.MARGIN)
+    made.fire("reconcile", "desk")
+    named = {getattr(it, "account", "") or "".join(getattr(it, "accounts", ())) for it in made.log}
+    assert "s" not in named - {""}
+    assert {it.request.account for it in made.orders.values()} == {"h1"}
+
+
+def _unknown(client_id: str) -> Answered:
+    return Answered(client_id, Request.PLACE, Unknown("timeout"))
