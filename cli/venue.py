@@ -95,9 +95,9 @@ def serve(
 ) -> int:  # fmt: skip
     """Serve local venues on this machine until Ctrl-C.
 
-    KIND is backpack, lighter, okx or bifu; the first account of a bifu makes a market, to be hedged elsewhere. Prints a
-    config that `eagle run --live` trades with, with keys that are good for nothing else, and where the venues' own
-    ledger can be read. On a made-up market unless told otherwise.
+    KIND is backpack, lighter, okx, binance or bifu; the first account of a bifu makes a market, to be hedged elsewhere.
+    Prints a config that `eagle run --live` trades with, with keys that are good for nothing else, and where the venues'
+    own ledger can be read. On a made-up market unless told otherwise.
 
     \b
     Examples:

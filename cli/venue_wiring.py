@@ -25,6 +25,8 @@ from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol
 from exchanges.venues.bifu.demo import bifu_credentials, bifu_symbol, open_bifu
 from exchanges.venues.bifu.maker import MakerOptions as MakerOptions
 from exchanges.venues.bifu.maker import MarketMaker
+from exchanges.venues.binance.demo import FIRST_ORDER_ID as FIRST_BINANCE_ID
+from exchanges.venues.binance.demo import binance_credentials, binance_instrument, open_binance
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, Faults
 from exchanges.venues.ledger_page import PATH, ledger_page
@@ -87,6 +89,12 @@ KINDS: Mapping[str, Kind] = {
         lambda plain, _: okx_instrument(plain),
         okx_credentials,
         stream_path="/ws/v5",
+    ),
+    "binance": Kind(
+        lambda exchange, faults, _: open_binance(exchange, faults),
+        lambda plain, _: binance_instrument(plain),
+        binance_credentials,
+        first_order_id=FIRST_BINANCE_ID,
     ),
 }
 IDS_PER_MS = 1_000_000

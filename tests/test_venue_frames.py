@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from binance_kit import BinanceUser, binance
 from paper_clock import PaperClock
 from venue_kit import PERP, QUOTE, BackpackUser, LighterUser, exchange, lighter, public_of, stream, subscription
 
 from exchanges.backpack.wire import stream as backpack_wire
 from exchanges.lighter.wire import stream as lighter_wire
 from exchanges.market import MarketQuote, MarketTrade
-from exchanges.types import Side
+from exchanges.types import MarketKind, Side
 from exchanges.venues.backpack.model import Backpack
 from exchanges.venues.lighter.state import LighterOptions
 
@@ -65,7 +66,28 @@ def lighter_frames() -> list[Any]:
     return wire.take()
 
 
-MADE: dict[str, Callable[[], list[Any]]] = {"backpack": backpack_frames, "lighter": lighter_frames}
+def binance_frames(kind: MarketKind) -> list[Any]:
+    """The same, and an order that is changed by nobody but its own end."""
+    user = BinanceUser(binance(kind, EVENTS))
+    wire = user.listen()
+    session, book = user.stream("/ws" if kind is MarketKind.SPOT else "/public/ws")
+    session.on_text('{"method":"SUBSCRIBE","params":["ethusdt@bookTicker"],"id":1}')
+    post_only = {"type": "LIMIT_MAKER", "timeInForce": None} if kind is MarketKind.SPOT else {"timeInForce": "GTX"}
+    user.run(10 * S)
+    user.place("BUY", "0.1", "2600", newClientOrderId="e1r1a1", **post_only)
+    user.run(15 * S)
+    user.call("DELETE", "order", symbol="ETHUSDT", origClientOrderId="e1r1a1", newClientOrderId="c1")
+    user.place("SELL", "0.03", newClientOrderId="e1r1a2")
+    user.place("BUY", "0.2", "2600.10", newClientOrderId="e1r1a3", timeInForce="IOC")
+    return [it for it in (*wire.take(), *book.take()) if it != "ping"]
+
+
+MADE: dict[str, Callable[[], list[Any]]] = {
+    "backpack": backpack_frames,
+    "lighter": lighter_frames,
+    "binance_spot": lambda: binance_frames(MarketKind.SPOT),
+    "binance_futures": lambda: binance_frames(MarketKind.PERP),
+}
 
 
 @pytest.mark.parametrize("venue", MADE)

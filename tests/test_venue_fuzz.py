@@ -6,11 +6,13 @@ import json
 import os
 from typing import Any
 
+from binance_kit import SYMBOL, BinanceUser, binance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paper_clock import PaperClock
 from venue_kit import PERP, Answers, BackpackUser, LighterUser, backpack, lighter, stream, subscription
 
+from exchanges.types import MarketKind
 from exchanges.venues.backpack.model import BackpackOptions
 from exchanges.venues.local import LocalVenue
 from exchanges.venues.seam import Reply, Request
@@ -153,3 +155,54 @@ def test_any_frame_leaves_a_lighter_stream_that_works(text: str) -> None:
     assert wire.take()[-1]["type"] == "subscribed/ticker"
     session.on_closed()
     LIGHTER.run(61_000_000_000)
+
+
+BINANCE = [BinanceUser(binance(kind)) for kind in (MarketKind.SPOT, MarketKind.PERP)]
+BINANCE_PATHS = [
+    *("order", "openOrders", "batchOrders", "userTrades", "myTrades", "allOrders", "depth", "listenKey"),
+    *("exchangeInfo", "countdownCancelAll"),
+]
+BINANCE_FIELDS = st.sampled_from(
+    [
+        *("symbol", "side", "type", "timeInForce", "quantity", "quoteOrderQty", "price", "newClientOrderId", "limit"),
+        *("newOrderRespType", "selfTradePreventionMode", "reduceOnly", "orderId", "origClientOrderId", "recvWindow"),
+        *("batchOrders", "countdownTime", "startTime", "fromId", "positionSide"),
+    ]
+)  # fmt: skip
+BINANCE_VALUES = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(["BUY", "LIMIT", "MARKET", "GTX", "0", "1e9", "-1", SYMBOL, "\u0663", "9" * 30]),
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.sampled_from(BINANCE),
+    st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
+    st.sampled_from(BINANCE_PATHS),
+    st.dictionaries(BINANCE_FIELDS, BINANCE_VALUES, max_size=6),
+    st.binary(max_size=20),
+)
+def test_any_request_to_binance_is_answered(
+    user: BinanceUser, method: str, path: str, fields: dict[str, str], rest: bytes
+) -> None:
+    good = user.order("BUY", "1", "2500") if path == "order" and method == "POST" else {"symbol": SYMBOL}
+    request = user.request(method, path, good | fields)
+    for each in (request, Request(method, request.path, request.query, request.headers, request.body + rest, "p")):
+        assert answered(user.venue, each).status in (200, 400, 401, 404, 429)
+    user.run(61_000_000_000)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.sampled_from(BINANCE), st.one_of(st.text(max_size=40), JSON.map(json.dumps), st.builds(
+    lambda method, params, number: json.dumps({"id": number, "method": method, "params": params}),
+    st.sampled_from(["order.place", "order.cancel", "session.logon", "userDataStream.subscribe.signature", "x"]),
+    st.one_of(st.dictionaries(BINANCE_FIELDS, SCALARS, max_size=4), SCALARS), SCALARS,
+)))  # fmt: skip
+def test_any_frame_leaves_a_binance_connection_that_works(user: BinanceUser, text: str) -> None:
+    session, wire = user.api()
+    session.on_text(text)
+    wire.take()
+    assert user.asked(session, wire, "order.status", symbol=SYMBOL, origClientOrderId="never")["error"]["code"] == -2013
+    session.on_closed()
+    user.run(61_000_000_000)
