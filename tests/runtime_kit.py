@@ -209,6 +209,7 @@ class ListJournal(NullJournal):
         self.known: dict[str, Recalled] = {}
 
     def recall(self, client_id: str) -> Recalled | None:
+        self.calls.append(f"recall {client_id}")
         return self.known.get(client_id)
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:

@@ -63,7 +63,7 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited
-from exchanges.types import Accepted, OrderState, Position, Quote, Unknown
+from exchanges.types import Accepted, Fill, OrderState, Position, Quote, Unknown
 
 DONE = Finish(0, "flat")
 MOVED = Moved("order.filled", "opening", "hedging", 1)
@@ -182,6 +182,48 @@ def test_a_hedge_has_left_before_the_flow_hears_of_the_fill_and_leaves_once() ->
         "step 2 Fill []",
     ]  # fmt: skip
     assert room.trace[1] == (2, START + MS, fill(), [*standing, cancel("c"), MOVED, DONE])
+
+
+def test_fills_that_came_together_are_hedged_before_the_first_of_them_is_recorded() -> None:
+    """Five fills in one read: what is journalled and shown of the first may not stand before the hedge of the last."""
+    first, second = replace(fill(), trade_id="1"), replace(fill(), trade_id="2")
+    hedges = {it: place(f"h{it.trade_id}", account="t", urgency=Urgency.HEDGE) for it in (first, second)}
+
+    def arrange(room: Room) -> None:
+        def script(given: Input) -> list[Effect]:
+            if not isinstance(given, Fill):
+                return [DONE] if isinstance(given, StopAsked) else []
+            assert room.desk.on_hedges is not None
+            room.desk.on_hedges([hedges[given]])
+            return [hedges[given]]
+
+        room.desk._script = script
+        room.at(1, lambda: [room.runner.handle(it) for it in (first, second)])
+        room.at(2, room.calls.append, "a millisecond later")
+        room.at(2, room.runner.stop, 1)
+
+    room, _ = run(reacts({}), arrange)
+    assert room.calls[room.calls.index("step 1 Started []") + 1 :][:8] == [
+        "intent h1", "sent place h1", "t submit h1", "intent h2", "sent place h2", "t submit h2",
+        "step 2 Fill []", "step 3 Answered []",
+    ]  # fmt: skip
+    assert room.calls.index("step 4 Fill []") < room.calls.index("a millisecond later")
+    assert [(seq, given) for seq, _, given, _ in room.trace if isinstance(given, Fill)] == [(2, first), (4, second)]
+
+
+def test_the_journal_has_caught_up_before_it_is_asked_and_before_an_alert_is_told() -> None:
+    late = replace(fill("t"), client_id="gone")
+
+    def arrange(room: Room) -> None:
+        room.desk.forgotten.add("gone")
+        hedge = place("h", account="t", urgency=Urgency.HEDGE)
+        hedges_early(room, [hedge], list)
+        room.at(1, lambda: room.clients["t"].private(late))
+        room.at(2, room.runner.stop, 1)
+
+    room, _ = run(reacts({}), arrange)
+    calls = room.calls[room.calls.index("t submit h") :]
+    assert calls.index("step 2 Fill []") < calls.index("recall gone")
 
 
 def test_a_desk_that_fails_after_its_hedge_left_is_journalled_with_it() -> None:

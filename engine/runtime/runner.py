@@ -39,11 +39,16 @@ from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
 from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, PrivateEvent, Quote
 
+MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
 LEFT = 130  # exit code at the third interrupt
 JOURNAL_LOST = 4
+
+
+# Number, times, what it was given and read, what it asked for and when that was decided.
+_Step = tuple[int, int, int, Input, Sequence[Quote], Sequence[int], list[Effect], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Runner:
         self._intent_lost = False
         self._flush_timer: Cancellable | None = None
         self._seq = 0
+        self._behind: deque[_Step] = deque()
         self._at_ns = self._wall_ms = 0  # of the step that runs
         self._sent: Sequence[Effect] = ()  # its hedges, once they left
         desk.on_hedges = self._send_hedges
@@ -174,6 +180,7 @@ class Runner:
 
     def alert(self, alert: Alert) -> None:
         """Tell an alert that comes from no step: of this runner, or of what works beside it."""
+        self._catch_up()
         try:
             self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
         except Exception as error:  # noqa: BLE001 it is told all the same
@@ -207,7 +214,7 @@ class Runner:
             self._busy = False
 
     def _take(self, given: Input) -> None:
-        desk, journal = self._desk, self._journal
+        desk = self._desk
         at_ns, wall_ms = self._clock.now_ns(), self._clock.wall_ms()
         self._seq = seq = self._seq + 1
         self._at_ns, self._wall_ms, self._sent = at_ns, wall_ms, ()
@@ -220,11 +227,34 @@ class Runner:
             effects = list(self._sent)  # the journal must know why they left
         self._note_intents(effects)
         self._perform(effects)
+        read, drawn = desk.take_used_quotes(), self._chance.take_draws()
+        step = (seq, at_ns, wall_ms, given, read, drawn, effects, self.decided_ns)
+        if not self._sent and not self._behind:
+            self._record(*step)
+            return
+        # More fills may wait in the socket, and each hedge would wait for the rows and lines of those before it.
+        if not self._behind:
+            self._clock.call_at(at_ns, self._catch_up)
+        self._behind.append(step)
+        if len(self._behind) >= MOST_BEHIND:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Record the steps whose record stood back behind a hedge, in their order."""
+        behind = self._behind
+        while behind:
+            self._record(*behind.popleft())
+
+    def _record(
+        self, seq: int, at_ns: int, wall_ms: int, given: Input, quotes: Sequence[Quote], draws: Sequence[int],
+        effects: list[Effect], decided_ns: int,
+    ) -> None:  # fmt: skip
+        self.decided_ns = decided_ns
         try:
-            journal.step(seq, at_ns, wall_ms, given, desk.take_used_quotes(), self._chance.take_draws(), effects)
+            self._journal.step(seq, at_ns, wall_ms, given, quotes, draws, effects)
         except Exception as error:  # noqa: BLE001 it may not reach the adapter that brought the input: that loses frames
             self.fail(error)
-        if journal.failed and not self._journal_told:
+        if self._journal.failed and not self._journal_told:
             self._journal_lost()
         if self._flush_after_ns and self._flush_timer is None:
             self._flush_timer = self._clock.call_at(at_ns + self._flush_after_ns, self._flush)
@@ -375,6 +405,7 @@ class Runner:
         self.handle(event)
 
     def _recall(self, client_id: str) -> None:
+        self._catch_up()
         try:
             recalled = self._journal.recall(client_id)
         except Exception as error:  # noqa: BLE001 the fill counts all the same, as one of an order that nobody knows
@@ -495,6 +526,7 @@ class Runner:
                 other.cancel()
 
     async def _leave(self) -> None:
+        self._catch_up()
         if self._began and not self._closed:
             held = await self._questions.last_holdings()
             self._journal.venue_end(held.positions, held.margins)
@@ -524,6 +556,7 @@ class Runner:
 
     def _flush(self) -> None:
         self._flush_timer = None
+        self._catch_up()
         self._journal.flush()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
