@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from cli.locate import CannotUse
@@ -14,10 +15,17 @@ from cli.resolve import Resolve
 from engine.runtime.chance import Stream
 from engine.runtime.clock import LiveClock
 from engine.runtime.config import AccountConfig, Config, VenueConfig
+from engine.runtime.config_values import BIFU, ListenConfig
+from engine.runtime.credentials import PLAIN
+from engine.runtime.source_journal import heard_before
 from engine.trading.plan import AccountPlan
 from exchanges.backpack.client import REST_URL, STREAM_URL, BackpackClient
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
+from exchanges.bifu import client as bifu
+from exchanges.bifu.private import Pace
+from exchanges.bifu.wire import request as bifu_request
+from exchanges.bifu.wire.product import CONTRACT, SPOT, Product
 from exchanges.budget import Budget
 from exchanges.errors import AuthFailed, ExchangeError, Rejected
 from exchanges.lighter import client as lighter
@@ -30,6 +38,7 @@ from exchanges.sockets import SocketTransport
 from exchanges.transport import Transport
 from exchanges.types import Clock, Instrument
 
+BIFU_REQUESTS = 600  # a minute and account: a market-maker endpoint was quoted with ten a second
 BACKPACK_REQUESTS = 1_200  # a minute, of all accounts on one address: the pace of clients in the field; none published
 
 
@@ -79,13 +88,16 @@ def ask_venues(config: Config, resolve: Resolve) -> Listed:
 
 def open_clients(
     config: Config, listed: Mapping[str, Instrument], *, clock: Clock, seed: int, resolve: Resolve,
-    network: Network = SOCKETS,
+    network: Network = SOCKETS, journal: Path | None = None,
 ) -> Clients:  # fmt: skip
-    """Clients that are not connected yet. Raises: CannotUse, SecretUnreadable."""
+    """Clients that are not connected yet; `journal` tells one that is listened to what earlier runs have heard.
+
+    Raises: CannotUse, SecretUnreadable, JournalError.
+    """
     budgets: dict[str, Budget] = {}
     clients = {
         account.name: client_for(
-            config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network
+            config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network, journal=journal
         )
         for account in config.used_accounts
     }
@@ -127,13 +139,27 @@ async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: 
         )  # fmt: skip
         symbol = config.symbols[account.venue]
         try:
-            instruments[account.name] = await client.get_contract_attributes(symbol)
+            instruments[account.name] = coarsened(await client.get_contract_attributes(symbol), account)
             price = price or (await client.fetch_bbo_prices(symbol)).mid
         except ExchangeError as error:
             raise _unasked(error, f"{account.name} on {account.venue}: {error}") from error
         finally:
             await client.disconnect()
     return Listed(instruments, price)
+
+
+def coarsened(instrument: Instrument, account: AccountConfig) -> Instrument:
+    """The instrument in the steps that the account's orders may have, where the venue's own are finer."""
+    return replace(
+        instrument,
+        tick=_step(instrument.tick, account.price_decimals),
+        lot=_step(instrument.lot, account.qty_decimals),
+    )
+
+
+def _step(own: Decimal, decimals: int | None) -> Decimal:
+    wished = own if decimals is None else Decimal(1).scaleb(-decimals)
+    return wished if wished > own and not wished % own else own
 
 
 def _unasked(error: ExchangeError, text: str) -> CannotUse:
@@ -160,16 +186,21 @@ def adapted() -> tuple[str, ...]:
 
 def client_for(
     config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve,
-    network: Network = SOCKETS,
+    network: Network = SOCKETS, journal: Path | None = None,
 ) -> BaseExchangeClient:  # fmt: skip
-    """A client that is not connected. Raises: CannotUse, SecretUnreadable."""
+    """A client that is not connected. Raises: CannotUse, SecretUnreadable, JournalError."""
     venue = config.venues[account.venue]
+    if venue.kind == BIFU:
+        return _bifu(
+            account, venue, config, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network,
+            journal=journal,
+        )  # fmt: skip
     build = _ADAPTERS.get(venue.kind)
     if build is None:
         span = config.span(f"venues.{venue.name}")
         raise CannotUse(
             f"{span.file}:{span.line}: venue {venue.name} is a {venue.kind} venue, and there is no adapter for it yet; "
-            f"there are: {', '.join(_ADAPTERS)}"
+            f"there are: {', '.join([*_ADAPTERS, BIFU])}"
         )
     return build(account, venue, config, clock, seed, budgets, resolve, network)
 
@@ -191,7 +222,7 @@ def _backpack(
     # The venue counts requests by address, as far as anybody knows: all accounts of one address share a budget (S11).
     budget = budgets.setdefault(venue.url or venue.kind, Budget(BACKPACK_REQUESTS))
     return BackpackClient(
-        account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
+        account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget,
         rest_url=venue.url or REST_URL, stream_url=venue.ws_url or venue.url.replace("http", "ws", 1) or STREAM_URL,
@@ -219,11 +250,51 @@ def _lighter(
     standard = config.limits.orders_per_minute <= LIGHTER_STANDARD
     budget = budgets.setdefault(venue.url or venue.kind, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))
     return lighter.LighterClient(
-        account.name, venue=venue.name, markets={config.symbols[venue.name]: config.market}, signer=signer,
+        account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget, rest_url=venue.url or lighter.REST_URL,
         stream_url=venue.ws_url or _stream_beside(venue.url) or lighter.STREAM_URL,
     )  # fmt: skip
+
+
+def _bifu(
+    account: AccountConfig, venue: VenueConfig, config: Config, *, clock: Clock, seed: int, budgets: dict[str, Budget],
+    resolve: Resolve, network: Network, journal: Path | None,
+) -> BaseExchangeClient:  # fmt: skip
+    """An account that is listened to, with what the journal knows of it (S5)."""
+    listen = venue.listen
+    assert listen is not None
+    key, secret = (_credential(config, account, name, resolve).strip() for name in ("api_key", "api_secret"))
+    try:
+        signer = bifu_request.Signer(key, secret)
+    except AuthFailed as error:
+        raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
+    markets = config.markets_at(venue.name)
+    settings = bifu.Settings(
+        private_url=venue.url or listen.private_url, public_url=venue.url or listen.public_url,
+        stream_url=venue.ws_url or venue.url.replace("http", "ws", 1) or listen.stream_url, product=_product(listen),
+        account_id=listen.account_id, pace=Pace(sweep_ns=listen.sweep_ns), keep_ms=listen.keep_ms,
+    )  # fmt: skip
+    before = bifu.Journalled()
+    if journal is not None and journal.exists():
+        address = settings.stream_url.rstrip("/") + settings.product.stream_path
+        heard = heard_before(
+            journal, account.name, venue=venue.name, address=address, symbols=list(markets), keep_ms=listen.keep_ms
+        )
+        before = bifu.Journalled(
+            heard.fills, heard.fills_since_ms, heard.since_ms, heard.compared_ms, recall=heard.of_order
+        )
+    return bifu.BifuClient(
+        account.name, venue=venue.name, markets=markets, settings=settings, signer=signer,
+        transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
+        budget=budgets.setdefault(f"{venue.name}/{account.name}", Budget(BIFU_REQUESTS)), journalled=before,
+    )  # fmt: skip
+
+
+def _product(listen: ListenConfig) -> Product:
+    plain = CONTRACT if listen.side == "contract" else SPOT
+    history = replace(plain.history, begin_name=listen.history_begin, newest_first=listen.newest_first)
+    return replace(plain, history=history)
 
 
 def _stream_beside(url: str) -> str:
@@ -245,6 +316,8 @@ def _credential(config: Config, account: AccountConfig, name: str, resolve: Reso
     if reference is None:
         has = ", ".join(account.credentials) or "none"
         raise CannotUse(f"{_place(config, account)}: account {account.name} needs the credential {name}; it has: {has}")
+    if reference.source == PLAIN:
+        return config.plain[reference.name].reveal()
     return resolve(reference, what=f"{name} of {account.name}").reveal()
 
 

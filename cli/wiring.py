@@ -131,6 +131,8 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     read = load_config(source.text, file=source.file, flow=flow)
     _refuse_real(read, live=options.live)
     counted = _with_rounds(read, options, demo=config is None)
+    if counted.others:
+        raise CannotUse(f"{counted.file}: several pairs can be validated, and not be run yet; name one `market`")
     if asked_venues(counted):
         return _on_venues(flow, counted, options)
     chosen = _with_markets(counted, options)

@@ -16,6 +16,7 @@ from cli.demo import demo_config
 from engine.chart.load import load_flow
 from engine.chart.model import Flow, FlowError
 from engine.chart.structure import shipped_schema
+from engine.runtime import config_listen
 from engine.runtime.config import (
     AccountConfig,
     Config,
@@ -30,6 +31,7 @@ from engine.runtime.config import (
     real_venues,
 )
 from engine.runtime.config_fields import GUARD_FIELDS, LIMIT_FIELDS, Field
+from engine.runtime.config_values import ListenConfig
 from engine.trading.plan import Guards, Limits
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import Instrument, MarketKind
@@ -313,11 +315,15 @@ def test_every_example_is_right_for_the_flow_that_its_name_begins_with(path: Pat
     assert bool(real_venues(config)) == ("--live" in text)
 
 
+# Keys that only a hedger's config has.
+LISTENED = {"pairs", "_version", "price_decimals", "qty_decimals", *config_listen.KEYS}
+
+
 def test_the_complete_example_uses_every_key_of_the_schema() -> None:
     text = (ROOT / "docs" / "examples" / "eagle_paper.yaml").read_text()
     written = set(re.findall(r"^[ #-]*\{?([a-z_]+):", text, re.MULTILINE))
     schema = {**shipped_schema("config.schema.json"), "allOf": []}  # words for the settings of each flow
-    assert _keys(schema) - written == {"acknowledge", "same_owner_same_market"}
+    assert _keys(schema) - written - LISTENED == {"acknowledge", "same_owner_same_market"}
 
 
 def _keys(schema: Any) -> set[str]:
@@ -356,3 +362,61 @@ def test_what_may_be_a_secret_is_starred_out_and_the_rest_stays_in_place(text: s
     hidden = masked(text)
     assert shown in hidden
     assert [len(line) for line in hidden.split("\n")] == [len(line) for line in text.split("\n")]
+
+
+# -- several pairs ------------------------------------------------------------------------------------------------
+
+PAIRS = """
+version: 1
+_version: 7
+markets:
+  ETH: {paper-a: ETHUSDT, paper-b: ETH-PERP}
+  BTC: {paper-a: BTCUSDT, paper-b: BTC-PERP}
+venues: {paper-a: {kind: paper}, paper-b: {kind: paper}}
+accounts:
+  - {name: hawk, venue: paper-a, owner: me, balance: 1}
+  - {name: chick, venue: paper-b, owner: you, balance: 1}
+  - {name: duck, venue: paper-b, owner: you, balance: 1}
+use: {maker: hawk, takers: [chick, duck]}
+settings: {quantity: 0.02, hold: 1s..2s}
+limits: {max_order: 3}
+pairs:
+  ETH: {}
+  BTC: {use: {takers: [duck]}, settings: {quantity: 0.5}, limits: {max_position: 9}}
+"""
+
+
+def test_a_pair_says_what_it_has_of_its_own() -> None:
+    config = load(PAIRS, EAGLE)
+    told = [
+        (
+            it.market, it.symbols["paper-a"], it.roles["takers"], it.settings["quantity"], it.settings["hold"],
+            it.limits.max_order, it.limits.max_position, it.version,
+        )
+        for it in config.pairs
+    ]  # fmt: skip
+    hold = config.settings["hold"]
+    assert told == [
+        ("ETH", "ETHUSDT", ("chick", "duck"), D("0.02"), hold, D(3), D("0.4"), 7),
+        ("BTC", "BTCUSDT", ("duck",), D("0.5"), hold, D(3), D(9), 7),
+    ]
+    assert config.markets_at("paper-b") == {"ETH-PERP": "ETH", "BTC-PERP": "BTC"}
+    assert config.others[0].markets_at("paper-a") == {"ETHUSDT": "ETH", "BTCUSDT": "BTC"}
+
+
+def test_a_config_of_one_market_is_its_only_pair() -> None:
+    config = load(demo_config(EAGLE).text, EAGLE)
+    assert (config.pairs, config.version) == ((config,), 0)
+    assert config.markets_at("paper-a") == {"ETH-PERP": "ETH-PERP"}
+
+
+def test_a_venue_that_is_listened_to_has_its_addresses_and_memory() -> None:
+    text = PAIRS.replace(
+        "paper-a: {kind: paper}",
+        "paper-a: {kind: bifu, private_url: 'http://a.b/', public_url: 'https://c.d', stream_url: 'ws://e.f',"
+        " side: contract, account_id: 71, keep: 1h, sweep: 5m, history_begin: since, newest_first: true}",
+    ).replace("owner: me, balance: 1", 'owner: me, credentials: {api_key: {secret: "env:K"}}')
+    listen = load(text, EAGLE).venues["paper-a"].listen
+    assert listen == ListenConfig(
+        "http://a.b", "https://c.d", "ws://e.f", "contract", "71", 3_600_000, 300_000_000_000, "since", True
+    )

@@ -122,4 +122,8 @@ CODES: dict[str, str] = {
     "G724": "the recording of a venue cannot be used",
     "G725": "a limit bounds hedging in a flow that does not hedge",
     "G726": "an address stands at a venue that has no use for it",
+    "G727": "a venue that is only listened to lacks an address, or another one has its keys",
+    "G728": "pairs contradict each other",
+    "G729": "a hedger's JSON cannot be read",
+    "G730": "a value of a hedger's JSON is missing, empty or wrong",
 }

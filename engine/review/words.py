@@ -12,11 +12,13 @@ from engine.trading.inputs import (
     ClockJumped,
     Counted,
     Input,
+    LeftOut,
     Looked,
     MarketSeen,
     NotSent,
     PauseAsked,
     Recalled,
+    SourceChecked,
     Started,
     StopAsked,
     TimerFired,
@@ -180,6 +182,8 @@ _WORDS: dict[type, str] = {
     PauseAsked: "pause",
     ClockJumped: "clock",
     Recalled: "recalled",
+    LeftOut: "left out",
+    SourceChecked: "compared",
     Started: "start",
 }
 
@@ -226,6 +230,10 @@ def given_text(given: Input) -> str:
             return f"{given.client_id} read back from the journal: {given.state.value}, filled {number(given.filled)}"
         case Started():
             return "all accounts are connected and read"
+        case LeftOut():
+            return f"{given.account} ({given.why.replace('_', ' ')}): {given.text}"
+        case SourceChecked():
+            return f"{given.account} agrees with its venue's list of orders"
     assert_never(given)
 
 

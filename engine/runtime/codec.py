@@ -37,12 +37,14 @@ from engine.trading.inputs import (
     Counted,
     Day,
     Input,
+    LeftOut,
     Looked,
     MarketSeen,
     NotSent,
     PauseAsked,
     Recalled,
     Request,
+    SourceChecked,
     Started,
     StopAsked,
     TimerFired,
@@ -328,6 +330,20 @@ def _read_recalled(fields: list[Any]) -> Recalled:
     )  # fmt: skip
 
 
+def _left_out(value: LeftOut) -> str:
+    fill = "null" if value.fill is None else _fill(value.fill)
+    return f"[{quoted(value.account)},{quoted(value.why)},{_told(value.text)},{_flag(value.alarm)},{fill}]"
+
+
+def _read_left_out(fields: list[Any]) -> LeftOut:
+    account, why, text, alarm, fill = fields
+    return LeftOut(account, why, text, alarm, None if fill is None else _read_fill(fill))
+
+
+def _source_checked(value: SourceChecked) -> str:
+    return f"[{quoted(value.account)},{quoted(value.address)},{value.since_ms},{value.compared_ms}]"
+
+
 _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Started: ("started", _started),
     OrderUpdate: ("order", _order),
@@ -344,6 +360,8 @@ _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     PauseAsked: ("pause", _pause),
     ClockJumped: ("clock_jumped", _clock_jumped),
     Recalled: ("recalled", _recalled),
+    LeftOut: ("left_out", _left_out),
+    SourceChecked: ("source_checked", _source_checked),
 }
 
 _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
@@ -362,6 +380,8 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "pause": lambda fields: PauseAsked(*fields),
     "clock_jumped": lambda fields: ClockJumped(*fields),
     "recalled": _read_recalled,
+    "left_out": _read_left_out,
+    "source_checked": lambda fields: SourceChecked(*fields),
 }
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
-from engine.chart.faults import Faults, name_hint, nearest_name, without_echoes
+from engine.chart.faults import Faults, in_file_order, name_hint, nearest_name, without_echoes
 from engine.chart.model import (
     BOOL,
     COUNT,
@@ -43,8 +44,11 @@ from engine.runtime.config_checks import (
     recording_finding,
 )
 from engine.runtime.config_fields import read_guards, read_limits
+from engine.runtime.config_listen import read_listen, refuse_listen_keys
 from engine.runtime.config_outputs import read_alerts, read_logs
+from engine.runtime.config_pairs import joined, pair_findings, pair_roots
 from engine.runtime.config_values import (
+    BIFU,
     PAPER,
     REAL_KINDS,
     SYNTHETIC,
@@ -53,7 +57,9 @@ from engine.runtime.config_values import (
     DepthConfig,
     VenueConfig,
 )
-from engine.runtime.credentials import Reference, masked, read_references
+from engine.runtime.credentials import PLAIN, Reference, masked, read_references
+from engine.runtime.hedger_json import JsonOptions, Translated, looks_like_hedger_json, read_json_nodes, translate
+from engine.runtime.secrets import Secret
 from engine.trading.plan import Guards, Limits, RoleSpec, is_hedged
 
 __all__ = [
@@ -86,16 +92,51 @@ _MAY_BE_NEGATIVE = ("maker_fee",)  # a rebate
 _MUST_BE_ABOVE_ZERO = ("tick", "lot", "min_qty", "max_qty", "initial_margin")
 
 
-def load_config(text: str, *, file: str, flow: Flow) -> Config:
-    """The config of a run of `flow`. Raises: FlowError with all findings that need no venue."""
-    reader = _Reader(read_nodes(text, file=file), file=file, flow=flow)
-    config = reader.read(text)
-    reader.faults.findings = without_echoes(reader.faults.findings)
-    reader.faults.raise_if_any()
-    assert config is not None
-    reader.faults.add(config_findings(config, roles_of(flow), hedged=is_hedged(flow)))
-    reader.faults.raise_if_any()
-    return config
+def load_config(text: str, *, file: str, flow: Flow, json_options: JsonOptions | None = None) -> Config:
+    """The config of a run of `flow`, or of several, one for each pair.
+
+    Raises: FlowError with all findings that need no venue.
+    """
+    faults, configs, said = Faults(), [], None
+    if looks_like_hedger_json(text):
+        form = read_json_nodes(text, file=file)
+        assert isinstance(form, Mapped)
+        said = translate(form, faults, file=file, options=json_options or JsonOptions())
+        faults.raise_if_any()  # of the translation there is nothing more to say
+    whole = read_nodes(text, file=file) if said is None else said.root
+    roots = pair_roots(whole, faults)
+    if len(roots) > 1 or roots[0] is not whole:
+        faults.add(schema_findings(whole, shipped_schema("config.schema.json")))
+    for root in roots:
+        reader = _Reader(root, file=file, flow=flow)
+        configs.append(reader.read(text))
+        faults.add(reader.faults.findings)
+    faults.findings = without_echoes(in_file_order(faults.findings))
+    faults.raise_if_any()
+    read = [config for config in configs if config is not None]
+    for config in read:
+        faults.add(config_findings(config, roles_of(flow), hedged=is_hedged(flow)))
+    faults.add(pair_findings(read))
+    faults.raise_if_any()
+    if said is not None:
+        return _with_plain_keys(read[0], said)
+    return joined(read) if len(read) > 1 else read[0]
+
+
+def _with_plain_keys(config: Config, said: Translated) -> Config:
+    """The config of a hedger's JSON, with the keys that stand in it."""
+    plain = {f"{account}.{name}": Secret(node.text) for (account, name), node in said.plain.items()}
+    accounts = {
+        name: replace(
+            account,
+            credentials={
+                **account.credentials,
+                **{key: Reference(PLAIN, f"{name}.{key}") for owner, key in said.plain if owner == name},
+            },
+        )
+        for name, account in config.accounts.items()
+    }
+    return replace(config, accounts=accounts, plain=plain, notes=tuple(said.notes))
 
 
 def flow_named(text: str, *, file: str) -> str | None:
@@ -140,8 +181,14 @@ class _Reader:
             file=self._spans[""].file, text=text, digest=hashlib.sha256(text.encode()).hexdigest(), market=market,
             symbols=symbols, venues=venues, accounts=accounts, roles=roles, settings=settings, limits=limits,
             guards=guards, acknowledged=acknowledged, journal_sync=sync or _usual_sync(venues, accounts, roles),
-            spans=self._spans, logs=logs, alerts=alerts,
+            spans=self._spans, logs=logs, alerts=alerts, version=self._version(),
         )  # fmt: skip
+
+    def _version(self) -> int:
+        """How often it was edited, as its author counts; 0 where it says nothing."""
+        node = self._root.get("_version")
+        value = None if node is None else read_literal(node, COUNT, self.faults, what="_version")
+        return value if isinstance(value, int) else 0
 
     # --- venues and symbols
 
@@ -154,6 +201,8 @@ class _Reader:
 
     def _venue(self, name: str, keys: Mapping[str, Node], node: Node) -> VenueConfig:
         kind = _text(keys.get("kind"))
+        if kind != BIFU:
+            refuse_listen_keys(name, kind, keys, node, self.faults)
         if kind in REAL_KINDS:
             self._refuse_paper_keys(node, PAPER_VENUE_KEYS, what=f"venue {name} is a {kind} venue")
             if "ws_url" in keys and "url" not in keys:
@@ -163,7 +212,10 @@ class _Reader:
                     f"venue {name} has a ws_url and no url",
                     "add the `url` that it listens on",
                 )
-            return VenueConfig(name, kind, url=_text(keys.get("url")).rstrip("/"), ws_url=_text(keys.get("ws_url")))
+            listen = read_listen(name, node, keys, self.faults) if kind == BIFU else None
+            return VenueConfig(
+                name, kind, url=_text(keys.get("url")).rstrip("/"), ws_url=_text(keys.get("ws_url")), listen=listen
+            )
         for key in ADDRESS_KEYS:
             if key in keys:
                 self.faults.report(
@@ -275,7 +327,12 @@ class _Reader:
             balance=self._amount(keys, "balance", MONEY),
             base_balance=self._amount(keys, "base_balance", QTY),
             credentials=credentials,
+            price_decimals=self._decimals(keys, "price_decimals"),
+            qty_decimals=self._decimals(keys, "qty_decimals"),
         )
+
+    def _decimals(self, keys: Mapping[str, Node], name: str) -> int | None:
+        return self._number(keys, name, COUNT, 0) if name in keys else None
 
     def _roles(self, accounts: Mapping[str, AccountConfig]) -> dict[str, tuple[str, ...]]:
         specs, use = roles_of(self._flow), self._root.get("use")

@@ -8,11 +8,13 @@ from decimal import Decimal
 
 from engine.chart.model import Span
 from engine.runtime.credentials import Reference
+from engine.runtime.secrets import Secret
 from engine.trading.effects import Level
 from engine.trading.plan import Guards, Limits
 
 PAPER = "paper"
-REAL_KINDS = ("backpack", "lighter", "okx", "binance", "bifu")
+BIFU = "bifu"
+REAL_KINDS = ("backpack", "lighter", "okx", "binance", BIFU)
 SYNTHETIC = "synthetic"
 
 
@@ -23,6 +25,24 @@ class DepthConfig:
     step_ticks: int = 1
     growth: int = 1
     levels: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """A venue that is only listened to (BiFu): its addresses, and what nobody outside knows of it (docs/bifu.md).
+
+    `side` is spot or contract. A trade leaves memory `keep_ms` after it, at a sweep every `sweep_ns`.
+    """
+
+    private_url: str = ""
+    public_url: str = ""
+    stream_url: str = ""
+    side: str = "spot"
+    account_id: str = ""
+    keep_ms: int = 7_200_000
+    sweep_ns: int = 600_000_000_000
+    history_begin: str = ""
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,7 @@ class VenueConfig:
     depth: DepthConfig = DepthConfig()
     url: str = ""
     ws_url: str = ""
+    listen: ListenConfig | None = None
 
     @property
     def real(self) -> bool:
@@ -58,7 +79,10 @@ class VenueConfig:
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One account of the pool (E1). Balances are for paper: cash in quote units, base units of the market on spot."""
+    """One account of the pool (E1). Balances are for paper: cash in quote units, base units of the market on spot.
+
+    Orders have no more decimals than these, where the venue would take more.
+    """
 
     name: str
     venue: str
@@ -67,6 +91,8 @@ class AccountConfig:
     balance: Decimal | None = None
     base_balance: Decimal | None = None
     credentials: Mapping[str, Reference] = field(default_factory=dict)
+    price_decimals: int | None = None
+    qty_decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,8 @@ class Config:
     """A run's config, complete and checked as far as it can be without the venues' instruments.
 
     `spans` tells where things stand, by dotted name: `accounts.hawk`, `settings.quantity`; "" is the whole file.
+    A config of several pairs is that of the first one; `others` are the rest, `traded` the symbols of all of them with
+    their markets, by venue. `version` counts the edits of a config that is read again while it is used.
     """
 
     file: str
@@ -113,6 +141,19 @@ class Config:
     spans: Mapping[str, Span]
     logs: LogsConfig = LogsConfig()
     alerts: AlertsConfig = AlertsConfig()
+    others: tuple[Config, ...] = ()
+    traded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    version: int = 0
+    plain: Mapping[str, Secret] = field(default_factory=dict)  # keys that stand in the file, by ACCOUNT.FIELD
+    notes: tuple[str, ...] = ()  # what a person should know of how the file was read
+
+    @property
+    def pairs(self) -> tuple[Config, ...]:
+        return (self, *self.others)
+
+    def markets_at(self, venue: str) -> dict[str, str]:
+        """What the accounts on a venue trade, of all pairs: symbol -> our name of its market."""
+        return dict(self.traded.get(venue, {self.symbols[venue]: self.market}))
 
     @property
     def used_accounts(self) -> tuple[AccountConfig, ...]:

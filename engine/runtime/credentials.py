@@ -14,6 +14,9 @@ from engine.chart.yaml_nodes import read_nodes
 from engine.runtime.vault import NAME, NAME_WORDS
 
 SOURCES = ("vault", "file", "cmd", "env", "keyring")
+PLAIN = "plain"  # source of a key that stands in a hedger's JSON, and was allowed to
+TOKEN, STREAM = "token_parameter", "private_ws_client"  # of a hedger's JSON …
+JSON_SECRETS = ("API KEY", "Secret", "Passphrase")  # … and what is secret in both
 NUMBERS = ("account_index", "api_key_index")  # of an account at its venue; no secret, so that they may stand in plain
 REFERENCE_HINT = (
     'write where it is kept: {secret: "vault:NAME"}, or file:PATH, cmd:PROGRAM ARGUMENTS, env:NAME,'
@@ -128,11 +131,15 @@ def masked(text: str) -> str:
 
 
 def _plain_secrets(text: str) -> Iterator[Span]:
-    """Scalars below `credentials:` and `urls:` that are no reference; none where the text cannot be read."""
+    """Scalars below `credentials:` and `urls:` that are no reference, and keys in a hedger's JSON.
+
+    None where the text cannot be read.
+    """
     try:
-        root = read_nodes(text, file="")
+        root = read_nodes(text.replace("\t", " "), file="")
     except FlowError:
         return
+    yield from _plain_in_json(root)
     if not isinstance(root, Mapped):
         return
     accounts, alerts = root.entries.get("accounts"), root.entries.get("alerts")
@@ -142,6 +149,15 @@ def _plain_secrets(text: str) -> Iterator[Span]:
             yield from (value.span for name, value in node.entries.items() if _may_be_secret(name, value))
         elif node is not None:
             yield node.span
+
+
+def _plain_in_json(root: Node) -> Iterator[Span]:
+    for section in (TOKEN, STREAM):
+        node = root.entries.get(section) if isinstance(root, Mapped) else None
+        for key in JSON_SECRETS:
+            value = node.entries.get(key) if isinstance(node, Mapped) else None
+            if isinstance(value, Scalar) and value.text and not _REFERENCE.fullmatch(value.text):
+                yield value.span
 
 
 def _mappings(node: Node | None) -> list[Mapped]:

@@ -98,9 +98,9 @@ class Questions:
         client = self._clients[account]
         return await client.get_account_positions(), await client.get_margin()
 
-    async def last_holdings(self) -> Holdings:
+    async def last_holdings(self, accounts: Sequence[str]) -> Holdings:
         """What can be read before leaving; an account that does not answer for 5 s has no margin in it."""
-        read = await all_of(self._last_of(account) for account in self._clients)
+        read = await all_of(self._last_of(account) for account in accounts)
         return Holdings(
             positions=tuple(position for held in read for position in held.positions),
             margins=tuple(margin for held in read for margin in held.margins),

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
@@ -60,9 +61,11 @@ class Ending:
 class Runner:
     """One run of one desk on the clients of its accounts.
 
-    `symbols` is what each account trades. `may_send` has the last word on openings, at the wire. Moves go to
-    `move_sinks` alone where those are given: most sinks have no use for them. A sink or trace that raises is cut off
-    and fails the run; any other exception of a callback or task fails it too: the desk is told to stop in order, at a
+    `symbols` is what each account trades. Of accounts in `heard`, which are only listened to, no quotes, positions or
+    margins are asked. `rates` are accounts' windows that other runs of this process share. `may_send` has the last word
+    on openings, at the wire. Moves go to `move_sinks` alone where those are given: most sinks have no use for them. A
+    sink or trace that raises is cut off and fails the run; any other exception of a callback or task fails it too: the
+    desk is told to stop in order, at a
     second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory where the journal's
     own batches fill slowly (0: not bounded, for virtual time).
     """
@@ -72,7 +75,8 @@ class Runner:
         watch: Watch, journal: Journal, chance: Draws, orders_per_minute: int, max_book_age_ns: int,
         may_send: Objection = lambda _: "", sinks: Sequence[Sink] = (), move_sinks: Sequence[Sink] | None = None,
         traces: Sequence[Trace] = (), gaps: GapWatch | None = None, flush_after_ns: int = 0,
-        recovery: str = "eagle recover", day: DayOf = lambda _: None,
+        recovery: str = "eagle recover", day: DayOf = lambda _: None, heard: frozenset[str] = frozenset(),
+        rates: Mapping[str, RateWindow] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -80,6 +84,7 @@ class Runner:
         self._desk = desk
         self._clients = clients
         self._symbols = symbols
+        self._asked = tuple(account for account in clients if account not in heard)
         self._clock = clock
         self._watch = watch
         self._journal = journal
@@ -116,8 +121,8 @@ class Runner:
         self._questions = Questions(clients, moves=self._moves_of)
         self._senders = {
             account: Sender(
-                client, clock=clock, rate=RateWindow(orders_per_minute), tell=self.handle, ask=self._ask_order,
-                objection=self._objection, on_sent=journal.sent,
+                client, clock=clock, rate=rates.get(account) or RateWindow(orders_per_minute), tell=self.handle,
+                ask=self._ask_order, objection=self._objection, on_sent=journal.sent,
             )
             for account, client in clients.items()
         }  # fmt: skip
@@ -393,7 +398,8 @@ class Runner:
         books: dict[tuple[str, str], BaseExchangeClient] = {}
         for account, client in self._clients.items():
             client.setup_order_update_handler(self._private)
-            books.setdefault((client.venue, self._symbols[account]), client)
+            if account in self._asked:
+                books.setdefault((client.venue, self._symbols[account]), client)
         for (_, symbol), client in books.items():
             client.setup_quote_handler(symbol, self._quote)
 
@@ -487,12 +493,11 @@ class Runner:
             self._spawn(self._beat())
 
     async def _baseline(self) -> Holdings:
-        accounts = tuple(self._clients)
-        held = await self._questions.holdings(accounts)
+        held = await self._questions.holdings(self._asked)
         for _ in range(BASELINE_TRIES - 1):
             if held.quiet:
                 break
-            held = await self._questions.holdings(accounts)
+            held = await self._questions.holdings(self._asked)
         return held
 
     def _end(self, exit_code: int, text: str) -> None:
@@ -528,7 +533,7 @@ class Runner:
     async def _leave(self) -> None:
         self._catch_up()
         if self._began and not self._closed:
-            held = await self._questions.last_holdings()
+            held = await self._questions.last_holdings(self._asked)
             self._journal.venue_end(held.positions, held.margins)
         self._shut()
         for task in tuple(self._tasks):

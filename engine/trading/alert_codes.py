@@ -51,6 +51,13 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a limit of the config broke; once for each kind of limit",
         "Wait for the run to end flat; find out why before it is started again (troubleshooting.md, It halted).",
     ),
+    "not_hedged": _desk(
+        Level.PERSON,
+        "a listened account told of a fill that is hedged by nobody: it took, met itself, traded another market, or a"
+        " row could not be read",
+        "Look at the account at its venue; hedge by hand what is real. What could not be read is told by the venue's"
+        " list of orders within seconds.",
+    ),
     "halt": _desk(
         Level.PERSON,
         "the flow halts: no opening, cancel, bring the net to 0",

@@ -150,8 +150,37 @@ class Recalled:
     trades: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that a listened account told and that is hedged by nobody. `fill` is None for what cannot be read.
+
+    `why` is the adapter's word for it; `alarm`: a person must look.
+    """
+
+    account: str
+    why: str
+    text: str
+    alarm: bool
+    fill: Fill | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChecked:
+    """A listened account was compared with its venue's list of orders up to `compared_ms`, in the venue's time.
+
+    `since_ms` is the first start on this account at this `address`: a later run goes on from there.
+    """
+
+    account: str
+    address: str
+    since_ms: int
+    compared_ms: int
+
+
 Input = (
     Recalled
+    | LeftOut
+    | SourceChecked
     | Started
     | OrderUpdate
     | Fill

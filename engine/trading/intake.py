@@ -44,18 +44,21 @@ from engine.trading.inputs import (
     ClockJumped,
     Counted,
     Input,
+    LeftOut,
     Looked,
     MarketSeen,
     NotSent,
     PauseAsked,
     Recalled,
     Request,
+    SourceChecked,
     Started,
     StopAsked,
     TimerFired,
 )
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.inquiry import Inquiry, check_over
+from engine.trading.left_out import told_left_out
 from engine.trading.legs import Leg
 from engine.trading.lots import Lot
 from engine.trading.orders import COVERING, Order
@@ -148,6 +151,11 @@ class Intake:
             case Recalled():
                 self._recalled(given)
                 return NOTHING_NEW
+            case LeftOut():
+                self.effects.extend(told_left_out(given))
+                return NOTHING_NEW
+            case SourceChecked():
+                return NOTHING_NEW  # for the journal, which a later run reads
 
     def _recalled(self, given: Recalled) -> None:
         """Nobody looks after an order whose end was never seen, and it would count as in flight for ever: ask (S4)."""

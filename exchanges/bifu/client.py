@@ -6,7 +6,7 @@ refused as unsupported. What the notes about the venue do not know is a field of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -44,6 +44,7 @@ from exchanges.types import (
     Rng,
 )
 
+CheckedHandler = Callable[[int, int], None]  # since_ms, compared_ms
 CAPABILITIES = Capabilities(
     client_id=ClientIdStyle.TEXT, modify=False, batch=False, reduce_only=False, market_orders=False,
     self_trade=frozenset(), query_finds_terminal=True, dead_man_switch=False, orders=False,
@@ -105,6 +106,7 @@ class BifuClient(StreamedClient):
         self._fee_assets: dict[str, str] = {}
         self._instruments: dict[str, Instrument] = {}
         self._on_aside: AsideHandler = _ignore_aside
+        self._on_checked: CheckedHandler = _ignore_checked
         before = journalled or Journalled()
         self._counts = Counts(
             before.fills, known_since_ms=before.fills_since_ms, recall=before.recall, keep_ms=settings.keep_ms
@@ -115,6 +117,7 @@ class BifuClient(StreamedClient):
             compared_ms=before.compared_ms, pace=settings.pace, deliver=lambda fill: self._on_private(fill),
             aside=lambda told: self._on_aside(told), note=self._note, say=lambda text: self._link.say(text),
             lost=lambda why: self._link.drop(why), trusted=lambda: self._link.state is LinkState.TRUSTED,
+            checked=lambda: self._on_checked(self.since_ms, self.compared_ms),
         )  # fmt: skip
         self._link = Link(
             settings.stream_url.rstrip("/") + self._product.stream_path, transport=transport, clock=clock, rng=rng,
@@ -176,6 +179,15 @@ class BifuClient(StreamedClient):
         Its fills belong into the journal like the others. Call before `connect`.
         """
         self._on_aside = handler
+
+    def setup_checked_handler(self, handler: CheckedHandler) -> None:
+        """Give the one receiver of `since_ms` and `compared_ms`, at every change; both belong into the journal."""
+        self._on_checked = handler
+
+    @property
+    def address(self) -> str:
+        """Where this account's stream is: what is journalled of it says nothing of another one."""
+        return self._settings.stream_url.rstrip("/") + self._product.stream_path
 
     def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
         """Raises: NotImplementedError: this side of the venue is not traded on, and needs no quotes."""
@@ -263,3 +275,7 @@ class BifuClient(StreamedClient):
 
 def _ignore_aside(_: SetAside) -> None:
     """What is set aside while nobody listens; it is counted all the same."""
+
+
+def _ignore_checked(since_ms: int, compared_ms: int) -> None:
+    """How far the lists were compared, while nobody keeps it."""

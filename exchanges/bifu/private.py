@@ -63,7 +63,7 @@ class PrivateFeed:
         self, identity: Identity, *, product: Product, rest: Rest, signer: Signer, counts: Counts, clock: Clock,
         since_ms: int, compared_ms: int, pace: Pace, deliver: Callable[[Fill], None], aside: AsideHandler,
         note: Callable[[str], None], say: Callable[[str], None], lost: Callable[[str], None],
-        trusted: Callable[[], bool],
+        trusted: Callable[[], bool], checked: Callable[[], None],
     ) -> None:  # fmt: skip
         self.since_ms = since_ms
         self.compared_ms = compared_ms
@@ -82,6 +82,7 @@ class PrivateFeed:
         self._say = say
         self._lost = lost
         self._trusted = trusted
+        self._checked = checked
         self._first = since_ms == 0
         self._tasks = Tasks()
         self._compare_timer: Cancellable | None = None
@@ -93,7 +94,9 @@ class PrivateFeed:
 
     async def opening(self) -> Opening:
         await self._rest.read_clock(next(iter(self._identity.symbols)))
-        self.since_ms = self.since_ms or self._rest.venue_ms
+        if not self.since_ms:
+            self.since_ms = self._rest.venue_ms
+            self._checked()  # before the first fill: a run that dies now is followed by one that goes on from here
         return Opening((), headers=self._signer.headers(self._product.stream_path, timestamp_ms=self._rest.venue_ms))
 
     def take(self, data: bytes, recv_ns: int) -> None:
@@ -190,6 +193,7 @@ class PrivateFeed:
             await self._wait(self._pace.row_ms * MS)  # rows tell more than a list does
         brought = sum(self._missed(order) for order in orders)
         self.compared_ms = began_ms
+        self._checked()
         return brought
 
     def _ours(self, order: OrderRow) -> bool:
