@@ -9,6 +9,7 @@ from decimal import Decimal
 from trading_kit import LIMITS, Bench, account, shipped_flow
 
 from engine.trading.effects import Alert, Effect, PlaceOrder
+from engine.trading.inputs import Reconfigured
 from engine.trading.plan import AccountPlan, Limits
 from exchanges.types import Fill, LinkState, LinkUpdate, Liquidity, OrderState, Quote, Side
 
@@ -81,6 +82,9 @@ class HedgeBench(Bench):
         if filled < request.qty:
             effects += self.update(client_id, OrderState.CANCELED, str(filled))
         return effects
+
+    def reconfigure(self, settings: Mapping[str, str], *, version: int = 2, **limits: object) -> list[Effect]:
+        return self.give(Reconfigured(version, settings, replace(self.desk.world.plan.limits, **limits)))  # type: ignore[arg-type]
 
     def open_qty(self) -> Decimal:
         return self.desk.world.exposure

@@ -13,6 +13,7 @@ import pytest
 from hedger_kit import BUY, SELL, HedgeBench, alerts, orders
 from trading_kit import LIMITS, account
 
+from engine.trading.effects import Alert
 from engine.trading.inputs import Answered, NotSent, PauseAsked, Request
 from exchanges.types import FillKind, LinkState, Liquidity, MarketKind, OrderType, Refusal, Unknown
 
@@ -381,6 +382,42 @@ def test_without_a_hedge_account_risk_waits_and_goes_when_it_is_back() -> None:
     assert (orders(made.heard(BUY, "1")), made.state) == ([], "DEGRADED")
     made.link("h1", LinkState.RESYNC)
     assert orders(made.link("h1", LinkState.TRUSTED)) == [SOLD_1]
+
+
+# --- new settings while it runs (defect 24)
+
+
+def test_new_settings_hold_from_the_next_hedge_on() -> None:
+    made = bench({"min_qty": "2"})
+    assert orders(made.heard(BUY, "1.5")) == []
+    effects = made.reconfigure({"min_qty": "1", "slippage": "20bps"})
+    assert [(it.code, it.text) for it in effects if isinstance(it, Alert)][:1] == [
+        ("reconfigured", "version 2: min_qty 2 -> 1; slippage 10bps -> 20bps")
+    ]
+    assert orders(effects) == [("h1", "sell", D("1.5"), D("99.8"))]
+
+
+def test_a_hedge_on_its_way_keeps_its_own() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    first = made.orders[made.last].request
+    assert orders(made.reconfigure({"slippage": "50bps"}, max_order=D(1))) == []
+    assert made.done(made.last, "0.4") is not None
+    assert (made.state, first.price) == ("ACCUMULATING", D("99.9"))
+    assert [it[2:] for it in orders(made.heard(BUY, "1"))] == [(D("1"), D("99.5")), (D("0.6"), D("99.5"))]
+
+
+def test_the_flow_stays_where_it_is_and_its_next_delays_are_the_new_ones() -> None:
+    made = bench()
+    made.link("s", LinkState.LOST)
+    made.reconfigure({"alert_again": "60s"})
+    assert made.state == "DEGRADED"
+    before = made.now
+    made.fire("after:DEGRADED:alert_again")  # armed under the old settings
+    assert made.now - before < 10 * S
+    before = made.now
+    made.fire("after:DEGRADED:alert_again")
+    assert made.now - before == 60 * S
 
 
 # --- caps

@@ -18,6 +18,7 @@ from engine.trading.inputs import (
     NotSent,
     PauseAsked,
     Recalled,
+    Reconfigured,
     SourceChecked,
     Started,
     StopAsked,
@@ -181,6 +182,7 @@ _WORDS: dict[type, str] = {
     StopAsked: "STOP",
     PauseAsked: "pause",
     ClockJumped: "clock",
+    Reconfigured: "settings",
     Recalled: "recalled",
     LeftOut: "left out",
     SourceChecked: "compared",
@@ -226,6 +228,8 @@ def given_text(given: Input) -> str:
             return "a person asks for no opening" if given.paused else "a person allows openings again"
         case ClockJumped():
             return f"the machine stood still for {span_text(given.gap_ns)}"
+        case Reconfigured():
+            return f"settings of version {given.version}"
         case Recalled():
             return f"{given.client_id} read back from the journal: {given.state.value}, filled {number(given.filled)}"
         case Started():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as quoted
@@ -43,12 +44,14 @@ from engine.trading.inputs import (
     NotSent,
     PauseAsked,
     Recalled,
+    Reconfigured,
     Request,
     SourceChecked,
     Started,
     StopAsked,
     TimerFired,
 )
+from engine.trading.plan import Limits
 from exchanges.types import (
     Accepted,
     Fill,
@@ -305,6 +308,21 @@ def _pause(value: PauseAsked) -> str:
     return f"[{_flag(value.paused)}]"
 
 
+def _reconfigured(value: Reconfigured) -> str:
+    limits = [value if value is None or type(value) is int else str(value) for value in _limit_values(value.limits)]
+    return json.dumps([value.version, dict(value.settings), limits], separators=(",", ":"))
+
+
+def _limit_values(limits: Limits) -> list[Decimal | int | None]:
+    return [getattr(limits, it.name) for it in fields(Limits)]
+
+
+def _read_reconfigured(given: list[Any]) -> Reconfigured:
+    version, settings, limits = given
+    values: list[Any] = [Decimal(value) if isinstance(value, str) else value for value in limits]
+    return Reconfigured(version, settings, Limits(*values))
+
+
 def _clock_jumped(value: ClockJumped) -> str:
     return f"[{value.gap_ns}]"
 
@@ -359,6 +377,7 @@ _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     StopAsked: ("stop", _stop),
     PauseAsked: ("pause", _pause),
     ClockJumped: ("clock_jumped", _clock_jumped),
+    Reconfigured: ("reconfigured", _reconfigured),
     Recalled: ("recalled", _recalled),
     LeftOut: ("left_out", _left_out),
     SourceChecked: ("source_checked", _source_checked),
@@ -378,6 +397,7 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "market": _read_market,
     "stop": lambda fields: StopAsked(*fields),
     "pause": lambda fields: PauseAsked(*fields),
+    "reconfigured": _read_reconfigured,
     "clock_jumped": lambda fields: ClockJumped(*fields),
     "recalled": _read_recalled,
     "left_out": _read_left_out,

@@ -202,6 +202,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a hedge on terms leaves: what is open, at which average price, and which fills it answers",
         "Nothing.",
     ),
+    "reconfigured": _desk(
+        Level.INFO,
+        "new settings or limits hold from now on, with what changed; hedges on their way keep their own",
+        "Check that it is what you meant.",
+    ),
     "net_zero": _desk(
         Level.INFO,
         "fills of both sides came to nothing before a hedge was due",

@@ -36,6 +36,7 @@ from engine.trading.inputs import (
     Input,
     Looked,
     MarketSeen,
+    Reconfigured,
     Started,
     TimerFired,
 )
@@ -43,6 +44,7 @@ from engine.trading.inquiry import Inquiry
 from engine.trading.intake import NOTHING_NEW, Intake
 from engine.trading.legs import Leg
 from engine.trading.plan import Plan, RoleSpec, source_role
+from engine.trading.reconfigure import changed_plan, told_changes
 from engine.trading.risk import Risk
 from engine.trading.scope import Scope
 from engine.trading.standstill import Standstill
@@ -104,14 +106,8 @@ class Desk:
             self.world, legs=self.legs, hedging=self.hedging, inquiry=Inquiry(self.world), risk=self.risk
         )
         self.verbs = Verbs(self.world, self.legs, self.view)
-        self.chart = Chart(
-            plan.flow,
-            self.view,
-            self.verbs,
-            settings=plan.settings,
-            decider=decider,
-            draw=self.draw,
-        )
+        self._decider: Literal["transitions", "table"] = decider
+        self.chart = self._chart_of(plan)
         self._standstill = Standstill()
         self._told_round = 0
         self._round_starts = tuple(
@@ -121,6 +117,11 @@ class Desk:
         self._finished = False
         self._began = False
         self._effects: list[Effect] = []
+
+    def _chart_of(self, plan: Plan) -> Chart:
+        return Chart(
+            plan.flow, self.view, self.verbs, settings=plan.settings, decider=self._decider, draw=self.draw
+        )  # fmt: skip
 
     # --- for the runtime
 
@@ -193,6 +194,8 @@ class Desk:
         world.now_ns = at_ns
         world.facts += type(given) not in _QUIET
         effects = self._effects = self.intake.effects = []
+        if type(given) is Reconfigured:
+            self._reconfigure(given)
         events = self.intake.apply(given)
         if events is NOTHING_NEW and type(given) is not Looked:
             return effects
@@ -211,6 +214,15 @@ class Desk:
             self._tell_standstill(self.view.why_closed)
         world.undo.clear()
         return effects
+
+    def _reconfigure(self, given: Reconfigured) -> None:
+        """Every part reads the plan through the world; the chart has its delays bound and is made anew where it is."""
+        before, after = self.world.plan, changed_plan(self.world.plan, given)
+        self.world.swap(after)
+        stood = self.chart.snapshot()
+        self.chart = self._chart_of(after)
+        self.chart.restore(stood)
+        self._effects.append(told_changes(before, after, given.version))
 
     # --- second commit point: the chart, which may fail whole
 

@@ -5,10 +5,12 @@ Venue facts (`OrderUpdate`, `Fill`, `LinkUpdate`, `Margin`) come as they are; th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 
+from engine.trading.plan import Limits
 from exchanges.types import Fill, LinkUpdate, Margin, OrderState, OrderUpdate, Position, Quote, Reply, Side
 from exchanges.values import quick
 
@@ -120,6 +122,18 @@ class PauseAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """Validated settings and limits hold from now on (see reconfigure.py); `version` is that of their config.
+
+    `settings` are literals as a config writes them. Requests a minute stay those of the start.
+    """
+
+    version: int
+    settings: Mapping[str, str]
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class ClockJumped:
     """The machine slept or stalled for `gap_ns`: nothing that was believed before is trusted (S14)."""
 
@@ -195,6 +209,7 @@ Input = (
     | StopAsked
     | PauseAsked
     | ClockJumped
+    | Reconfigured
 )
 
 

@@ -50,6 +50,7 @@ from engine.trading.inputs import (
     NotSent,
     PauseAsked,
     Recalled,
+    Reconfigured,
     Request,
     SourceChecked,
     Started,
@@ -146,6 +147,8 @@ class Intake:
                 return []
             case ClockJumped():
                 return self._jumped(given)
+            case Reconfigured():
+                return []  # the desk has swapped them
             case Started():
                 return self._started(given)
             case Recalled():

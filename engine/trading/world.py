@@ -124,6 +124,11 @@ class World:
         self.hedge_all = False  # the flow wants everything hedged now, below its thresholds too
         self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
 
+    def swap(self, plan: Plan) -> None:
+        """Other settings and limits for the same accounts, from the next decision on."""
+        self.plan = plan
+        self._slip = plan.limits.max_hedge_slippage_bps / 10_000
+
     # --- reading
 
     def quote(self, account: str) -> Quote | None:
