@@ -23,6 +23,7 @@ class VenueClock:
         self.offset_ms = 0
         self.error_ms = 0
         self.known = False
+        self.read_ns = -READ_EVERY_NS  # when it was read last
         self._clock = clock
         self._ahead_ms = 0  # of the venue's clock before the one of `now_ns`
 
@@ -37,7 +38,7 @@ class VenueClock:
         """Note how far the venue's clock is from ours; `ask` brings its ms. Raises: AuthFailed for one too far."""
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = await ask()
-        now_ns = self._clock.now_ns()
+        self.read_ns = now_ns = self._clock.now_ns()
         way_ms = (now_ns - before_ns) // MS
         self.offset_ms, self.known = said_ms - before_ms - way_ms // 2, True
         self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS

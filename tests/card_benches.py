@@ -21,6 +21,9 @@ from exchanges.budget import Budget
 from exchanges.lighter import client as lighter
 from exchanges.lighter.standin import StandInSigner
 from exchanges.market import MarketEvent, MarketQuote, MarketTrade
+from exchanges.okx import client as okx
+from exchanges.okx.limits import AddressLimits
+from exchanges.okx.wire.request import Signer as OkxSigner
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.types import (
     Capabilities,
@@ -44,6 +47,7 @@ from exchanges.venues.exchange import Exchange
 from exchanges.venues.lighter.demo import lighter_credentials, lighter_instrument, open_lighter
 from exchanges.venues.lighter.model import FIRST_ORDER_ID
 from exchanges.venues.lighter.state import LighterOptions
+from exchanges.venues.okx.demo import okx_credentials, okx_instrument, open_okx
 
 D = Decimal
 E = TypeVar("E")
@@ -339,5 +343,57 @@ class LighterBench(CardBench):
             stream.outlet.swallow = True
 
 
-BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench)
+class OkxBench(CardBench):
+    """A swap; orders go through the private stream."""
+
+    name = "okx"
+    title = "OKX"
+    capabilities = okx.CAPABILITIES
+    spec = okx_instrument(SPEC)
+    verdict_ms = 100
+    lacks: ClassVar[dict[str, str]] = {}
+
+    def build(self) -> None:
+        symbol = self.spec.symbol
+        self.exchange = Exchange("v", [self.spec], sources={symbol: self.outside.events()}, clock=self.clock)
+        for name in ("one", "two"):
+            self.exchange.open_account(name, cash=CASH)
+        self.model = open_okx(self.exchange)
+        self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
+        address = AddressLimits()
+        for name, mount in self.mounts.items():
+            keys = okx_credentials(self.exchange, name)
+            self.clients[name] = okx.OkxClient(
+                name, venue="v", markets={symbol: self.spec.market},
+                signer=OkxSigner(keys["api_key"], keys["api_secret"], keys["passphrase"]), transport=mount,
+                clock=self.clock, rng=Middle(), address=address, rest_url="https://venue",
+                stream_url="wss://venue/ws/v5",
+            )  # fmt: skip
+        self.model.start()
+
+    def cut(self, name: str) -> None:
+        self.mounts[name].cut()
+
+    def lose_reply(self) -> None:
+        self.mounts["one"].lost_frames.append('"op":"order"')
+
+    def delay_reply(self, extra_ns: int) -> None:
+        self.mounts["one"].late_frames['"op":"order"'] = extra_ns
+
+    def slow_way(self, way_ns: int) -> None:
+        self.mounts["one"].way_ns = way_ns
+
+    def no_streams(self, name: str) -> None:
+        self.mounts[name].no_streams = True
+        self.mounts[name].cut()
+
+    def unreachable(self, name: str) -> None:
+        self.mounts[name].unreachable = True
+
+    def swallow(self, name: str) -> None:
+        for stream in self.mounts[name].streams:
+            stream.outlet.swallow = True
+
+
+BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench, OkxBench)
 MakeBench = Callable[[VirtualLoop], CardBench]

@@ -369,8 +369,8 @@ async def _(it: CardBench) -> None:
     await it.wait()
     await it.place(it.order(BUY, "2"))
     made, taken = it.fills()
-    assert (made.fee, made.fee_asset) == (D(INSIDE) * it.spec.maker_fee, "USDC")
-    assert (taken.fee, taken.fee_asset) == (2 * ASK * it.spec.taker_fee, "USDC")
+    assert (made.fee, made.fee_asset) == (D(INSIDE) * it.spec.maker_fee, it.spec.quote)
+    assert (taken.fee, taken.fee_asset) == (2 * ASK * it.spec.taker_fee, it.spec.quote)
 
 
 @card("units", "positions are signed, and a flat one is absent or 0")

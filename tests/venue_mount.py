@@ -24,6 +24,8 @@ class MemoryMount:
         self.way_ns = way_ns
         self.lost_replies: list[str] = []  # methods and paths, such as "POST /api/v1/order", each once
         self.late_replies: dict[str, int] = {}  # extra ns on the way back, by method and path
+        self.lost_frames: list[str] = []  # parts of frames, each lost once
+        self.late_frames: dict[str, int] = {}  # extra ns of frames with this part in them
         self.unreachable = False
         self.no_streams = False  # requests go through, streams do not open
         self.streams: list[_Stream] = []
@@ -116,7 +118,7 @@ class _Stream:
         self.outlet = _Outlet(self)
         self.receiver = receiver
         self.over = False
-        self._mount = mount
+        self.mount = mount
 
     # the client's end
 
@@ -129,7 +131,7 @@ class _Stream:
     def close(self) -> None:
         if not self.over:
             self.over = True
-            self._mount.streams.remove(self)
+            self.mount.streams.remove(self)
             self.session.on_closed()
 
     def tell_closed(self) -> None:
@@ -137,13 +139,13 @@ class _Stream:
             self.close()
             self.receiver.closed("the stream ended: cut")
 
-    def later(self, act: Callable[[], None]) -> None:
-        mount = self._mount
-        mount.clock.call_at(mount.clock.now_ns() + mount.way_ns, lambda: None if self.over else act())
+    def later(self, act: Callable[[], None], *, extra_ns: int = 0) -> None:
+        mount = self.mount
+        mount.clock.call_at(mount.clock.now_ns() + mount.way_ns + extra_ns, lambda: None if self.over else act())
 
     @property
     def now_ns(self) -> int:
-        return self._mount.clock.now_ns()
+        return self.mount.clock.now_ns()
 
 
 class _Outlet:
@@ -154,8 +156,15 @@ class _Outlet:
         self.swallow = False  # frames that leave now are lost, and nobody is told
 
     def send(self, text: str) -> None:
-        if not self.swallow:
-            self._stream.later(lambda: self._stream.receiver.frame(text.encode(), self._stream.now_ns))
+        mount = self._stream.mount
+        lost = next((part for part in mount.lost_frames if part in text), None)
+        if lost is not None:
+            mount.lost_frames.remove(lost)
+        elif not self.swallow:
+            extra_ns = sum(extra for part, extra in mount.late_frames.items() if part in text)
+            self._stream.later(
+                lambda: self._stream.receiver.frame(text.encode(), self._stream.now_ns), extra_ns=extra_ns
+            )
 
     def ping(self) -> None:
         self._stream.later(lambda: self._stream.session.on_pong())

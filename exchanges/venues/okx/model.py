@@ -221,4 +221,5 @@ READS: Mapping[str, tuple[str, _Read]] = {
     "/trade/orders-pending": ("pending", reads.pending_orders),
     "/trade/orders-history": ("history", reads.past_orders),
     "/trade/fills": ("fills", reads.fills),
+    "/trade/fills-history": ("fills", reads.fills),
 }

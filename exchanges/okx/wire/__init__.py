@@ -1,0 +1,1 @@
+"""OKX on the wire: pure."""
