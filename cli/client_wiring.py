@@ -34,6 +34,9 @@ from exchanges.lighter.native import NativeSigner, installed
 from exchanges.lighter.standin import StandInSigner
 from exchanges.lighter.wire.reply import PREMIUM_PER_MINUTE as LIGHTER_PREMIUM
 from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
+from exchanges.okx import client as okx
+from exchanges.okx.limits import AddressLimits, public_budgets
+from exchanges.okx.wire.request import Signer as OkxSigner
 from exchanges.sockets import SocketTransport
 from exchanges.transport import Transport
 from exchanges.types import Clock, Instrument
@@ -253,7 +256,7 @@ def _lighter(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget, rest_url=venue.url or lighter.REST_URL,
-        stream_url=venue.ws_url or _stream_beside(venue.url) or lighter.STREAM_URL,
+        stream_url=venue.ws_url or _beside(venue.url, "/stream") or lighter.STREAM_URL,
     )  # fmt: skip
 
 
@@ -297,11 +300,38 @@ def _product(listen: ListenConfig) -> Product:
     return replace(plain, history=history)
 
 
-def _stream_beside(url: str) -> str:
-    return f"{url.replace('http', 'ws', 1)}/stream" if url else ""
+def _beside(url: str, path: str) -> str:
+    """Where a local venue has its streams, beside its address."""
+    return f"{url.replace('http', 'ws', 1)}{path}" if url else ""
 
 
-_ADAPTERS: Mapping[str, _Build] = {"backpack": _backpack, "lighter": _lighter}
+def _okx(
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    resolve: Resolve, network: Network,
+) -> BaseExchangeClient:  # fmt: skip
+    names = ("api_key", "api_secret", "passphrase")
+    key, secret, passphrase = (_credential(config, account, name, resolve).strip() for name in names)
+    try:
+        signer = OkxSigner(key, secret, passphrase)
+    except AuthFailed as error:
+        raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
+    # Public requests are counted by address, what is signed by account (S11).
+    shared = {
+        name: budgets.setdefault(f"{venue.url or venue.kind}/{name}", it) for name, it in public_budgets().items()
+    }
+    return okx.OkxClient(
+        account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
+        transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
+        address=AddressLimits(**shared), rest_url=venue.url or okx.REST_URL,
+        stream_url=venue.ws_url or _beside(venue.url, "/ws/v5") or okx.STREAM_URL,
+    )  # fmt: skip
+
+
+_ADAPTERS: Mapping[str, _Build] = {
+    "backpack": _backpack,
+    "lighter": _lighter,
+    "okx": _okx,
+}
 
 
 def _number(config: Config, account: AccountConfig, name: str, resolve: Resolve) -> int:

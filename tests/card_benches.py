@@ -22,7 +22,7 @@ from exchanges.lighter import client as lighter
 from exchanges.lighter.standin import StandInSigner
 from exchanges.market import MarketEvent, MarketQuote, MarketTrade
 from exchanges.okx import client as okx
-from exchanges.okx.limits import AddressLimits
+from exchanges.okx.limits import AddressLimits, public_budgets
 from exchanges.okx.wire.request import Signer as OkxSigner
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.types import (
@@ -360,7 +360,7 @@ class OkxBench(CardBench):
             self.exchange.open_account(name, cash=CASH)
         self.model = open_okx(self.exchange)
         self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
-        address = AddressLimits()
+        address = AddressLimits(**public_budgets())
         for name, mount in self.mounts.items():
             keys = okx_credentials(self.exchange, name)
             self.clients[name] = okx.OkxClient(

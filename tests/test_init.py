@@ -144,7 +144,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRONG = [
-    (("--venue", "okx"), "--venue: okx is no kind of venue known here, expected paper, backpack, lighter"),
+    (("--venue", "kraken"), "--venue: kraken is no kind of venue known here, expected paper, backpack, lighter, okx"),
     (("--venue", "paper", "--venue", "paper"), "--venue: venue paper stands twice; a second one of its kind needs"),
     (("--venue", "1a=paper"), '--venue: venues: "1a" cannot be a name here; a name has letters, digits, _ and -'),
     (("--market", ""), "--market: "),

@@ -66,7 +66,7 @@ def test_a_person_who_presses_enter_gets_the_same_file_as_yes(eagle: Eagle, pers
 
 def test_a_wrong_answer_is_told_at_once_and_asked_again(person: Callable[..., Said]) -> None:
     lines = [
-        *("", "okx", "paper", "", "", ""),  # flow, venues twice, market, symbol, maker
+        *("", "kraken", "paper", "", "", ""),  # flow, venues twice, market, symbol, maker
         *("hawk", "chick", "", "", ""),  # takers twice, two owners, balance
         *("0", "0.00001", "0.01", "", "", "", "", "", ""),  # quantity three times, the other settings, no more of them
         *("", "", "", "y", "n"),  # limits, guards, words about the owner; write, do not run

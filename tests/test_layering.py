@@ -40,15 +40,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS),
     ),
     "cli.client_wiring": (
-        *(
-            "cli",
-            "engine",
-            "exchanges.bifu",
-            "exchanges.backpack",
-            "exchanges.lighter",
-            "exchanges.base",
-            "exchanges.budget",
-        ),
+        *("cli", "engine", "exchanges.bifu", "exchanges.backpack", "exchanges.lighter", "exchanges.okx"),
+        *("exchanges.base", "exchanges.budget"),
         *("exchanges.sockets", "exchanges.transport"),
         *WORDS,
     ),

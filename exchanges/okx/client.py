@@ -292,9 +292,8 @@ class OkxClient(StreamedClient):
             mode = await self._rest.read_mode()
             swap = symbol.endswith("-SWAP")
             return AccountFacts(
-                self._rest.clock.offset_ms, leverage=await self._rest.leverage(symbol) if swap else None,
-                margin_mode="cross" if swap else "",
-                can_withdraw="withdraw" in mode.permissions if mode.permissions else None,
+                self._rest.clock.offset_ms, "", None, await self._rest.leverage(symbol) if swap else None,
+                "cross" if swap else "", mode.moves_money,
             )  # fmt: skip
 
         return await self._asked(ask)

@@ -17,10 +17,15 @@ def budget(limit: int) -> Budget:
 class AddressLimits:
     """Public requests, of all accounts on one address together."""
 
-    time: Budget = field(default_factory=lambda: budget(20))
-    instruments: Budget = field(default_factory=lambda: budget(20))
-    tiers: Budget = field(default_factory=lambda: budget(20))
-    books: Budget = field(default_factory=lambda: budget(40))
+    time: Budget
+    instruments: Budget
+    tiers: Budget
+    books: Budget
+
+
+def public_budgets() -> dict[str, Budget]:
+    """The budgets of one address, by the fields of `AddressLimits`."""
+    return {"time": budget(20), "instruments": budget(20), "tiers": budget(20), "books": budget(40)}
 
 
 @dataclass(frozen=True, slots=True)

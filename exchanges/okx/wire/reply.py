@@ -26,6 +26,11 @@ class AccountMode:
     fee_in_received: bool
     permissions: tuple[str, ...]
 
+    @property
+    def moves_money(self) -> bool | None:
+        """May the key do more than read and trade? None where the venue does not tell."""
+        return any(it not in ("read_only", "trade") for it in self.permissions) if self.permissions else None
+
     def trade_mode(self, kind: MarketKind) -> str:
         if kind is MarketKind.SPOT:
             return "cash" if self.level in ("1", "2") else "cross"
