@@ -4,6 +4,7 @@
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
 #   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
+#   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
 #   make fast     a second environment, .venv-fast, with the hot path compiled by mypyc; needs a C compiler
@@ -19,6 +20,7 @@ ARGS ?=
 PYTEST_ARGS ?= -q -n 2
 MARKETS ?=
 FUZZ ?= 100000 1
+KILLS ?= 2500 1 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,7 +36,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz bench docs peers lock clean
+.PHONY: help run test check format fuzz kills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -59,6 +61,9 @@ format: $(DEV_READY)
 fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
 	$(BIN)/python tests/fuzz_bifu.py $(FUZZ)
+
+kills: $(DEV_READY)
+	$(BIN)/python tests/kill_campaign.py $(KILLS)
 
 bench: $(DEV_READY)
 	@set -e; for name in $(BENCHES); do echo "== bench/$$name.py"; $(PY) bench/$$name.py; done

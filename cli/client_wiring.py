@@ -208,6 +208,13 @@ def client_for(
     return build(account, venue, config, clock, seed, budgets, resolve, network)
 
 
+def identity_of(config: Config, account: AccountConfig, resolve: Resolve) -> str:
+    """What tells an account from all others of its venue (S21). Raises: CannotUse, SecretUnreadable."""
+    venue = config.venues[account.venue]
+    name = "account_index" if "account_index" in account.credentials else "api_key"
+    return f"{venue.url} {_credential(config, account, name, resolve).strip()}"
+
+
 def _backpack(
     account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
     resolve: Resolve, network: Network,

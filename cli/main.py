@@ -17,6 +17,7 @@ from cli.doctor import doctor
 from cli.group import WIDEST, Commands
 from cli.init import init
 from cli.prove import prove
+from cli.recover import flatten, recover
 from cli.report import report
 from cli.run import run
 from cli.schema import schema
@@ -34,7 +35,7 @@ from engine.errors import EngineError
 from exchanges.errors import ExchangeError
 
 EPILOG = (
-    "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 kept for an account in use; "
+    "Exit codes: 0 ok; 1 findings, a failed run, or not flat; 2 usage; 3 account in use by another process; "
     "4 journal cannot be written; 5 journal corrupt or foreign; 6 not proved; 130 left at the third interrupt."
 )
 COMPLETION = (
@@ -60,7 +61,7 @@ def eagle() -> None:
 
 
 for command in (
-    *(init, doctor, vault, run, status, stop, pause, resume, alert),
+    *(init, doctor, vault, run, recover, flatten, status, stop, pause, resume, alert),
     *(validate, prove, simulate, diagram, test, verbs, schema, venue, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)

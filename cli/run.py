@@ -7,11 +7,15 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.options import FILE, JOURNAL, vault_options
 from cli.streams import format_option, notes_to, write_result
+
+if TYPE_CHECKING:
+    from cli.wiring import Options, Setup
 
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
 _SPEED = re.compile(r"([1-9][0-9]{0,3})x")
@@ -80,11 +84,14 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     help="Serve them at /metrics, on loopback; port 0: a free one.",
 )
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+@click.option(
+    "--keep-positions", is_flag=True, help="Leave alone what the accounts hold already; else a run refuses to begin."
+)
 @vault_options
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, metrics: str | None,
-    listen: str | None, wish: str, live: bool, vault: str, passphrase_fd: int | None,
+    listen: str | None, wish: str, live: bool, keep_positions: bool, vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -99,7 +106,7 @@ def run(
       eagle run --flow flows/eagle_chicken.yaml --speed max --rounds 1000 --journal off
       eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
     """
-    from cli import screen, view, wiring
+    from cli import wiring
     from cli.demo import demo_config
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
@@ -116,9 +123,8 @@ def run(
         outputs=OutputOptions(
             logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
         ),
-        resolve=resolver(vault, passphrase_fd),
+        resolve=resolver(vault, passphrase_fd), keep_positions=keep_positions,
     )  # fmt: skip
-    seen = view.choose_view(wish, live_speed=speed is not None)
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))
     texts = {flow.file: flow.text}
@@ -129,13 +135,21 @@ def run(
         setup = wiring.setup_of(sound, config, options)
     except FlowError as wrong:
         return tell(wrong.findings, texts)
-    shown = screen.Screen(detailed=speed is not None, view=seen)
+    return told_run(setup, options, wish=wish, style=style)
+
+
+def told_run(setup: Setup, options: Options, *, wish: str, style: str) -> int:
+    """Perform a run in its view, then write its summary; returns the exit code. Raises: EngineError."""
+    from cli import screen, view, wiring
+
+    seen = view.choose_view(wish, live_speed=options.speed is not None)
+    shown = screen.Screen(detailed=options.speed is not None, view=seen)
     with _no_signal_in_between():
         with seen, notes_to(seen.note):
             ran = wiring.perform_run(setup, options, shown)
         told = screen.summary_of(
             ran.desk, ran.tally, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
-            journal=None if options.journal is None else journal,
+            journal=None if options.journal is None else str(options.journal),
         )  # fmt: skip
         write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))
     return ran.exit_code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,7 @@ from engine.chart.load import load_flow
 from engine.chart.model import Finding, Flow, FlowError
 from engine.chart.validate import check
 from engine.runtime.chance import Chance, Stream
-from engine.runtime.clock import GapWatch, LiveClock, S, ScaledClock, VirtualClock
+from engine.runtime.clock import MS, GapWatch, LiveClock, S, ScaledClock, VirtualClock
 from engine.runtime.config import (
     AccountConfig,
     Config,
@@ -54,6 +55,7 @@ from engine.runtime.snapshot import Tally, snapshot
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level, RoundBegan
 from engine.trading.guards import MarketWatch
+from engine.trading.inputs import Carried
 from engine.trading.limits import ExpectedCost
 from engine.trading.plan import AccountPlan, Plan, RoleSpec
 from engine.trading.vocabulary import trading_vocabulary
@@ -63,7 +65,7 @@ from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
 from exchanges.recording import Recording, TimeAxis, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import Clock, Instrument, MarketKind, Quote
+from exchanges.types import Clock, Instrument, MarketKind, Position, Quote
 
 if TYPE_CHECKING:
     from cli.client_wiring import Clients
@@ -72,7 +74,7 @@ LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up …
 STILL_NS = 24 * IDLE_NS  # … and without any order: what rests may rest for ever
-BY_HAND = "cancel this run's orders and close its positions at the venue; no command of ours does it yet"
+BY_COMMAND = "eagle recover --config CONFIG, or start the run again: it cleans up first"
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -84,7 +86,10 @@ SYNTHETIC_TICK, SYNTHETIC_LOT = Decimal("0.01"), Decimal("0.0001")  # what the p
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says of a run. `markets`: venue -> prefix of a recording, "" for every paper venue."""
+    """What the command line says of a run. `markets`: venue -> prefix of a recording, "" for every paper venue.
+
+    With `stop` it opens nothing: it is stopped at that level as soon as it has begun.
+    """
 
     markets: Mapping[str, str]
     rounds: int | None
@@ -95,6 +100,8 @@ class Options:
     live: bool
     outputs: OutputOptions = field(default_factory=OutputOptions)
     resolve: Resolve = field(default_factory=lambda: resolver(VAULT, None))
+    stop: int = 0
+    keep_positions: bool = False  # S1: what the accounts hold stays, and is no matter of this run
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,11 +453,47 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     """Run to the end, or as far as signals let it. Raises: EngineError for journal, run number and outputs."""
     live = options.speed is not None
     prepared = prepare(setup.config, options.outputs, journal=options.journal, live=live, resolve=options.resolve)
+    if not setup.listed:
+        return _perform(setup, options, screen, prepared, Held())
+    assert options.journal is not None
+    from cli.leftovers import (  # paper accounts are nobody's, and end with us
+        check_baseline,
+        leases_of,
+        left_over,
+        taken_over,
+        words_of,
+    )
+
+    with leases_of(setup.config, options.resolve, journal=options.journal) as leases:
+        left = left_over(options.journal, setup.config, wall_ms=time.time_ns() // MS)
+        carried = taken_over(left, setup.flow, may_leave=options.stop > 0)
+        if left is not None:
+            write_note(f"run {left.run} left something open, which goes first: {'; '.join(words_of(left))}")
+        known = () if carried is None else [it.account for it in carried.held]
+
+        def check(held: Sequence[Position]) -> None:
+            if not (options.keep_positions or options.stop or spot):
+                check_baseline(setup.config, held, known=known)
+
+        spot = any(instrument.kind is MarketKind.SPOT for instrument in setup.listed.values())
+        return _perform(setup, options, screen, prepared, Held(carried, leases.lost, check))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run at venues begins with: what earlier ones left, and whether it still owns its accounts."""
+
+    carried: Carried | None = None
+    lost: Callable[[], str] = lambda: ""
+    check: Callable[[Sequence[Position]], None] = lambda _: None
+
+
+def _perform(setup: Setup, options: Options, screen: Screen, prepared: Prepared, held: Held) -> Ran:
     limit = UINT32_RUNS if setup.listed else None
     journal, number = open_record(options.journal, Sync(setup.config.journal_sync), limit=limit)
     try:
         with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
-            return loop.run(_run(setup, options, screen, prepared, journal=journal, number=number))
+            return loop.run(_run(setup, options, screen, prepared, journal=journal, number=number, held=held))
     finally:
         journal.close()
 
@@ -471,7 +514,7 @@ def _clock(loop: asyncio.AbstractEventLoop, speed: int | None) -> Clock:
 
 
 async def _run(
-    setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, journal: Journal, number: int
+    setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, journal: Journal, number: int, held: Held
 ) -> Ran:
     loop = asyncio.get_running_loop()
     clock = _clock(loop, options.speed)
@@ -510,7 +553,8 @@ async def _run(
             sinks=sinks, move_sinks=outputs.sinks,
             traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
-            recovery=BY_HAND if setup.listed else RECOVERY,
+            recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
+            stop_at_once=options.stop, check_baseline=held.check,
             day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
         )  # fmt: skip
         attendance = attended(desk, tally, screen, runner, journal=options.journal)

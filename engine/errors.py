@@ -12,6 +12,10 @@ EngineError           base; exit 1
     CounterUnwritable     4: as for the journal
     CounterCorrupt        5: write the highest run number ever used into it
     CounterUsedUp         1: every run number that fits into a client order id was used
+  LeaseError            something about who owns an account (S21)
+    AccountInUse          3: another process trades on it: end that one, or wait for it
+    LeaseUnwritable       1: mend the folder of leases; without a lease nothing is traded
+  NotFlatBefore         1: an account holds what no run of ours made: say what is to become of it
   VenueLedgerBad        2: what `--venue` names is no ledger of a local venue, or not of this run
   SecretUnreadable      2: what the config refers to is not there, or others may read it
 """
@@ -70,6 +74,22 @@ class CounterCorrupt(CounterError):
 
 
 class CounterUsedUp(CounterError):
+    exit_code = 1
+
+
+class LeaseError(EngineError):
+    pass
+
+
+class AccountInUse(LeaseError):
+    exit_code = 3
+
+
+class LeaseUnwritable(LeaseError):
+    exit_code = 1
+
+
+class NotFlatBefore(EngineError):
     exit_code = 1
 
 

@@ -19,3 +19,9 @@ settings.load_profile("eagle")
 def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loaded secrets are starred out for the life of a process; a test has a life of its own."""
     monkeypatch.setattr(secrets, "_forms", ())
+
+
+@pytest.fixture(autouse=True)
+def _no_lease_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs of a test own accounts of their own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))

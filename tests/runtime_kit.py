@@ -227,6 +227,9 @@ class ListJournal(NullJournal):
     def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None:
         self.calls.append(f"alert {alert.code} {at_ns}")
 
+    def venue_start(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
+        """The baseline, which the `Started` input tells as well."""
+
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self.calls.append(f"end {len(positions)} {[it.account for it in margins]}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from trading_kit import Bench, D
+from trading_kit import Bench, D, account
 
 from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Finish, PlaceOrder
 from engine.trading.inputs import Counted, Looked, StopAsked
@@ -52,3 +52,13 @@ def test_an_order_of_somebody_else_is_never_cancelled_and_never_counted() -> Non
     assert cancelled == {bench.newest("opening")}
     assert bench.desk.world.exposure == 0
     assert [effect.leg for effect in bench.log if isinstance(effect, PlaceOrder)] == ["opening"]
+
+
+def test_a_dedicated_account_is_the_engines_own_and_is_flattened_first() -> None:
+    accounts = tuple(
+        replace(account(name, venue), dedicated=True) for name, venue in (("m", "a"), ("t1", "b"), ("t2", "b"))
+    )
+    bench = Bench(accounts=accounts)
+    bench.begin(held=positions(m=D(2), t1=D(-2)))
+    assert bench.desk.state.startswith("CLEANUP")
+    assert [(placed.leg, placed.request.qty) for placed in bench.orders.values()] == [("cleanup", D(2))]

@@ -15,9 +15,11 @@ from cli.fault_plan import load_fault_plan
 from cli.locate import Source
 from cli.wiring import watch_of
 from engine.chart.load import load_flow
+from engine.chart.model import Flow
 from engine.runtime.chance import Chance, Stream
-from engine.runtime.clock import S
+from engine.runtime.clock import S, VirtualClock
 from engine.runtime.config import load_config
+from engine.runtime.config_values import AccountConfig, Config
 from engine.runtime.journal import Journal, NullJournal
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.runner import Runner
@@ -31,10 +33,11 @@ from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
 from exchanges.budget import Budget
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import Fill
+from exchanges.types import Fill, Instrument
 from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, Faults
+from exchanges.venues.seam import VenueModel
 
 FLOW = Path(__file__).resolve().parent.parent / "flows" / "eagle_chicken.yaml"
 D = Decimal
@@ -123,10 +126,45 @@ def play(
         return runner.run(_play(loop, faults, rounds, seed, same_venue, journal, taken, stop_after_s or 60 * rounds))
 
 
-async def _play(
-    loop: VirtualLoop, faults: str, rounds: int, seed: int, same_venue: bool, journal: Journal | None,
-    taken: Callable[[Input], None], stop_after_s: int,
-) -> Ran:  # fmt: skip
+@dataclass
+class Venues:
+    """Local venues with their accounts, which outlive the runs on them."""
+
+    clock: VirtualClock
+    config: Config
+    flow: Flow
+    exchanges: dict[str, Exchange]
+    faults: list[Faults]
+    models: dict[str, VenueModel]
+    symbol: str
+    instrument: Instrument
+    seed: int
+
+    def client(self, account: AccountConfig, life: int) -> BackpackClient:
+        exchange = self.exchanges[account.venue]
+        return BackpackClient(
+            account.name, venue=account.venue, markets={self.symbol: "ETH-PERP"},
+            signer=Signer(backpack_credentials(exchange, account.name)["api_secret"]),
+            transport=MemoryMount(self.models[account.venue], self.clock), clock=self.clock,
+            rng=Stream(self.seed, f"pauses/{account.name}/{life}"), budget=Budget(100_000), rest_url="https://venue",
+            stream_url="wss://venue",
+        )  # fmt: skip
+
+    def plan(self, clients: dict[str, BaseExchangeClient]) -> Plan:
+        config = self.config
+        accounts = {
+            it.name: AccountPlan(
+                it.name, it.venue, it.owner, replace(self.instrument, venue=it.venue), clients[it.name].capabilities
+            )
+            for it in config.used_accounts
+        }
+        return Plan(
+            flow=self.flow, market=config.market, settings=config.settings, accounts=accounts, roles=config.roles,
+            limits=config.limits, guards=config.guards,
+        )  # fmt: skip
+
+
+def open_venues(loop: VirtualLoop, faults: str, rounds: int, seed: int, *, same_venue: bool) -> Venues:
     clock = loop.clock
     text = CONFIG.replace("TAKERS", "one" if same_venue else "two").replace("ROUNDS", str(rounds))
     flow = load_flow(FLOW.read_text("utf-8"), file=FLOW.name, vocabulary=trading_vocabulary())
@@ -135,36 +173,30 @@ async def _play(
     used = dict.fromkeys(account.venue for account in config.used_accounts)
     known = {name: tuple(a.name for a in config.used_accounts if a.venue == name) for name in used}
     plan = load_fault_plan(Source("faults.yaml", faults), venues=known) if faults else FaultPlan(())
-    exchanges: dict[str, Exchange] = {}
-    all_faults: list[Faults] = []
-    clients: dict[str, BaseExchangeClient] = {}
-    accounts: dict[str, AccountPlan] = {}
+    venues = Venues(clock, config, flow, {}, [], {}, spec.symbol, spec, seed)
     for name in used:
         source = SyntheticMarket().events(walk=Stream(seed, "walk"), flow=Stream(seed, f"flow/{name}"))
         exchange = Exchange(name, [replace(spec, venue=name)], sources={spec.symbol: source}, clock=clock)
-        exchanges[name] = exchange
+        venues.exchanges[name] = exchange
         for account in config.used_accounts:
             if account.venue == name:
                 exchange.open_account(account.name, cash=D(10_000), owner=account.owner)
         made = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(seed, purpose))
-        all_faults.append(made)
-        model = open_backpack(exchange, made)
+        venues.faults.append(made)
+        venues.models[name] = model = open_backpack(exchange, made)
         model.start()
-        for account in config.used_accounts:
-            if account.venue == name:
-                clients[account.name] = client = BackpackClient(
-                    account.name, venue=name, markets={spec.symbol: "ETH-PERP"},
-                    signer=Signer(backpack_credentials(exchange, account.name)["api_secret"]),
-                    transport=MemoryMount(model, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
-                    budget=Budget(100_000), rest_url="https://venue", stream_url="wss://venue",
-                )  # fmt: skip
-                accounts[account.name] = AccountPlan(
-                    account.name, name, account.owner, replace(spec, venue=name), client.capabilities
-                )
-    trading = Plan(
-        flow=flow, market=config.market, settings=config.settings, accounts=accounts, roles=config.roles,
-        limits=config.limits, guards=config.guards,
-    )  # fmt: skip
+    return venues
+
+
+async def _play(
+    loop: VirtualLoop, faults: str, rounds: int, seed: int, same_venue: bool, journal: Journal | None,
+    taken: Callable[[Input], None], stop_after_s: int,
+) -> Ran:  # fmt: skip
+    clock = loop.clock
+    venues = open_venues(loop, faults, rounds, seed, same_venue=same_venue)
+    config = venues.config
+    clients: dict[str, BaseExchangeClient] = {it.name: venues.client(it, 1) for it in config.used_accounts}
+    trading = venues.plan(clients)
     chance = Chance(seed)
     desk = Desk(trading, run=1, chance=chance)
     alerts: list[Alert] = []
@@ -180,7 +212,7 @@ async def _play(
             fills.append(given)
 
     runner = Runner(
-        desk, clients, symbols=dict.fromkeys(clients, spec.symbol), clock=clock, watch=watch_of(trading),
+        desk, clients, symbols=dict.fromkeys(clients, venues.symbol), clock=clock, watch=watch_of(trading),
         journal=journal or NullJournal(), chance=chance, orders_per_minute=config.limits.orders_per_minute,
         max_book_age_ns=config.guards.max_book_age_ns, may_send=desk.objection, sinks=[told], traces=[traced],
     )  # fmt: skip
@@ -189,8 +221,8 @@ async def _play(
         clock.call_at(start_ns + after_s * S, runner.stop, level)
     exit_code = await runner.run()
     return Ran(
-        exit_code, runner.ending.text if runner.ending else "", desk, exchanges, alerts, fills,
-        sum(it.count for it in all_faults), runner.failures, (clock.now_ns() - start_ns) / S,
+        exit_code, runner.ending.text if runner.ending else "", desk, venues.exchanges, alerts, fills,
+        sum(it.count for it in venues.faults), runner.failures, (clock.now_ns() - start_ns) / S,
     )  # fmt: skip
 
 

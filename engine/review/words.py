@@ -9,6 +9,7 @@ from engine.chart.model import Row
 from engine.review.facts import FillRow, Intent
 from engine.trading.inputs import (
     Answered,
+    Carried,
     ClockJumped,
     Counted,
     Input,
@@ -183,6 +184,7 @@ _WORDS: dict[type, str] = {
     PauseAsked: "pause",
     ClockJumped: "clock",
     Reconfigured: "settings",
+    Carried: "left over",
     Recalled: "recalled",
     LeftOut: "left out",
     SourceChecked: "compared",
@@ -230,6 +232,9 @@ def given_text(given: Input) -> str:
             return f"the machine stood still for {span_text(given.gap_ns)}"
         case Reconfigured():
             return f"settings of version {given.version}"
+        case Carried():
+            left = sum(it.ours != 0 for it in given.held)
+            return f"earlier runs left positions on {left} accounts and {len(given.orders)} orders without an end"
         case Recalled():
             return f"{given.client_id} read back from the journal: {given.state.value}, filled {number(given.filled)}"
         case Started():

@@ -22,6 +22,7 @@ from engine.runtime.audit_facts import (
     RoundOver,
     events,
     read_accounts,
+    read_carried,
 )
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.trading.effects import Purpose
@@ -45,9 +46,13 @@ class Finding:
 
 @dataclass(slots=True)
 class MarketTotals:
-    """Signed quantities by what caused them; they sum to `exposure`. Maker volume is unsigned."""
+    """Signed quantities by what caused them; they sum to `exposure`. Maker volume is unsigned.
+
+    `carried` is what earlier runs left.
+    """
 
     market: str
+    carried: Decimal = ZERO
     maker: Decimal = ZERO
     hedges: Decimal = ZERO
     undos: Decimal = ZERO
@@ -108,9 +113,9 @@ class AuditReport:
             self.hedged :
         ]
         told += [
-            f"{it.market}: maker {it.maker} + hedges {it.hedges} + undos {it.undos} + flattens {it.flattens}"
-            f" + outside {it.outside} = {it.exposure} (dust up to {it.dust_bound}); largest {it.largest_exposure},"
-            f" longest above dust {it.longest_exposed_ms} ms"
+            f"{it.market}: {_left_over(it)}maker {it.maker} + hedges {it.hedges} + undos {it.undos}"
+            f" + flattens {it.flattens} + outside {it.outside} = {it.exposure} (dust up to {it.dust_bound});"
+            f" largest {it.largest_exposure}, longest above dust {it.longest_exposed_ms} ms"
             for it in self.markets
         ]
         told += [
@@ -128,6 +133,10 @@ class AuditReport:
         return {"holds": self.holds, **_plain(asdict(self))}
 
 
+def _left_over(market: MarketTotals) -> str:
+    return f"left over {market.carried} + " if market.carried else ""
+
+
 def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = None) -> AuditReport:
     """Audit a run, the newest unless `run` says otherwise; `dust_bound` replaces the bound taken from lots and minima.
 
@@ -138,7 +147,9 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
         report = AuditReport(row.number, row.hedged)
         _check_end(row, report)
         accounts = read_accounts(journal, row.number)
-        _Coverage(accounts, report, dust_bound).check(events(journal, row.number))
+        coverage = _Coverage(accounts, report, dust_bound)
+        coverage.carry(read_carried(journal, row.number))
+        coverage.check(events(journal, row.number))
         _check_venue(journal, row.number, report)
         _check_requests(journal, row.number, report)
         _check_rows(journal, row.number, report)
@@ -197,6 +208,15 @@ class _Coverage:
         self._untold: dict[str, tuple[FlattenAsked, Decimal]] = {}  # flattens on their way, and what of them will fill
         report.markets = [market.totals for market in self._markets.values()]
         report.accounts = list(self._totals.values())
+
+    def carry(self, left: Mapping[str, Decimal]) -> None:
+        """Begin with what earlier runs left of each account."""
+        for name, qty in left.items():
+            market = self._markets[self._accounts[name].market]
+            market.totals.carried += qty
+            market.totals.exposure += qty
+        for market in self._markets.values():
+            market.watch(0)
 
     def check(self, happened: Iterator[Event]) -> None:
         for event in happened:
@@ -265,11 +285,13 @@ class _Coverage:
 
         A hedge answers what is on its way as well: the other half of a flattened pair may be told after the hedge.
         """
+        if fill.client_id not in self._asked:
+            return  # an earlier run asked for it: what was open then stands in that run
         after = before + change
         over = abs(after) - max(abs(before), market.totals.dust_bound)
         if over <= 0:
             return
-        seq, bought, sold = self._asked.get(fill.client_id, (fill.seq, market.bought, market.sold))
+        seq, bought, sold = self._asked[fill.client_id]
         meanwhile = market.bought - bought if change > 0 else market.sold - sold
         answered = sum(
             abs(qty)
@@ -319,7 +341,9 @@ def _check_venue(journal: sqlite3.Connection, run: int, report: AuditReport) -> 
     held = {(moment, name, symbol): Decimal(qty) for moment, name, symbol, qty in journal.execute(sql, (run,))}
     for totals in report.accounts:
         name, symbol = totals.account, totals.symbol
-        totals.baseline = held.get(("start", name, symbol), ZERO)
+        start = held.get(("start", name, symbol), ZERO)
+        carried = held.get(("carried", name, symbol), ZERO)  # what earlier runs left, and what it stands on
+        totals.baseline = held.get(("baseline", name, symbol), start - carried) + carried
         if ("start", name) not in read:
             report.add("no_baseline", f"{name}: positions were not read at the start")
         if ("end", name) not in read:

@@ -11,7 +11,17 @@ from itertools import groupby
 
 from exchanges.types import ZERO, Side
 
-__all__ = ["Account", "CoverAsked", "Event", "FillFact", "FlattenAsked", "RoundOver", "events", "read_accounts"]
+__all__ = [
+    "Account",
+    "CoverAsked",
+    "Event",
+    "FillFact",
+    "FlattenAsked",
+    "RoundOver",
+    "events",
+    "read_accounts",
+    "read_carried",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,12 @@ def read_accounts(journal: sqlite3.Connection, run: int) -> dict[str, Account]:
     }
 
 
+def read_carried(journal: sqlite3.Connection, run: int) -> dict[str, Decimal]:
+    """What earlier runs left of each account, signed."""
+    sql = "SELECT account, qty FROM holdings WHERE run = ? AND moment = 'carried'"
+    return {account: Decimal(qty) for account, qty in journal.execute(sql, (run,))}
+
+
 def events(journal: sqlite3.Connection, run: int) -> Iterator[Event]:
     """Fills, covering intents and ends of rounds in the order of the steps; in one step the fill came first."""
     streams = (_fills(journal, run), _covers(journal, run), _flattens(journal, run), _rounds(journal, run))
@@ -103,7 +119,9 @@ _PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, FlattenAsked: 1, RoundOve
 def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
     sql = """
     SELECT f.seq, f.at_ns, f.account, f.symbol, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee,
-           f.fee_asset, f.kind, f.provisional, i.purpose
+           f.fee_asset, f.kind, f.provisional, coalesce(i.purpose, (
+               SELECT e.purpose FROM intents e
+               WHERE e.kind = 'place' AND e.account = f.account AND e.client_id = f.client_id AND e.run < f.run))
     FROM fills f
     LEFT JOIN intents i ON i.kind = 'place' AND i.account = f.account AND i.client_id = f.client_id AND i.run = f.run
     WHERE f.run = ? ORDER BY f.seq

@@ -34,9 +34,11 @@ from engine.trading.effects import (
 )
 from engine.trading.inputs import (
     Answered,
+    Carried,
     ClockJumped,
     Counted,
     Day,
+    Held,
     Input,
     LeftOut,
     Looked,
@@ -199,6 +201,21 @@ def _read_started(fields: list[Any]) -> Started:
     return Started(tuple(map(_read_position, positions)), tuple(map(_read_margin, margins)), day)
 
 
+def _carried(value: Carried) -> str:
+    held = ",".join(f'[{quoted(it.account)},"{it.baseline!s}","{it.ours!s}"]' for it in value.held)
+    return f"[{value.run},{value.since_ms},[{held}],[{','.join(map(_recalled, value.orders))}]]"
+
+
+def _read_carried(fields: list[Any]) -> Carried:
+    run, since_ms, held, orders = fields
+    return Carried(
+        run,
+        since_ms,
+        tuple(Held(account, Decimal(baseline), Decimal(ours)) for account, baseline, ours in held),
+        tuple(map(_read_recalled, orders)),
+    )
+
+
 def _order(value: OrderUpdate) -> str:
     refusal = "null" if value.refusal is None else f'"{value.refusal.value}"'
     return (
@@ -333,18 +350,18 @@ def _recalled(value: Recalled) -> str:
         f"[{quoted(value.client_id)},{quoted(value.account)},{quoted(value.venue)},{quoted(value.symbol)},"
         f'"{value.side.value}","{value.qty!s}",{_maybe(value.price)},{quoted(value.purpose)},{quoted(value.leg)},'
         f'{value.round},{quoted(value.order_id)},"{value.state.value}","{value.filled!s}","{value.provisional!s}",'
-        f"[{trades}]]"
+        f"[{trades}],{value.dead_in_ns}]"
     )
 
 
 def _read_recalled(fields: list[Any]) -> Recalled:
-    client_id, account, venue, symbol, side, qty, price, purpose, leg, number, order_id, state, filled, more, trades = (
-        fields
-    )
+    client_id, account, venue, symbol, side, qty, price, purpose, leg, number, order_id, state = fields[:12]
+    filled, more, trades, dead_in_ns = fields[12:]
     return Recalled(
         client_id=client_id, account=account, venue=venue, symbol=symbol, side=Side(side), qty=Decimal(qty),
         price=_decimal_or_none(price), purpose=purpose, leg=leg, round=number, order_id=order_id,
         state=OrderState(state), filled=Decimal(filled), provisional=Decimal(more), trades=tuple(trades),
+        dead_in_ns=dead_in_ns,
     )  # fmt: skip
 
 
@@ -363,6 +380,7 @@ def _source_checked(value: SourceChecked) -> str:
 
 
 _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
+    Carried: ("carried", _carried),
     Started: ("started", _started),
     OrderUpdate: ("order", _order),
     Fill: ("fill", _fill),
@@ -399,6 +417,7 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "pause": lambda fields: PauseAsked(*fields),
     "reconfigured": _read_reconfigured,
     "clock_jumped": lambda fields: ClockJumped(*fields),
+    "carried": _read_carried,
     "recalled": _read_recalled,
     "left_out": _read_left_out,
     "source_checked": lambda fields: SourceChecked(*fields),

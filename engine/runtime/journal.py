@@ -81,6 +81,9 @@ class Journal(Protocol):
     def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None:
         """Record an alert that comes from no step."""
 
+    def venue_start(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
+        """Record the baseline that the venues report, on the disk before this returns: the first order comes next."""
+
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         """Record what the venues report at the end; an account is taken as read if its margin is given."""
 
@@ -118,6 +121,8 @@ class NullJournal:
     def sent(self, client_id: str, request: Request, at_ns: int) -> None: ...
 
     def alert(self, alert: Alert, at_ns: int, wall_ms: int) -> None: ...
+
+    def venue_start(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None: ...
 
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None: ...
 

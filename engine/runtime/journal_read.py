@@ -22,6 +22,7 @@ __all__ = [
     "open_journal_untouched",
     "pick_run",
     "read_runs",
+    "read_venues",
     "stream_journal",
 ]
 
@@ -82,6 +83,22 @@ def _connected(path: Path, database: SqliteDatabase) -> Iterator[sqlite3.Connect
         raise JournalCorrupt(f"{path}: journal is damaged ({error}); move it aside and start a new one") from error
     finally:
         database.close()
+
+
+def read_venues(journal: sqlite3.Connection) -> dict[int, dict[str, str]]:
+    """By run: kind and address of each venue that lives without us; paper ones are left out, they end with their run.
+
+    Only runs at the venues' own speed. Raises: JournalCorrupt.
+    """
+    found: dict[int, dict[str, str]] = {}
+    for run, text in journal.execute("SELECT number, venues FROM runs WHERE speed = '1x'"):
+        try:
+            venues = {name: f"{it['kind']} {it['url']}" for name, it in json.loads(text).items() if "url" in it}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise JournalCorrupt(f"run {run}: its venues cannot be read ({error})") from error
+        if venues:
+            found[run] = venues
+    return found
 
 
 def read_runs(journal: sqlite3.Connection) -> list[RunRow]:

@@ -24,7 +24,7 @@ from engine.runtime.journal_file import open_for_writing
 from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows, judged
 from engine.runtime.secrets import redacted
 from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
-from engine.trading.inputs import Answered, Input, Looked, NotSent, Recalled, Request, Started
+from engine.trading.inputs import Answered, Carried, Input, Looked, NotSent, Recalled, Request, Started
 from exchanges.types import (
     ZERO,
     Fill,
@@ -104,6 +104,7 @@ class SqliteJournal:
             (_INSERT[schema.Holding], self._holdings),
             (_INSERT[schema.Balance], self._balances),
         )
+        self._baseline_told = False
         self._rows_since_checkpoint = 0
         self._set_sync(full=sync is Sync.FULL)
 
@@ -240,14 +241,29 @@ class SqliteJournal:
     def sent(self, client_id: str, request: Request, at_ns: int) -> None:
         self._sends.append((self._run, client_id, request.value, at_ns, None))
 
+    def venue_start(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
+        self._reported("start", positions, margins)
+        self._baseline_told = True
+        self.flush()
+
     def venue_end(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self._reported("end", positions, margins)
         self.flush()
 
     # --- rows that follow from an input
 
+    def _on_carried(self, given: Carried, seq: int, at_ns: int) -> None:
+        """What this run takes over is in its own rows from here on: the next run looks no further back."""
+        symbols = dict(self._read(_SYMBOLS_SQL, (self._run,)))
+        for held in given.held:
+            for moment, qty in (("baseline", held.baseline), ("carried", held.ours)):
+                self._holdings.append((self._run, moment, held.account, symbols[held.account], str(qty), "0", None))
+        for recalled in given.orders:
+            self._orders.adopt(recalled)
+
     def _on_started(self, given: Started, seq: int, at_ns: int) -> None:
-        self._reported("start", given.positions, given.margins)
+        if not self._baseline_told:
+            self._reported("start", given.positions, given.margins)
 
     def _reported(self, moment: str, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self._holdings.extend(
@@ -413,17 +429,17 @@ class SqliteJournal:
         )  # fmt: skip
 
     def lookup_order(self, client_id: str) -> OrderRow | None:
-        """The newest state of an order of this run, also one that left memory long ago."""
+        """The newest state of an order, also one that left memory long ago or that an earlier run made."""
         return self._orders.get(client_id)
 
     def lookup_fills(self, order: OrderRow) -> list[Fill]:
         """The fill rows of an order in the order of their arrival, provisional ones left out."""
         self.flush()
-        key = (self._run, order.venue, order.account, order.symbol, order.order_id, order.client_id)
+        key = (order.venue, order.account, order.symbol, order.order_id, order.client_id)
         return [_fill_of(*row) for row in self._read(_FILLS_OF_ORDER_SQL, key)]
 
     def _stored_order(self, client_id: str) -> OrderRow | None:
-        found = self._read(_STORED_ORDER_SQL, (self._run, client_id))
+        found = self._read(_STORED_ORDER_SQL, (client_id,))
         if not found:
             return None
         row = _order_of(*found[0])
@@ -444,6 +460,7 @@ _NO_ORDER: Row = (None,) * 14  # the columns of an intent that a cancel leaves n
 _NOT_ENDED: Row = (None,) * 9  # the columns of a round that its end fills in
 
 _DERIVED: dict[type, Callable[..., None]] = {
+    Carried: SqliteJournal._on_carried,
     Started: SqliteJournal._on_started,
     Fill: SqliteJournal._on_fill,
     OrderUpdate: SqliteJournal._on_update,
@@ -455,15 +472,17 @@ _DERIVED: dict[type, Callable[..., None]] = {
 _FILLS_OF_ORDER_SQL = """
 SELECT venue, account, symbol, client_id, order_id, trade_id, side, qty, price, fee, fee_asset, liquidity, at_ms, kind
 FROM fills
-WHERE run = ? AND venue = ? AND account = ? AND symbol = ? AND order_id = ? AND client_id = ? AND NOT provisional
-ORDER BY seq
+WHERE run IN (SELECT number FROM runs) AND venue = ? AND account = ? AND symbol = ? AND order_id = ? AND client_id = ?
+AND NOT provisional
+ORDER BY run, seq
 """
 _STORED_ORDER_SQL = """
 SELECT client_id, account, venue, symbol, round, leg, purpose, side, qty, price, order_id, state, cum_qty, row_qty,
        notional, fee, fee_asset, first_fill_ms, last_fill_ms,
        received_ns, decoded_ns, decided_ns, signed_ns, written_ns, bid, bid_qty, ask, ask_qty
-FROM orders WHERE run = ? AND client_id = ?
+FROM orders WHERE run IN (SELECT number FROM runs) AND client_id = ? ORDER BY run DESC LIMIT 1
 """
+_SYMBOLS_SQL = "SELECT name, symbol FROM accounts WHERE run = ?"
 
 
 def _fill_of(*stored: Any) -> Fill:

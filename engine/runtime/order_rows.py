@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.trading.effects import PlaceOrder
-from engine.trading.inputs import Input
+from engine.trading.inputs import Input, Recalled
 from exchanges.types import ZERO, Accepted, Fill, OrderState, OrderUpdate, Refused, Reply
 
 KEEP_ENDED = 2_000  # rows of ended orders kept for late frames; older ones are read back from the file
@@ -104,7 +104,7 @@ class OrderRows:
         self.dirty: dict[str, OrderRow] = {}
 
     def get(self, client_id: str) -> OrderRow | None:
-        """The row of an order of this run, read back from the file if it left memory."""
+        """The row of an order, read back from the file if it left memory or an earlier run made it."""
         row = self._rows.get(client_id)
         if row is None and client_id:
             row = self._find(client_id)
@@ -122,6 +122,18 @@ class OrderRows:
         )  # fmt: skip
         self._rows[request.client_id] = row
         self.dirty[request.client_id] = row
+
+    def adopt(self, given: Recalled) -> None:
+        """An order of an earlier run, whose end this run has to see."""
+        row = self.get(given.client_id)
+        if row is None:  # its run died with the row in memory: the intent is all there is
+            row = OrderRow(
+                client_id=given.client_id, account=given.account, venue=given.venue, symbol=given.symbol,
+                round=given.round, leg=given.leg, purpose=given.purpose, side=given.side.value, qty=given.qty,
+                price=given.price,
+            )  # fmt: skip
+            self._rows[given.client_id] = row
+        self.dirty[given.client_id] = row
 
     def decided(self, client_id: str, given: Input, book: BookSeen) -> None:
         """The order was decided by a step that was given this and knew its book so."""

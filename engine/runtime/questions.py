@@ -12,7 +12,7 @@ from engine.trading.effects import AskOrder, AskPositions
 from engine.trading.inputs import Counted, Looked
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited
-from exchanges.types import Margin, Position
+from exchanges.types import Fill, Margin, Position
 
 CONNECT_TIMEOUT_S = 30
 ASK_TIMEOUT_S = 5
@@ -97,6 +97,15 @@ class Questions:
     async def _of_account(self, account: str) -> tuple[Sequence[Position], Margin]:
         client = self._clients[account]
         return await client.get_account_positions(), await client.get_margin()
+
+    async def rows(self, symbols: Mapping[str, str], since_ms: int) -> list[Fill]:
+        """The fills of these accounts since then, one account after the other, oldest first. Raises: ExchangeError."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                read = await all_of(self._clients[name].get_fills(symbol, since_ms) for name, symbol in symbols.items())
+        except TimeoutError:
+            raise LinkDown(f"no answer about fills within {ASK_TIMEOUT_S} s") from None
+        return [row for rows in read for row in rows]
 
     async def last_holdings(self, accounts: Sequence[str]) -> Holdings:
         """What can be read before leaving; an account that does not answer for 5 s has no margin in it."""

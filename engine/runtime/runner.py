@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from engine.errors import EngineError
 from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.listeners import of_a_listener
@@ -34,11 +35,21 @@ from engine.trading.effects import (
     RoundBegan,
     RoundEnded,
 )
-from engine.trading.inputs import ClockJumped, Counted, Input, Looked, PauseAsked, Started, StopAsked, TimerFired
+from engine.trading.inputs import (
+    Carried,
+    ClockJumped,
+    Counted,
+    Input,
+    Looked,
+    PauseAsked,
+    Started,
+    StopAsked,
+    TimerFired,
+)
 from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
-from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, PrivateEvent, Quote
+from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, Position, PrivateEvent, Quote
 
 MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
@@ -67,7 +78,10 @@ class Runner:
     sink or trace that raises is cut off and fails the run; any other exception of a callback or task fails it too: the
     desk is told to stop in order, at a
     second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory where the journal's
-    own batches fill slowly (0: not bounded, for virtual time).
+    own batches fill slowly (0: not bounded, for virtual time). `carried` is what earlier runs left, if anything;
+    `lost` says that an account may belong to another process by now, and empty while it does not (S21).
+    `check_baseline` refuses positions that the run may not start beside, by an EngineError.
+    With `stop_at_once` the run opens nothing: it is stopped at that level as soon as it has begun.
     """
 
     def __init__(
@@ -77,6 +91,8 @@ class Runner:
         traces: Sequence[Trace] = (), gaps: GapWatch | None = None, flush_after_ns: int = 0,
         recovery: str = "eagle recover", day: DayOf = lambda _: None, heard: frozenset[str] = frozenset(),
         rates: Mapping[str, RateWindow] = MappingProxyType({}),
+        carried: Carried | None = None, lost: Callable[[], str] = lambda: "", stop_at_once: int = 0,
+        check_baseline: Callable[[Sequence[Position]], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -90,6 +106,11 @@ class Runner:
         self._journal = journal
         self._chance = chance
         self._day = day
+        self._carried = carried
+        self._lost = lost
+        self._stop_at_once = stop_at_once
+        self._check_baseline = check_baseline
+        self._lost_told = False
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
         self._sinks = list(sinks)
@@ -145,7 +166,8 @@ class Runner:
     async def run(self) -> int:
         """Connect, start the desk, and return the exit code when it has finished or was left.
 
-        Raises: ExchangeError if the accounts cannot be connected and read; nothing was sent then.
+        Raises: ExchangeError if the accounts cannot be connected and read, EngineError for what they may not hold;
+        nothing was sent then.
         """
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
@@ -153,6 +175,9 @@ class Runner:
         loop.set_exception_handler(self._loop_failed)
         try:
             if self.ending is None:  # else it was stopped before it came to run
+                if self._carried is not None:
+                    self.handle(self._carried)
+                    self._journal.flush()  # if this run dies at once, the next one finds it here
                 self._listen()
                 self._spawn(self._start())
                 await self._over
@@ -474,6 +499,17 @@ class Runner:
         while True:
             await asyncio.sleep(BEAT_NS / S)
             self._work()
+            self._look_for_lease()
+
+    def _look_for_lease(self) -> None:
+        """S21: with a lease that is lost nothing is opened any more; what is open is closed in order."""
+        if self._lost_told:
+            return
+        why = self._lost()
+        if why:
+            self._lost_told = True
+            self.alert(Alert(Level.PERSON, "lease_lost", f"{why}; ending the run in order", {}))
+            self.handle(StopAsked(1))
 
     # --- beginning and end
 
@@ -481,16 +517,37 @@ class Runner:
         try:
             await self._questions.connect_all()
             held = await self._baseline()
-        except ExchangeError as error:
+            rows = [] if self._carried is None else await self._missed(self._carried)
+            self._check_baseline(held.positions)
+        except (ExchangeError, EngineError) as error:
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
             return
+        for row in rows:
+            self._private(row)
         started = Started(held.positions, held.margins, self._day(held.margins))
+        self._journal.venue_start(held.positions, held.margins)  # before the first order: what is not ours (S1)
         self._began = True  # from here on a failure ends the run in order; before, nothing is there to be ended
         self.handle(started)
+        if self._stop_at_once:
+            self.handle(StopAsked(self._stop_at_once))
         if self._gaps is not None:
             self._gaps.look()
             self._spawn(self._beat())
+
+    async def _missed(self, carried: Carried) -> list[Fill]:
+        """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
+
+        One of another order is the account's own affair (S1).
+        """
+        ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
+        asked = {order.account: self._symbols[order.account] for order in carried.orders}
+        found = []
+        for row in await self._questions.rows(asked, carried.since_ms):
+            client_id = row.client_id or ids.get(row.order_id, "")
+            if client_id and (self._desk.knows(client_id) or self._journal.recall(client_id) is not None):
+                found.append(replace(row, client_id=client_id))
+        return sorted(found, key=lambda row: row.at_ms)
 
     async def _baseline(self) -> Holdings:
         held = await self._questions.holdings(self._asked)

@@ -11,7 +11,7 @@ import sqlite3
 from peewee import BooleanField, CompositeKey, IntegerField, Model, SqliteDatabase, TextField
 
 APPLICATION_ID = 0x6561676C  # "eagl" in the file's header
-VERSION = 2  # PRAGMA user_version; raise it with every change of a table or of the codec
+VERSION = 3  # PRAGMA user_version; raise it with every change of a table or of the codec
 
 
 class Run(Model):
@@ -273,10 +273,13 @@ class Input(Model):
 
 
 class Holding(Model):
-    """A position as the venue reported it at the start (the baseline, S1) or at the end of a run."""
+    """A position as the venue reported it at the start (the baseline, S1) or at the end of a run.
+
+    What earlier runs left has two rows more, of the journal: `carried`, and the `baseline` on which it stands.
+    """
 
     run = IntegerField()
-    moment = TextField()  # start or end
+    moment = TextField()  # start, end, carried or baseline
     account = TextField()
     symbol = TextField()
     qty = TextField()

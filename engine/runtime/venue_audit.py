@@ -6,6 +6,7 @@ venue shows its ledger.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from engine.errors import VenueLedgerBad
 from engine.runtime.audit import FINDINGS_KEPT, Finding
+from engine.runtime.carried import chain_of
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.runtime.venue_ledger import LedgerFill, LedgerOrder, VenueLedger
 from exchanges.types import ZERO, Side
@@ -86,8 +88,9 @@ class VenueAudit:
 def audit_venue(path: Path, ledger: VenueLedger, *, run: int | None = None, venue: str | None = None) -> VenueAudit:
     """Compare a run, the newest unless `run` says otherwise, with one venue; `venue` is its name in the journal.
 
-    Without it, the name that the venue gives itself, or the only one of the run. Raises: VenueLedgerBad if that names
-    none, JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
+    Without it, the name that the venue gives itself, or the only one of the run. A run that took over what others left
+    is compared together with them. Raises: VenueLedgerBad if that names none, JournalUnreadable, JournalForeign,
+    JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
         row = pick_run(journal, run, path=path)
@@ -112,11 +115,15 @@ class _Comparison:
 
     def __init__(self, journal: sqlite3.Connection, row: RunRow, ledger: VenueLedger, report: VenueAudit) -> None:
         self._journal = journal
+        chain = chain_of(journal, row.number)  # what it took over is compared with what its runs did before
+        self._first = chain[0]
         self._run = row.number
+        self._runs = json.dumps(chain)
         self._ledger = ledger
         self._report = report
         ended_ms = row.ended_wall_ms if row.ended_wall_ms is not None else _FOR_EVER_MS
-        self._span_ms = range(row.started_wall_ms, ended_ms + 1)
+        (began_ms,) = journal.execute("SELECT started_wall_ms FROM runs WHERE number = ?", (chain[0],)).fetchone()
+        self._span_ms = range(began_ms, ended_ms + 1)
         self._accounts = self._read_accounts()
         self._orders = self._read_orders()
         self._venue_orders: dict[str, LedgerOrder] = {}  # ours, by our client id
@@ -200,14 +207,14 @@ class _Comparison:
     def _our_fills(self) -> dict[tuple[str, str, str], tuple[object, ...]]:
         sql = """
         SELECT account, order_id, trade_id, side, qty, price, fee, fee_asset, liquidity, symbol FROM fills
-        WHERE run = ? AND venue = ? AND provisional = 0
+        WHERE run IN (SELECT value FROM json_each(?)) AND venue = ? AND provisional = 0
         """
         return {
             (account, order_id, trade_id): (
                 side, Decimal(qty), Decimal(price), Decimal(fee), asset, liquidity == "maker", symbol,
             )
             for account, order_id, trade_id, side, qty, price, fee, asset, liquidity, symbol in self._journal.execute(
-                sql, (self._run, self._report.venue)
+                sql, (self._runs, self._report.venue)
             )
         }  # fmt: skip
 
@@ -247,13 +254,16 @@ class _Comparison:
 
     def _baseline(self, account: _Account) -> Decimal:
         sql = "SELECT qty FROM holdings WHERE run = ? AND moment = 'start' AND account = ? AND symbol = ?"
-        row = self._journal.execute(sql, (self._run, account.name, account.symbol)).fetchone()
+        row = self._journal.execute(sql, (self._first, account.name, account.symbol)).fetchone()
         return ZERO if row is None else Decimal(row[0])
 
     def _traded(self, account: _Account) -> Decimal:
-        sql = "SELECT side, news_qty, fee, fee_asset FROM fills WHERE run = ? AND account = ? AND symbol = ?"
+        sql = """
+        SELECT side, news_qty, fee, fee_asset FROM fills
+        WHERE run IN (SELECT value FROM json_each(?)) AND account = ? AND symbol = ?
+        """
         total = ZERO
-        for side, news, fee, asset in self._journal.execute(sql, (self._run, account.name, account.symbol)):
+        for side, news, fee, asset in self._journal.execute(sql, (self._runs, account.name, account.symbol)):
             total += Decimal(news) if side == Side.BUY.value else -Decimal(news)
             total -= Decimal(fee) if asset == account.base != account.quote else ZERO
         return total
@@ -267,14 +277,13 @@ class _Comparison:
     def _read_orders(self) -> Mapping[str, _Order]:
         sql = """
         SELECT o.client_id, o.account, o.order_id, o.side, o.qty, o.cum_qty, coalesce(i.reduce_only, 0) FROM orders o
-        LEFT JOIN intents i ON i.run = o.run AND i.kind = 'place' AND i.client_id = o.client_id
-            AND i.account = o.account
-        WHERE o.run = ? AND o.venue = ?
+        LEFT JOIN intents i ON i.kind = 'place' AND i.client_id = o.client_id AND i.account = o.account
+        WHERE o.run IN (SELECT value FROM json_each(?)) AND o.venue = ? ORDER BY o.run
         """
         return {
             client_id: _Order(client_id, account, order_id, side, Decimal(qty), Decimal(filled), bool(reduce_only))
             for client_id, account, order_id, side, qty, filled, reduce_only in self._journal.execute(
-                sql, (self._run, self._report.venue)
+                sql, (self._runs, self._report.venue)
             )
         }
 

@@ -35,6 +35,11 @@ def _process(level: Level, when: str, advice: str) -> AlertCode:
 
 
 ALERT_CODES: Mapping[str, AlertCode] = {
+    "lease_lost": _process(
+        Level.PERSON,
+        "The file that says who owns an account was removed or replaced while the run held it (S21).",
+        "Find out who did it. The run opens nothing any more and closes in order; start it again afterwards.",
+    ),
     # a person is needed
     "hedge_stuck": _desk(
         Level.PERSON,

@@ -31,8 +31,31 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What earlier runs left of one account, in base units: `baseline` is the user's own and stays (S1), `ours` not."""
+
+    account: str
+    baseline: Decimal
+    ours: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What earlier runs of the same accounts left open, by the journal: their positions, and orders without an end.
+
+    Comes before anything else, while no account is connected. `run` is the number of the run that left it; since
+    `since_ms`, of the wall clock, the venues may have filled these orders without telling.
+    """
+
+    run: int
+    since_ms: int
+    held: tuple[Held, ...]
+    orders: tuple[Recalled, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
-    """The run begins, all accounts connected; `positions` are each account's baseline (S1).
+    """The run begins, all accounts connected; `positions` are each account's baseline (S1), but for one `carried` over.
 
     Without `day` the run's first 24 hours are a day, as if nothing had been before it.
     """
@@ -144,7 +167,8 @@ class ClockJumped:
 class Recalled:
     """An order that left memory, read back from the journal because a frame names it; handled before that frame.
 
-    `purpose` is the word of `effects.Purpose`; `filled` is by rows, `provisional` by snapshots beyond them (S5).
+    `purpose` is the word of `effects.Purpose`; `filled` is by rows, `provisional` by snapshots beyond them (S5). A
+    request of an earlier run may still be accepted for `dead_in_ns` from now on (S4).
     """
 
     client_id: str
@@ -162,6 +186,7 @@ class Recalled:
     filled: Decimal
     provisional: Decimal
     trades: tuple[str, ...]
+    dead_in_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +217,8 @@ class SourceChecked:
 
 
 Input = (
-    Recalled
+    Carried
+    | Recalled
     | LeftOut
     | SourceChecked
     | Started

@@ -41,6 +41,7 @@ from engine.trading.hedging import OWNER as HEDGING
 from engine.trading.hedging import Hedging
 from engine.trading.inputs import (
     Answered,
+    Carried,
     ClockJumped,
     Counted,
     Input,
@@ -73,6 +74,7 @@ from exchanges.types import (
     LinkState,
     LinkUpdate,
     Margin,
+    MarketKind,
     OrderState,
     OrderUpdate,
     Refused,
@@ -91,6 +93,7 @@ TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
+NEVER_NS = 1 << 62
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
 
 
@@ -159,6 +162,9 @@ class Intake:
                 return NOTHING_NEW
             case SourceChecked():
                 return NOTHING_NEW  # for the journal, which a later run reads
+            case Carried():
+                self._carried(given)
+                return NOTHING_NEW
 
     def _recalled(self, given: Recalled) -> None:
         """Nobody looks after an order whose end was never seen, and it would count as in flight for ever: ask (S4)."""
@@ -169,11 +175,43 @@ class Intake:
             order.unknown = True
             self.effects.extend(self.inquiry.look(order))
 
+    def _carried(self, given: Carried) -> None:
+        """S1, S15: what earlier runs left is ours, as if this run had made it; their orders may still fill."""
+        world = self.world
+        world.left_over, world.left_until_ns = True, NEVER_NS  # the wait ends when all accounts were asked
+        for held in given.held:
+            world.baseline[held.account] = held.baseline
+            world.ledger.carry(held.account, held.ours)
+        for recalled in given.orders:
+            world.orders.recall(recalled, world.now_ns)
+            order = world.orders.all[recalled.client_id]
+            order.unknown = order.live
+
+    def _settle_carried(self) -> None:
+        """All accounts are connected: ask about the orders of earlier runs (S4); the flow ends those that rest.
+
+        Answers that come one after the other are judged together: half of a hedged fill is no exposure.
+        """
+        world = self.world
+        for order in [*world.orders.covering.values(), *world.orders.resting.values()]:
+            self.effects.extend(self.inquiry.look(order))
+        world.left_until_ns = until_ns = world.now_ns + RESYNC_NS
+        self.effects.append(ArmTimer(HEDGING, "resync", 0, until_ns))
+
     def _started(self, given: Started) -> list[StrategyEvent]:
         world = self.world
         for position in given.positions:
-            if position.symbol == world.instruments[position.account].symbol:
-                world.baseline[position.account] = position.qty
+            name = position.account
+            if position.symbol != world.instruments[name].symbol or name in world.baseline:
+                continue
+            spot = world.instruments[name].kind is MarketKind.SPOT  # a balance to trade with, not a position
+            ours = world.plan.accounts[name].dedicated and position.qty != 0 and not spot
+            world.baseline[name] = ZERO if ours else position.qty
+            if ours:  # the whole account is this engine's: what is on it goes first, whoever left it
+                world.left_over = True
+                world.ledger.carry(name, position.qty)
+        if world.left_over:
+            self._settle_carried()
         for margin in given.margins:
             world.margins[margin.account] = margin
         self.risk.began(given.day)
@@ -515,6 +553,7 @@ class Intake:
     def _market(self, given: MarketSeen) -> list[StrategyEvent]:
         before = self.world.market
         self.world.market = given
+        self.risk.price_left()
         if given.open == before.open and given.reason == before.reason:
             return []
         return [MarketOpened()] if given.open else [MarketClosed(given.reason or "none")]

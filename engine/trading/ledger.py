@@ -77,6 +77,10 @@ class Ledger:
         self._count(account, delta, purpose)
         return delta
 
+    def carry(self, account: str, qty: Decimal) -> None:
+        """Count what earlier runs made, signed; a maker's counts as opened. What it cost is no matter of this run."""
+        self._count(account, qty, _OPEN)
+
     def _count(self, account: str, delta: Decimal, purpose: Purpose | None) -> None:
         self.books[account].position += delta
         self.exposure += delta

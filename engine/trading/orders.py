@@ -163,7 +163,7 @@ class Orders:
         order = Order(
             client_id=given.client_id, account=given.account, venue=given.venue, symbol=given.symbol, side=given.side,
             qty=given.qty, price=given.price, purpose=Purpose(given.purpose), leg=given.leg, round=given.round,
-            attempt=0, reduce_only=False, created_ns=at_ns, dead_after_ns=at_ns, state=given.state,
+            attempt=0, reduce_only=False, created_ns=at_ns, dead_after_ns=at_ns + given.dead_in_ns, state=given.state,
             order_id=given.order_id, filled=given.filled, provisional=given.provisional, ended_ns=at_ns,
             trades=set(given.trades),
         )  # fmt: skip

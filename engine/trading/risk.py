@@ -24,22 +24,31 @@ class Breach(NamedTuple):
 class Risk:
     """Looks at a world after fills, at the end of rounds and when accounts were read; changes nothing of it."""
 
-    __slots__ = ("_day_ends_ns", "_day_worth", "_hedged", "_world")
+    __slots__ = ("_day_ends_ns", "_day_worth", "_hedged", "_unpriced", "_world")
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._hedged = world.plan.hedged
         self._day_ends_ns = 0
         self._day_worth = ZERO  # of this run when its day began; what earlier runs made in that day is in it
+        self._unpriced: Decimal | None = ZERO  # worth of what earlier runs left when it was first seen; None until then
 
     def began(self, day: Day | None) -> None:
         """The run starts now, in that day."""
         self._day_ends_ns = self._world.now_ns + DAY_NS if day is None else day.ends_ns
         self._day_worth = ZERO if day is None else -day.pnl
+        if any(book.position for book in self._world.ledger.books.values()):
+            self._unpriced = None
+
+    def price_left(self) -> None:
+        """Books were seen: from here on what earlier runs left makes a result."""
+        if self._unpriced is None:
+            self._unpriced = self._worth()
 
     def after_fill(self) -> list[Breach]:
         """Positions, exposure, and whether the ledger adds up (E12). Sizes of a resync are judged when it is over."""
         world = self._world
+        self.price_left()
         found = []
         text = world.ledger.breach()
         if text is not None:
@@ -104,7 +113,14 @@ class Risk:
         return found
 
     def equity(self) -> Decimal | None:
-        """Mark-to-market result since the baseline: cash, fees and what flattening would bring (S10)."""
+        """Mark-to-market result of the run: cash, fees and what flattening would bring (S10).
+
+        What earlier runs left is no result of this one: it counts from its first price on.
+        """
+        worth = self._worth()
+        return None if worth is None else worth - (worth if self._unpriced is None else self._unpriced)
+
+    def _worth(self) -> Decimal | None:
         world = self._world
         cash, holdings = ZERO, []
         for name, book in world.ledger.books.items():

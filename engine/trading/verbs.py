@@ -72,14 +72,17 @@ class Verbs:
         saved, attempts, was_open = world.round, world.attempts, world.round_open
         legs = {name: leg.saved() for name, leg in self._legs.items()}
         money = (self._cash_before, self._fees_before, self._volume_before)
+        left_over = world.left_over
 
         def undo() -> None:
+            world.left_over = left_over
             world.round, world.attempts, world.round_open = saved, attempts, was_open
             self._cash_before, self._fees_before, self._volume_before = money
             for name, leg in self._legs.items():
                 leg.restore(legs[name])
 
         world.undo.append(undo)
+        world.left_over = False
         world.round += 1
         world.round_open = True
         world.attempts = {}

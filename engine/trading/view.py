@@ -109,16 +109,31 @@ class View:
     def maker_flat(self) -> bool:
         """The maker holds nothing that its venue would let it close."""
         position = abs(self.maker_position)
-        return position == 0 or self._world.tradable(self._world.maker, position) == 0
+        if position == 0:
+            return True
+        return self._world.tradable(self._world.maker, position) == 0 and not self._unpriced((self._world.maker,))
 
     @property
     def takers_flat(self) -> bool:
-        return next_slice(self._world, self._takers) is None
+        return next_slice(self._world, self._takers) is None and not self._unpriced(self._takers)
+
+    @property
+    def left_over(self) -> bool:
+        """S15: something that an earlier run left is still there."""
+        if not self._world.left_over:
+            return False
+        return self.orders_live or not (self.settled and self.maker_flat and self.takers_flat)
+
+    def _unpriced(self, accounts: tuple[str, ...]) -> bool:
+        """Does one of these hold something while its book was not seen? Then nobody knows whether it could trade."""
+        world = self._world
+        return any(world.ledger.books[name].position and world.unpriced((name,)) for name in accounts)
 
     @property
     def reduced(self) -> bool:
         """No slice is left for any account, the maker's among them."""
-        return next_slice(self._world, tuple(self._world.plan.accounts)) is None
+        accounts = tuple(self._world.plan.accounts)
+        return next_slice(self._world, accounts) is None and not self._unpriced(accounts)
 
     @property
     def _takers(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ FACTS: dict[str, Fact] = {
     "maker_flat": Fact(BOOL, "the maker holds nothing that its venue would let it close"),
     "takers_flat": Fact(BOOL, "no slice is left that would bring the takers nearer to flat (S9)"),
     "reduced": Fact(BOOL, "no slice is left that would bring any account, the maker included, nearer to flat (S7)"),
+    "left_over": Fact(BOOL, "orders or positions that an earlier run left are not cleaned up yet (S15)"),
     "flattening": Fact(BOOL, "an order of `flatten` is on its way"),
     "orders_live": Fact(BOOL, "an order of a leg may still fill"),
     "may_open": Fact(BOOL, "every condition for a new opening order holds (E5, E15, E16, S6, S10, S11, S12)"),

@@ -118,6 +118,8 @@ class World:
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
+        self.left_over = False  # an earlier run left orders or positions; until the first round of this one
+        self.left_until_ns = 0  # until when answers about its orders are waited for before the rest is hedged
         self.halted = False
         self.trouble = ""  # the limit that broke first
         self.paused = False  # a person wants no opening for now
@@ -216,6 +218,8 @@ class World:
 
         Bounded from the first resync that began: an account that stays away must not hold up the others (S3).
         """
+        if self.left_over and self.now_ns < self.left_until_ns and self.unknown:
+            return True  # answers about the orders of earlier runs
         return not self.links.all_trusted and self.now_ns < self.resync_until_ns
 
     @property

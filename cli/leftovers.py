@@ -1,0 +1,113 @@
+"""What earlier runs left on the accounts of a config, and the leases of those accounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.locate import CannotUse
+from cli.resolve import Resolve
+from engine.chart.model import Flow
+from engine.errors import NotFlatBefore
+from engine.runtime.carried import Left, Place, left_by_earlier_runs
+from engine.runtime.config import Config
+from engine.runtime.journal_read import open_journal, read_venues
+from engine.runtime.lease import Leases, held, lease_name
+from engine.trading.inputs import Carried
+from exchanges.types import Position
+
+LEASES = Path("eagle", "leases")  # in the state folder of the user: the same for every journal
+
+
+@contextmanager
+def leases_of(config: Config, resolve: Resolve, *, journal: Path) -> Iterator[Leases]:
+    """Hold the accounts of a config that live at venues. Raises: AccountInUse, LeaseUnwritable, CannotUse."""
+    from cli.client_wiring import identity_of
+
+    names = {
+        account.name: lease_name(config.venues[account.venue].kind, identity_of(config, account, resolve))
+        for account in config.used_accounts
+    }
+    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    with held(state / LEASES, names, journal=journal.absolute()) as leases:
+        yield leases
+
+
+def left_over(path: Path, config: Config, *, wall_ms: int) -> Left | None:
+    """What the journal says is still open on the accounts of a config; None without a journal or anything open.
+
+    Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return None
+    places = {
+        it.name: Place(it.venue, _where(config, it.venue), config.symbols[it.venue]) for it in config.used_accounts
+    }
+    with open_journal(path) as journal:
+        return left_by_earlier_runs(journal, places, wheres=read_venues(journal), wall_ms=wall_ms)
+
+
+def taken_over(left: Left | None, flow: Flow, *, may_leave: bool) -> Carried | None:
+    """What a run of this flow takes over; one that is stopped at once `may_leave` it to the flow's stop.
+
+    Raises: CannotUse for what it cannot take over.
+    """
+    if left is None:
+        return None
+    if left.carried is None:
+        raise CannotUse(
+            f"run {left.run} left something open that this config does not name: {'; '.join(left.elsewhere)}; nothing"
+            " was sent; run `eagle recover` with the config of that run"
+        )
+    if not (may_leave or _cleans_up(flow)):
+        raise CannotUse(
+            f"run {left.run} left something open, and {flow.name} does not clean up what it did not open:"
+            f" {'; '.join(words_of(left))}; nothing was sent; run `eagle recover` first"
+        )
+    return left.carried
+
+
+def words_of(left: Left) -> list[str]:
+    """What is open, a line for each account and order."""
+    if left.carried is None:
+        return list(left.elsewhere)
+    held_lines = [
+        f"{it.account}: {it.ours:+f}, beside a baseline of {it.baseline}" for it in left.carried.held if it.ours
+    ]
+    orders = [
+        f"{it.account}: {it.side.value} {it.qty - it.filled - it.provisional} of {it.symbol} may still be live"
+        f" ({it.client_id})"
+        for it in left.carried.orders
+    ]
+    return held_lines + orders
+
+
+def check_baseline(config: Config, held: Sequence[Position], *, known: Collection[str]) -> None:
+    """S1: a position that no run of ours made needs a word of its owner. On spot every account holds something.
+
+    `known` are the accounts whose baseline the journal tells. Raises: NotFlatBefore.
+    """
+    found = [
+        f"{it.account} holds {it.qty:+f} {it.symbol}"
+        for it in held
+        if it.qty
+        and it.symbol == config.symbols[config.accounts[it.account].venue]
+        and not config.accounts[it.account].dedicated
+        and it.account not in known
+    ]
+    if found:
+        raise NotFlatBefore(
+            f"{'; '.join(found)}, which no run of this journal made; nothing was sent. Close it at the venue, or leave"
+            " it alone: --keep-positions, or have it closed first: `dedicated: true` for the account in the config"
+        )
+
+
+def _where(config: Config, venue: str) -> str:
+    return f"{config.venues[venue].kind} {config.venues[venue].url}"
+
+
+def _cleans_up(flow: Flow) -> bool:
+    rows = (candidate.row.when for candidates in flow.always.values() for candidate in candidates)
+    return any(when is not None and "left_over" in when.names for when in rows)

@@ -1,0 +1,172 @@
+"""What earlier runs of the same accounts left open, by the journal alone (S1, S15).
+
+The newest run that touched these accounts tells: what it took over itself, what it filled, and which of its orders it
+never saw the end of. Of a flat run nothing is left, and the next baseline is what the venues say.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.errors import JournalCorrupt
+from engine.runtime.codec import decode_input
+from engine.trading.inputs import Carried, Held, Recalled
+from engine.trading.world import DEAD_MARGIN_NS, MS, VALID_MS
+from exchanges.types import ZERO, OrderState, Side
+
+__all__ = ["Left", "Place", "chain_of", "left_by_earlier_runs"]
+
+LONGEST_NS = 2 * VALID_MS * MS + DEAD_MARGIN_NS  # as the world gives to every request
+
+OVERLAP_MS = 10_000  # clocks differ, and rows may come late
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an account trades; `venue` is its name in the config, `where` the kind and address behind it."""
+
+    venue: str
+    where: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """`elsewhere`: what is open on accounts that the new run does not name as that run did, in words."""
+
+    run: int
+    carried: Carried | None
+    elsewhere: tuple[str, ...]
+
+
+def left_by_earlier_runs(
+    journal: sqlite3.Connection, places: Mapping[str, Place], *, wheres: Mapping[int, Mapping[str, str]], wall_ms: int
+) -> Left | None:
+    """What the newest run left that traded on one of these accounts; None where there is none, or nothing is open.
+
+    `wheres` says of each run to be looked at what is behind its venues' names. Raises: JournalCorrupt.
+    """
+    for run in sorted(wheres, reverse=True):
+        then = {
+            name: Place(venue, wheres[run].get(venue, ""), symbol)
+            for name, venue, symbol in journal.execute(_ACCOUNTS, (run,))
+        }
+        if not any(places.get(name) == place for name, place in then.items()):
+            continue
+        left = _left_by(journal, run, then, wall_ms)
+        if left is None:
+            continue  # it died before it knew what it stood on, and sent nothing
+        return _sorted_out(run, left, then, places)
+    return None
+
+
+def chain_of(journal: sqlite3.Connection, run: int) -> tuple[int, ...]:
+    """The run, and before it those whose leftovers it took over, one from the other; oldest first."""
+    chain = [run]
+    while (before := _taken_over(journal, chain[0])) is not None:
+        chain.insert(0, before.run)
+    return tuple(chain)
+
+
+def _sorted_out(run: int, left: Carried, then: Mapping[str, Place], places: Mapping[str, Place]) -> Left | None:
+    open_on = {it.account for it in left.held if it.ours} | {it.account for it in left.orders}
+    if not open_on:
+        return None
+    lost = [name for name in sorted(open_on) if places.get(name) != then[name]]
+    if lost:
+        held = {it.account: it.ours for it in left.held}
+        words = [f"{name}: {held[name]:+f} {then[name].symbol} on {then[name].venue}" for name in lost]
+        return Left(run, None, tuple(words))
+    return Left(
+        run, Carried(run, left.since_ms, tuple(it for it in left.held if it.account in places), left.orders), ()
+    )
+
+
+def _left_by(journal: sqlite3.Connection, run: int, then: Mapping[str, Place], wall_ms: int) -> Carried | None:
+    before = _taken_over(journal, run)
+    started = {name for (name,) in journal.execute(_STARTED, (run,))}
+    if before is None and not started:
+        return None
+    earlier = {} if before is None else {it.account: it for it in before.held}
+    held = []
+    for name, place in then.items():
+        filled = _filled(journal, run, name, place.symbol)
+        if name in earlier:
+            held.append(Held(name, earlier[name].baseline, earlier[name].ours + filled))
+        else:
+            held.append(Held(name, _start(journal, run, name, place.symbol), filled))
+    orders, since_ms = _without_end(journal, run, wall_ms)
+    return Carried(run, since_ms, tuple(held), tuple(orders))
+
+
+def _taken_over(journal: sqlite3.Connection, run: int) -> Carried | None:
+    for (body,) in journal.execute("SELECT body FROM inputs WHERE run = ? AND kind = 'carried'", (run,)):
+        try:
+            given = decode_input("carried", body)
+        except (ValueError, TypeError, KeyError) as error:
+            raise JournalCorrupt(f"run {run}: what it took over cannot be read ({error})") from error
+        assert isinstance(given, Carried)
+        return given
+    return None
+
+
+def _start(journal: sqlite3.Connection, run: int, account: str, symbol: str) -> Decimal:
+    return sum((Decimal(qty) for (qty,) in journal.execute(_START, (run, account, symbol))), ZERO)
+
+
+def _filled(journal: sqlite3.Connection, run: int, account: str, symbol: str) -> Decimal:
+    """Signed sum of the run's fills, net of fees taken in base (S18)."""
+    total = ZERO
+    for side, news, fee, fee_asset, base, quote in journal.execute(_FILLS, (run, account, symbol)):
+        total += Side(side).sign * Decimal(news)
+        if fee_asset == base != quote:
+            total -= Decimal(fee)
+    return total
+
+
+def _without_end(journal: sqlite3.Connection, run: int, wall_ms: int) -> tuple[list[Recalled], int]:
+    """Orders whose end or rows the run did not see; one that has only an intent may be anything (S4)."""
+    found, since_ms = [], wall_ms
+    for row in journal.execute(_ORDERS, {"run": run}):
+        client, account, venue, symbol, side, qty, price, purpose, leg, number, made_ms, order, state, cum, rows = row
+        if state is not None and OrderState(state).terminal and Decimal(cum) == Decimal(rows):
+            continue
+        trades = journal.execute(_TRADES, (venue, account, symbol, order or "")).fetchall()
+        since_ms = min(since_ms, made_ms)
+        age_ns = max(0, wall_ms - made_ms) * MS
+        filled = Decimal(rows or 0)
+        found.append(
+            Recalled(
+                client_id=client, account=account, venue=venue, symbol=symbol, side=Side(side), qty=Decimal(qty),
+                price=None if price is None else Decimal(price), purpose=purpose, leg=leg, round=number,
+                order_id=order or "", state=OrderState.PENDING if state is None else OrderState(state),
+                filled=filled, provisional=max(Decimal(cum or 0) - filled, ZERO),
+                trades=tuple(sorted(trade for (trade,) in trades)), dead_in_ns=max(0, LONGEST_NS - age_ns),
+            )
+        )  # fmt: skip
+    return found, since_ms - OVERLAP_MS
+
+
+_ACCOUNTS = "SELECT name, venue, symbol FROM accounts WHERE run = ?"
+_STARTED = "SELECT account FROM balances WHERE run = ? AND moment = 'start'"
+_START = "SELECT qty FROM holdings WHERE run = ? AND moment = 'start' AND account = ? AND symbol = ?"
+_FILLS = """
+SELECT f.side, f.news_qty, f.fee, f.fee_asset, a.base, a.quote FROM fills f
+JOIN accounts a ON a.run = f.run AND a.name = f.account
+WHERE f.run = ? AND f.account = ? AND f.symbol = ?
+"""
+_ORDERS = """
+SELECT i.client_id, i.account, i.venue, i.symbol, i.side, i.qty, i.price, i.purpose, i.leg, i.round, i.wall_ms,
+       o.order_id, o.state, o.cum_qty, o.row_qty
+FROM intents i LEFT JOIN orders o ON o.run = :run AND o.client_id = i.client_id
+WHERE i.kind = 'place' AND (i.run = :run OR (i.account, i.client_id) IN (
+    SELECT account, client_id FROM orders WHERE run = :run))
+ORDER BY i.id
+"""
+_TRADES = """
+SELECT DISTINCT trade_id FROM fills
+WHERE run IN (SELECT number FROM runs) AND venue = ? AND account = ? AND symbol = ? AND order_id = ? AND NOT provisional
+"""

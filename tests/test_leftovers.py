@@ -1,0 +1,79 @@
+"""What earlier runs left on the accounts of a config, and what nobody of ours left there (S1, S15)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from killed_runs import Lives, live_through
+
+from cli.leftovers import check_baseline, left_over, taken_over, words_of
+from cli.locate import CannotUse
+from engine.chart.load import load_flow
+from engine.errors import NotFlatBefore
+from engine.runtime.carried import Left
+from engine.trading.inputs import Carried, Held
+from engine.trading.vocabulary import trading_vocabulary
+from exchanges.types import Position
+
+FLOWS = Path(__file__).resolve().parent.parent / "flows"
+D = Decimal
+ETH = "ETH_USDC_PERP"
+
+
+@pytest.fixture(scope="module")
+def dead(tmp_path_factory: pytest.TempPathFactory) -> Lives:
+    """A journal whose first run died with positions; the venues as the second run left them."""
+    return live_through(tmp_path_factory.mktemp("dead") / "j.sqlite", 60)
+
+
+def _left(dead: Lives) -> Left:
+    left = dead.left[1]
+    assert left is not None
+    return left
+
+
+def test_it_is_told_account_by_account_and_order_by_order(dead: Lives) -> None:
+    lines = words_of(_left(dead))
+    assert any(line.startswith("hawk: +0.0200, beside a baseline of 0") for line in lines), lines
+    assert all(": " in line for line in lines)
+
+
+def test_positions_that_no_run_made_need_a_word_of_their_owner(dead: Lives) -> None:
+    config = dead.venues.config
+    held = [Position("hawk", ETH, D("-1.5")), Position("chick", "BTC_USDC_PERP", D(3)), Position("hen", ETH, D(0))]
+    with pytest.raises(NotFlatBefore) as refused:
+        check_baseline(config, held, known=())
+    assert str(refused.value).startswith("hawk holds -1.5 ETH_USDC_PERP, which no run of this journal made;")
+    assert "chick" not in str(refused.value)
+    check_baseline(config, held, known=("hawk",))
+    accounts = {name: replace(account, dedicated=True) for name, account in config.accounts.items()}
+    check_baseline(replace(config, accounts=accounts), held, known=())
+
+
+def test_a_config_that_does_not_name_what_is_open_is_refused(dead: Lives) -> None:
+    left = Left(4, None, ("hen: -0.02 ETH_USDC_PERP on two",))
+    with pytest.raises(CannotUse, match=r"run 4 left something open that this config does not name: hen: -0\.02"):
+        taken_over(left, dead.venues.flow, may_leave=True)
+
+
+def test_a_flow_that_would_not_clean_up_is_refused_unless_it_is_stopped_at_once(dead: Lives) -> None:
+    twap = load_flow((FLOWS / "twap.yaml").read_text("utf-8"), file="twap.yaml", vocabulary=trading_vocabulary())
+    left = Left(4, Carried(4, 0, (Held("hawk", D(0), D(1)),), ()), ())
+    with pytest.raises(CannotUse, match="run `eagle recover` first"):
+        taken_over(left, twap, may_leave=False)
+    assert taken_over(left, twap, may_leave=True) is left.carried
+    assert taken_over(left, dead.venues.flow, may_leave=False) is left.carried
+
+
+def test_accounts_that_moved_to_another_address_are_not_the_same_accounts(dead: Lives) -> None:
+    """A local venue that was started anew knows nothing of what was open on the former one."""
+    config = dead.venues.config
+    moved = {name: replace(venue, url="http://127.0.0.1:9") for name, venue in config.venues.items()}
+    assert left_over(dead.path, replace(config, venues=moved), wall_ms=0) is None
+
+
+def test_without_a_journal_nothing_is_known(dead: Lives, tmp_path: Path) -> None:
+    assert left_over(tmp_path / "none.sqlite", dead.venues.config, wall_ms=0) is None
