@@ -193,13 +193,25 @@ BROKEN: list[tuple[str, str, Found]] = [
     ]),
     ("name: a cup comes, leads_to: {when: state == BREWING, then: state != BREWING}", "name: a cup comes", [
         ("F205", "82:5-24", "properties: found 1 entry, expected at least 2",
-         "`{name: …}` with exactly one of always, never, sometimes, leads_to, on_exit"),
+         "`{name: …}` with exactly one of always, never, sometimes, leads_to, on_entry, on_exit"),
     ]),
     ("then: state != BREWING", "then: state != BREWIN", [
         ("N301", "82:75-81", "no state \"BREWIN\"", "did you mean \"BREWING\"?"),
     ]),
     ("on_exit: {state: BREWING.full,", "on_exit: {state: BREWING.ful,", [
         ("N301", "84:48-59", "no state \"BREWING.ful\"", "did you mean \"BREWING.full\"?"),
+    ]),
+    ("on_exit: {state: BREWING.full, holds: context.cups > 0}", "on_entry: {state: BREWING.full}", [
+        ("F205", "84:41-62", "on_entry: found 1 entry, expected at least 2",
+         "`{state: NAME, from: [NAME, …]}`: entered from these states only; `{state: NAME, holds: …}`: holds"
+         " whenever the state is entered"),
+    ]),
+    ("on_exit: {state: BREWING.full, holds", "on_entry: {state: BREWING.full, unless", [
+        ("F205", "84:41-88", "on_entry with unless: expected `from`, or `from` and `unless`, or `holds`",
+         "`{state: NAME, from: [NAME]}` or `{state: NAME, holds: …}`"),
+    ]),
+    ("on_exit: {state: BREWING.full, holds: context.cups > 0}", "on_entry: {state: SERVICE, from: [BREWIN]}", [
+        ("N301", "84:65-71", "no state \"BREWIN\"", "did you mean \"BREWING\"?"),
     ]),
     ("name: it can serve", "name: a cup comes", [
         ("F209", "83:5-58", "\"a cup comes\" is the name of two properties; first at line 82", "choose another name"),

@@ -9,9 +9,10 @@ import pytest
 from test_second_strategy import TEXT
 
 from engine.chart.load import load_flow
+from engine.chart.words import property_text
 from engine.trading.vocabulary import trading_vocabulary
 from engine.verify.bounds import Bounds
-from engine.verify.proof import Shown, Verdict, World, prove_world
+from engine.verify.proof import Shown, Verdict, World, needed_by, prove_world
 
 RULES = [
     # kind, what is claimed, whether it holds
@@ -25,6 +26,12 @@ RULES = [
     ("sometimes", "sometimes: maker_position < 0", False),
     ("on_exit", "on_exit: {state: SELLING, holds: entry.filled > 0}", True),
     ("on_exit", "on_exit: {state: BUYING, holds: entry.filled > 0}", False),
+    ("on_entry", "on_entry: {state: SELLING, holds: entry.filled > 0}", True),
+    ("on_entry", "on_entry: {state: ENDING, holds: maker_position > 0}", False),
+    ("on_entry from", "on_entry: {state: SELLING, from: [BUYING]}", True),
+    ("on_entry from", "on_entry: {state: SELLING, from: [ENDING]}", False),
+    ("on_entry from, unless", "on_entry: {state: SELLING, from: [ENDING], unless: entry.filled > 0}", True),
+    ("on_entry from, unless", "on_entry: {state: SELLING, from: [ENDING], unless: entry.filled == 0}", False),
     ("leads_to", "leads_to: {when: state == BUYING, then: state != BUYING}", True),
     ("leads_to", "leads_to: {when: state == BUYING, then: state == SELLING}", False),
 ]
@@ -53,3 +60,31 @@ def test_rules_of_every_flow_are_asked_and_those_of_hedged_flows_are_not() -> No
     assert "no deadlock" in rules
     assert [name for name in rules if "hedg" in name] == []
     assert set(rules.values()) == {Verdict.PROVED}
+
+
+@pytest.mark.parametrize(
+    ("claim", "told"),
+    [
+        ("on_entry: {state: SELLING, holds: entry.filled > 0}", "on entering SELLING: entry.filled > 0"),
+        ("on_entry: {state: ENDING, from: [BUYING, SELLING]}", "ENDING is entered from BUYING or SELLING only"),
+        (
+            "on_entry: {state: ENDING, from: SELLING, unless: maker_flat}",
+            "ENDING is entered from SELLING only, unless maker_flat",
+        ),
+    ],
+)
+def test_a_rule_on_entering_a_state_is_told_in_words(claim: str, told: str) -> None:
+    text = f"{TEXT}properties:\n  - {{name: the claim, {claim}}}\n"
+    flow = load_flow(text, file="flows/buy_then_sell.yaml", vocabulary=trading_vocabulary())
+    assert property_text(flow.properties[0], flow) == told
+
+
+def test_a_name_is_kept_only_where_a_rule_reads_it() -> None:
+    """A rule that looks in one state first makes no other state larger."""
+    sizes = []
+    for claim in ("", "never: state == SELLING and entry.attempts > 1", "never: entry.attempts > 1"):
+        rule = f"properties:\n  - {{name: the claim, {claim}}}\n" if claim else ""
+        flow = load_flow(TEXT + rule, file="flows/buy_then_sell.yaml", vocabulary=trading_vocabulary())
+        needed = needed_by(flow, Bounds().settings)
+        sizes.append({leaf for leaf, names in needed.items() if "entry.attempts" in names})
+    assert sizes == [set(), {"BUYING", "SELLING"}, {"BUYING", "SELLING", "ENDING", "ENDED"}]

@@ -39,6 +39,7 @@ from engine.chart.yaml_nodes import parse_nodes, read_nodes
 
 __all__ = ["load_flow", "read_nodes"]
 
+PROPERTY_KINDS = ("always", "never", "sometimes", "leads_to", "on_entry", "on_exit")
 _DOMAIN_KEYS = ("accounts", "legs", "hedging")
 
 
@@ -189,7 +190,7 @@ class _Reading:
         return tuple(found for found in read if found is not None)
 
     def _property(self, item: Mapped) -> Property | None:
-        kinds = [key for key in item.entries if key in ("always", "never", "sometimes", "leads_to", "on_exit")]
+        kinds = [key for key in item.entries if key in PROPERTY_KINDS]
         if len(kinds) != 1:
             return None
         kind, name = kinds[0], text_of(entry(item, "name"))
@@ -200,6 +201,10 @@ class _Reading:
             case "on_exit":
                 state = self._state(entry(inner, "state"))
                 return Property(name, kind, self._expressions(inner, ("holds",)), state, item.span)
+            case "on_entry":
+                self._entry_words(inner)
+                state, found = self._state(entry(inner, "state")), self._expressions(inner, ("holds", "unless"))
+                return Property(name, kind, found, state, item.span, self._origins(entry(inner, "from")))
             case _:
                 found = self._expressions(item, (kind,))
                 holds = {"holds": found[kind]} if kind in found else {}
@@ -215,6 +220,18 @@ class _Reading:
                 if expression is not None:
                     found[key] = expression
         return found
+
+    def _entry_words(self, node: Node) -> None:
+        given = [word for word in ("from", "holds", "unless") if entry(node, word) is not None]
+        if given not in ([], ["from"], ["from", "unless"], ["holds"]):  # none: the schema has said so
+            message = f"on_entry with {' and '.join(given)}: expected `from`, or `from` and `unless`, or `holds`"
+            self._faults.report(
+                "F205", node.span, message, "`{state: NAME, from: [NAME]}` or `{state: NAME, holds: …}`"
+            )
+
+    def _origins(self, node: Node | None) -> tuple[str, ...]:
+        listed = node.items if isinstance(node, Listing) else (node,)
+        return tuple(name for name in map(self._state, listed) if name is not None)
 
     def _state(self, node: Node | None) -> str | None:
         if not isinstance(node, Scalar):

@@ -337,13 +337,14 @@ class StateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """always | never | leads_to | on_exit | sometimes: what a prover is to look at; no run checks it."""
+    """always | never | leads_to | on_entry | on_exit | sometimes: what a prover is to look at; no run checks it."""
 
     name: str
     kind: str
-    expressions: Mapping[str, Expression]  # "when"/"then" of leads_to, else "holds"
-    state: str | None  # on_exit only
+    expressions: Mapping[str, Expression]  # "when"/"then" of leads_to, "unless" of on_entry with origins, else "holds"
+    state: str | None  # on_entry and on_exit only
     span: Span
+    origins: tuple[str, ...] = ()  # on_entry: the states from which alone it is entered
 
 
 # --- the compiled chart: everything resolved, leaf by leaf

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 
+from engine.chart.compile import lineage
 from engine.chart.model import Action, Candidate, Expression, Flow
 
 Names = frozenset[str]
@@ -19,18 +20,18 @@ def needed_names(
     """leaf -> dotted names (`context.tries`, `opening.filled`) that matter there.
 
     `always` are read by what is no row of the chart; `cleared_by` says which names a verb of the domain starts anew.
-    Rows that `settings` alone keep closed read nothing.
+    Rows that `settings` alone keep closed read nothing. Of what must hold, a leaf needs the names that are read in it,
+    and a row those of what is judged when it leaves or enters a state.
     """
-    fixed = _Fixed(settings)
-    moves = {leaf: [it for it in _candidates(flow, leaf) if not fixed.closes(it)] for leaf in flow.leaves}
-    needed: dict[str, Names] = dict.fromkeys(flow.leaves, always)
+    moves = {leaf: [it for it in _candidates(flow, leaf) if not _closes(settings, it)] for leaf in flow.leaves}
+    needed = {leaf: always | _judged_in(flow, leaf, settings) for leaf in flow.leaves}
     changed = True
     while changed:
         changed = False
         for leaf in reversed(flow.leaves):
             found = needed[leaf]
             for candidate in moves[leaf]:
-                after = needed[candidate.target or leaf]
+                after = needed[candidate.target or leaf] | _judged_on(flow, candidate)
                 found = found | _before(candidate, after, cleared_by, always)
             found |= _of_calls(flow, leaf)
             if found != needed[leaf]:
@@ -38,20 +39,48 @@ def needed_names(
     return needed
 
 
+def _judged_in(flow: Flow, leaf: str, settings: Mapping[str, object]) -> Names:
+    """What rules on every situation read while the chart stands in the leaf."""
+    here = _Fixed(settings, inside=frozenset(lineage(leaf)))
+    return frozenset(
+        name
+        for rule in (*flow.invariants, *flow.properties)
+        if rule.state is None
+        for expression in rule.expressions.values()
+        if not here.decides(expression)
+        for name in expression.names
+    )
+
+
+def _judged_on(flow: Flow, candidate: Candidate) -> Names:
+    """What rules on leaving and entering a state read after the candidate."""
+    crossed = {*candidate.exits, *candidate.entries}
+    return frozenset(
+        name
+        for rule in flow.properties
+        if rule.state in crossed
+        for expression in rule.expressions.values()
+        for name in expression.names
+    )
+
+
 def names_read(expression: Expression, settings: Mapping[str, object]) -> Names:
     """None where the settings alone decide its value."""
     return frozenset() if _Fixed(settings).decides(expression) else expression.names
 
 
+def _closes(settings: Mapping[str, object], candidate: Candidate) -> bool:
+    when, fixed = candidate.row.when, _Fixed(settings)
+    return when is not None and fixed.decides(when) and not when.value(fixed)  # type: ignore[arg-type]
+
+
 class _Fixed:
-    """A scope that knows settings only: what has a value in it has that value for the whole run."""
+    """A scope that knows settings only, and perhaps where the chart stands: what has a value in it keeps it."""
 
-    def __init__(self, settings: Mapping[str, object]) -> None:
+    def __init__(self, settings: Mapping[str, object], *, inside: frozenset[str] | None = None) -> None:
         self.settings = SimpleNamespace(**settings)
-
-    def closes(self, candidate: Candidate) -> bool:
-        when = candidate.row.when
-        return when is not None and self.decides(when) and not when.value(self)  # type: ignore[arg-type]
+        if inside is not None:
+            self.inside = inside.__contains__
 
     def decides(self, expression: Expression) -> bool:
         try:

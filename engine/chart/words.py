@@ -174,6 +174,11 @@ def property_text(wanted: Property, flow: Flow) -> str:
             return f"{said['when']} leads to {said['then']}"
         case "on_exit":
             return f"on leaving {wanted.state}: {said['holds']}"
+        case "on_entry" if wanted.origins:
+            else_ = f", unless {said['unless']}" if "unless" in said else ""
+            return f"{wanted.state} is entered from {' or '.join(wanted.origins)} only{else_}"
+        case "on_entry":
+            return f"on entering {wanted.state}: {said['holds']}"
         case "sometimes":
             return f"can happen: {said['holds']}"
     return f"{wanted.kind} {said['holds']}"

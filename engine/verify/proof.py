@@ -92,7 +92,7 @@ class World:
         self._symmetry = Symmetry(names, _alike(self.plan, takers) if folded and not names_told else ())
         self.stepper = Stepper(
             self.desk, choices, projection=Projection(self.desk, needed=needed, most=MOST_ATTEMPTS),
-            ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.left,
+            ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.crossed,
             symmetry=self._symmetry,
         )  # fmt: skip
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
@@ -249,9 +249,6 @@ def needed_by(flow: Flow, settings: Mapping[str, object]) -> Needed:
         for expression in (leg.buys, leg.quantity, leg.offset, leg.price):
             if isinstance(expression, Expression):
                 read |= names_read(expression, settings)
-    for rule in (*flow.properties, *flow.invariants):
-        for expression in rule.expressions.values():
-            read |= expression.names
     of_round = frozenset(f"{leg}.{word}" for leg in legs for word in ("filled", "attempts"))
     return needed_names(flow, always=frozenset(read), cleared_by={"begin_round": of_round}, settings=settings)
 

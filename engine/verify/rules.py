@@ -57,6 +57,7 @@ class Rules:
         self.leads_to: list[LeadsTo] = []
         self.sometimes: list[Sometimes] = []
         self._on_exit: list[tuple[str, str, Property]] = []
+        self._on_entry: list[tuple[str, str, Property]] = []
         for rule in (*flow.invariants, *flow.properties):
             self._take(rule)
         self.ledger_true = self._bit(_never)
@@ -95,6 +96,8 @@ class Rules:
                 self.leads_to.append(LeadsTo(rule.name, when, then))
             case "on_exit":
                 self._on_exit.append((rule.name, (rule.state or "").lower(), rule))
+            case "on_entry":
+                self._on_entry.append((rule.name, (rule.state or "").lower(), rule))
 
     def _bit(self, fact: Fact) -> int:
         self._facts.append(fact)
@@ -109,15 +112,19 @@ class Rules:
                 found |= 1 << at
         return found
 
-    def left(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
-        """Rules on leaving a state that these moves break."""
+    def crossed(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
+        """Rules on leaving and on entering a state that these moves break."""
         broken = []
         for name, state, rule in self._on_exit:
-            for hop in hops:
-                if hop.target is not None and _in(hop.source, state) and not _in(hop.target, state):
-                    if not rule.expressions["holds"].value(desk.view):
-                        broken.append(name)
-                    break
+            left = any(_in(it.source, state) and not _in(it.target or it.source, state) for it in hops)
+            if left and not rule.expressions["holds"].value(desk.view):
+                broken.append(name)
+        for name, state, rule in self._on_entry:
+            entered = [
+                it for it in hops if it.target is not None and _in(it.target, state) and not _in(it.source, state)
+            ]
+            if entered and not _may_enter(desk, rule, entered):
+                broken.append(name)
         return broken
 
     def judge(self, before: DeskKey, after: DeskKey, placed: Sequence[Place]) -> list[str]:
@@ -199,11 +206,21 @@ def _never(_: Desk) -> bool:
     return False  # a fact of the venues: the proof adds it
 
 
+def _may_enter(desk: Desk, rule: Property, hops: Sequence[Hop]) -> bool:
+    origins = [it.lower() for it in rule.origins]
+    if origins and all(any(_in(hop.source, origin) for origin in origins) for hop in hops):
+        return True
+    held = rule.expressions.get("unless" if origins else "holds")
+    return held is not None and bool(held.value(desk.view))
+
+
 def _in(leaf: str, state: str) -> bool:
     return leaf == state or leaf.startswith(f"{state}.")
 
 
 def _words(rule: Property) -> str:
     parts = [f"{part}: {' '.join(value.source.split())}" for part, value in rule.expressions.items()]
-    where = f"leaving {rule.state}, " if rule.state else ""
+    if rule.origins:
+        parts.insert(0, f"from: {', '.join(rule.origins)}")
+    where = f"{rule.state}, " if rule.state else ""
     return f"{rule.kind} {where}{', '.join(parts)}"

@@ -38,18 +38,24 @@ class Original(World):
         super().__init__(flow, bounds)
         self.needed = needed_by(flow, self.plan.settings)
         self.known: dict[State, Known] = {}
-        self._interned: dict[frozenset[Mark], frozenset[Mark]] = {}
+        self._marks: dict[frozenset[Mark], frozenset[Mark]] = {}  # these three: each value once
+        self._states: dict[State, State] = {}
+        self._told: dict[tuple[Done, ...], tuple[Done, ...]] = {}
 
     def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
         steps = self.venues.steps(state, faults=faults)
+        once = self._states.setdefault
+        edges = [
+            Edge(it.action, once(it.state, it.state), bool(it.action.fault), it.broke) for it in steps
+        ]  # fmt: skip
         marks = frozenset(_marks(self.leaf(state), steps))
-        edges = _edges(steps)
-        self.known[state] = Known(edges, faults, self._interned.setdefault(marks, marks), _told(steps))
+        told = [self._told.setdefault(it, it) for it in _told(steps)]
+        self.known[once(state, state)] = Known(edges, faults, self._marks.setdefault(marks, marks), told)
         return edges
 
     def runs_into(self, touched: frozenset[Mark]) -> bool:
         """Does any state that was searched?"""
-        return any(not touched.isdisjoint(marks) for marks in self._interned)
+        return any(not touched.isdisjoint(marks) for marks in self._marks)
 
 
 class Variant(World):
