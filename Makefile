@@ -61,6 +61,7 @@ format: $(DEV_READY)
 fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
 	$(BIN)/python tests/fuzz_bifu.py $(FUZZ)
+	$(BIN)/python tests/fuzz_okx.py $(FUZZ)
 
 kills: $(DEV_READY)
 	$(BIN)/python tests/kill_campaign.py $(KILLS)

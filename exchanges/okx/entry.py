@@ -151,11 +151,6 @@ def _items(said: object, ids: Sequence[str]) -> list[str | ExchangeError]:
     if isinstance(said, ExchangeError):
         return [said] * len(ids)
     try:
-        items = reply.items(said, len(ids))
-        named = reply.client_ids(said)
+        return reply.items(said, ids)
     except BadFrame as error:
         return [OutcomeUnknown(f"the answer cannot be read: {error}")] * len(ids)
-    for place, told in enumerate(named):
-        if told not in ("", ids[place]):
-            items[place] = OutcomeUnknown(f"the answer is about another order ({told[:40]})")
-    return items

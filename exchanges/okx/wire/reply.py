@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ from exchanges.okx.wire.request import Traded
 from exchanges.types import ZERO, Instrument, Margin, MarketKind, Refusal
 
 ONE = Decimal(1)
+_CODE = re.compile(r"[0-9]{5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
     if type(code) is not str or not code:
         return None if status != 200 else OutcomeUnknown("HTTP 200 with what is no reply of the venue")
     if status >= 500:
-        return OutcomeUnknown(f"HTTP {status}: {code}: {one_line(said.get('msg', ''), 160)}")
+        return OutcomeUnknown(f"HTTP {status}: {one_line(code, 20)}: {one_line(said.get('msg', ''), 160)}")
     return None if code in ("0", "1", "2") else error_of(code, said.get("msg", ""))
 
 
 def error_of(code: str, words: object) -> ExchangeError:
-    """What a code stands for, of a whole request or of one order."""
+    """What a code stands for, of a whole request or of one order. Only a code of the venue's form refuses anything."""
     text = f"{one_line(code, 20)}: {one_line(words, 160)}"
-    if code in UNKNOWN_CODES:
+    if code in UNKNOWN_CODES or not _CODE.fullmatch(code):
         return OutcomeUnknown(text)
     if code in RATE_CODES:
         return RateLimited(text, retry_ms=0)
@@ -66,36 +68,35 @@ def error_of(code: str, words: object) -> ExchangeError:
     return Rejected(refusal_of(code, str(words)), text)
 
 
-def items(said: object, count: int) -> list[str | ExchangeError]:
-    """What a command came to, order by order: the venue's order id, or why not. Raises: BadFrame."""
+def items(said: object, ids: Sequence[str]) -> list[str | ExchangeError]:
+    """What a command came to for each of these client ids: the venue's order id, or why not. Raises: BadFrame."""
     envelope = mapping(said, "reply")
-    code, rows = text_of(envelope, "code"), listing(envelope.get("data"), "data")
+    code = text_of(envelope, "code")
     if code not in ("0", "1", "2"):
-        return [error_of(code, envelope.get("msg", ""))] * count
-    if len(rows) != count:
-        raise BadFrame(f"data: {len(rows)} answers to {count} orders")
-    return [_item(mapping(row, "data")) for row in rows]
+        return [error_of(code, envelope.get("msg", ""))] * len(ids)
+    rows = listing(envelope.get("data"), "data")
+    if len(rows) != len(ids):
+        raise BadFrame(f"data: {len(rows)} answers to {len(ids)} orders")
+    return [_item(mapping(row, "data"), client_id) for row, client_id in zip(rows, ids, strict=True)]
 
 
-def _item(row: Mapping[str, Any]) -> str | ExchangeError:
-    code = row.get("sCode")
+def _item(row: Mapping[str, Any], client_id: str) -> str | ExchangeError:
+    code, told = row.get("sCode"), row.get("clOrdId")
+    if told not in (None, "", client_id):
+        return OutcomeUnknown(f"the answer is about another order ({one_line(told, 40) or 'none'})")
     if code == "0":
-        return str(row.get("ordId", ""))
+        order_id = row.get("ordId", "")
+        return order_id if type(order_id) is str else OutcomeUnknown("the answer has no ordId")
     if type(code) is not str or not code:
         return OutcomeUnknown("the answer has no sCode")
     return error_of(code, row.get("sMsg", ""))
-
-
-def client_ids(said: object) -> list[str]:
-    """Of which orders a command's answer speaks."""
-    return [str(mapping(row, "data").get("clOrdId", "")) for row in listing(mapping(said, "reply").get("data"), "data")]
 
 
 def rows(body: bytes) -> list[dict[str, Any]]:
     """The data of a question that went well. Raises: BadFrame, Rejected for one that failed without a code."""
     said = mapping(json_of(body), "reply")
     if said.get("code") != "0":
-        raise Rejected(Refusal.VENUE, f"{said.get('code')}: {one_line(said.get('msg', ''), 160)}")
+        raise Rejected(Refusal.VENUE, f"{one_line(said.get('code'), 20)}: {one_line(said.get('msg', ''), 160)}")
     return [mapping(row, "data") for row in listing(said.get("data"), "data")]
 
 

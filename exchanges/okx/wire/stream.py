@@ -94,7 +94,7 @@ def message(data: bytes, units: Units) -> Told:
 
 
 def _event(said: Mapping[str, Any]) -> Told:
-    event, code = said.get("event"), str(said.get("code", ""))
+    event, code = said.get("event"), one_line(said.get("code", ""), 20)
     text = f"{code} {one_line(said.get('msg', ''), 160)}".strip()
     if event == "error" or (event == "login" and code != "0"):
         if said.get("id"):
