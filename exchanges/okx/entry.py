@@ -23,7 +23,7 @@ from exchanges.venue_clock import SETTLE_NS
 
 S = 1_000_000_000
 MS = 1_000_000
-VALID_MOST_MS = 2_000  # of a command (S4)
+VALID_MOST_MS = 1_000  # of a command (S4): the venue takes any, and a lost hedge is replaced that much sooner
 ANSWER_NS = S // 2  # beyond a command's validity: what was not answered by then will not be
 BATCH_MOST = 20
 
