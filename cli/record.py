@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from cli.plan_json import decode_plan, encode_plan, encode_settings
 from cli.streams import write_note
 from engine.chart.load import load_flow
-from engine.chart.model import FlowError
+from engine.chart.model import Flow, FlowError
 from engine.errors import JournalCorrupt, JournalUnwritable
 from engine.runtime.chance import Chance
 from engine.runtime.config import Config, VenueConfig, masked
@@ -97,13 +98,16 @@ def _paper(venue: VenueConfig) -> dict[str, object]:
     }  # fmt: skip
 
 
-def desk_of_run(row: RunRow, chance: Rng) -> Desk:
-    """The desk of a journalled run, for replay. Raises: JournalCorrupt."""
+def desk_of_run(
+    row: RunRow, chance: Rng, *, flow: Flow | None = None, decider: Literal["transitions", "table"] = "transitions"
+) -> Desk:
+    """The desk of a journalled run, for replay; `flow` where its text was read before. Raises: JournalCorrupt."""
     try:
-        flow = load_flow(row.flow_text, file=f"{row.flow}.yaml", vocabulary=trading_vocabulary())
+        if flow is None or flow.digest != row.flow_digest:
+            flow = load_flow(row.flow_text, file=f"{row.flow}.yaml", vocabulary=trading_vocabulary())
         plan = decode_plan(row.plan, row.settings, flow=flow)
     except FlowError as wrong:
         raise JournalCorrupt(f"run {row.number}: this program cannot read its flow: {wrong}") from wrong
     except (KeyError, ValueError, TypeError, ArithmeticError) as wrong:
         raise JournalCorrupt(f"run {row.number}: its plan cannot be read ({wrong})") from wrong
-    return Desk(plan, run=row.number, chance=dict.fromkeys(Chance(0), chance))
+    return Desk(plan, run=row.number, chance=dict.fromkeys(Chance(0), chance), decider=decider)

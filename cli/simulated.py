@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +265,7 @@ def simulate(
             lived = loop.run(_live(world, flow, config, clock, journal))
     finally:
         journal.close()
-    _judge(world, path, lived)
+    _judge(world, flow, path, lived)
     return _outcome(world, lived)
 
 
@@ -340,7 +341,7 @@ def _ask_to_stop(world: SimulatedWorld, runner: Runner, start_ns: int) -> None:
 # --- the end
 
 
-def _judge(world: SimulatedWorld, path: Path, lived: _Lived) -> None:
+def _judge(world: SimulatedWorld, flow: Flow, path: Path, lived: _Lived) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
     witness.close()
@@ -359,7 +360,8 @@ def _judge(world: SimulatedWorld, path: Path, lived: _Lived) -> None:
             witness.violate("order_unknown", f"{name}: {compared.foreign} orders that the journal does not know")
     for finding in audit(path, run=RUN).findings:
         witness.violate(finding.code, finding.text)
-    again = replay(path, desk_of_run, run=RUN)
+    # The other decider, and all that the journal tells: what it does not tell, this desk does not know.
+    again = replay(path, partial(desk_of_run, flow=flow, decider="table"), run=RUN)
     if not again.same:
         witness.violate("replay_differs", " ".join(again.lines()))
 
