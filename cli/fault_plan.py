@@ -14,31 +14,38 @@ from engine.chart.yaml_nodes import read_nodes
 from exchanges.venues.faults import KINDS, MS, PPM, FaultKind, FaultPlan, FaultRule
 
 TRIGGERS = ("nth", "every", "rate", "at")
-_COUNTS = {"nth": "nth", "every": "every", "times": "times", "to": "to"}
+_COUNTS = {"nth": "nth", "every": "every", "times": "times", "to": "to", "level": "level"}
+_SIGNED = ("lots", "bps")
 _DURATIONS = {"at": "at_ns", "delay": "delay_ns", "for": "for_ns"}
 _TEXTS = ("account", "symbol", "venue", "on", "of", "body", "reason")
 _LISTS = ("nth", "at")
-KEYS = {*_COUNTS, *_DURATIONS, *_TEXTS, "rate", "share", "by", "status"}  # others are told by the schema
+KEYS = {*_COUNTS, *_SIGNED, *_DURATIONS, *_TEXTS, "rate", "share", "by", "status"}  # others are told by the schema
 
 
-def load_fault_plan(source: Source, *, venues: Mapping[str, tuple[str, ...]]) -> FaultPlan:
-    """The plan for these venues and their accounts. Raises: FlowError with all findings."""
+def load_fault_plan(source: Source, *, venues: Mapping[str, tuple[str, ...]], simulated: bool = False) -> FaultPlan:
+    """The plan for these venues and their accounts; faults of the program itself only where it is `simulated`.
+
+    Raises: FlowError with all findings.
+    """
     root, faults = read_nodes(source.text, file=source.file), Faults()
     faults.add(schema_findings(root, shipped_schema("faults.schema.json")))
     rows = root.entries.get("faults") if isinstance(root, Mapped) else None
     items = rows.items if isinstance(rows, Listing) else ()
-    rules = [_rule(row, faults, venues) for row in items if isinstance(row, Mapped)]
+    rules = [_rule(row, faults, venues, simulated=simulated) for row in items if isinstance(row, Mapped)]
     faults.findings = without_echoes(faults.findings)
     faults.raise_if_any()
     return FaultPlan(tuple(rule for rule in rules if rule is not None))
 
 
-def _rule(row: Mapped, faults: Faults, venues: Mapping[str, tuple[str, ...]]) -> FaultRule | None:
+def _rule(row: Mapped, faults: Faults, venues: Mapping[str, tuple[str, ...]], *, simulated: bool) -> FaultRule | None:
     name = row.entries.get("fault")
     kind = KINDS.get(name.text) if isinstance(name, Scalar) else None
     if kind is None or not isinstance(name, Scalar):
         return None  # the schema has told it
     before = len(faults.findings)
+    if kind.of_process and not simulated:
+        hint = "it strikes the program, not a venue: leave it out here, or play the plan with `eagle simulate --faults`"
+        faults.report("N312", name.span, f"no venue plays {name.text}", hint)
     _check_keys(name.text, kind, row, faults)
     _check_names(row, faults, venues)
     values: dict[str, object] = {"fault": name.text}
@@ -81,6 +88,8 @@ def _value(key: str, node: Node, faults: Faults) -> dict[str, object]:
         return {} if None in read else {_COUNTS.get(key) or _DURATIONS[key]: tuple(read)}
     if key in _COUNTS:
         return _set(_COUNTS[key], _count(key, node, faults))
+    if key in _SIGNED:
+        return _set(key, _signed(key, node, faults))
     if key in _DURATIONS:
         return _set(_DURATIONS[key], _literal(key, node, DURATION, faults))
     if key in _TEXTS:
@@ -108,6 +117,15 @@ def _count(key: str, node: Node, faults: Faults) -> int | None:
         _outside(key, node.span, f"{value}, expected 1 or above", faults)
         return None
     return value
+
+
+def _signed(key: str, node: Node, faults: Faults) -> int | None:
+    """A count that may be negative, but not nothing."""
+    down = isinstance(node, Scalar) and node.text.startswith("-")
+    if down and isinstance(node, Scalar):
+        node = Scalar(node.text[1:], node.quoted, node.span)
+    value = _count(key, node, faults)
+    return -value if value is not None and down else value
 
 
 def _portion(key: str, node: Node, faults: Faults) -> dict[str, object]:

@@ -117,7 +117,7 @@ def _flow(source: Source) -> Flow:
 def _plan(source: Source | None) -> FaultPlan:
     if source is None:
         return FaultPlan()
-    return load_fault_plan(source, venues=dict.fromkeys(VENUES, ACCOUNTS))
+    return load_fault_plan(source, venues=dict.fromkeys(VENUES, ACCOUNTS), simulated=True)
 
 
 def _asked(flow: Flow, rounds: int) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ nothing is shared between two: neither a clock nor a socket, a thread or the mac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -22,15 +22,14 @@ from cli.wiring import Setup, plan_of, watch_of
 from engine.chart.model import Flow
 from engine.runtime.audit import audit
 from engine.runtime.chance import Chance, Stream
-from engine.runtime.clock import S, VirtualClock
+from engine.runtime.clock import GapWatch, S, VirtualClock
 from engine.runtime.config import Config, VenueConfig, load_config
 from engine.runtime.credentials import NUMBERS, Reference
-from engine.runtime.journal import Sync
-from engine.runtime.journal_sqlite import SqliteJournal
 from engine.runtime.replay import replay
 from engine.runtime.runner import Runner
 from engine.runtime.secrets import Secret
 from engine.runtime.simulate.guarded import inside
+from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.scenario import MAKER, Scenario, VenueDraw
@@ -109,19 +108,25 @@ class SimulatedWorld:
     def __init__(
         self, scenario: Scenario, plan: FaultPlan, *, bounds: Bounds, story: Story | None = None
     ) -> None:  # fmt: skip
+        venue_plan, process_plan = plan.of_venues(), plan.of_process()
         self.scenario = scenario
         self.clock = VirtualClock()
         self.trace = TraceHash(self.clock.now_ns)
         self.played: list[Played] = []
         self.venues: dict[str, SimulatedVenue] = {}
         self.secrets: dict[str, str] = {}
-        self.desk: Desk | None = None
+        self.life: Life | None = None
         self.story = story
         self.witness = Witness(self.clock.now_ns, bounds=bounds, hidden=self._hidden)
         self._transports: list[MemoryTransport] = []
         self._hidden_ns = -HIDDEN_NS
         for number, venue in enumerate(scenario.venues):
-            self.venues[venue.name] = self._open(venue, plan, number)
+            self.venues[venue.name] = self._open(venue, venue_plan, number)
+        self._process_faults = Faults(
+            process_plan, venue="", clock=self.clock, rng_of=lambda purpose: Stream(scenario.seed, purpose),
+            heard=lambda rule, _: self._note("", rule, ""),
+        )  # fmt: skip
+        self._process_faults.off = True
         self.witness.watch(list(self.venues.values()))
 
     def _open(self, venue: VenueDraw, plan: FaultPlan, number: int) -> SimulatedVenue:
@@ -152,6 +157,7 @@ class SimulatedWorld:
         """Open the markets; a venue answers only then."""
         for venue in self.venues.values():
             venue.model.start()
+        self._process_faults.start(self._strike)
 
     def executed(self, fill: Fill) -> None:
         """A venue has executed something."""
@@ -166,15 +172,42 @@ class SimulatedWorld:
         if self.story is not None:
             self.story.stepped(seq, at_ns, given, effects)
             self.story.over = bool(self.witness.violations)
+        if type(given) is Fill:
+            self._process_faults.on_fill(given.account, given.symbol, self._strike)
 
     # --- faults
 
     def let_fail(self, on: bool) -> None:
         for venue in self.venues.values():
             venue.faults.off = not on
+        self._process_faults.off = not on
+
+    def _strike(self, rule: FaultRule) -> None:
+        """Play a fault of the process."""
+        life = self.life
+        if life is None or life.over:
+            return
+        match rule.fault:
+            case "suspended":
+                life.clock.pause(rule.for_ns)
+            case "clock_set":
+                life.clock.wall_skew_ms += rule.by_ms
+                self._after(rule, lambda: life.set_clock_back(rule.by_ms))
+            case "stop_asked":
+                life.stop(rule.level)
+            case "disk_full":
+                life.journal.fill_disk()
+                self._after(rule, life.journal.free_disk)
+            case "disk_slow":
+                life.write_ns = rule.delay_ns
+                self._after(rule, life.write_quickly)
+
+    def _after(self, rule: FaultRule, end: Callable[[], None]) -> None:
+        if rule.for_ns:
+            self.clock.call_at(self.clock.now_ns() + rule.for_ns, end)
 
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
-        state = "start" if self.desk is None else self.desk.state.partition(".")[0]
+        state = "start" if self.life is None else self.life.state
         now_ns = self.clock.now_ns()
         self.played.append(Played(now_ns, rule.fault, venue, account, state))
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
@@ -189,11 +222,17 @@ class SimulatedWorld:
     # --- the network of a process
 
     def transport(self, venue: VenueConfig, clock: Clock) -> MemoryTransport:
-        low, high = self.scenario.way_ms
+        low, high = (ms * 1_000_000 for ms in self.scenario.way_ms)
         chance = Stream(self.scenario.seed, f"way/{len(self._transports)}")
+        assert isinstance(clock, ProcessClock)
+
+        def way_ns() -> int:
+            """What is sent by a process that stands still leaves when it goes on."""
+            return chance.between(low, high) + clock.left_ns
+
         made = MemoryTransport(
             {_host(number): it.model for number, it in enumerate(self.venues.values())}, world=self.clock,
-            process=clock, way_ns=lambda: chance.between(low * 1_000_000, high * 1_000_000), heard=self.trace.heard,
+            process=clock, way_ns=way_ns, heard=self.trace.heard,
         )  # fmt: skip
         self._transports.append(made)
         return made
@@ -249,6 +288,41 @@ def _coarser(event: Any, lot: int) -> Any:
 # --- one life
 
 
+class Life:
+    """A process that trades in a world, from its start to its end."""
+
+    def __init__(self, world: SimulatedWorld, path: Path) -> None:
+        self.clock = ProcessClock(world.clock)
+        self.journal = SimulatedJournal(path, written=self._written)
+        self.write_ns = 0  # how long each write takes
+        self.desk: Desk | None = None
+        self.runner: Runner | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.runner is None or self.runner.ending is not None
+
+    @property
+    def state(self) -> str:
+        """The phase of the flow."""
+        return "start" if self.desk is None else self.desk.state.partition(".")[0]
+
+    def stop(self, level: int) -> None:
+        if self.runner is not None and self.runner.ending is None:
+            self.runner.stop(level)
+
+    def set_clock_back(self, by_ms: int) -> None:
+        self.clock.wall_skew_ms -= by_ms
+
+    def write_quickly(self) -> None:
+        self.write_ns = 0
+
+    def _written(self) -> None:
+        """A disk that takes its time holds up the whole process: the journal writes on the loop's thread."""
+        if self.write_ns:
+            self.clock.pause(self.write_ns)
+
+
 def simulate(
     flow: Flow, scenario: Scenario, plan: FaultPlan, *, folder: Path, bounds: Bounds, story: Story | None = None
 ) -> Outcome:
@@ -257,14 +331,13 @@ def simulate(
     config = load_config(world.config_text(), file="simulated.yaml", flow=flow)
     path = folder / f"seed-{scenario.seed}.sqlite"
     path.unlink(missing_ok=True)
-    journal = SqliteJournal(path, sync=Sync.NORMAL, on_lost=lambda _: None)
-    clock = ProcessClock(world.clock)
+    life = Life(world, path)
     order = Stream(scenario.seed, "order") if scenario.shuffled else None
     try:
-        with inside(), asyncio.Runner(loop_factory=lambda: ProcessLoop(clock, order=order)) as loop:
-            lived = loop.run(_live(world, flow, config, clock, journal))
+        with inside(), asyncio.Runner(loop_factory=lambda: ProcessLoop(life.clock, order=order)) as loop:
+            lived = loop.run(_live(world, flow, config, life))
     finally:
-        journal.close()
+        life.journal.close()
     _judge(world, flow, path, lived)
     return _outcome(world, lived)
 
@@ -278,10 +351,8 @@ class _Lived:
     span_ns: int
 
 
-async def _live(
-    world: SimulatedWorld, flow: Flow, config: Config, clock: ProcessClock, journal: SqliteJournal
-) -> _Lived:
-    scenario, witness = world.scenario, world.witness
+async def _live(world: SimulatedWorld, flow: Flow, config: Config, life: Life) -> _Lived:
+    scenario, witness, clock, journal = world.scenario, world.witness, life.clock, life.journal
     world.start()
     listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world)
     pool = open_clients(
@@ -291,7 +362,7 @@ async def _live(
     chance = Chance(scenario.seed)
     desk = Desk(plan, run=RUN, chance=chance)
     witness.attend(desk)
-    world.desk = desk
+    life.desk, world.life = desk, life
 
     def stepped(seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         if type(given) is Started:
@@ -302,7 +373,9 @@ async def _live(
         desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
         watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
         max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection, traces=[stepped],
+        gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns),
     )  # fmt: skip
+    life.runner = runner
     journal.run_started(
         run_start(plan, config, number=RUN, seed=scenario.seed, speed=None, wall_ms=clock.wall_ms())
     )  # fmt: skip

@@ -14,8 +14,8 @@ from journal_kit import ACCOUNTS, D, fill, open_journal_for, place, record, run_
 from engine.runtime.audit import AccountTotals, AuditReport, Finding, MarketTotals, audit
 from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import PlaceOrder, Purpose
-from engine.trading.inputs import NotSent, Request, Started
-from exchanges.types import FillKind, Margin, OrderState, Position, Side
+from engine.trading.inputs import Answered, NotSent, Request, Started
+from exchanges.types import FillKind, Margin, OrderState, Position, Refusal, Refused, Side
 
 
 @pytest.fixture
@@ -306,12 +306,30 @@ def test_a_hedge_answers_the_other_half_of_a_pair_although_it_is_told_later(
     script: Script, other_fills: str | None, expected: list[str]
 ) -> None:
     """One half was cut short, the other's fill came with the resync of a stream: the hedge had been right."""
-    script.asks("f1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.FLATTEN)
+    cut_short = script.asks("f1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.FLATTEN)
     other = script.asks("f2", "0.02", side=Side.BUY, account="taker-2", purpose=Purpose.FLATTEN)
+    script.give(update(cut_short, OrderState.CANCELED))
+    if other_fills is None:
+        script.give(update(other, OrderState.CANCELED))  # it was known before the hedge that nothing will come of it
     script.fills(script.asks("h1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.HEDGE))
     if other_fills is not None:
         script.fills(other, other_fills)
     assert codes(script.ends()) == expected
+
+
+@pytest.mark.parametrize("first", ["sell fills first", "buy is refused"])
+def test_a_hedge_answers_another_hedge_that_is_on_its_way(script: Script, first: str) -> None:
+    """Both halves of a pair were cut short, one after the other; the hedge of the first is still on its way, or is
+    refused in the end (seed 165 of a simulated storm)."""
+    buy = script.asks("h1", "0.02", side=Side.BUY, account="taker-1", purpose=Purpose.HEDGE)
+    sell = script.asks("h2", "0.02", side=Side.SELL, account="taker-2", purpose=Purpose.HEDGE)
+    script.fills(sell)
+    if first == "sell fills first":
+        script.fills(buy)
+    else:
+        script.give(Answered(buy.request.client_id, Request.PLACE, Refused(Refusal.MARGIN, "no margin")))
+        script.fills(script.asks("h3", "0.02", side=Side.BUY, account="taker-1", purpose=Purpose.HEDGE))
+    assert codes(script.ends()) == []
 
 
 def test_accounts_flattened_in_pairs_may_pass_through_exposure(script: Script) -> None:

@@ -18,6 +18,7 @@ from lighter_kit import ACCOUNT, DETAIL, D, order_row, trade_row
 from engine.runtime.clock import VirtualClock
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
 from exchanges.lighter.native import KEY_HEX, NativeSigner, library_path
+from exchanges.lighter.rest import judge
 from exchanges.lighter.signer import SignerThread
 from exchanges.lighter.standin import StandInSigner
 from exchanges.lighter.wire import reply, stream
@@ -25,6 +26,7 @@ from exchanges.lighter.wire.facts import OrderFacts, PositionFacts, TradeFacts, 
 from exchanges.lighter.wire.reply import WrongNonce
 from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.lighter.wire.stream import BookFacts, OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
+from exchanges.transport import Response
 from exchanges.types import FillKind, OrderState, Refusal, Side
 
 S, R = OrderState, Refusal
@@ -178,6 +180,20 @@ def test_codes(status: int, code: int, error: type[ExchangeError], refusal: Refu
     if refusal is not None:
         assert isinstance(found, Rejected)
         assert found.refusal is refusal
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "retry_ms"),
+    [
+        (429, b'{"code": 23000, "message": "Too Many Requests!"}', 0),  # the API names no time
+        (429, b"", 60_000), (405, b"<html>", 60_000),  # its firewall shuts out for a minute
+    ],
+)  # fmt: skip
+def test_only_the_firewall_shuts_out_for_a_minute(status: int, body: bytes, retry_ms: int) -> None:
+    """Seed 71 of a simulated storm: one 429 to a hedge held up every other hedge for 60 s."""
+    found = judge(Response(status, {}, body))
+    assert isinstance(found, RateLimited)
+    assert found.retry_ms == retry_ms
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"code":"200"}', b'{"code":200}', b'{"status":200}'])

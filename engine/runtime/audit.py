@@ -16,9 +16,9 @@ from typing import Any
 from engine.runtime.audit_facts import (
     Account,
     CoverAsked,
+    CoverEnded,
     Event,
     FillFact,
-    FlattenAsked,
     RoundOver,
     events,
     read_accounts,
@@ -191,6 +191,15 @@ class _Market:
             self.exposed_since_ns = at_ns
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A hedge when it was asked for: what had filled until then, and what was on its way in the other direction."""
+
+    bought: Decimal
+    sold: Decimal
+    answers: Decimal
+
+
 class _Coverage:
     """Walks a run in the order of its steps."""
 
@@ -204,8 +213,8 @@ class _Coverage:
         for market in self._markets.values():
             market.bound_at(ZERO)
         self._totals = {name: AccountTotals(name, account.symbol) for name, account in accounts.items()}
-        self._asked: dict[str, tuple[int, Decimal, Decimal]] = {}  # covering order -> step, bought, sold when asked for
-        self._untold: dict[str, tuple[FlattenAsked, Decimal]] = {}  # flattens on their way, and what of them will fill
+        self._asked: dict[str, _Asked] = {}
+        self._under_way: dict[str, tuple[str, Decimal]] = {}  # covering order -> its market, what of it may still fill
         report.markets = [market.totals for market in self._markets.values()]
         report.accounts = list(self._totals.values())
 
@@ -224,8 +233,8 @@ class _Coverage:
                 self._fill(event)
             elif isinstance(event, CoverAsked):
                 self._cover_asked(event)
-            elif isinstance(event, FlattenAsked):
-                self._untold[event.client_id] = (event, event.filled)
+            elif isinstance(event, CoverEnded):
+                self._under_way.pop(event.client_id, None)
             else:
                 self._round_over(event)
         for market in self._markets.values():
@@ -233,9 +242,13 @@ class _Coverage:
 
     def _cover_asked(self, event: CoverAsked) -> None:
         account = self._accounts.get(event.account)
-        if account is not None:
+        if account is None:
+            return
+        if event.purpose != FLATTEN:
             market = self._markets[account.market]
-            self._asked[event.client_id] = (event.seq, market.bought, market.sold)
+            beside = [qty for name, qty in self._under_way.values() if name == account.market and qty * event.qty < 0]
+            self._asked[event.client_id] = _Asked(market.bought, market.sold, abs(sum(beside, ZERO)))
+        self._under_way[event.client_id] = (account.market, event.qty)
 
     def _round_over(self, event: RoundOver) -> None:
         self._report.rounds += 1
@@ -274,16 +287,15 @@ class _Coverage:
             market.sold -= change
         _count(market.totals, fill, change)
         market.watch(fill.at_ns)
-        if fill.client_id in self._untold:
-            asked, untold = self._untold.pop(fill.client_id)
-            untold -= fill.news * Side(fill.side).sign
-            if untold:
-                self._untold[fill.client_id] = (asked, untold)
+        if fill.client_id in self._under_way:
+            name, left = self._under_way[fill.client_id]
+            self._under_way[fill.client_id] = (name, left - fill.news * Side(fill.side).sign)
 
     def _covers(self, market: _Market, fill: FillFact, *, before: Decimal, change: Decimal) -> None:
         """No hedge grows or turns exposure, but by what filled against it while it was on its way.
 
-        A hedge answers what is on its way as well: the other half of a flattened pair may be told after the hedge.
+        A hedge answers what is on its way as well: orders that cover in the other direction may fill after it, as the
+        other half of a flattened pair does, or be refused.
         """
         if fill.client_id not in self._asked:
             return  # an earlier run asked for it: what was open then stands in that run
@@ -291,14 +303,9 @@ class _Coverage:
         over = abs(after) - max(abs(before), market.totals.dust_bound)
         if over <= 0:
             return
-        seq, bought, sold = self._asked[fill.client_id]
-        meanwhile = market.bought - bought if change > 0 else market.sold - sold
-        answered = sum(
-            abs(qty)
-            for it, qty in self._untold.values()
-            if it.seq < seq and qty * change < 0 and self._accounts[it.account].market == market.totals.market
-        )
-        if over > meanwhile + answered:
+        asked = self._asked[fill.client_id]
+        meanwhile = market.bought - asked.bought if change > 0 else market.sold - asked.sold
+        if over > meanwhile + asked.answers:
             self._report.add(
                 "over_covered",
                 f"step {fill.seq}: {fill.purpose} {_told(fill)} took exposure from {before} to {after}",

@@ -7,16 +7,18 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
 
-from exchanges.types import ZERO, Side
+from engine.errors import JournalCorrupt
+from engine.runtime.codec import decode_input
+from engine.trading.inputs import Answered, Looked, NotSent, Request
+from exchanges.types import OrderUpdate, Refused, Side
 
 __all__ = [
     "Account",
     "CoverAsked",
+    "CoverEnded",
     "Event",
     "FillFact",
-    "FlattenAsked",
     "RoundOver",
     "events",
     "read_accounts",
@@ -67,21 +69,21 @@ class FillFact:
 
 @dataclass(frozen=True, slots=True)
 class CoverAsked:
-    """The intent of a hedge or undo."""
+    """The intent of a hedge, an undo, or an order that takes a position off; `qty` is signed."""
 
     seq: int
     client_id: str
     account: str
+    qty: Decimal
+    purpose: str
 
 
 @dataclass(frozen=True, slots=True)
-class FlattenAsked:
-    """The intent of an order that takes a position off, and what it came to fill, signed."""
+class CoverEnded:
+    """Such an order was told to be over, or never left."""
 
     seq: int
     client_id: str
-    account: str
-    filled: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class RoundOver:
     round: int
 
 
-Event = FillFact | CoverAsked | FlattenAsked | RoundOver
+Event = FillFact | CoverAsked | CoverEnded | RoundOver
 
 
 def read_accounts(journal: sqlite3.Connection, run: int) -> dict[str, Account]:
@@ -108,12 +110,12 @@ def read_carried(journal: sqlite3.Connection, run: int) -> dict[str, Decimal]:
 
 
 def events(journal: sqlite3.Connection, run: int) -> Iterator[Event]:
-    """Fills, covering intents and ends of rounds in the order of the steps; in one step the fill came first."""
-    streams = (_fills(journal, run), _covers(journal, run), _flattens(journal, run), _rounds(journal, run))
+    """Fills, covering orders and ends of rounds in the order of the steps; in one step what was told came first."""
+    streams = (_fills(journal, run), _ends(journal, run), _covers(journal, run), _rounds(journal, run))
     return heapq.merge(*streams, key=lambda event: (event.seq, _PLACE[type(event)]))
 
 
-_PLACE: dict[type, int] = {FillFact: 0, CoverAsked: 1, FlattenAsked: 1, RoundOver: 2}
+_PLACE: dict[type, int] = {FillFact: 0, CoverEnded: 1, CoverAsked: 2, RoundOver: 3}
 
 
 def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
@@ -136,20 +138,43 @@ def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
 
 
 def _covers(journal: sqlite3.Connection, run: int) -> Iterator[CoverAsked]:
-    sql = "SELECT seq, client_id, account FROM intents WHERE run = ? AND purpose IN ('hedge', 'undo') ORDER BY seq"
-    for row in journal.execute(sql, (run,)):
-        yield CoverAsked(*row)
-
-
-def _flattens(journal: sqlite3.Connection, run: int) -> Iterator[FlattenAsked]:
     sql = """
-    SELECT i.seq, i.client_id, i.account, f.side, f.news_qty FROM intents i
-    JOIN fills f ON f.run = i.run AND f.account = i.account AND f.client_id = i.client_id
-    WHERE i.run = ? AND i.kind = 'place' AND i.purpose = 'flatten' ORDER BY i.seq, i.id
+    SELECT seq, client_id, account, side, qty, purpose FROM intents
+    WHERE run = ? AND kind = 'place' AND purpose IN ('hedge', 'undo', 'flatten') ORDER BY seq, id
     """
-    for (seq, client, account), rows in groupby(journal.execute(sql, (run,)), key=lambda row: row[:3]):
-        filled = sum((Decimal(qty) * Side(side).sign for *_, side, qty in rows), ZERO)
-        yield FlattenAsked(seq, client, account, filled)
+    for seq, client_id, account, side, qty, purpose in journal.execute(sql, (run,)):
+        yield CoverAsked(seq, client_id, account, Decimal(qty) * Side(side).sign, purpose)
+
+
+def _ends(journal: sqlite3.Connection, run: int) -> Iterator[CoverEnded]:
+    covering = {
+        client_id
+        for (client_id,) in journal.execute(
+            "SELECT client_id FROM intents WHERE run = ? AND purpose IN ('hedge', 'undo', 'flatten')", (run,)
+        )
+    }
+    sql = """
+    SELECT seq, kind, body FROM inputs
+    WHERE run = ? AND kind IN ('order', 'answered', 'not_sent', 'looked') ORDER BY seq
+    """
+    for seq, kind, body in journal.execute(sql, (run,)):
+        try:
+            client_id = _ended(decode_input(kind, body))
+        except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+            raise JournalCorrupt(f"input {seq} of run {run} cannot be read: {kind} {body}") from error
+        if client_id in covering:
+            yield CoverEnded(seq, client_id)
+
+
+def _ended(given: object) -> str:
+    """Which order an input tells to be over; empty if none."""
+    match given:
+        case Looked(update=OrderUpdate() as update) | (OrderUpdate() as update):
+            return update.client_id if update.state.terminal else ""
+        case Answered(client_id, Request.PLACE, Refused()) | NotSent(client_id, Request.PLACE):
+            return client_id
+        case _:
+            return ""
 
 
 def _rounds(journal: sqlite3.Connection, run: int) -> Iterator[RoundOver]:

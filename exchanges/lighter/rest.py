@@ -187,4 +187,5 @@ class Rest:
 
 def judge(response: Response) -> ExchangeError | None:
     """What an answer says that went wrong: the venue's own words first, then the status."""
-    return reply.judge(response.status, response.body) or plain_error(response)
+    said = reply.judge(response.status, response.body)
+    return said or reply.shut_out(response.status) or plain_error(response)

@@ -78,7 +78,8 @@ class VenueAccount:
 class Market:
     """One symbol: its book, where its outside liquidity comes from, and what was traded last.
 
-    `coarse` is how many ticks of the source make one tick of the venue today (more than 1 after a change of tick).
+    `coarse` is how many ticks of the source make one tick of the venue today (more than 1 after a change of tick),
+    `jumped_bps` how far the market stands from its source.
     """
 
     instrument: Instrument
@@ -87,6 +88,7 @@ class Market:
     number: int
     start_ns: int = 0
     coarse: int = 1
+    jumped_bps: int = 0
     version: int = 0  # counts changes of the book
     trades: list[PublicTrade] = field(default_factory=list)
 
@@ -303,6 +305,21 @@ class Exchange:
             kind=FillKind.LIQUIDATION,
         )  # fmt: skip
 
+    def trade_by_hand(self, account: VenueAccount, symbol: str, lots: int) -> None:
+        """Buy `lots` for the account at market, sell them where negative: as its owner does without us."""
+        self.place(
+            account,
+            OrderRequest(
+                client_id="", account=account.name, symbol=symbol, side=_BUY if lots > 0 else _SELL,
+                qty=abs(lots) * self.markets[symbol].instrument.lot, price=None, type=OrderType.MARKET,
+                tif=TimeInForce.IOC, post_only=False, reduce_only=False, valid_ms=0, self_trade=SelfTrade.NONE,
+            ),
+        )  # fmt: skip
+
+    def jump(self, symbol: str, bps: int) -> None:
+        """From its next quote on the market stands so far from its source."""
+        self.markets[symbol].jumped_bps = bps
+
     def change_tick(self, symbol: str, coarse: int) -> None:
         """From now on the venue quotes and takes prices in `coarse` ticks of its source only."""
         market = self.markets[symbol]
@@ -403,6 +420,8 @@ class Exchange:
             self.clock.call_at(due_ns, self._market_moved, market, event)
 
     def _market_moved(self, market: Market, event: MarketEvent) -> None:
+        if market.jumped_bps:
+            event = _jumped(event, market.jumped_bps)
         if isinstance(event, MarketQuote):
             coarse = market.coarse
             bid, ask = event.bid // coarse * coarse, -(-event.ask // coarse) * coarse
@@ -526,3 +545,11 @@ class Exchange:
     def _tell(self, tell: Callable[[Audience], None]) -> None:
         if self.audience is not None:
             tell(self.audience)
+
+
+def _jumped(event: MarketEvent, bps: int) -> MarketEvent:
+    """The event as far from its price as the market has jumped; the spread stays."""
+    if isinstance(event, MarketQuote):
+        by = event.bid * bps // 10_000
+        return event._replace(bid=event.bid + by, ask=event.ask + by)
+    return event._replace(ticks=event.ticks + event.ticks * bps // 10_000) if isinstance(event, MarketTrade) else event

@@ -20,12 +20,16 @@ PLAYED_MAX = 10_000  # faults that are listed in a ledger page; behind that they
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """What a fault does, where it acts, and the keys that its rule takes besides trigger and target."""
+    """What a fault does, where it acts, and the keys that its rule takes besides trigger and target.
+
+    One `of_process` strikes the trading program, not a venue: only a simulation can play it.
+    """
 
     about: str
     hook: str  # one of HOOKS
     takes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    of_process: bool = False
 
 
 KINDS: Mapping[str, FaultKind] = {
@@ -58,6 +62,15 @@ KINDS: Mapping[str, FaultKind] = {
     "clock_skewed": FaultKind("the venue's clock is ahead (or behind)", "time", ("for",), ("by",)),
     "tick_changed": FaultKind("prices come and go in a multiple of the tick", "time", ("for",), ("to",)),
     "liquidation": FaultKind("the venue cancels the account's orders and closes its position", "time"),
+    "foreign_trade": FaultKind(
+        "somebody trades on the account by hand: bought in lots, sold where negative", "time", (), ("lots",)
+    ),
+    "price_jump": FaultKind("the market jumps, and comes back after `for`", "time", ("for",), ("bps",)),
+    "suspended": FaultKind("the machine sleeps: nothing of the program runs", "time", (), ("for",), of_process=True),
+    "clock_set": FaultKind("the machine's wall clock is set", "time", ("for",), ("by",), of_process=True),
+    "stop_asked": FaultKind("a person asks to stop, as by the n-th interrupt", "time", ("level",), of_process=True),
+    "disk_full": FaultKind("the journal cannot be written", "time", ("for",), of_process=True),
+    "disk_slow": FaultKind("each write to the journal takes so long", "time", ("for",), ("delay",), of_process=True),
     "row_unreadable": FaultKind("BiFu: a fill's row comes without its size", "row"),
     "row_renamed": FaultKind("BiFu: a fill's row has `tradeId` instead of `matchFillId`", "row"),
     "rows_replayed": FaultKind("BiFu: a new connection tells the last 100 fills again", "connect"),
@@ -95,6 +108,9 @@ class FaultRule:
     for_ns: int = 0
     by_ms: int = 0
     to: int = 1
+    lots: int = 0
+    bps: int = 0
+    level: int = 1
     status: int = 503
     body: str = "json"
     share: Decimal = Decimal(1)
@@ -104,6 +120,12 @@ class FaultRule:
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
     rules: tuple[FaultRule, ...] = ()
+
+    def of_process(self) -> FaultPlan:
+        return FaultPlan(tuple(rule for rule in self.rules if KINDS[rule.fault].of_process))
+
+    def of_venues(self) -> FaultPlan:
+        return FaultPlan(tuple(rule for rule in self.rules if not KINDS[rule.fault].of_process))
 
 
 class Faults:

@@ -126,6 +126,15 @@ class LocalVenue(ABC):
                 for symbol in self._symbols(rule):
                     self.exchange.change_tick(symbol, rule.to)
                     self._after(rule, lambda symbol=symbol: self.exchange.change_tick(symbol, 1))
+            case "price_jump":
+                for symbol in self._symbols(rule):
+                    self.exchange.jump(symbol, rule.bps)
+                    self._after(rule, lambda symbol=symbol: self.exchange.jump(symbol, 0))
+            case "foreign_trade":
+                for name in [rule.account] if rule.account else self.exchange.accounts:
+                    for symbol in self._symbols(rule):
+                        if name in self.exchange.accounts:
+                            self.exchange.trade_by_hand(self.exchange.accounts[name], symbol, rule.lots)
             case "liquidation":
                 for name in [rule.account] if rule.account else self.exchange.accounts:
                     for symbol in self._symbols(rule):

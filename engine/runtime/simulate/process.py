@@ -74,6 +74,11 @@ class ProcessClock:
             self.slept_ns += until_ns - max(self.world.at_ns, self._until_ns)
             self._until_ns = until_ns
 
+    @property
+    def left_ns(self) -> int:
+        """How long it will still stand."""
+        return max(0, self._until_ns - self.world.at_ns)
+
     def end(self) -> None:
         """The process is dead."""
         self.over = True

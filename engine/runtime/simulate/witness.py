@@ -107,7 +107,7 @@ class Witness:
         self._seen_ids: set[tuple[str, str]] = set()
         self._orders: dict[str, _Order] = {}
         self._behind: dict[str, _Order] = {}
-        self._foreign: dict[tuple[str, str, str], int] = {}  # fills of no order of ours that were not told yet
+        self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
         self._decisions: dict[str, _Decision] = {}
         self._phase = ""
 
@@ -150,7 +150,7 @@ class Witness:
         self.exposure = after
         self._measure(now_ns)
         if intent is None:
-            self._foreign[fill.account, fill.order_id, fill.trade_id] = now_ns
+            self._foreign[fill.account, fill.order_id, fill.trade_id] = change
             return
         order = self._orders.setdefault(fill.client_id, _Order(fill.account))
         if order.there == order.known:
@@ -219,9 +219,10 @@ class Witness:
             untold = order.there - order.known
             if self._intents[other_id].purpose not in COVERING and untold:
                 blind[1 if untold > 0 else -1] += abs(untold)
+        for change in self._foreign.values():
+            blind[1 if change > 0 else -1] += abs(change)
         for other in desk.world.orders.covering.values():
-            if other.purpose is Purpose.FLATTEN:
-                counted_on[other.side.sign] += other.remaining
+            counted_on[other.side.sign] += other.remaining
         self._decisions[client_id] = _Decision(at_ns, blind, counted_on)
 
     def _moved(self, target: str, desk: Desk) -> None:

@@ -89,7 +89,9 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
     if status >= 500:
         return OutcomeUnknown(text)  # whatever it names: who failed while answering may have queued it (S4)
     if code in RATE_CODES or status in (429, 405):
-        return RateLimited(text, retry_ms=FIREWALL_MS)
+        # Said by the API itself, which names no time. Only its firewall, which speaks no JSON, shuts out for a minute:
+        # to take this for that held up every hedge of the wallet for 60 s.
+        return RateLimited(text, retry_ms=0)
     if code in NONCE_CODES:
         return WrongNonce(text)
     if code in AUTH_CODES:
@@ -98,6 +100,13 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
     if refusal is not None or code in ANSWERED_NO or code in FORM_CODES:
         return Rejected(refusal or Refusal.VENUE, text)
     return OutcomeUnknown(text)
+
+
+def shut_out(status: int) -> RateLimited | None:
+    """What a refusal without the venue's own words is: its firewall's."""
+    if status in (429, 405):
+        return RateLimited(f"HTTP {status}: shut out by the firewall for a minute", retry_ms=FIREWALL_MS)
+    return None
 
 
 def refusal_of(code: int) -> Refusal:
