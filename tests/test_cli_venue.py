@@ -19,7 +19,7 @@ import yaml
 from cli_kit import Eagle, eagle, write_recording
 from paper_clock import PaperClock
 
-from cli.venue_wiring import ServeOptions, _open, _sources
+from cli.venue_wiring import KINDS, ServeOptions, _open, _sources
 from exchanges.market import MarketEvent
 from exchanges.synthetic import demo_instrument
 from exchanges.venues.faults import FaultPlan
@@ -123,7 +123,7 @@ def test_a_market_plays_faster_and_is_the_same() -> None:
 
 
 WRONG = [
-    (("nix",), "no local venue 'nix'; there are: backpack, lighter, bifu"),
+    (("nix",), f"no local venue 'nix'; there are: {', '.join(KINDS)}"),
     (("backpack", "backpack"), "two venues of one name; give each its own, such as one=backpack two=backpack"),
     (("backpack", "--accounts", "x y"), "--accounts: 'x y'; write NAME or NAME=CASH, such as maker=5000"),
     (("backpack", "--accounts", "x,x"), "--accounts: x comes twice"),

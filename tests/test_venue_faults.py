@@ -33,6 +33,7 @@ from engine.chart.model import FlowError
 from engine.chart.structure import shipped_schema
 from engine.runtime.chance import Stream
 from exchanges.market import MarketEvent
+from exchanges.types import Side
 from exchanges.venues.backpack.model import Backpack
 from exchanges.venues.faults import BODIES, FRAMES, KINDS, REASONS, REQUESTS, STATUSES, Faults
 from exchanges.venues.lighter.state import LighterOptions
@@ -481,3 +482,40 @@ def test_a_transaction_over_a_stream_meets_the_same_faults() -> None:
     user.run(S)
     assert wire.take() == ["cut"]
     assert len(user.venue.exchange.ledger.orders) == 1
+
+
+# -- what else a market and an account may go through ------------------------------------------------------------
+
+
+def test_a_market_jumps_and_comes_back() -> None:
+    events = tuple(QUOTE._replace(offset_ns=second * S) for second in range(6))
+    stage = Stage("fault: price_jump, at: 1500ms, bps: -100, for: 2s", events=events)
+    market = stage.venue.exchange.markets[PERP]
+    bids = []
+    for _ in range(5):
+        stage.run(S)
+        bids.append(market.book.top(Side.BUY))
+    expected = QUOTE.bid - QUOTE.bid // 100
+    assert [level and level[0] for level in bids] == [QUOTE.bid, expected, expected, QUOTE.bid, QUOTE.bid]
+
+
+@pytest.mark.parametrize(("lots", "qty"), [(50, 50), (-30, -30)])
+def test_somebody_trades_by_hand(lots: int, qty: int) -> None:
+    stage = Stage(f"fault: foreign_trade, at: 1s, lots: {lots}, account: alice, symbol: {PERP}")
+    stage.run(2 * S)
+    market = stage.venue.exchange.markets[PERP]
+    held = stage.venue.exchange.accounts["alice"].balances.holding(market.instrument.symbol).qty
+    assert held == qty * market.instrument.lot
+    assert [fill.client_id for fill in stage.venue.exchange.ledger.fills] == [""]
+
+
+def test_a_venue_does_not_play_what_strikes_the_program() -> None:
+    with pytest.raises(FlowError) as caught:
+        load_fault_plan(Source("f.yaml", plan_of("fault: suspended, at: 1s, for: 3s")), venues=VENUES)
+    (found,) = caught.value.findings
+    assert (found.code, found.message) == ("N312", "no venue plays suspended")
+    plan = load_fault_plan(
+        Source("f.yaml", plan_of("fault: suspended, at: 1s, for: 3s")), venues=VENUES, simulated=True
+    )  # fmt: skip
+    assert [rule.fault for rule in plan.of_process().rules] == ["suspended"]
+    assert plan.of_venues().rules == ()
