@@ -25,8 +25,10 @@ PEERS = [
     ("backpack", "ccxt", "backpack_ccxt.py"),
     ("lighter", "lighter", "lighter_sdk.py"),
     ("lighter", "ccxt", "lighter_ccxt.py"),
+    ("okx", "okx", "okx_python.py"),
+    ("okx", "ccxt", "okx_ccxt.py"),
 ]
-SYMBOLS = {"backpack": "ETH_USDC_PERP", "lighter": "ETH"}
+SYMBOLS = {"backpack": "ETH_USDC_PERP", "lighter": "ETH", "okx": "ETH-USDT-SWAP"}
 HEAD = """\
 # Clients that nobody here wrote
 
