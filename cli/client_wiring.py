@@ -26,6 +26,9 @@ from exchanges.bifu import client as bifu
 from exchanges.bifu.private import Pace
 from exchanges.bifu.wire import request as bifu_request
 from exchanges.bifu.wire.product import CONTRACT, SPOT, Product
+from exchanges.binance.client import BinanceClient
+from exchanges.binance.wire import product as binance
+from exchanges.binance.wire.request import Signer as BinanceSigner
 from exchanges.budget import Budget
 from exchanges.errors import AuthFailed, ExchangeError, Rejected
 from exchanges.lighter import client as lighter
@@ -319,18 +322,42 @@ def _okx(
     names = ("api_key", "api_secret", "passphrase")
     key, secret, passphrase = (_credential(config, account, name, resolve).strip() for name in names)
     try:
-        signer = OkxSigner(key, secret, passphrase)
+        signer = OkxSigner(key, secret, passphrase, demo=venue.demo)
     except AuthFailed as error:
         raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
     # Public requests are counted by address, what is signed by account (S11).
     shared = {
         name: budgets.setdefault(f"{venue.url or venue.kind}/{name}", it) for name, it in public_budgets().items()
     }
+    streams = okx.DEMO_STREAM_URL if venue.demo else okx.STREAM_URL
     return okx.OkxClient(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
         address=AddressLimits(**shared), rest_url=venue.url or okx.REST_URL,
-        stream_url=venue.ws_url or _beside(venue.url, "/ws/v5") or okx.STREAM_URL,
+        stream_url=venue.ws_url or _beside(venue.url, "/ws/v5") or streams,
+        switch_s=account.cancel_after_s,
+    )  # fmt: skip
+
+
+def _binance(
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    resolve: Resolve, network: Network,
+) -> BaseExchangeClient:  # fmt: skip
+    key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
+    try:
+        signer = BinanceSigner(key, secret)
+    except AuthFailed as error:
+        raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
+    product = binance.PRODUCTS[venue.product or "usdm"]
+    hosts = product.demo if venue.demo else product.live
+    if venue.url:
+        hosts = binance.Hosts.local(venue.url, venue.ws_url or _beside(venue.url, ""))
+    # The venue counts weight by address, spot and futures apart (S11); orders of an account count in its own client.
+    budget = budgets.setdefault(f"{hosts.rest}/{product.root}", Budget(product.weight_a_minute))
+    return BinanceClient(
+        account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
+        transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
+        budget=budget, product=product, hosts=hosts, cancel_after_s=account.cancel_after_s,
     )  # fmt: skip
 
 
@@ -338,6 +365,7 @@ _ADAPTERS: Mapping[str, _Build] = {
     "backpack": _backpack,
     "lighter": _lighter,
     "okx": _okx,
+    "binance": _binance,
 }
 
 

@@ -34,7 +34,9 @@ Enter takes the value in brackets; Ctrl-C leaves. You see all before it is writt
 @click.argument("file", type=FILE, default=CONFIG, metavar="[FILE]")
 @click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow: a path, or the name of a shipped one.")
 @click.option("--market", metavar="NAME", help="The market, by a name of your own: ETH-PERP.")
-@click.option("--venue", "venues", multiple=True, metavar="NAME=KIND", help="A venue: paper, backpack, lighter or okx.")
+@click.option(
+    "--venue", "venues", multiple=True, metavar="NAME=KIND", help="A venue: paper, backpack, lighter, okx or binance."
+)
 @click.option("--symbol", "symbols", multiple=True, metavar="VENUE=SYMBOL", help="What a venue calls the market.")
 @click.option("--use", "roles", multiple=True, metavar="ROLE=NAME@VENUE,...", help="The accounts of a role.")
 @click.option("--owner", "owners", multiple=True, metavar="NAME|ACCOUNT=NAME", help="Who owns all accounts, or one.")

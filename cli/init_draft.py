@@ -28,6 +28,7 @@ CREDENTIALS: Mapping[str, Mapping[str, str]] = {
     "backpack": {"api_key": "file", "api_secret": "file"},
     "lighter": {"account_index": "env", "api_key_index": "env", "private_key": "file"},
     "okx": {"api_key": "file", "api_secret": "file", "passphrase": "file"},
+    "binance": {"api_key": "file", "api_secret": "file"},
 }
 NOBODY = "none"
 # Few requests: the standard tier of some venues allows 60 a minute.
@@ -197,7 +198,10 @@ def _proposed_symbol(kind: str, market: str) -> str:
     """A paper venue takes any name, so that it takes ours; on a real one it is a guess to be looked at."""
     plain = _NO_SYMBOL.sub("", market) or "MARKET"
     base = plain.partition("-")[0]
-    return {"backpack": f"{base}_USDC_PERP", "lighter": base, "okx": f"{base}-USDT-SWAP"}.get(kind, plain)
+    proposed = {
+        "backpack": f"{base}_USDC_PERP", "lighter": base, "okx": f"{base}-USDT-SWAP", "binance": f"{base}USDT",
+    }  # fmt: skip
+    return proposed.get(kind, plain)
 
 
 def _roles(

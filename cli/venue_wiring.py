@@ -60,6 +60,7 @@ class Kind:
     stream_path: str = ""
     first_order_id: int = 1  # 0: of the time at which the venue starts, so that ids never come back
     one_owner: bool = False
+    by_product: bool = False  # one symbol names a market of spot and another one of futures
     source: bool = False  # its first account makes a market, and is there to be hedged elsewhere
 
 
@@ -95,6 +96,7 @@ KINDS: Mapping[str, Kind] = {
         lambda plain, _: binance_instrument(plain),
         binance_credentials,
         first_order_id=FIRST_BINANCE_ID,
+        by_product=True,
     ),
 }
 IDS_PER_MS = 1_000_000
@@ -311,7 +313,9 @@ def _hedger_lines(served: list[Served]) -> list[str]:
 
 def _venue_line(each: Served) -> str:
     url, path = f"127.0.0.1:{each.port}", KINDS[each.kind].stream_path
-    return f"  {each.name}: {{kind: {each.kind}, url: http://{url}, ws_url: ws://{url}{path}}}"
+    spot = any(market.instrument.kind is MarketKind.SPOT for market in each.exchange.markets.values())
+    product = ", product: spot" if spot and KINDS[each.kind].by_product else ""
+    return f"  {each.name}: {{kind: {each.kind}, url: http://{url}, ws_url: ws://{url}{path}{product}}}"
 
 
 def _account_lines(each: Served, options: ServeOptions, *, alone: bool) -> list[str]:

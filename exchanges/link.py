@@ -39,12 +39,14 @@ class Timing:
 class Opening:
     """What a stream is opened with: messages that authenticate and subscribe, good for `valid_ns` (0: for ever).
 
-    `headers` go with the request that opens it, where the venue authenticates there, made anew each time.
+    `headers` go with the request that opens it, where the venue authenticates there, made anew each time; `query` is
+    what its address has behind `?`, for the same reason.
     """
 
     messages: tuple[str, ...]
     valid_ns: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
 
 
 class Feed(Protocol):
@@ -169,8 +171,9 @@ class Link:
         self._pong = pong = loop.create_future()
         self._refused = False
         opening = await self._feed.opening()
+        url = f"{self._url}?{opening.query}" if opening.query else self._url
         self._connection = connection = await self._transport.ws(
-            self._url, self, deadline_ns=self._clock.now_ns() + timing.open_ns, headers=opening.headers
+            url, self, deadline_ns=self._clock.now_ns() + timing.open_ns, headers=opening.headers
         )
         for message in opening.messages:
             connection.send(message)

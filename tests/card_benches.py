@@ -17,6 +17,9 @@ from engine.runtime.loop import VirtualLoop
 from exchanges.backpack.client import CAPABILITIES, BackpackClient
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
+from exchanges.binance.client import BinanceClient, capabilities_of
+from exchanges.binance.wire.product import SPOT, USDM, Hosts, Product
+from exchanges.binance.wire.request import Signer as BinanceSigner
 from exchanges.budget import Budget
 from exchanges.lighter import client as lighter
 from exchanges.lighter.standin import StandInSigner
@@ -43,6 +46,8 @@ from exchanges.types import (
     TimeInForce,
 )
 from exchanges.venues.backpack.demo import backpack_credentials, open_backpack
+from exchanges.venues.binance.demo import FIRST_ORDER_ID as FIRST_BINANCE_ID
+from exchanges.venues.binance.demo import binance_credentials, open_binance
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.lighter.demo import lighter_credentials, lighter_instrument, open_lighter
 from exchanges.venues.lighter.model import FIRST_ORDER_ID
@@ -395,5 +400,84 @@ class OkxBench(CardBench):
             stream.outlet.swallow = True
 
 
-BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench, OkxBench)
+class BinanceBench(CardBench):
+    """A perpetual of USD-M futures; orders go by the WebSocket API."""
+
+    name = "binance"
+    title = "Binance futures"
+    product: ClassVar[Product] = USDM
+    capabilities = capabilities_of(USDM)
+    spec = replace(SPEC, symbol="ETHUSDC")
+    cash: ClassVar[Decimal] = CASH
+    stock: ClassVar[Decimal | None] = None
+    lacks: ClassVar[dict[str, str]] = {}
+
+    def build(self) -> None:
+        symbol = self.spec.symbol
+        self.exchange = Exchange(
+            "v", [self.spec], sources={symbol: self.outside.events()}, clock=self.clock, first_order_id=FIRST_BINANCE_ID
+        )
+        for name in ("one", "two"):
+            base = None if self.stock is None else {symbol: self.stock}
+            self.exchange.open_account(name, cash=self.cash, base=base)
+        self.model = open_binance(self.exchange)
+        self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
+        budget = Budget(self.product.weight_a_minute)
+        for name, mount in self.mounts.items():
+            keys = binance_credentials(self.exchange, name)
+            self.clients[name] = BinanceClient(
+                name, venue="v", markets={symbol: self.spec.market}, transport=mount, clock=self.clock, rng=Middle(),
+                signer=BinanceSigner(keys["api_key"], keys["api_secret"]), budget=budget, product=self.product,
+                hosts=Hosts.local("https://venue", "wss://venue"),
+            )  # fmt: skip
+        self.model.start()
+
+    def cut(self, name: str) -> None:
+        self.mounts[name].cut()
+
+    def lose_reply(self) -> None:
+        self.mounts["one"].lost_frames.append('"id":"o')
+
+    def delay_reply(self, extra_ns: int) -> None:
+        self.mounts["one"].late_frames['"id":"o'] = extra_ns
+
+    def slow_way(self, way_ns: int) -> None:
+        self.mounts["one"].way_ns = way_ns
+
+    def no_streams(self, name: str) -> None:
+        self.mounts[name].no_streams = True
+        self.mounts[name].cut()
+
+    def unreachable(self, name: str) -> None:
+        self.mounts[name].unreachable = True
+
+    def swallow(self, name: str) -> None:
+        for stream in self.mounts[name].streams:
+            stream.outlet.swallow = True
+
+
+class BinanceSpotBench(BinanceBench):
+    """Spot, with base assets in stock so that an account can sell."""
+
+    name = "binance_spot"
+    title = "Binance spot"
+    product = SPOT
+    capabilities = capabilities_of(SPOT)
+    spec = replace(
+        SPEC, symbol="ETHUSDC", market="ETH-USDC", kind=MarketKind.SPOT, initial_margin=D(1), maintenance_margin=D(0),
+        fee_in_received=True,
+    )  # fmt: skip
+    cash, stock = 10 * CASH, D(20)
+    alone_ms = 3_000
+    lacks: ClassVar[dict[str, str]] = {
+        "price and quantity of a resting order can be changed": "no modify that keeps the order",
+        "several orders in one request are answered one by one": "no batch on spot",
+        "a reduce-only order reduces, and opens nothing": "spot holds balances",
+        "fees are in the quote asset, positive where paid": "fees of what is received",
+        "positions are signed, and a flat one is absent or 0": "spot holds balances",
+        "equity pays spread and fees, and a position binds margin": "spot has no margin",
+    }
+
+
+BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench, OkxBench, BinanceBench, BinanceSpotBench)
 MakeBench = Callable[[VirtualLoop], CardBench]

@@ -27,6 +27,7 @@ ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
     *("exchanges.reconcile", "exchanges.streamed", "exchanges.newest", "exchanges.venue_clock"),
+    "exchanges.switch",
     *SOURCES,
     *WORDS,
 )
@@ -41,6 +42,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "cli.client_wiring": (
         *("cli", "engine", "exchanges.bifu", "exchanges.backpack", "exchanges.lighter", "exchanges.okx"),
+        "exchanges.binance",
         *("exchanges.base", "exchanges.budget"),
         *("exchanges.sockets", "exchanges.transport"),
         *WORDS,
@@ -76,6 +78,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.streamed": ("exchanges.base", "exchanges.link", "exchanges.transport", *WORDS),
     "exchanges.newest": WORDS,
     "exchanges.venue_clock": ("exchanges.tasks", *WORDS),
+    "exchanges.switch": ("exchanges.tasks", *WORDS),
     "exchanges.matching": WORDS,
     "exchanges.accounts": WORDS,
     "exchanges.market": (*SOURCES, *WORDS),

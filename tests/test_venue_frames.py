@@ -17,6 +17,7 @@ from paper_clock import PaperClock
 from venue_kit import PERP, QUOTE, BackpackUser, LighterUser, exchange, lighter, public_of, stream, subscription
 
 from exchanges.backpack.wire import stream as backpack_wire
+from exchanges.binance.wire import stream as binance_wire
 from exchanges.lighter.wire import stream as lighter_wire
 from exchanges.market import MarketQuote, MarketTrade
 from exchanges.types import MarketKind, Side
@@ -112,3 +113,10 @@ def test_our_lighter_reads_every_frame() -> None:
     told = [lighter_wire.message(frame, 101) for frame in _golden("lighter")]
     assert [it for it in told if isinstance(it, lighter_wire.Unread)] == []
     assert told.count(None) == 1  # a snapshot of trades repeats old ones: it says nothing
+
+
+@pytest.mark.parametrize("venue", ["binance_spot", "binance_futures"])
+def test_our_binance_reads_every_frame(venue: str) -> None:
+    told = [binance_wire.message(frame) for frame in _golden(venue)]
+    assert [it for it in told if isinstance(it, binance_wire.Unread)] == []
+    assert told.count(None) == 1  # the answer to a subscription of quotes

@@ -126,4 +126,6 @@ CODES: dict[str, str] = {
     "G728": "pairs contradict each other",
     "G729": "a hedger's JSON cannot be read",
     "G730": "a value of a hedger's JSON is missing, empty or wrong",
+    "G731": "a key of one kind of venue stands at another",
+    "G732": "the venue's switch would cancel orders that are not ours",
 }

@@ -47,6 +47,7 @@ from engine.runtime.config_fields import read_guards, read_limits
 from engine.runtime.config_listen import read_listen, refuse_listen_keys
 from engine.runtime.config_outputs import read_alerts, read_logs
 from engine.runtime.config_pairs import joined, pair_findings, pair_roots
+from engine.runtime.config_products import read_product, read_switch
 from engine.runtime.config_values import (
     BIFU,
     PAPER,
@@ -213,9 +214,12 @@ class _Reader:
                     "add the `url` that it listens on",
                 )
             listen = read_listen(name, node, keys, self.faults) if kind == BIFU else None
+            product, demo = read_product(name, kind, node, keys, self.faults)
             return VenueConfig(
-                name, kind, url=_text(keys.get("url")).rstrip("/"), ws_url=_text(keys.get("ws_url")), listen=listen
-            )
+                name, kind, url=_text(keys.get("url")).rstrip("/"), ws_url=_text(keys.get("ws_url")), listen=listen,
+                product=product, demo=demo,
+            )  # fmt: skip
+        read_product(name, kind, node, keys, self.faults)  # which paper has none of
         for key in ADDRESS_KEYS:
             if key in keys:
                 self.faults.report(
@@ -329,6 +333,7 @@ class _Reader:
             credentials=credentials,
             price_decimals=self._decimals(keys, "price_decimals"),
             qty_decimals=self._decimals(keys, "qty_decimals"),
+            cancel_after_s=read_switch(name, venue, node, keys, self.faults),
         )
 
     def _decimals(self, keys: Mapping[str, Node], name: str) -> int | None:

@@ -51,7 +51,8 @@ class VenueConfig:
 
     `url` and `ws_url` are where a local venue of this kind listens, on this machine; empty for the real one.
     `market` is "synthetic" or the prefix of a recording. `instrument` overrides fields of the market's own
-    `exchanges.types.Instrument`, by the field's name; `kind` is its text.
+    `exchanges.types.Instrument`, by the field's name; `kind` is its text. `product` is which of a venue's products is
+    meant where a symbol does not tell, "" for the usual one; `demo`: in the venue's demo trading.
     """
 
     name: str
@@ -65,6 +66,8 @@ class VenueConfig:
     url: str = ""
     ws_url: str = ""
     listen: ListenConfig | None = None
+    product: str = ""
+    demo: bool = False
 
     @property
     def real(self) -> bool:
@@ -81,7 +84,8 @@ class VenueConfig:
 class AccountConfig:
     """One account of the pool (E1). Balances are for paper: cash in quote units, base units of the market on spot.
 
-    Orders have no more decimals than these, where the venue would take more.
+    Orders have no more decimals than these, where the venue would take more. `cancel_after_s` is after how long without
+    us the venue cancels the account's orders; 0: never.
     """
 
     name: str
@@ -93,6 +97,7 @@ class AccountConfig:
     credentials: Mapping[str, Reference] = field(default_factory=dict)
     price_decimals: int | None = None
     qty_decimals: int | None = None
+    cancel_after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

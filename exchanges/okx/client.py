@@ -23,11 +23,11 @@ from exchanges.okx.limits import AddressLimits
 from exchanges.okx.market import MarketFeed, quote_of
 from exchanges.okx.private import PrivateFeed, Whose
 from exchanges.okx.rest import Rest
-from exchanges.okx.switch import Switch
 from exchanges.okx.wire import reply
 from exchanges.okx.wire.codes import UNDER_CANCEL
 from exchanges.okx.wire.request import PING, Args, Signer, Traded, order_args, plain
 from exchanges.streamed import StreamedClient
+from exchanges.switch import Switch
 from exchanges.tracking import Tracking
 from exchanges.transport import Transport
 from exchanges.types import (
@@ -92,7 +92,9 @@ class OkxClient(StreamedClient):
             ping_text=PING,
         )  # fmt: skip
         self._keeper = ClockKeeper(clock, read=self._rest.read_clock, note=self._note)
-        self._switch = Switch(self._rest, clock, seconds=switch_s, note=self._note) if switch_s else None
+        self._switch = (
+            Switch(self._rest.cancel_all_after, clock, seconds=switch_s, note=self._note) if switch_s else None
+        )
 
     # --- connection
 

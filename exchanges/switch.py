@@ -1,11 +1,10 @@
-"""OKX's dead man's switch: it cancels every order of the account unless it is armed anew in time."""
+"""A venue's dead man's switch: it cancels an account's orders unless it is armed anew in time. Knows no venue."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from exchanges.errors import BadFrame, ExchangeError
-from exchanges.okx.rest import Rest
 from exchanges.tasks import Tasks
 from exchanges.types import Cancellable, Clock
 
@@ -14,10 +13,15 @@ TURNS = 3  # how often it is armed within its own time: two may fail
 
 
 class Switch:
-    """Arms the switch for `seconds` again and again while started. Only for accounts whose orders are all ours (S1)."""
+    """Calls `arm` with `seconds` again and again while started, with 0 to take it away.
 
-    def __init__(self, rest: Rest, clock: Clock, *, seconds: int, note: Callable[[str], None]) -> None:
-        self._rest = rest
+    Only for accounts whose orders are all ours (S1): it does not ask who placed them.
+    """
+
+    def __init__(
+        self, arm: Callable[[int], Awaitable[None]], clock: Clock, *, seconds: int, note: Callable[[str], None]
+    ) -> None:
+        self._arm_venue = arm
         self._clock = clock
         self._seconds = seconds
         self._note = note
@@ -26,7 +30,7 @@ class Switch:
 
     async def start(self) -> None:
         """Raises: ExchangeError: the account was to be guarded from the first order on."""
-        await self._rest.cancel_all_after(self._seconds)
+        await self._arm_venue(self._seconds)
         self._turn()
 
     async def stop(self) -> None:
@@ -47,6 +51,6 @@ class Switch:
 
     async def _arm(self, seconds: int) -> None:
         try:
-            await self._rest.cancel_all_after(seconds)
+            await self._arm_venue(seconds)
         except (ExchangeError, BadFrame) as error:
             self._note(f"the dead man's switch could not be {'armed' if seconds else 'taken away'}: {error}")

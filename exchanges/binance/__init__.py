@@ -1,0 +1,1 @@
+"""Binance, spot and USD-M futures, behind `exchanges/base.py`."""
