@@ -13,6 +13,7 @@ from cli.streams import format_option, write_note, write_result
 if TYPE_CHECKING:
     from engine.runtime.alert_channels import Call, Channel
     from engine.runtime.config import Config
+    from engine.trading.effects import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int
     from engine.chart.load import load_flow
     from engine.chart.model import FlowError
     from engine.runtime.config import load_config, masked
+    from engine.trading.effects import Alert
     from engine.trading.vocabulary import trading_vocabulary
 
     source = read_source(config_path)
@@ -68,24 +70,26 @@ def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int
     channels = channels_of(config, resolver(vault, passphrase_fd))
     if not channels:
         raise click.UsageError(f"{source.file} calls nobody; write `command:` or `urls:` under `alerts:`")
-    tried = _try_all(channels, _call(config, flow=loaded.name), within_s=config.alerts.timeout_ns / 1_000_000_000)
+    told = Alert(config.alerts.level, "test", "This is a test of `eagle alert test`; nothing has happened.", {})
+    tried = call_all(
+        channels, call_for(config, told, flow=loaded.name), within_s=config.alerts.timeout_ns / 1_000_000_000
+    )
     write_result(_shown(tried, style))
     return 0 if all(it.delivered for it in tried) else 1
 
 
-def _call(config: Config, *, flow: str) -> Call:
+def call_for(config: Config, told: Alert, *, flow: str) -> Call:
+    """An alert that comes from no run."""
     import time
     from importlib import metadata
 
     from engine.runtime.alerts import About, call_of
-    from engine.trading.effects import Alert
 
     about = About(run=0, flow=flow, market=config.market, program=f"eagle-flow {metadata.version('eagle-flow')}")
-    told = Alert(config.alerts.level, "test", "This is a test of `eagle alert test`; nothing has happened.", {})
     return call_of(told, about, held_back=0, wall_ms=time.time_ns() // 1_000_000)
 
 
-def _try_all(channels: tuple[Channel, ...], call: Call, *, within_s: float) -> list[Tried]:
+def call_all(channels: tuple[Channel, ...], call: Call, *, within_s: float) -> list[Tried]:
     """All at once, because a person waits for the answer."""
     import threading
     import time

@@ -214,8 +214,9 @@ def client_for(
 def identity_of(config: Config, account: AccountConfig, resolve: Resolve) -> str:
     """What tells an account from all others of its venue (S21). Raises: CannotUse, SecretUnreadable."""
     venue = config.venues[account.venue]
-    name = "account_index" if "account_index" in account.credentials else "api_key"
-    return f"{venue.url} {_credential(config, account, name, resolve).strip()}"
+    known = replace(account, credentials=account.known_by or account.credentials)
+    name = "account_index" if "account_index" in known.credentials else "api_key"
+    return f"{venue.url} {_credential(config, known, name, resolve).strip()}"
 
 
 def _backpack(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cli.locate import CannotUse
@@ -24,15 +25,29 @@ LEASES = Path("eagle", "leases")  # in the state folder of the user: the same fo
 @contextmanager
 def leases_of(config: Config, resolve: Resolve, *, journal: Path) -> Iterator[Leases]:
     """Hold the accounts of a config that live at venues. Raises: AccountInUse, LeaseUnwritable, CannotUse."""
+    with held(lease_paths(config, resolve), journal=journal.absolute()) as leases:
+        yield leases
+
+
+def lease_paths(config: Config, resolve: Resolve) -> dict[str, Path]:
+    """By account: the file of its lease; paper accounts have none. Raises: CannotUse, SecretUnreadable."""
     from cli.client_wiring import identity_of
 
-    names = {
-        account.name: lease_name(config.venues[account.venue].kind, identity_of(config, account, resolve))
-        for account in config.used_accounts
-    }
     state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    with held(state / LEASES, names, journal=journal.absolute()) as leases:
-        yield leases
+    return {
+        account.name: state / LEASES / lease_name(venue.kind, identity_of(config, account, resolve))
+        for account in config.used_accounts
+        if (venue := config.venues[account.venue]).real
+    }
+
+
+def with_guard_keys(config: Config) -> Config:
+    """The config as the guard trades it: with the keys made for it, where there are any."""
+    accounts = {
+        name: replace(it, credentials=it.guard_credentials or it.credentials, known_by=it.credentials)
+        for name, it in config.accounts.items()
+    }
+    return replace(config, accounts=accounts)
 
 
 def left_over(path: Path, config: Config, *, wall_ms: int) -> Left | None:

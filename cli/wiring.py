@@ -19,6 +19,7 @@ from cli.attend import attended
 from cli.beside import Outputs
 from cli.demo import demo_config
 from cli.examined import Examined, ok, warning
+from cli.leftovers import check_baseline, leases_of, left_over, taken_over, with_guard_keys, words_of
 from cli.locate import CannotUse, Source
 from cli.online import Seen, ask_all, judge
 from cli.options import VAULT
@@ -101,6 +102,7 @@ class Options:
     outputs: OutputOptions = field(default_factory=OutputOptions)
     resolve: Resolve = field(default_factory=lambda: resolver(VAULT, None))
     stop: int = 0
+    guard: bool = False  # with the keys that are the watchdog's own
     keep_positions: bool = False  # S1: what the accounts hold stays, and is no matter of this run
 
 
@@ -136,6 +138,8 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     """As `load_setup`, for a flow that was read before."""
     source = config or demo_config(flow)
     read = load_config(source.text, file=source.file, flow=flow)
+    if options.guard:
+        read = with_guard_keys(read)
     _refuse_real(read, live=options.live)
     counted = _with_rounds(read, options, demo=config is None)
     if counted.others:
@@ -456,13 +460,6 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
     if not setup.listed:
         return _perform(setup, options, screen, prepared, Held())
     assert options.journal is not None
-    from cli.leftovers import (  # paper accounts are nobody's, and end with us
-        check_baseline,
-        leases_of,
-        left_over,
-        taken_over,
-        words_of,
-    )
 
     with leases_of(setup.config, options.resolve, journal=options.journal) as leases:
         left = left_over(options.journal, setup.config, wall_ms=time.time_ns() // MS)

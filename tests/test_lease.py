@@ -16,7 +16,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from engine.runtime.lease import held
-with held(Path(sys.argv[1]), {"hawk": "v-1.lock"}, journal=Path("their.sqlite")):
+with held({"hawk": Path(sys.argv[1], "v-1.lock")}, journal=Path("their.sqlite")):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -33,13 +33,13 @@ def _other(folder: Path) -> subprocess.Popen[str]:
 
 def test_a_second_process_is_refused_and_told_who_has_the_account(tmp_path: Path) -> None:
     with _other(tmp_path) as other:
-        with pytest.raises(AccountInUse) as refused, held(tmp_path, {"mine": "v-1.lock"}, journal=Path("j")):
+        with pytest.raises(AccountInUse) as refused, held({"mine": tmp_path / "v-1.lock"}, journal=Path("j")):
             pytest.fail("two processes own one account")
         assert f"mine is in use by process {other.pid}" in str(refused.value)
         assert "as its hawk, journal their.sqlite" in str(refused.value)
         assert refused.value.exit_code == 3
         other.kill()
-    with held(tmp_path, {"mine": "v-1.lock"}, journal=Path("j")):  # however it died, the kernel let go
+    with held({"mine": tmp_path / "v-1.lock"}, journal=Path("j")):  # however it died, the kernel let go
         holder = holder_of(tmp_path / "v-1.lock")
         assert holder is not None
         assert (holder.account, holder.pid, holder.started) == ("mine", os.getpid(), started_at(os.getpid()))
@@ -49,10 +49,10 @@ def test_an_account_that_is_refused_gives_back_those_that_were_taken_before(tmp_
     with _other(tmp_path) as other:
         with (
             pytest.raises(AccountInUse),
-            held(tmp_path, {"free": "v-0.lock", "mine": "v-1.lock"}, journal=Path("j")),
+            held({"free": tmp_path / "v-0.lock", "mine": tmp_path / "v-1.lock"}, journal=Path("j")),
         ):
             pytest.fail("two processes own one account")
-        with held(tmp_path, {"free": "v-0.lock"}, journal=Path("j")) as leases:
+        with held({"free": tmp_path / "v-0.lock"}, journal=Path("j")) as leases:
             assert leases.lost() == ""
         other.kill()
 
@@ -61,14 +61,14 @@ def test_two_accounts_of_a_config_may_not_be_one_at_the_venue(tmp_path: Path) ->
     name = lease_name("backpack", "http://x key")
     with (
         pytest.raises(AccountInUse, match="taker and maker are one account at the venue"),
-        held(tmp_path, {"maker": name, "taker": name}, journal=Path("j")),
+        held({"maker": tmp_path / name, "taker": tmp_path / name}, journal=Path("j")),
     ):
         pytest.fail("one account is both sides")
 
 
 @pytest.mark.parametrize("what", ["removed", "replaced"])
 def test_a_lease_is_lost_when_its_file_goes_or_another_takes_its_place(tmp_path: Path, what: str) -> None:
-    with held(tmp_path, {"a": "v-1.lock", "b": "v-2.lock"}, journal=Path("j")) as leases:
+    with held({"a": tmp_path / "v-1.lock", "b": tmp_path / "v-2.lock"}, journal=Path("j")) as leases:
         (tmp_path / "v-1.lock").unlink()
         if what == "replaced":
             (tmp_path / "v-1.lock").write_text("{}")
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_nothing_is_traded(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(LeaseUnwritable, match="the lease of a cannot be taken"),
-        held(tmp_path / "file" / "leases", {"a": "v.lock"}, journal=Path("j")),
+        held({"a": tmp_path / "file" / "leases" / "v.lock"}, journal=Path("j")),
     ):
         pytest.fail("no lease, no trade")
 

@@ -331,6 +331,7 @@ class _Reader:
             balance=self._amount(keys, "balance", MONEY),
             base_balance=self._amount(keys, "base_balance", QTY),
             credentials=credentials,
+            guard_credentials=read_references(keys.get("guard_credentials"), self.faults, what="credential"),
             price_decimals=self._decimals(keys, "price_decimals"),
             qty_decimals=self._decimals(keys, "qty_decimals"),
             cancel_after_s=read_switch(name, venue, node, keys, self.faults),

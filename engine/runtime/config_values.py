@@ -84,8 +84,9 @@ class VenueConfig:
 class AccountConfig:
     """One account of the pool (E1). Balances are for paper: cash in quote units, base units of the market on spot.
 
-    Orders have no more decimals than these, where the venue would take more. `cancel_after_s` is after how long without
-    us the venue cancels the account's orders; 0: never.
+    `guard_credentials` are keys of their own for the watchdog (S13); `known_by` are those by which a lease knows the
+    account where it trades with others. Orders have no more decimals than these, where the venue would take more.
+    `cancel_after_s` is after how long without us the venue cancels the account's orders; 0: never.
     """
 
     name: str
@@ -95,6 +96,8 @@ class AccountConfig:
     balance: Decimal | None = None
     base_balance: Decimal | None = None
     credentials: Mapping[str, Reference] = field(default_factory=dict)
+    guard_credentials: Mapping[str, Reference] = field(default_factory=dict)
+    known_by: Mapping[str, Reference] = field(default_factory=dict)
     price_decimals: int | None = None
     qty_decimals: int | None = None
     cancel_after_s: int = 0

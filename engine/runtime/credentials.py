@@ -143,7 +143,9 @@ def _plain_secrets(text: str) -> Iterator[Span]:
     if not isinstance(root, Mapped):
         return
     accounts, alerts = root.entries.get("accounts"), root.entries.get("alerts")
-    holders = [account.entries.get("credentials") for account in _mappings(accounts)]
+    holders = [
+        account.entries.get(key) for account in _mappings(accounts) for key in ("credentials", "guard_credentials")
+    ]
     for node in [*holders, alerts.entries.get("urls") if isinstance(alerts, Mapped) else None]:
         if isinstance(node, Mapped):
             yield from (value.span for name, value in node.entries.items() if _may_be_secret(name, value))

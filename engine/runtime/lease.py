@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.errors import AccountInUse, LeaseUnwritable
 from engine.runtime.folders import make_folder
 
-__all__ = ["Holder", "Lease", "Leases", "held", "holder_of", "lease_name"]
+__all__ = ["Holder", "Lease", "Leases", "held", "holder_of", "is_free", "lease_name", "started_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +66,18 @@ def lease_name(venue: str, identity: str) -> str:
 
 
 @contextmanager
-def held(folder: Path, names: Mapping[str, str], *, journal: Path) -> Iterator[Leases]:
-    """Hold the leases of accounts while entered; `names` are account -> `lease_name`.
+def held(paths: Mapping[str, Path], *, journal: Path) -> Iterator[Leases]:
+    """Hold the leases of accounts while entered; `paths` are account -> its file, named by `lease_name`.
 
     Raises: AccountInUse, also for two accounts of one config that are one at the venue; LeaseUnwritable.
     """
     with ExitStack() as stack:
         leases: dict[str, Lease] = {}
-        for account, name in names.items():
-            twin = next((other for other, lease in leases.items() if lease.path.name == name), None)
+        for account, path in paths.items():
+            twin = next((other for other, lease in leases.items() if lease.path == path), None)
             if twin is not None:
                 raise AccountInUse(f"{account} and {twin} are one account at the venue; give each its own")
-            leases[account] = stack.enter_context(_taken(folder / name, account, journal))
+            leases[account] = stack.enter_context(_taken(path, account, journal))
         yield Leases(leases)
 
 
@@ -99,6 +99,21 @@ def _taken(path: Path, account: str, journal: Path) -> Iterator[Lease]:
         yield Lease(path, number)
     finally:
         os.close(number)  # the lock goes with it; the file stays, a lock on a file that comes and goes is none
+
+
+def is_free(path: Path) -> bool:
+    """Does nobody hold it now?"""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(number)
+    return True
 
 
 def holder_of(path: Path) -> Holder | None:

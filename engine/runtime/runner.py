@@ -545,7 +545,8 @@ class Runner:
         found = []
         for row in await self._questions.rows(asked, carried.since_ms):
             client_id = row.client_id or ids.get(row.order_id, "")
-            if client_id and (self._desk.knows(client_id) or self._journal.recall(client_id) is not None):
+            order = self._journal.recall(client_id) if client_id else None
+            if order is not None and row.trade_id not in order.trades:
                 found.append(replace(row, client_id=client_id))
         return sorted(found, key=lambda row: row.at_ms)
 

@@ -35,6 +35,26 @@ def _process(level: Level, when: str, advice: str) -> AlertCode:
 
 
 ALERT_CODES: Mapping[str, AlertCode] = {
+    "guard_silent": _process(
+        Level.PERSON,
+        "`eagle guard` saw a run hang or die: it shows nothing, or went without an end",
+        "Nothing yet: the guard takes over and tells how that went. Find out why the run hung before the next one.",
+    ),
+    "guard_cannot_fence": _process(
+        Level.PERSON,
+        "`eagle guard` cannot make sure that the silent run is dead, so it does nothing (S13)",
+        "End the process on its machine, then `eagle recover`; or close the accounts at their venues by hand, now.",
+    ),
+    "guard_failed": _process(
+        Level.PERSON,
+        "`eagle guard` took over and could not close what the run left",
+        "Look at every account at its venue; `eagle recover` tries again, `eagle flatten` by market.",
+    ),
+    "guard_took_over": _process(
+        Level.WARNING,
+        "`eagle guard` took over from a run that hung or died, and the venues confirm flat within dust",
+        "Read the journal of both runs before the next one is started.",
+    ),
     "lease_lost": _process(
         Level.PERSON,
         "The file that says who owns an account was removed or replaced while the run held it (S21).",

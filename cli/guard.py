@@ -1,0 +1,82 @@
+"""`eagle guard`: a second process that watches a run and finishes what it leaves when it hangs or dies (S13)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import FILE, JOURNAL, vault_options
+from cli.streams import write_note
+
+if TYPE_CHECKING:
+    from cli.guarded import Guarded
+
+_SECONDS = re.compile(r"([0-9]{1,4})s")
+LEAST_SILENCE_S = 2  # a run shows itself four times a second, and a machine can be busy
+
+
+def _silence(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    found = _SECONDS.fullmatch(value)
+    if found is None or int(found[1]) < LEAST_SILENCE_S:
+        raise click.BadParameter(f"{value!r}; write seconds from {LEAST_SILENCE_S}s on", context, parameter)
+    return int(found[1])
+
+
+@click.command()
+@click.option("--config", "config_path", type=FILE, required=True, metavar="FILE", help="The config of the run.")
+@click.option("--journal", type=FILE, default=JOURNAL, show_default=True, metavar="FILE", help="The run's journal.")
+@click.option(
+    "--silence", callback=_silence, default="5s", show_default=True, metavar="SECONDS",
+    help="How long a run may show nothing.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="End with the run that is watched; else wait for the next one.")
+@vault_options
+def guard(
+    config_path: str, journal: str, silence: int, once: bool, vault: str, passphrase_fd: int | None
+) -> int:  # fmt: skip
+    """Watch a run, and finish what it leaves open when it hangs or dies.
+
+    Listens to the run's control socket. When the run shows nothing for so long, or goes without an end, the guard
+    calls a person, makes sure that its process is dead (it kills it), takes over its accounts and does what `eagle
+    recover` does, with the accounts' `guard_credentials` where the config has them. Where it cannot make sure it only
+    calls. One that ends in order is left alone. Ctrl-C ends the guard and touches nothing. Exit code 1 if something
+    may still be open.
+
+    \b
+    Examples:
+      eagle guard --config eagle.yaml
+      eagle guard --config eagle.yaml --silence 10s --once
+    """
+    from cli.guarded import Guarded
+    from cli.watching import Watching
+
+    guarded = Guarded(config_path, Path(journal), silence, vault, passphrase_fd)
+    code = 0
+    for watched in Watching(guarded):
+        code = _finish(guarded) if not watched.orderly else 0
+        if once or code:
+            break
+    return code
+
+
+def _finish(guarded: Guarded) -> int:
+    """Fence, then recover; calls a person at each turn."""
+    from engine.trading.effects import Alert, Level
+
+    why = guarded.fence()
+    if why:
+        text = f"{why}; the guard does nothing: look at the accounts now"
+        guarded.call(Alert(Level.PERSON, "guard_cannot_fence", text, {}))
+        return 1
+    write_note("its process is gone; taking over")
+    code = guarded.recover()
+    if code:
+        text = f"what the run left is not closed (exit code {code}): eagle recover, or by hand"
+        guarded.call(Alert(Level.PERSON, "guard_failed", text, {}))
+    else:
+        text = "what the run left is closed, the venues confirm flat within dust"
+        guarded.call(Alert(Level.WARNING, "guard_took_over", text, {}))
+    return code

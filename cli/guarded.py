@@ -1,0 +1,100 @@
+"""The accounts that a guard answers for: config and keys, who is to be called, how to finish what was left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from cli.leftovers import lease_paths, left_over, words_of
+from cli.locate import CannotUse, Source, flow_path_for, read_flow_source, read_source
+from cli.outputs import OutputOptions, channels_of
+from cli.resolve import resolver
+from cli.streams import write_error, write_note
+from engine.chart.model import Flow, FlowError
+from engine.errors import AccountInUse, EngineError
+from engine.runtime.config import Config, load_config
+from engine.runtime.fence import fence
+from engine.runtime.lease import holder_of, is_free
+from engine.trading.effects import Alert
+from exchanges.errors import ExchangeError
+
+IN_ORDER = 1
+
+
+class Guarded:
+    """Read once, secrets too: when it has to act, nobody is there to be asked for a passphrase."""
+
+    def __init__(self, config_path: str, journal: Path, silence_s: int, vault: str, passphrase_fd: int | None) -> None:
+        """Raises: CannotUse, SecretUnreadable, FlowError."""
+        from cli import wiring
+
+        self.journal = journal
+        self.silence_s = silence_s
+        self._resolve = resolver(vault, passphrase_fd)
+        self._source: Source = read_source(config_path)
+        self._flow: Flow = wiring.sound_flow(read_flow_source(flow_path_for(self._source)))
+        self._config: Config = load_config(self._source.text, file=self._source.file, flow=self._flow)
+        self._leases = lease_paths(self._config, self._resolve)
+        if not self._leases:
+            raise CannotUse(f"{config_path}: its accounts are on paper and end with their process; nothing to guard")
+        for account in self._config.used_accounts:
+            for name, reference in (account.guard_credentials or account.credentials).items():
+                self._resolve(reference, what=f"{name} of {account.name}")
+        self._channels = channels_of(self._config, self._resolve)
+        if not self._channels:
+            write_note(f"{config_path} calls nobody (`alerts:`): what the guard does is told here only")
+
+    def left(self) -> int:
+        """The run that left something open while nobody owns the accounts; 0 for none."""
+        if not all(is_free(path) for path in self._leases.values()):
+            return 0
+        left = left_over(self.journal, self._config, wall_ms=time.time_ns() // 1_000_000)
+        return 0 if left is None else left.run
+
+    def fence(self) -> str:
+        """Make sure that no process acts on the accounts any more; why that cannot be, or empty."""
+        for account, path in self._leases.items():
+            if is_free(path):
+                continue
+            holder = holder_of(path)
+            if holder is None:
+                return f"{account} is in use and its lease does not say by whom"
+            why = fence(holder)
+            if why:
+                return why
+            write_note(f"process {holder.pid}, which held {account}, is dead")
+        return ""
+
+    def recover(self) -> int:
+        """Do what `eagle recover` does, with the guard's keys; its exit code. 0 as well where somebody else did."""
+        from cli import wiring
+        from cli.run import told_run
+
+        try:
+            left = left_over(self.journal, self._config, wall_ms=time.time_ns() // 1_000_000)
+            if left is None:
+                write_note("nothing is left open")
+                return 0
+            for line in words_of(left):
+                write_note(f"  {line}")
+            options = wiring.Options(
+                markets={}, rounds=None, seed=1, speed=1, journal=self.journal, repeat=False, live=True,
+                outputs=OutputOptions(), resolve=self._resolve, stop=IN_ORDER, guard=True,
+            )  # fmt: skip
+            setup = wiring.setup_of(self._flow, self._source, options)
+            return told_run(setup, options, wish="plain", style="text")
+        except AccountInUse as wrong:
+            write_note(f"{wrong}: somebody took over before")
+            return 0
+        except (EngineError, ExchangeError, CannotUse, FlowError) as wrong:
+            write_error(str(wrong))
+            return 1
+
+    def call(self, alert: Alert) -> None:
+        """Tell a person, on every channel that the config names, and here."""
+        from cli.alert import call_all, call_for
+
+        write_error(f"{alert.code}: {alert.text}")
+        if self._channels:
+            call = call_for(self._config, alert, flow=self._flow.name)
+            call_all(self._channels, call, within_s=self._config.alerts.timeout_ns / 1_000_000_000)

@@ -1,0 +1,91 @@
+"""Watches runs for a guard: their signs of life, and how each came to its end."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cli.attach import NotReached, Reached, open_run, running
+from cli.guarded import Guarded
+from cli.live import Lost, Watched
+from cli.locate import CannotUse
+from cli.streams import write_note
+from engine.runtime.status import StatusUnreadable
+from engine.trading.effects import Alert, Level
+
+LOOK_EVERY_S = 1  # for a run to watch: a folder tells nobody that a socket appeared in it
+WATCH = b'{"do": "watch"}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a run that was watched came to its end."""
+
+    run: int
+    orderly: bool  # it said so itself
+
+
+class Watching:
+    """The ends of one run after the other, as they come."""
+
+    def __init__(self, guarded: Guarded) -> None:
+        self._guarded = guarded
+
+    def __iter__(self) -> Iterator[Seen]:
+        while True:
+            found = self._next()
+            if isinstance(found, int):
+                yield self._gone(found, "it is dead and left something open")
+            else:
+                write_note(f"watching run {found.status.run}, process {found.status.pid}")
+                yield self._watch(found)
+
+    def _next(self) -> Reached | int:
+        """A run to watch, or the number of one that died before anybody watched it."""
+        told = False
+        while True:
+            with suppress(NotReached):
+                found = running(str(self._guarded.journal), "", None)
+                if len(found) > 1:
+                    raise CannotUse(f"--journal: several runs are going on in {self._guarded.journal}; guard one each")
+                return found[0]
+            left = self._guarded.left()
+            if left:
+                return left
+            if not told:
+                told = True
+                write_note(f"no run of {self._guarded.journal} is going on; waiting for one")
+            select.select([], [], [], LOOK_EVERY_S)
+
+    def _watch(self, reached: Reached) -> Seen:
+        run = reached.status.run
+        try:
+            with open_run(reached.path, run) as peer:
+                peer.sendall(WATCH)
+                return self._listen(run, peer)
+        except (NotReached, OSError) as error:
+            return self._gone(run, str(error))
+
+    def _listen(self, run: int, peer: socket.socket) -> Seen:
+        watched = Watched(peer)
+        silence_s = self._guarded.silence_s
+        while True:
+            ready, _, _ = select.select([peer], [], [], silence_s)
+            if not ready:
+                return self._gone(run, f"it has shown nothing for {silence_s} s")
+            try:
+                watched.read()
+            except Lost:
+                return self._gone(run, "its process went without a word")
+            except StatusUnreadable as error:
+                raise CannotUse(f"run {run}: {error}; guard it with the eagle that runs it") from error
+            if watched.ended is not None:
+                write_note(f"run {run} ended in order, exit code {watched.ended.exit_code}: {watched.ended.text}")
+                return Seen(run, orderly=True)
+
+    def _gone(self, run: int, why: str) -> Seen:
+        self._guarded.call(Alert(Level.PERSON, "guard_silent", f"run {run}: {why}; the guard takes over", {}))
+        return Seen(run, orderly=False)

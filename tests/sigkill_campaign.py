@@ -1,0 +1,99 @@
+"""`make sigkills`: real processes of `eagle run` on local venues over sockets, killed with SIGKILL (some stopped with
+SIGSTOP under a guard) at random moments, and what `eagle recover`, `flatten`, `run` or `guard` makes of it.
+
+    python tests/sigkill_campaign.py KILLS SEED
+
+After each, the run that took over must end flat with exit code 0, `eagle audit` must hold, and `eagle audit --venue`
+must find the venue's own ledger equal. Exit code 1 if one was not made good.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+EAGLE = Path(sys.executable).with_name("eagle")
+HOWS = ("recover", "run", "flatten", "guard")
+SHORTEST_S, LONGEST_S = 2.0, 12.0  # of a life; reading the program takes the first of them
+
+
+class Campaign:
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._chance = random.Random(seed)
+        self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state-home")}
+
+    def _eagle(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [EAGLE, *words], cwd=self._folder, env=self._env, capture_output=True, text=True, timeout=180, check=False
+        )
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [EAGLE, *words], cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def serve(self) -> tuple[subprocess.Popen[bytes], str]:
+        """A local venue; its config goes to local.yaml. Returns the process and its address."""
+        with (self._folder / "local.yaml").open("wb") as out:
+            process = subprocess.Popen(
+                [EAGLE, "venue", "serve", "backpack", "--port", "0"], cwd=self._folder, env=self._env, stdout=out,
+                stderr=subprocess.PIPE,
+            )  # fmt: skip
+        assert process.stderr is not None
+        process.stderr.readline()  # it serves
+        config = (self._folder / "local.yaml").read_text()
+        return process, config.split("url: ")[1].split(",")[0]
+
+    def kill(self, number: int, url: str) -> tuple[bool, str]:
+        """One life, its death, and what takes over; whether that was made good, and a line about it."""
+        how = HOWS[number % len(HOWS)]
+        which = ("--config", "local.yaml", "--journal", "j.sqlite")
+        guard = self._start("guard", *which, "--silence", "2s", "--once") if how == "guard" else None
+        life = self._start("run", "--live", *which, "--rounds", "50", "--view", "plain")
+        lived_s = self._chance.uniform(SHORTEST_S, LONGEST_S)
+        time.sleep(lived_s)
+        life.send_signal(signal.SIGSTOP if guard is not None else signal.SIGKILL)
+        began = time.monotonic()
+        if guard is not None:
+            code = guard.wait(timeout=180)
+            life.kill()
+        elif how == "run":
+            code = self._eagle("run", "--live", *which, "--rounds", "1").returncode
+        else:
+            code = self._eagle(how, *which, "--yes").returncode
+        took_s = time.monotonic() - began
+        life.wait()
+        audit = self._eagle("audit", "j.sqlite")
+        venue = self._eagle("audit", "j.sqlite", "--venue", url)
+        good = (code, audit.returncode, venue.returncode) == (0, 0, 0)
+        line = f"{number + 1}: {how} after {lived_s:.1f} s: exit {code} within {took_s:.1f} s"
+        return good, line if good else f"{line}\n{audit.stdout}\n{venue.stdout}"
+
+
+def main(kills: int, seed: int) -> int:
+    with TemporaryDirectory() as folder:
+        campaign = Campaign(Path(folder), seed)
+        venue, url = campaign.serve()
+        try:
+            outcomes = []
+            for number in range(kills):
+                good, line = campaign.kill(number, url)
+                outcomes.append(good)
+                print(line, flush=True)
+        finally:
+            venue.terminate()
+            venue.wait()
+    print(f"{len(outcomes)} kills, {outcomes.count(False)} not made good")
+    return 0 if all(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(int(word) for word in sys.argv[1:3])))
