@@ -6,8 +6,9 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from trading_kit import eagle_flow
+from trading_kit import eagle_flow, shipped_flow
 
+from engine.chart.model import Flow
 from engine.trading.desk import Desk
 from engine.trading.inputs import Answered, Counted, Input, Looked, NotSent, TimerFired
 from engine.trading.inquiry import OWNER as INQUIRY
@@ -19,6 +20,7 @@ from engine.verify.venues import State, Step
 from exchanges.types import Fill, OrderUpdate
 
 FLOW = eagle_flow()
+HEDGER = shipped_flow("hedger")
 
 # What becomes of every field of a desk: in the projection, or derived from it, or fixed for the run, or of no account.
 KEPT, DERIVED, FIXED, IDLE = "kept", "derived", "fixed", "no account"
@@ -26,7 +28,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Desk": {
         "world": KEPT, "legs": KEPT, "hedging": KEPT, "view": KEPT, "risk": KEPT, "intake": KEPT, "verbs": KEPT,
         "chart": KEPT, "_standstill": IDLE, "_told_round": IDLE, "_round_starts": FIXED, "_crippled": KEPT,
-        "_finished": KEPT, "_began": FIXED, "_effects": IDLE, "on_hedges": FIXED,
+        "_finished": KEPT, "_began": FIXED, "_effects": IDLE, "on_hedges": FIXED, "_decider": FIXED,
     },
     "World": {
         "plan": FIXED, "run": FIXED, "chance": FIXED, "maker": FIXED, "instruments": FIXED, "books_key": FIXED,
@@ -35,9 +37,13 @@ FIELDS: dict[str, dict[str, str]] = {
         "market": KEPT, "rates": IDLE, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
         "round": DERIVED, "round_open": KEPT, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
-        "paused": KEPT, "distrusted": KEPT,
+        "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
+        "left_over": FIXED, "left_until_ns": FIXED,
     },
-    "Orders": {"all": KEPT, "resting": DERIVED, "covering": DERIVED, "_ended": DERIVED, "_seen": KEPT, "evicted": IDLE},
+    "Orders": {
+        "all": KEPT, "resting": DERIVED, "covering": DERIVED, "_ended": DERIVED, "_seen": KEPT, "_heard": KEPT,
+        "evicted": IDLE,
+    },
     "Ledger": {
         "_maker": FIXED, "books": KEPT, "by_purpose": DERIVED, "exposure": KEPT, "instruments": FIXED,
         "outside": KEPT, "taker_hedges": DERIVED,
@@ -46,6 +52,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "_alarm_ns": IDLE, "_enough": DERIVED, "_enough_answer": DERIVED, "_failures": KEPT, "_last": KEPT,
         "_refused": KEPT, "_rung": IDLE, "_takers": FIXED, "_world": FIXED, "epoch": DERIVED, "lack": IDLE,
         "on_choice": FIXED, "rule": FIXED, "since_ns": KEPT, "stage": KEPT, "waiting_until_ns": KEPT,
+        "gate": KEPT, "_unit": IDLE,
     },
     "Intake": {
         "world": KEPT, "legs": KEPT, "hedging": KEPT, "inquiry": FIXED, "risk": KEPT, "effects": IDLE,
@@ -66,7 +73,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "provisional": KEPT, "unknown": KEPT, "asked": KEPT, "asked_ns": KEPT, "missing_ns": KEPT, "cancel_ns": KEPT,
         "refusal": IDLE, "ended_ns": IDLE, "trades": KEPT,
     },
-    "Risk": {"_day_ends_ns": IDLE, "_day_worth": IDLE, "_hedged": FIXED, "_world": FIXED},
+    "Risk": {"_day_ends_ns": IDLE, "_day_worth": IDLE, "_hedged": FIXED, "_unpriced": IDLE, "_world": FIXED},
     "Chart": {
         "flow": FIXED, "_scope": FIXED, "_counters": KEPT, "_epoch": DERIVED, "_live": KEPT, "_calls": KEPT,
         "_deferred": KEPT, "_raised": IDLE, "_moves": IDLE, "_effects": IDLE, "_binder": FIXED, "_waiting": FIXED,
@@ -96,8 +103,8 @@ def test_every_field_of_a_desk_is_accounted_for() -> None:
 class Lived:
     """A desk that lives through a trace without ever being put back: ids run on, rounds count, money adds up."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self.world = World(FLOW, bounds)
+    def __init__(self, flow: Flow, bounds: Bounds) -> None:
+        self.world = World(flow, bounds)
         self.desk: Desk = self.world.desk
         self.ids = list(self.desk.world.orders.all)
         self.rows = 0
@@ -174,12 +181,13 @@ def without_rows(key: DeskKey) -> DeskKey:
     return key._replace(orders=tuple(it._replace(trades=()) for it in key.orders))
 
 
+@pytest.mark.parametrize("flow", [FLOW, HEDGER], ids=lambda flow: flow.name)
 @pytest.mark.parametrize("seed", range(12))
-def test_a_desk_with_a_history_and_one_put_back_do_the_same(seed: int) -> None:
+def test_a_desk_with_a_history_and_one_put_back_do_the_same(seed: int, flow: Flow) -> None:
     """Congruence: equal projections stay equal whatever is given, hence the search may forget the rest."""
     pick = Random(seed)
-    bounds = Bounds(faults=3, deep=seed % 2 == 0)
-    world, lived = World(FLOW, bounds), Lived(bounds)
+    bounds = Bounds(faults=3, deep=seed % 2 == 0, fills=12)
+    world, lived = World(flow, bounds), Lived(flow, bounds)
     state: State = world.first()
     for number in range(80):
         steps = [it for it in world.venues.steps(state, faults=pick.random() < 0.1) if it.action.detail != "told twice"]

@@ -206,6 +206,8 @@ class Hedging:
         if world.exposure == 0 and not world.orders.covering and self.since_ns is None:
             if self.stage is not _CALM:
                 self._calm()
+            if self.gate is not None:
+                self.gate.closed()
             return effects
         if self.gate is not None and not self._opened(self.gate, effects):
             return effects

@@ -128,11 +128,18 @@ class Gate:
             )  # fmt: skip
         return False
 
+    def closed(self) -> None:
+        """Nothing is open: what comes next has an age of its own."""
+        self.due = self._dust = self._dust_told = False
+        self._hedgeable_ns, self._armed_ns = NEVER, 0
+
     def look(self, tradable: bool, effects: list[Effect]) -> None:
         """Note what is open now; `tradable`: some account could take a part of it."""
         world, opened = self._world, self.open
         self.due = False
         if not opened.qty:
+            if not self.lots.qty:
+                self.closed()
             return
         if tradable:
             if self._dust:
@@ -228,7 +235,9 @@ class Gate:
         return instrument.price_up(worst if bound is None else max(worst, bound))
 
     def _at_any_price(self, opened: Open) -> bool:
-        """Its longest age is over, and the user wants it gone rather than kept."""
+        """Its longest age is over, or the run ends, and the user wants it gone rather than kept."""
+        if self._world.any_price:
+            return True
         return self._aged(opened) and self._value(self._terms.on_max_age) == MARKET
 
     def _bound(self, opened: Open, side: Side) -> Decimal | None:

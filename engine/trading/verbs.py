@@ -203,9 +203,15 @@ class Verbs:
         return effects
 
     def _hedge_all(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
-        before = self._world.hedge_all
-        self._world.undo.append(lambda: setattr(self._world, "hedge_all", before))
-        self._world.hedge_all = True
+        world = self._world
+        before = world.hedge_all, world.any_price
+
+        def undo() -> None:
+            world.hedge_all, world.any_price = before
+
+        world.undo.append(undo)
+        world.hedge_all = True
+        world.any_price = world.any_price or bool(arguments.get("market", False))
         return (ArmTimer(HEDGING, "all", 0, self._world.now_ns),)  # the standing rule has had its turn in this step
 
     # --- questions

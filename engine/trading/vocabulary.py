@@ -117,7 +117,9 @@ _VERBS = (
         reply_attributes={"matches": BOOL},
     ),
     Verb(
-        "hedge_all", "From here on hedge whatever is open at once, below the least size of `hedging:` too; never less."
+        "hedge_all",
+        "From here on hedge whatever is open at once, below the least size of `hedging:` too; never less.",
+        (Parameter("market", "true: outside the band too", type=BOOL, required=False, default="false"),),
     ),
     Verb("halt", "No opening from here on; alert a person with this text.", (Parameter("text", "why", type=TEXT),)),
     Verb("alert", "Tell a person.", (Parameter("text", "what", type=TEXT),)),

@@ -36,6 +36,7 @@ class Bounds:
     faults: int = 2
     quantity: int = 3
     takers: int = 2
+    fills: int = 3  # of a source: how often somebody else's orders fill in a run, at most
     overlaps: int = 1  # how often the outside world moves on while something is still under way
     max_states: int = 300_000
     deep: bool = False
@@ -63,10 +64,10 @@ def settings_for(flow: Flow, bounds: Bounds) -> Mapping[str, object]:
     return settings_values(flow, {**_nodes(given), **flow.proof, **_nodes(bounds.settings)})
 
 
-def quotes_for(plan: Plan) -> dict[tuple[str, str], Quote]:
-    """One book for every account; it does not move."""
+def quotes_for(plan: Plan, *, at_ns: int) -> dict[tuple[str, str], Quote]:
+    """One book for every account; it does not move, and was seen at `at_ns`."""
     keys = {(spec.venue, spec.instrument.symbol) for spec in plan.accounts.values()}
-    return {key: Quote(*key, BID, D(1000), ASK, D(1000), 0) for key in sorted(keys)}
+    return {key: Quote(*key, BID, D(1000), ASK, D(1000), at_ns) for key in sorted(keys)}
 
 
 def _nodes(words: Mapping[str, str]) -> Mapping[str, Node]:
@@ -127,7 +128,7 @@ def parts_of(
     """
     base = Bounds(settings=settings, kinds=kinds, deep=deep)
     if deep:
-        base = replace(base, overlaps=base.overlaps + 1, max_states=20 * base.max_states)
+        base = replace(base, overlaps=base.overlaps + 1, fills=base.fills + 1, max_states=20 * base.max_states)
     named = replace(base, **asked)  # type: ignore[arg-type]
     if deep or "faults" in asked or "takers" in asked:
         return (named,)
@@ -140,15 +141,20 @@ def assumptions(plan: Plan, bounds: Bounds) -> list[str]:
         f"{name} (lot {spec.instrument.lot}, least order {spec.instrument.min_qty})"
         for name, spec in plan.accounts.items()
     ]
+    sizes = [
+        f"{name} {plan.settings[name]}" for name, it in plan.flow.settings.items() if plan.heard and it.type == QTY
+    ]
+    source = [f"somebody else's orders fill {_times(bounds.fills, 'time')} at most on {', '.join(sorted(plan.heard))}"]
     counts = [f"{name} {value}" for name, value in plan.settings.items() if type(value) is int and value < S // 1_000]
     return [
         f"accounts: {', '.join(accounts)}, each at a venue of its own; one order is {bounds.quantity}",
+        *(source if plan.heard else []),
         f"at most {_times(bounds.faults, 'fault')} in a run, of these kinds: {', '.join(sorted(bounds.kinds))}",
         f"the market and the clock move {_times(bounds.overlaps, 'time')} at most while something is under way; a"
         " request or frame is faster than a timer, unless a fault makes it slow",
         "timers fire in any order that their lengths allow; prices stand still; margin and request rates suffice; at"
         " least one account takes orders",
-        f"settings: {', '.join(counts)}",
+        f"settings: {', '.join((*sizes, *counts))}",
     ]
 
 

@@ -19,6 +19,7 @@ from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Book
 from engine.trading.orders import COVERING, Order
 from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
+from engine.verify.heard import NO_GATE, GateKey, gate_key, put_gate
 from exchanges.types import ZERO, LinkState, OrderState, Side
 
 _CALM, _WAITING = Stage.CALM, Stage.WAITING
@@ -89,6 +90,7 @@ class DeskKey(NamedTuple):
     age: int
     waiting: bool
     slices: tuple[str, ...]  # accounts that wait after a covering order that took nothing
+    gate: GateKey  # what a source's fills left open, where the flow listens to one
 
 
 OF_A_LEG = ("filled", "attempts", "last_price")
@@ -165,11 +167,11 @@ class Projection:
             world.market,
             (
                 world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
-                world.distrusted, desk._crippled, desk._finished,
+                world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
             ),
             min(intake._doubts, 2),
             tuple(sorted(intake._breached)),
-            tuple(world.orders._seen),
+            (*world.orders._seen, *sorted(world.orders._heard)),
             _CALM if hedging is None else hedging.stage,
             () if hedging is None else tuple(sorted(hedging._refused)),
             hedging is not None and hedging._failures > 0,
@@ -177,6 +179,7 @@ class Projection:
             age,
             hedging is not None and hedging.stage is _WAITING and now < hedging.waiting_until_ns,
             tuple(sorted(name for name, (_, until) in world.slice_waits.items() if until > now)),
+            NO_GATE if hedging is None or hedging.gate is None else gate_key(hedging.gate, now),
         )  # fmt: skip
         return found
 
@@ -239,7 +242,7 @@ class Projection:
         world.market = key.market
         (
             world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
-            world.distrusted, desk._crippled, desk._finished,
+            world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
         ) = key.switches  # fmt: skip
         desk._told_round = world.round
         world.sequence = len(key.orders)
@@ -261,6 +264,8 @@ class Projection:
             hedging.epoch = 0
             hedging._alarm_ns = NEVER
             hedging._enough = ()
+            if hedging.gate is not None:
+                put_gate(hedging.gate, key.gate, NOW)
         self._stands = key
 
     def _put_orders(self, key: DeskKey) -> None:
@@ -270,9 +275,12 @@ class Projection:
         orders.resting.clear()
         orders.covering.clear()
         orders._ended.clear()
-        if orders._seen or key.seen:
+        if orders._seen or orders._heard or key.seen:
+            heard = self._desk.world.heard
             orders._seen.clear()
-            orders._seen.update(dict.fromkeys(key.seen))
+            orders._heard.clear()
+            for row in key.seen:
+                (orders._heard if row[0] in heard else orders._seen)[row] = None
         for place, it in enumerate(key.orders, start=1):
             client_id, flags, spec = IDS[place], it.flags, instruments[it.account]
             dead = bool(flags & DEAD)

@@ -28,7 +28,7 @@ MOST_ATTEMPTS = 3
 MONEY = Decimal(10**6)
 Needed = Mapping[str, frozenset[str]]
 NAMES_ONE = "event.account"  # the one fact of a flow that tells equal accounts apart
-NOBODY_OWES = frozenset({"filled", "refused", "stop asked"})
+NOBODY_OWES = frozenset({"filled", "nothing more fills", "refused", "source filled", "stop asked"})
 
 
 class Verdict(Enum):
@@ -85,7 +85,7 @@ class World:
         choices = Choices()
         self.desk = Desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
         self.rules = Rules(flow, hedged=is_hedged(flow) if hedged is None else hedged)
-        self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()))
+        self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()), self.plan.heard)
         takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
         needed = needed or needed_by(flow, self.plan.settings)
         names_told = any(NAMES_ONE in read for read in needed.values())
@@ -98,8 +98,9 @@ class World:
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
         self._takers = [_sizes(self.plan.accounts[names[at]]) for at in takers]
         self.venues = Venues(
-            self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps
-        )
+            self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps,
+            heard=tuple(n for n, name in enumerate(names) if name in self.plan.heard), fills=bounds.fills,
+        )  # fmt: skip
 
         self._first = self._begin()
 
@@ -114,7 +115,7 @@ class World:
     def _begin(self) -> State:
         """Everything connected and the market open, the flow just started."""
         desk, plan = self.desk, self.plan
-        desk.books.update(quotes_for(plan))
+        desk.books.update(quotes_for(plan, at_ns=NOW))
         for name in self.names:
             desk.step(LinkUpdate(name, LinkState.TRUSTED, NOW), NOW)
         desk.step(MARKET_OPEN, NOW)

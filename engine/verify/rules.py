@@ -12,11 +12,13 @@ from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Stage
 from engine.trading.orders import COVERING
+from engine.trading.plan import source_role
 from engine.verify.projection import UNKNOWN, DeskKey, OrderKey
 from engine.verify.stepper import FAILS, Hop, Place
 from engine.verify.venues import NOT_FLAT
 from exchanges.types import LinkState
 
+HEARD = "nothing is ordered on an account that is only listened to"
 HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, STOPS, LEAVES = (
     "every fill is hedged, down to dust",
     "what can be hedged is hedged at once",
@@ -80,7 +82,8 @@ class Rules:
         every = [Named(name, "every flow", "") for name in FOR_EVERY_FLOW]
         if any(rule.name == STOPS for rule in self.leads_to):
             every.append(Named(STOPS, "every flow", ""))
-        return [*own, *every, *(Named(name, "hedged flow", "") for name in FOR_HEDGED_FLOWS if self.hedged)]
+        of_hedged = (*FOR_HEDGED_FLOWS, HEARD) if source_role(self._flow) else FOR_HEDGED_FLOWS
+        return [*own, *every, *(Named(name, "hedged flow", "") for name in of_hedged if self.hedged)]
 
     def _take(self, rule: Property) -> None:
         match rule.kind:
@@ -130,10 +133,12 @@ class Rules:
     def judge(self, before: DeskKey, after: DeskKey, placed: Sequence[Place]) -> list[str]:
         """Rules on orders that were made."""
         broken = [DEAF] if any(after.links[self._place_of(it.account)] is LinkState.LOST for it in placed) else []
+        broken += [HEARD] if any(it.account in self._heard for it in placed) else []
         return broken + self._judge_hedges(after, placed) if self.hedged else broken
 
-    def accounts(self, names: tuple[str, ...], venues: tuple[str, ...]) -> None:
-        """Which accounts there are, and at which venue each trades."""
+    def accounts(self, names: tuple[str, ...], venues: tuple[str, ...], heard: frozenset[str]) -> None:
+        """Which accounts there are, at which venue each trades, and which are only listened to."""
+        self._heard = heard
         self._numbers = {name: n for n, name in enumerate(names)}
         self._venues = dict(zip(names, venues, strict=True))
 
@@ -190,6 +195,8 @@ def _expression(rule: Property, part: str) -> Fact:
 def _acts(desk: Desk) -> bool:
     """A hedge has left for all that one could leave for, unless nobody would take it now or nothing may be sent."""
     hedging, world = desk.hedging, desk.world
+    if hedging is not None and hedging.gate is not None and not (hedging.gate.due and desk.view.hedgers_live):
+        return True  # on terms it waits until it is due
     if hedging is None or hedging.hedgeable == 0 or hedging.stage in (Stage.BLOCKED, Stage.WAITING):
         return True
     covering = world.orders.covering.values()

@@ -38,6 +38,7 @@ from engine.trading.inputs import (
 )
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.bounds import BID
+from engine.verify.heard import grown_old
 from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, Projection
 from engine.verify.symmetry import Swap, Symmetry, moved, moved_on
 from exchanges.types import (
@@ -501,6 +502,8 @@ class Stepper:
                 hedging.since_ns = NOW - limits.unhedged_soft_age_ns
             elif name == "hard age" and hedging.since_ns is not None:
                 hedging.since_ns = NOW - limits.unhedged_hard_age_ns
+            elif name == "max age" and hedging.gate is not None:
+                grown_old(hedging.gate, NOW)
         return TimerFired(owner, name, 0)
 
     def _update(self, key: DeskKey, place: int, state: OrderState, cum: int) -> OrderUpdate:

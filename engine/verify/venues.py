@@ -58,6 +58,7 @@ FILLED, CANCELED, OPEN_STATE, PARTLY = (
 )
 PENDING = OrderState.PENDING
 
+SOURCE_FILLS = (2, 1, -1)  # in lots of the source: what a hedge account can trade, and what it cannot
 SENT, LATE, OPEN, DONE, GONE = range(5)  # on its way; the same, given up by the client; resting; ended; never booked
 NOT_FLAT = "the flow ends flat, or says that it does not"
 PATIENT = frozenset({(HEDGING, "again"), (HEDGING, "resync")})  # fire also while an outcome is unknown or a stream lost
@@ -178,8 +179,11 @@ class Venues:
 
     def __init__(
         self, stepper: Stepper, *, accounts: tuple[str, ...], lots: tuple[int, ...], takers: tuple[int, ...],
-        faults: frozenset[str], depth: int,
+        faults: frozenset[str], depth: int, heard: tuple[int, ...] = (), fills: int = 0,
     ) -> None:  # fmt: skip
+        """`heard` are accounts on which somebody else trades, `fills` how often in all."""
+        self._heard = heard
+        self._most_fills = fills
         self._stepper = stepper
         self._accounts = accounts
         self._number = {name: n for n, name in enumerate(accounts)}
@@ -221,6 +225,8 @@ class Venues:
             self._nothing_else = True  # a world that stands still has all the time it needs
             out.clear()
             self._look(state)
+            if self._heard and not out and not self.key.switches[7]:
+                self._happen(Action("nothing more fills"), [])  # a flow that listens may listen for ever
         return out
 
     def _look(self, state: State) -> None:
@@ -252,6 +258,8 @@ class Venues:
         for name in key.slices:
             self._happen(Action("wait over", account=self._number[name]), [Rested(name)])
         self._market()
+        for account in self._heard:
+            self._somebody_else(account)
         self._people()
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
@@ -330,7 +338,8 @@ class Venues:
                 Action("refused", place, account, detail="margin", fault=1), [GiveAnswer(place, PLACE, "margin")],
                 self._set(place, status=GONE),
             )  # fmt: skip
-        if account in self._takers and self._may("always refuses"):
+        others = len(self._takers) - len(self._state.refusing)  # beside a source nobody else could take it back
+        if account in self._takers and self._may("always refuses") and (others > 1 or not self._heard):
             scratch = self._set(place, status=GONE)
             scratch.refusing = tuple(sorted({*scratch.refusing, account}))
             self._happen(
@@ -605,9 +614,38 @@ class Venues:
                     scratch = Scratch(self._state)
                     scratch.truth[account] = 0
                     scratch.depth += 1
-                    row = 1 + len(self.key.seen) + sum(f.kind == "foreign" for q in scratch.queues for f in q)
+                    row = self._next_row()
                     given = self._told(scratch, account, [Frame("foreign", 0, row, -held)])
                     self._happen(Action("liquidated", account=account, qty=-held, fault=1), given, scratch)
+
+    def _next_row(self) -> int:
+        """Of a fill that no order of ours caused."""
+        told = [int(trade[1:]) for _, _, trade in self.key.seen]
+        on_its_way = [frame.row for queue in self._state.queues for frame in queue if frame.kind == "foreign"]
+        return 1 + max([0, *told, *on_its_way])
+
+    def _somebody_else(self, account: int) -> None:
+        """An order of a market maker fills on an account that is only listened to."""
+        row = self._next_row()
+        if row > self._most_fills or not self._overlaps:
+            return
+        live = self.links[account] is TRUSTED and not self._state.queues[account]
+        for signed in SOURCE_FILLS:
+            ways = [("", False, False)]
+            if live and self._may("slow stream"):
+                ways.append(("frame late", True, False))
+            if live and self._may("duplicate"):
+                ways.append(("told twice", False, True))
+            for detail, slow, twice in ways:
+                scratch = Scratch(self._state)
+                scratch.truth[account] += signed
+                scratch.depth += 1
+                frame = Frame("foreign", 0, row, signed)
+                given = self._told(scratch, account, [frame], slow=slow)
+                if twice:
+                    scratch.queues[account] += (frame,)
+                action = Action("source filled", account=account, qty=signed, detail=detail, fault=bool(detail))
+                self._happen(action, given, scratch)
 
     def _people(self) -> None:
         if self._state.stopped < 2 and self._may("stop") and self._overlaps:
@@ -664,7 +702,12 @@ class Venues:
         """Is nothing left at the venues that the desk does not know of, and can no order fill any more?"""
         if any(order.status in (SENT, LATE, OPEN) for order in scratch.orders):
             return False
-        return tuple(scratch.truth) == self._stepper.keys[scratch.desk].positions
+        held = self._stepper.keys[scratch.desk].positions
+        return all(
+            mine == theirs
+            or (place in self._heard and scratch.queues[place])  # a source's late frame: nobody could know
+            for place, (mine, theirs) in enumerate(zip(held, scratch.truth, strict=True))
+        )
 
     def ledger_is_true(self, state: State) -> bool:
         """Does the desk hold what the venues hold, wherever the stream has told everything?"""
