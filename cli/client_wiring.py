@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from cli.budgets import Budgets
 from cli.locate import CannotUse
 from cli.resolve import Resolve
 from engine.runtime.chance import Stream
@@ -100,7 +101,7 @@ def open_clients(
 
     Raises: CannotUse, SecretUnreadable, JournalError.
     """
-    budgets: dict[str, Budget] = {}
+    budgets = Budgets(shared=network is SOCKETS)
     clients = {
         account.name: client_for(
             config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network, journal=journal
@@ -121,7 +122,7 @@ def clients_to_ask(
     config: Config, *, clock: Clock, resolve: Resolve
 ) -> Iterator[tuple[AccountConfig, Callable[[], BaseExchangeClient]]]:
     """The accounts on venues that can be asked, each with what makes its client; they share the venues' budgets."""
-    budgets: dict[str, Budget] = {}
+    budgets = Budgets(shared=True)
     for account in config.used_accounts:
         if config.venues[account.venue].real:
             yield (
@@ -136,7 +137,7 @@ async def _ask(config: Config, resolve: Resolve) -> Listed:
 
 async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS) -> Listed:
     """As `ask_venues`, on the running loop."""
-    budgets = dict[str, Budget]()
+    budgets = Budgets(shared=network is SOCKETS)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:
@@ -180,9 +181,7 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
 
 # --- one adapter after the other
 
-_Build = Callable[
-    [AccountConfig, VenueConfig, Config, Clock, int, dict[str, Budget], Resolve, Network], BaseExchangeClient
-]
+_Build = Callable[[AccountConfig, VenueConfig, Config, Clock, int, Budgets, Resolve, Network], BaseExchangeClient]
 
 
 def adapted() -> tuple[str, ...]:
@@ -191,7 +190,7 @@ def adapted() -> tuple[str, ...]:
 
 
 def client_for(
-    config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: dict[str, Budget], resolve: Resolve,
+    config: Config, account: AccountConfig, *, clock: Clock, seed: int, budgets: Budgets, resolve: Resolve,
     network: Network = SOCKETS, journal: Path | None = None,
 ) -> BaseExchangeClient:  # fmt: skip
     """A client that is not connected. Raises: CannotUse, SecretUnreadable, JournalError."""
@@ -220,7 +219,7 @@ def identity_of(config: Config, account: AccountConfig, resolve: Resolve) -> str
 
 
 def _backpack(
-    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: Budgets,
     resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
@@ -234,7 +233,7 @@ def _backpack(
             "take both from the same key of the venue"
         )
     # The venue counts requests by address, as far as anybody knows: all accounts of one address share a budget (S11).
-    budget = budgets.setdefault(venue.url or venue.kind, Budget(BACKPACK_REQUESTS))
+    budget = budgets.at(venue.kind, venue.url, Budget(BACKPACK_REQUESTS))
     return BackpackClient(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock,
@@ -244,7 +243,7 @@ def _backpack(
 
 
 def _lighter(
-    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: Budgets,
     resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     key = _credential(config, account, "private_key", resolve)
@@ -262,7 +261,7 @@ def _lighter(
         signer = stand_in  # a local venue checks the form of a signature: rehearsals need no native library
     # The venue counts by address and by wallet, and by tier: what the config says of orders tells which tier (S11).
     standard = config.limits.orders_per_minute <= LIGHTER_STANDARD
-    budget = budgets.setdefault(venue.url or venue.kind, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))
+    budget = budgets.at(venue.kind, venue.url, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))
     return lighter.LighterClient(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock,
@@ -272,7 +271,7 @@ def _lighter(
 
 
 def _bifu(
-    account: AccountConfig, venue: VenueConfig, config: Config, *, clock: Clock, seed: int, budgets: dict[str, Budget],
+    account: AccountConfig, venue: VenueConfig, config: Config, *, clock: Clock, seed: int, budgets: Budgets,
     resolve: Resolve, network: Network, journal: Path | None,
 ) -> BaseExchangeClient:  # fmt: skip
     """An account that is listened to, with what the journal knows of it (S5)."""
@@ -301,7 +300,7 @@ def _bifu(
     return bifu.BifuClient(
         account.name, venue=venue.name, markets=markets, settings=settings, signer=signer,
         transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),
-        budget=budgets.setdefault(f"{venue.name}/{account.name}", Budget(BIFU_REQUESTS)), journalled=before,
+        budget=budgets.at(BIFU, identity_of(config, account, resolve), Budget(BIFU_REQUESTS)), journalled=before,
     )  # fmt: skip
 
 
@@ -317,7 +316,7 @@ def _beside(url: str, path: str) -> str:
 
 
 def _okx(
-    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: Budgets,
     resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     names = ("api_key", "api_secret", "passphrase")
@@ -327,9 +326,7 @@ def _okx(
     except AuthFailed as error:
         raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
     # Public requests are counted by address, what is signed by account (S11).
-    shared = {
-        name: budgets.setdefault(f"{venue.url or venue.kind}/{name}", it) for name, it in public_budgets().items()
-    }
+    shared = {name: budgets.at(venue.kind, f"{venue.url}/{name}", it) for name, it in public_budgets().items()}
     streams = okx.DEMO_STREAM_URL if venue.demo else okx.STREAM_URL
     return okx.OkxClient(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
@@ -341,7 +338,7 @@ def _okx(
 
 
 def _binance(
-    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: dict[str, Budget],
+    account: AccountConfig, venue: VenueConfig, config: Config, clock: Clock, seed: int, budgets: Budgets,
     resolve: Resolve, network: Network,
 ) -> BaseExchangeClient:  # fmt: skip
     key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
@@ -354,7 +351,7 @@ def _binance(
     if venue.url:
         hosts = binance.Hosts.local(venue.url, venue.ws_url or _beside(venue.url, ""))
     # The venue counts weight by address, spot and futures apart (S11); orders of an account count in its own client.
-    budget = budgets.setdefault(f"{hosts.rest}/{product.root}", Budget(product.weight_a_minute))
+    budget = budgets.at(venue.kind, f"{hosts.rest}/{product.root}", Budget(product.weight_a_minute))
     return BinanceClient(
         account.name, venue=venue.name, markets=config.markets_at(venue.name), signer=signer,
         transport=network.transport(venue, clock), clock=clock, rng=Stream(seed, f"pauses/{account.name}"),

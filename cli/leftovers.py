@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from engine.chart.model import Flow
 from engine.errors import NotFlatBefore
 from engine.runtime.carried import Left, Place, left_by_earlier_runs
 from engine.runtime.config import Config
+from engine.runtime.folders import state_folder
 from engine.runtime.journal_read import open_journal, read_venues
 from engine.runtime.lease import Leases, held, lease_name
 from engine.trading.inputs import Carried
@@ -33,9 +33,8 @@ def lease_paths(config: Config, resolve: Resolve) -> dict[str, Path]:
     """By account: the file of its lease; paper accounts have none. Raises: CannotUse, SecretUnreadable."""
     from cli.client_wiring import identity_of
 
-    state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     return {
-        account.name: state / LEASES / lease_name(venue.kind, identity_of(config, account, resolve))
+        account.name: state_folder() / LEASES / lease_name(venue.kind, identity_of(config, account, resolve))
         for account in config.used_accounts
         if (venue := config.venues[account.venue]).real
     }

@@ -15,6 +15,7 @@ EngineError           base; exit 1
   LeaseError            something about who owns an account (S21)
     AccountInUse          3: another process trades on it: end that one, or wait for it
     LeaseUnwritable       1: mend the folder of leases; without a lease nothing is traded
+  WindowUnusable        1: mend the folder: requests must be counted with those of other processes
   NotFlatBefore         1: an account holds what no run of ours made: say what is to become of it
   VenueLedgerBad        2: what `--venue` names is no ledger of a local venue, or not of this run
   SecretUnreadable      2: what the config refers to is not there, or others may read it
@@ -55,6 +56,10 @@ class JournalNewer(JournalError):
 
 class NotInJournal(JournalError):
     exit_code = 2
+
+
+class WindowUnusable(EngineError):
+    pass
 
 
 class VenueLedgerBad(EngineError):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
+from typing import Protocol
 
 MINUTE_NS = 60_000_000_000
+OTHERS_NS = 1_000_000_000  # when others have used it up: nobody here knows when theirs grow old
 BLOCK_NS = 1_000_000_000  # after a "too many requests" that does not say for how long, doubled at each further one …
 BLOCK_MOST_NS = 30_000_000_000  # … up to this; but not for hedges and cancels, which our guess may not hold up for long
 
@@ -22,10 +24,26 @@ class Use(IntEnum):
     UPKEEP = 5  # reconciles and warm connections
 
 
+class Others(Protocol):
+    """What other processes of this machine do with the same budget. Times are ns of the clock that all read alike."""
+
+    def spent(self, now_ns: int, span_ns: int) -> int:
+        """The weight that they sent in the last `span_ns`."""
+
+    def blocked_ns(self, *, orders: bool) -> int:
+        """Until when the venue has told one of them to wait, as of the last time that `spent` was asked."""
+
+    def sent(self, now_ns: int, weight: int) -> None:
+        """Tell them that a request left."""
+
+    def blocked(self, until_ns: int, orders_until_ns: int) -> None:
+        """Tell them that the venue closed it."""
+
+
 class Budget:
     """At most `limit` weight in any `span_ns`, a minute unless the venue counts otherwise."""
 
-    __slots__ = ("_blocked_ns", "_blocks", "_span_ns", "_spent", "_times", "_trades_blocked_ns", "limit")
+    __slots__ = ("_blocked_ns", "_blocks", "_others", "_span_ns", "_spent", "_times", "_trades_blocked_ns", "limit")
 
     def __init__(self, limit: int, *, span_ns: int = MINUTE_NS) -> None:
         self.limit = limit
@@ -35,6 +53,11 @@ class Budget:
         self._blocked_ns = 0
         self._trades_blocked_ns = 0
         self._blocks = 0
+        self._others: Others | None = None
+
+    def join(self, others: Others) -> None:
+        """Share it with other processes from now on."""
+        self._others = others
 
     def take(self, now_ns: int, use: Use, *, weight: int = 1) -> int:
         """Count a request that leaves now and return 0; else the time until which it must wait, in ns of the clock."""
@@ -42,16 +65,24 @@ class Budget:
         while times and times[0][0] <= now_ns - self._span_ns:
             self._spent -= times.popleft()[1]
         blocked_ns = self._trades_blocked_ns if use is Use.TRADE else self._blocked_ns
+        others, spent = self._others, self._spent
+        if others is not None:
+            spent += others.spent(now_ns, self._span_ns)
+            blocked_ns = max(blocked_ns, others.blocked_ns(orders=use is Use.TRADE))
         if now_ns < blocked_ns:
             return blocked_ns
         most = max(weight, self.limit * use // 10)
-        if self._spent + weight <= most:
+        if spent + weight <= most:
             times.append((now_ns, weight))
             self._spent += weight
+            if others is not None:
+                others.sent(now_ns, weight)
             return 0
-        over = self._spent + weight - most
-        for at_ns, spent in times:
-            over -= spent
+        if spent > self._spent:
+            return now_ns + OTHERS_NS
+        over = spent + weight - most
+        for at_ns, part in times:
+            over -= part
             if over <= 0:
                 return at_ns + self._span_ns
         return now_ns + self._span_ns
@@ -62,6 +93,8 @@ class Budget:
         wait_ns = for_ns or min(BLOCK_NS << min(self._blocks - 1, 8), BLOCK_MOST_NS)
         self._blocked_ns = max(self._blocked_ns, now_ns + wait_ns)
         self._trades_blocked_ns = max(self._trades_blocked_ns, now_ns + (for_ns or BLOCK_NS))
+        if self._others is not None:
+            self._others.blocked(self._blocked_ns, self._trades_blocked_ns)
         return self._blocked_ns
 
     def passed(self) -> None:

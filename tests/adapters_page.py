@@ -34,7 +34,8 @@ them trades yet; [venues.md](venues.md) says how to rehearse on one.
 - A fill counts for one of our orders only if symbol, side and time agree with it (S15); else it is exposure of nobody's
   order, and calls a person.
 - Quotes have a stream of their own; of a backlog only the newest is decoded.
-- Requests go out on warm connections, within the venue's budget; upkeep may use half of it, questions nine tenths.
+- Requests go out on warm connections, within the venue's budget, which all processes of a user share; upkeep may use
+  half of it, questions nine tenths.
 - Beyond this machine every connection is TLS, and the certificate must prove the venue's name to an authority that the
   system trusts (`SSL_CERT_FILE` names others); nothing switches that off. What fails gets no request.
 - What a venue sends is read strictly: `make fuzz` damages frames and replies in every way that it knows.

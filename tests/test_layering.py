@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_runs"),
         ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS),
     ),
+    "cli.budgets": ("cli", "engine", "exchanges.budget", *WORDS),
     "cli.client_wiring": (
         *("cli", "engine", "exchanges.bifu", "exchanges.backpack", "exchanges.lighter", "exchanges.okx"),
         "exchanges.binance",

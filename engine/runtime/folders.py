@@ -25,3 +25,8 @@ def make_folder(folder: Path) -> None:
                 place.mkdir(mode=FOR_OWNER, exist_ok=True)
             except FileExistsError as error:  # a file stands there, and its existence is not what is wrong
                 raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(place)) from error
+
+
+def state_folder() -> Path:
+    """Where the programs of a user keep what outlives them and is of no one run."""
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()

@@ -1,0 +1,28 @@
+"""The request budgets of a command's clients, one for each scope that a venue counts by, shared between processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.runtime.folders import state_folder
+from engine.runtime.request_window import RequestWindow, window_name
+from exchanges.budget import Budget
+
+WINDOWS = Path("eagle", "requests")
+
+
+class Budgets:
+    """`shared`: other processes of this machine send to the same venues; not in virtual time."""
+
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared
+        self._made: dict[str, Budget] = {}
+
+    def at(self, kind: str, scope: str, budget: Budget) -> Budget:
+        """The budget of a scope, made once. Raises: WindowUnusable."""
+        key = f"{kind} {scope}"
+        if key not in self._made:
+            if self._shared:
+                budget.join(RequestWindow(state_folder() / WINDOWS / window_name(kind, scope)))
+            self._made[key] = budget
+        return self._made[key]
