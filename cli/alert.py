@@ -50,7 +50,10 @@ def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int
     Example:
       eagle alert test --config eagle.yaml
     """
+    import time
+
     from cli.findings import tell
+    from cli.live_gate import ALERTS, note_passed
     from cli.locate import flow_path_for, read_flow_source, read_source
     from cli.outputs import channels_of
     from cli.resolve import resolver
@@ -75,7 +78,10 @@ def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int
         channels, call_for(config, told, flow=loaded.name), within_s=config.alerts.timeout_ns / 1_000_000_000
     )
     write_result(_shown(tried, style))
-    return 0 if all(it.delivered for it in tried) else 1
+    if not all(it.delivered for it in tried):
+        return 1
+    note_passed(ALERTS, source, wall_ms=time.time_ns() // 1_000_000)
+    return 0
 
 
 def call_for(config: Config, told: Alert, *, flow: str) -> Call:

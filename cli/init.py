@@ -201,8 +201,6 @@ def _agreed(path: Path, *, there: bool) -> bool:
 
 
 def _next_steps(path: Path, draft: Draft) -> str:
-    from cli.wiring import LIVE_LATER
-
     name = shlex.quote(str(path))
     if not draft.real:
         return f"  eagle run --config {name}          runs it; Ctrl-C once stops in order"
@@ -212,7 +210,9 @@ def _next_steps(path: Path, draft: Draft) -> str:
             "Put each secret into its file, readable by you alone (chmod 600):",
             *(f"  {place}" for place in places),
             f"  eagle doctor --config {name}       looks at the secrets, this machine and the journal",
-            f"  eagle run --config {name} --live   trades with real money ({LIVE_LATER})",
+            f"  eagle validate --online {name}     asks the venues, without trading",
+            f"  eagle alert test --config {name}   calls you, once `alerts:` says how",
+            f"  eagle run --config {name} --live   trades with real money, once all of these passed",
         ]
     )
 

@@ -19,7 +19,7 @@ from engine.runtime.lease import Leases, held, lease_name
 from engine.trading.inputs import Carried
 from exchanges.types import Position
 
-LEASES = Path("eagle", "leases")  # in the state folder of the user: the same for every journal
+LEASES = "leases"
 
 
 @contextmanager

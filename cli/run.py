@@ -83,7 +83,10 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
     metavar="HOST:PORT",
     help="Serve them at /metrics, on loopback; port 0: a free one.",
 )
-@click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+@click.option("--live", is_flag=True, help="Trade on the venues that the config names, after all checks.")
+@click.option("--word", metavar="LIVE", help="The word for real money, for a start that nobody can be asked at.")
+@click.option("--start-small", is_flag=True, help="The first round has the least size that every venue takes.")
+@click.option("--rehearse", is_flag=True, help="With --live: treat local venues as if they were real ones.")
 @click.option(
     "--keep-positions", is_flag=True, help="Leave alone what the accounts hold already; else a run refuses to begin."
 )
@@ -91,7 +94,8 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, metrics: str | None,
-    listen: str | None, wish: str, live: bool, keep_positions: bool, vault: str, passphrase_fd: int | None,
+    listen: str | None, wish: str, live: bool, word: str | None,
+    start_small: bool, rehearse: bool, keep_positions: bool, vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -124,6 +128,7 @@ def run(
             logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
         ),
         resolve=resolver(vault, passphrase_fd), keep_positions=keep_positions,
+        word=word, start_small=start_small, rehearse=rehearse,
     )  # fmt: skip
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))

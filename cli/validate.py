@@ -59,13 +59,19 @@ def validate(
 def _asked(
     configs: Sequence[tuple[Config, Flow]], vault: str, passphrase_fd: int | None
 ) -> Mapping[str, Sequence[Examined]]:
+    import time
+
     from cli import wiring
-    from cli.examined import failed
+    from cli.examined import Health, failed
+    from cli.live_gate import ONLINE, note_passed
+    from cli.locate import read_source
     from cli.resolve import resolver
 
     found: dict[str, Sequence[Examined]] = {}
     for config, flow in configs:
         checks = list(wiring.examine_online(config, flow, resolver(vault, passphrase_fd)))
+        if checks and not any(it.health is Health.FAILED for it in checks):
+            note_passed(ONLINE, read_source(config.file), wall_ms=time.time_ns() // 1_000_000)
         nothing = failed("venues", "all of them are paper: there is nobody to ask", "leave --online out")
         found[config.file] = checks or [nothing]
     if not found:

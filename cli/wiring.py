@@ -20,6 +20,7 @@ from cli.beside import Outputs
 from cli.demo import demo_config
 from cli.examined import Examined, ok, warning
 from cli.leftovers import check_baseline, leases_of, left_over, taken_over, with_guard_keys, words_of
+from cli.live_gate import agreed, objections
 from cli.locate import CannotUse, Source
 from cli.online import Seen, ask_all, judge
 from cli.options import VAULT
@@ -49,16 +50,18 @@ from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietRounds
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.loop import VirtualLoop
-from engine.runtime.ports import Sink
+from engine.runtime.ports import Sink, Trace
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
 from engine.runtime.snapshot import Tally, snapshot
 from engine.trading.desk import Desk
-from engine.trading.effects import Alert, Effect, Level, RoundBegan
+from engine.trading.effects import Alert, Effect, Level, PlaceOrder, Purpose, RoundBegan
 from engine.trading.guards import MarketWatch
-from engine.trading.inputs import Carried
-from engine.trading.limits import ExpectedCost
-from engine.trading.plan import AccountPlan, Plan, RoleSpec
+from engine.trading.inputs import Carried, Input
+from engine.trading.limits import ExpectedCost, smallest_order
+from engine.trading.plan import AccountPlan, Plan, RoleSpec, is_hedged
+from engine.trading.reconfigure import new_settings
+from engine.trading.sections import LegSpec
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.errors import MarketDataError
 from exchanges.market import MarketQuote, MarketSource
@@ -71,7 +74,6 @@ from exchanges.types import Clock, Instrument, MarketKind, Position, Quote
 if TYPE_CHECKING:
     from cli.client_wiring import Clients
 
-LIVE_LATER = "trading on real venues comes with a later release"
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up …
 STILL_NS = 24 * IDLE_NS  # … and without any order: what rests may rest for ever
@@ -102,6 +104,9 @@ class Options:
     outputs: OutputOptions = field(default_factory=OutputOptions)
     resolve: Resolve = field(default_factory=lambda: resolver(VAULT, None))
     stop: int = 0
+    word: str | None = None  # typed for real money; None: a person is asked
+    rehearse: bool = False  # local venues count as if money were real
+    start_small: bool = False  # the first round has the least size that every venue takes
     guard: bool = False  # with the keys that are the watchdog's own
     keep_positions: bool = False  # S1: what the accounts hold stays, and is no matter of this run
 
@@ -117,6 +122,7 @@ class Setup:
     axis: TimeAxis | None
     price: Decimal
     listed: Mapping[str, Instrument] = field(default_factory=dict)  # by account, on venues that were asked
+    whole: Decimal | None = None  # the quantity after a first round with a smaller one
 
 
 # --- loading
@@ -140,7 +146,8 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     read = load_config(source.text, file=source.file, flow=flow)
     if options.guard:
         read = with_guard_keys(read)
-    _refuse_real(read, live=options.live)
+    if config is not None:
+        _refuse_real(read, config, flow, options)
     counted = _with_rounds(read, options, demo=config is None)
     if counted.others:
         raise CannotUse(f"{counted.file}: several pairs can be validated, and not be run yet; name one `market`")
@@ -181,7 +188,19 @@ def _on_venues(flow: Flow, config: Config, options: Options) -> Setup:
 
     listed = ask_venues(config, options.resolve)
     _refuse(instrument_findings(config, listed.instruments, price=listed.price))
-    return Setup(flow, config, {}, {}, None, listed.price, listed.instruments)
+    setup = Setup(flow, config, {}, {}, None, listed.price, listed.instruments)
+    return _small(setup) if options.start_small else setup
+
+
+def _small(setup: Setup) -> Setup:
+    """With the least quantity that every venue takes now; the config's comes after the first round."""
+    config, whole = setup.config, setup.config.settings.get("quantity")
+    if not isinstance(whole, Decimal):
+        raise CannotUse("--start-small: this flow has no setting of the name quantity")
+    least = max(smallest_order(it, setup.price) for it in setup.listed.values())
+    lot = max(it.lot for it in setup.listed.values())
+    small = min(whole, (least / lot).to_integral_value(ROUND_CEILING) * lot)
+    return replace(setup, config=replace(config, settings={**config.settings, "quantity": small}), whole=whole)
 
 
 def _recordings(config: Config, instruments: Mapping[str, Instrument]) -> dict[str, Recording]:
@@ -197,14 +216,25 @@ def _refuse(findings: list[Finding]) -> None:
         raise FlowError(findings)
 
 
-def _refuse_real(config: Config, *, live: bool) -> None:
-    if not live:
+def _refuse_real(config: Config, source: Source, flow: Flow, options: Options) -> None:
+    """No real money by accident. A stop alone needs no word: what is open must be closed, whatever was tried before.
+
+    Raises: FlowError, CannotUse.
+    """
+    names = asked_venues(config) if options.rehearse else real_venues(config)
+    if not options.live:
         _refuse(live_findings(config))
-    elif names := real_venues(config):
-        raise CannotUse(
-            f"--live: {LIVE_LATER} ({', '.join(names)}); nothing was sent. "
-            "Give the venues `kind: paper` to try the config on paper"
-        )
+    elif names and not options.stop:
+        found = objections(config, source, hedged=_opens(flow) and is_hedged(flow), wall_ms=time.time_ns() // MS)
+        if found:
+            listed = "".join(f"\n  - {it}" for it in found)
+            raise CannotUse(f"--live: nothing was sent; before this config trades on {', '.join(names)}:{listed}")
+        agreed(names, options.word)
+
+
+def _opens(flow: Flow) -> bool:
+    legs: Mapping[str, LegSpec] = flow.sections["legs"].value  # type: ignore[assignment]
+    return any(leg.purpose is Purpose.OPEN for leg in legs.values())
 
 
 def _with_rounds(config: Config, options: Options, *, demo: bool) -> Config:
@@ -540,6 +570,9 @@ async def _run(
     )  # fmt: skip
     with QuietRounds() as quiet_rounds:
         sinks: list[Sink] = [quiet_rounds, tally.effect, screen.effect, *outputs.sinks]
+        traces: list[Trace] = [*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces]
+        if setup.whole is not None:
+            traces.append(Growing(setup, lambda given: loop.call_soon(runner.handle, given)))
         if not live:
             endless = setup.axis is None or options.repeat
             sinks.append(Unattended(stop, clock, endless=endless, orders=lambda: desk.world.sequence))
@@ -548,7 +581,7 @@ async def _run(
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
             sinks=sinks, move_sinks=outputs.sinks,
-            traces=[*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces],
+            traces=traces,
             gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
             recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
             stop_at_once=options.stop, check_baseline=held.check,
@@ -570,6 +603,25 @@ async def _run(
         journal.run_ended(exit_code, clock.wall_ms())
     seconds = Decimal(clock.now_ns() - tally.start_ns) / S
     return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, tally, seconds)
+
+
+class Growing:
+    """A trace: gives the config's quantity once the first round is being closed, for the next may begin as it ends."""
+
+    def __init__(self, setup: Setup, give: Callable[[Input], object]) -> None:
+        self._setup = setup
+        self._give = give
+        self._done = False
+
+    def __call__(self, seq: int, at_ns: int, given: Input, effects: Sequence[Effect]) -> None:
+        if not self._done and any(isinstance(it, PlaceOrder) and it.purpose in _CLOSING for it in effects):
+            self._done = True
+            config = self._setup.config
+            values = {**config.settings, "quantity": self._setup.whole}
+            self._give(new_settings(self._setup.flow, values, config.limits, version=config.version))
+
+
+_CLOSING = (Purpose.CLOSE, Purpose.CLEANUP)
 
 
 class Unattended:

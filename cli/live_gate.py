@@ -1,0 +1,76 @@
+"""What must be true before a run may trade real money, and the traces of what was tried before it.
+
+The leases of all accounts and the recovery at start are not here: no run at a venue begins without them.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+from cli.locate import CannotUse, Source
+from cli.private_file import write_private_bytes
+from engine.runtime.config import Config
+from engine.runtime.folders import make_folder, state_folder
+
+WORD = "LIVE"
+ONLINE, ALERTS = "online", "alerts"
+ONLINE_FOR_MS = 3600 * 1000
+ALERTS_FOR_MS = 24 * 3600 * 1000
+
+
+def note_passed(what: str, config: Source, *, wall_ms: int) -> None:
+    """Keep that a check of this very config passed; without a place for it, the check counts for nothing later."""
+    path = _trace(config)
+    try:
+        make_folder(path.parent)
+        write_private_bytes(path, json.dumps({**_passed(path), what: wall_ms}).encode(), replace=True)
+    except (OSError, CannotUse):
+        return
+
+
+def objections(config: Config, source: Source, *, hedged: bool, wall_ms: int) -> list[str]:
+    """Why this config may not trade real money now; each names what to do."""
+    passed, limits = _passed(_trace(source)), config.limits
+    missing = [name for name in ("max_loss_run", "max_loss_day") if getattr(limits, name) is None]
+    if hedged and limits.max_round_cost_bps is None:
+        missing.append("max_round_cost")
+    found = []
+    if missing:
+        found.append(f"set {', '.join(missing)} under `limits:`: nothing else bounds what a run may lose")
+    if not _recent(passed, ONLINE, wall_ms, ONLINE_FOR_MS):
+        found.append(f"run `eagle validate --online {source.file}`: it must have passed within the last hour")
+    if not (config.alerts.command or config.alerts.urls):
+        found.append("name who is called, `command:` or `urls:` under `alerts:`")
+    if not _recent(passed, ALERTS, wall_ms, ALERTS_FOR_MS):
+        found.append(f"run `eagle alert test --config {source.file}`: it must have arrived within the last day")
+    return found
+
+
+def agreed(venues: list[str], word: str | None) -> None:
+    """The word for it, typed by a person. Raises: CannotUse."""
+    from cli.ask import ask, at_terminal
+
+    if word is None:
+        if not at_terminal():
+            raise CannotUse(f"--live: nobody is there to type the word; --word {WORD} says it on the command line")
+        word = ask(f"this trades real money on {', '.join(venues)}; type {WORD} to go on: ")
+    if word != WORD:
+        raise CannotUse(f"--live: the word is {WORD}; nothing was sent")
+
+
+def _recent(passed: dict[str, int], what: str, wall_ms: int, within_ms: int) -> bool:
+    return 0 <= wall_ms - passed.get(what, -within_ms - 1) <= within_ms
+
+
+def _trace(config: Source) -> Path:
+    return state_folder() / "checks" / f"{sha256(config.text.encode()).hexdigest()[:32]}.json"
+
+
+def _passed(path: Path) -> dict[str, int]:
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {key: at for key, at in told.items() if isinstance(at, int)} if isinstance(told, dict) else {}

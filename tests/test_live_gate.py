@@ -1,0 +1,91 @@
+"""No real money by accident: what must be true, tried and typed before a run trades where money is real."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli import live_gate
+from cli.live_gate import ALERTS, ONLINE, agreed, note_passed, objections
+from cli.locate import CannotUse, Source
+from engine.chart.load import load_flow
+from engine.runtime.config import Config, load_config
+from engine.trading.vocabulary import trading_vocabulary
+
+ROOT = Path(__file__).resolve().parent.parent
+NOW = 1_800_000_000_000
+HOUR = 3600 * 1000
+
+TEXT = (ROOT / "docs" / "examples" / "eagle_backpack_lighter.yaml").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    flow = load_flow(
+        (ROOT / "flows" / "eagle_chicken.yaml").read_text("utf-8"),
+        file="eagle_chicken.yaml",
+        vocabulary=trading_vocabulary(),
+    )
+    return load_config(TEXT, file="c.yaml", flow=flow)
+
+
+@pytest.fixture
+def sound(config: Config) -> Config:
+    limits = replace(config.limits, max_loss_run=1, max_loss_day=1, max_round_cost_bps=1)
+    return replace(config, limits=limits, alerts=replace(config.alerts, command=("true",)))
+
+
+SOURCE = Source("c.yaml", TEXT)
+
+
+def _asked(config: Config, at_ms: int = NOW, source: Source = SOURCE, *, hedged: bool = True) -> list[str]:
+    return [text.split(":")[0].split(",")[0] for text in objections(config, source, hedged=hedged, wall_ms=at_ms)]
+
+
+def test_everything_that_is_missing_is_told_at_once(config: Config) -> None:
+    bare = replace(config, limits=replace(config.limits, max_loss_run=None, max_loss_day=None, max_round_cost_bps=None))
+    bare = replace(bare, alerts=replace(bare.alerts, command=(), urls={}))
+    assert objections(bare, SOURCE, hedged=True, wall_ms=NOW) == [
+        "set max_loss_run, max_loss_day, max_round_cost under `limits:`: nothing else bounds what a run may lose",
+        "run `eagle validate --online c.yaml`: it must have passed within the last hour",
+        "name who is called, `command:` or `urls:` under `alerts:`",
+        "run `eagle alert test --config c.yaml`: it must have arrived within the last day",
+    ]
+    assert "max_round_cost" not in objections(bare, SOURCE, hedged=False, wall_ms=NOW)[0]
+
+
+def test_what_passed_lately_with_this_very_config_counts(sound: Config) -> None:
+    note_passed(ONLINE, SOURCE, wall_ms=NOW)
+    note_passed(ALERTS, SOURCE, wall_ms=NOW)
+    assert _asked(sound) == []
+    assert _asked(sound, NOW + HOUR) == []
+    assert _asked(sound, NOW + HOUR + 1) == ["run `eagle validate --online c.yaml`"]
+    assert _asked(sound, NOW + 24 * HOUR + 1)[1] == "run `eagle alert test --config c.yaml`"
+    assert len(_asked(sound, NOW - 1)) == 2  # a clock that was set back proves nothing
+    assert len(_asked(sound, source=Source("c.yaml", TEXT + " "))) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"online": "now"}', '{"online": true}'])
+def test_a_damaged_trace_counts_for_nothing(sound: Config, text: str) -> None:
+    note_passed(ONLINE, SOURCE, wall_ms=NOW)
+    (trace,) = (live_gate.state_folder() / "checks").iterdir()
+    trace.write_text(text)
+    assert "run `eagle validate --online c.yaml`" in _asked(sound)
+
+
+def test_only_the_word_itself_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    agreed(["okx"], "LIVE")
+    for word in ("live", "", "yes", "LIVE "):
+        with pytest.raises(CannotUse, match="the word is LIVE; nothing was sent"):
+            agreed(["okx"], word)
+    monkeypatch.setattr("cli.ask.at_terminal", lambda: False)
+    with pytest.raises(CannotUse, match="nobody is there to type the word"):
+        agreed(["okx"], None)
+    monkeypatch.setattr("cli.ask.at_terminal", lambda: True)
+    monkeypatch.setattr("cli.ask.ask", lambda _: "LIVE")
+    agreed(["okx"], None)
+    monkeypatch.setattr("cli.ask.ask", lambda _: "ok")
+    with pytest.raises(CannotUse, match="the word is LIVE"):
+        agreed(["okx"], None)
