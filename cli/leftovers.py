@@ -17,6 +17,7 @@ from engine.runtime.folders import state_folder
 from engine.runtime.journal_read import open_journal, read_venues
 from engine.runtime.lease import Leases, held, lease_name
 from engine.trading.inputs import Carried
+from engine.trading.plan import source_role
 from exchanges.types import Position
 
 LEASES = "leases"
@@ -123,5 +124,8 @@ def _where(config: Config, venue: str) -> str:
 
 
 def _cleans_up(flow: Flow) -> bool:
+    """A flow that listens goes on where the last run stood: its standing rule hedges what that left."""
+    if source_role(flow):
+        return True
     rows = (candidate.row.when for candidates in flow.always.values() for candidate in candidates)
     return any(when is not None and "left_over" in when.names for when in rows)

@@ -17,9 +17,9 @@ _NOT_STORED = ("flow", "settings")  # the flow's text and the settings have colu
 
 
 def encode_plan(plan: Plan) -> str:
-    """With `hedged`, which the flow says: for those who read a journal without reading its flow."""
+    """With `hedged` and `heard`, which the flow says: for those who read a journal without reading its flow."""
     parts = {field.name: _encoded(getattr(plan, field.name)) for field in fields(plan) if field.name not in _NOT_STORED}
-    return json.dumps({**parts, "hedged": plan.hedged})
+    return json.dumps({**parts, "hedged": plan.hedged, "heard": sorted(plan.heard)})
 
 
 def encode_settings(settings: Mapping[str, object]) -> str:

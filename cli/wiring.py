@@ -59,7 +59,7 @@ from engine.trading.effects import Alert, Effect, Level, PlaceOrder, Purpose, Ro
 from engine.trading.guards import MarketWatch
 from engine.trading.inputs import Carried, Input
 from engine.trading.limits import ExpectedCost, smallest_order
-from engine.trading.plan import AccountPlan, Plan, RoleSpec, is_hedged
+from engine.trading.plan import AccountPlan, Plan, RoleSpec, is_hedged, source_role
 from engine.trading.reconfigure import new_settings
 from engine.trading.sections import LegSpec
 from engine.trading.vocabulary import trading_vocabulary
@@ -499,7 +499,7 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
         known = () if carried is None else [it.account for it in carried.held]
 
         def check(held: Sequence[Position]) -> None:
-            if not (options.keep_positions or options.stop or spot):
+            if not (options.keep_positions or options.stop or spot or source_role(setup.flow)):  # hedges stay
                 check_baseline(setup.config, held, known=known)
 
         spot = any(instrument.kind is MarketKind.SPOT for instrument in setup.listed.values())

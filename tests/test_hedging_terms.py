@@ -13,9 +13,31 @@ import pytest
 from hedger_kit import BUY, SELL, HedgeBench, alerts, orders
 from trading_kit import LIMITS, account
 
-from engine.trading.effects import Alert
-from engine.trading.inputs import Answered, NotSent, PauseAsked, Request
-from exchanges.types import FillKind, LinkState, Liquidity, MarketKind, OrderType, Refusal, Unknown
+from engine.trading.effects import Alert, AskOrder, Effect
+from engine.trading.inputs import (
+    Answered,
+    Carried,
+    Held,
+    LeftLot,
+    Looked,
+    NotSent,
+    PauseAsked,
+    Recalled,
+    Request,
+    Started,
+)
+from exchanges.types import (
+    FillKind,
+    LinkState,
+    Liquidity,
+    MarketKind,
+    OrderState,
+    OrderType,
+    OrderUpdate,
+    Position,
+    Refusal,
+    Unknown,
+)
 
 D = Decimal
 MS, S = 1_000_000, 1_000_000_000
@@ -357,13 +379,25 @@ def test_nothing_is_hedged_before_the_source_has_told_what_happened_meanwhile() 
     made.quote("100.0", "100.1")
     made.link("h1", LinkState.TRUSTED)
     assert orders(made.heard(BUY, "1")) == []
+    assert orders(made.give(Started((), ()))) == []
     assert orders(made.link("s", LinkState.TRUSTED)) == [SOLD_1]
+
+
+def test_nothing_is_hedged_before_all_accounts_are_read() -> None:
+    """A hedge that left earlier would be in the reading that it is compared with ever after (S1)."""
+    made = HedgeBench()
+    made.quote("100.0", "100.1")
+    made.link("h1", LinkState.TRUSTED)
+    made.link("s", LinkState.TRUSTED)
+    assert orders(made.heard(BUY, "1")) == []
+    assert orders(made.give(Started((), ()))) == [SOLD_1]
 
 
 def test_a_source_that_does_not_come_is_told() -> None:
     made = HedgeBench()
     made.quote("100.0", "100.1")
     made.link("h1", LinkState.TRUSTED)
+    made.give(Started((), ()))
     made.heard(BUY, "1")
     assert alerts(made.fire("source", "hedging")) == ["source_away"]
 
@@ -418,6 +452,79 @@ def test_the_flow_stays_where_it_is_and_its_next_delays_are_the_new_ones() -> No
     before = made.now
     made.fire("after:DEGRADED:alert_again")
     assert made.now - before == 60 * S
+
+
+# --- restart (defect 11)
+
+
+def left_open(*lots: LeftLot, orders: tuple[Recalled, ...] = (), s: str = "0", h1: str = "0") -> Carried:
+    return Carried(1, 0, (Held("s", D(0), D(s)), Held("h1", D(0), D(h1))), orders, lots)
+
+
+def in_flight(qty: str = "1", **changes: object) -> Recalled:
+    plain = Recalled(
+        client_id="e1r3lhedgea1", account="h1", venue="b", symbol="ETHUSDT", side=SELL, qty=D(qty), price=D("99.9"),
+        purpose="hedge", leg="hedge", round=3, order_id="", state=OrderState.PENDING, filled=D(0), provisional=D(0),
+        trades=(), dead_in_ns=4 * S,
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def restarted(carried: Carried, settings: dict[str, str] | None = None) -> tuple[HedgeBench, list[Effect]]:
+    made = HedgeBench(settings)
+    made.quote("100.0", "100.1")
+    made.give(carried)
+    made.link("s", LinkState.TRUSTED)
+    made.link("h1", LinkState.TRUSTED)
+    return made, made.give(Started((), ()))
+
+
+def test_risk_outlives_the_process_with_its_price() -> None:
+    carried = left_open(LeftLot(D("0.4"), D(100), 0, "o1", "m1"), LeftLot(D("0.8"), D(103), 0, "o1", "m2"), s="1.2")
+    made, effects = restarted(carried, {"price_band": "50bps"})
+    assert (made.open_qty(), orders(effects)) == (D("1.2"), [])  # 102 on average: 101.49 at worst
+    assert alerts(effects)[-1] == "hedge_held"
+    made.quote("101.5", "101.6")
+    assert orders(made.fire("again", "hedging")) == [("h1", "sell", D("1.2"), D("101.5"))]
+
+
+def test_risk_outlives_the_process_with_its_age() -> None:
+    made, effects = restarted(left_open(LeftLot(D("0.4"), D(100), 29_000, "o1", "m1"), s="0.4"))
+    assert orders(effects) == []
+    began = made.now
+    assert orders(made.fire("max age", "hedging")) == [("h1", "sell", D("0.4"), D("99.9"))]
+    assert 990 * MS <= made.now - began <= S
+
+
+def test_an_order_of_the_last_run_is_asked_first_and_its_risk_not_hedged_again() -> None:
+    made, effects = restarted(left_open(LeftLot(D(1), D(100), 0, "o1", "m1"), orders=(in_flight(),), s="1"))
+    assert [it.client_id for it in effects if isinstance(it, AskOrder)] == ["e1r3lhedgea1"]
+    assert orders(effects) == []
+    made.now += 2 * S
+    assert orders(made.heard(BUY, "0.2")) == []
+    found = OrderUpdate("h1", "ETHUSDT", "e1r3lhedgea1", "v", SELL, D(1), OrderState.FILLED, D(1), D("99.9"), 0, 0)
+    assert orders(made.give(Looked("e1r3lhedgea1", 0, ok=True, update=found))) == []
+    assert made.open_qty() == D("0.2")
+
+
+def test_an_order_of_the_last_run_that_never_was_leaves_its_risk() -> None:
+    made, _ = restarted(left_open(LeftLot(D(1), D(100), 0, "o1", "m1"), orders=(in_flight(),), s="1"))
+    asked = Looked("e1r3lhedgea1", 0, ok=True, update=None)
+    assert orders(made.give(asked)) == []  # it may still arrive
+    made.now += 5 * S
+    assert orders(made.fire("e1r3lhedgea1", "inquiry")) == []
+    assert orders(made.give(asked)) == []
+    assert orders(made.fire("again", "hedging")) == [SOLD_1]
+
+
+def test_hedges_that_stay_are_no_risk_of_a_new_run() -> None:
+    """A dedicated hedge account holds what earlier runs hedged: it is not closed."""
+    made = HedgeBench(hedgers=(replace(account("h1", "b"), dedicated=True),))
+    made.quote("100.0", "100.1")
+    for name in ("s", "h1"):
+        made.link(name, LinkState.TRUSTED)
+    assert orders(made.give(Started((Position("h1", "ETHUSDT", D(-7)),), ()))) == []
+    assert made.open_qty() == 0
 
 
 # --- caps

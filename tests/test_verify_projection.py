@@ -38,7 +38,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "round": DERIVED, "round_open": KEPT, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
         "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
-        "left_over": FIXED, "left_until_ns": FIXED,
+        "left_over": FIXED, "left_until_ns": FIXED, "started": FIXED,
     },
     "Orders": {
         "all": KEPT, "resting": DERIVED, "covering": DERIVED, "_ended": DERIVED, "_seen": KEPT, "_heard": KEPT,

@@ -147,10 +147,10 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
         report = AuditReport(row.number, row.hedged)
         _check_end(row, report)
         accounts = read_accounts(journal, row.number)
-        coverage = _Coverage(accounts, report, dust_bound)
+        coverage = _Coverage(accounts, report, dust_bound, heard=row.heard)
         coverage.carry(read_carried(journal, row.number))
         coverage.check(events(journal, row.number))
-        _check_venue(journal, row.number, report)
+        _check_venue(journal, row, report)
         _check_requests(journal, row.number, report)
         _check_rows(journal, row.number, report)
     return report
@@ -203,8 +203,11 @@ class _Asked:
 class _Coverage:
     """Walks a run in the order of its steps."""
 
-    def __init__(self, accounts: Mapping[str, Account], report: AuditReport, dust_bound: Decimal | None) -> None:
+    def __init__(
+        self, accounts: Mapping[str, Account], report: AuditReport, dust_bound: Decimal | None, *, heard: frozenset[str]
+    ) -> None:
         self._accounts = accounts
+        self._heard = heard
         self._report = report
         self._markets: dict[str, _Market] = {}
         for account in accounts.values():
@@ -257,6 +260,8 @@ class _Coverage:
 
     def _flat(self, market: _Market, code: str, when: str) -> None:
         totals = market.totals
+        if self._heard:
+            return  # what is below its least size when the run ends is carried by the next one; the totals show it
         if self._report.hedged and abs(totals.exposure) > totals.dust_bound:
             self._report.add(
                 code, f"{totals.market}: exposure {totals.exposure} {when}, dust is up to {totals.dust_bound}"
@@ -269,7 +274,7 @@ class _Coverage:
         if account is None or account.symbol != fill.symbol:
             self._report.add("not_ours", f"step {fill.seq}: {_told(fill)} of {fill.symbol}, which is not of this run")
             return
-        if fill.purpose is None and fill.kind not in WITHOUT_INTENT:
+        if fill.purpose is None and fill.kind not in WITHOUT_INTENT and fill.account not in self._heard:
             self._report.add(
                 "no_intent", f"step {fill.seq}: {_told(fill)} by order '{fill.client_id}', which has no intent"
             )
@@ -285,7 +290,11 @@ class _Coverage:
             market.bought += change
         else:
             market.sold -= change
-        _count(market.totals, fill, change)
+        if fill.account in self._heard:
+            market.totals.maker += change
+            market.totals.maker_volume += fill.news
+        else:
+            _count(market.totals, fill, change)
         market.watch(fill.at_ns)
         if fill.client_id in self._under_way:
             name, left = self._under_way[fill.client_id]
@@ -339,7 +348,9 @@ def _told(fill: FillFact) -> str:
 # --- ledger equals venue
 
 
-def _check_venue(journal: sqlite3.Connection, run: int, report: AuditReport) -> None:
+def _check_venue(journal: sqlite3.Connection, row: RunRow, report: AuditReport) -> None:
+    """But for accounts that are only listened to: what they hold is their owner's, and is not asked."""
+    run = row.number
     read = {
         (moment, account)
         for moment, account in journal.execute("SELECT moment, account FROM balances WHERE run = ?", (run,))
@@ -348,6 +359,8 @@ def _check_venue(journal: sqlite3.Connection, run: int, report: AuditReport) -> 
     held = {(moment, name, symbol): Decimal(qty) for moment, name, symbol, qty in journal.execute(sql, (run,))}
     for totals in report.accounts:
         name, symbol = totals.account, totals.symbol
+        if name in row.heard:
+            continue
         start = held.get(("start", name, symbol), ZERO)
         carried = held.get(("carried", name, symbol), ZERO)  # what earlier runs left, and what it stands on
         totals.baseline = held.get(("baseline", name, symbol), start - carried) + carried

@@ -6,13 +6,15 @@ never saw the end of. Of a flat run nothing is left, and the next baseline is wh
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engine.errors import JournalCorrupt
 from engine.runtime.codec import decode_input
+from engine.runtime.left_lots import left_lots
 from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.world import DEAD_MARGIN_NS, MS, VALID_MS
 from exchanges.types import ZERO, OrderState, Side
@@ -59,7 +61,7 @@ def left_by_earlier_runs(
         left = _left_by(journal, run, then, wall_ms)
         if left is None:
             continue  # it died before it knew what it stood on, and sent nothing
-        return _sorted_out(run, left, then, places)
+        return _sorted_out(run, left, then, places, listens=_listens(journal, run))
     return None
 
 
@@ -71,8 +73,12 @@ def chain_of(journal: sqlite3.Connection, run: int) -> tuple[int, ...]:
     return tuple(chain)
 
 
-def _sorted_out(run: int, left: Carried, then: Mapping[str, Place], places: Mapping[str, Place]) -> Left | None:
+def _sorted_out(
+    run: int, left: Carried, then: Mapping[str, Place], places: Mapping[str, Place], *, listens: bool
+) -> Left | None:
     open_on = {it.account for it in left.held if it.ours} | {it.account for it in left.orders}
+    if listens and not left.orders and not sum((it.ours for it in left.held), ZERO):
+        return None  # what is held on both sides is meant to stay
     if not open_on:
         return None
     lost = [name for name in sorted(open_on) if places.get(name) != then[name]]
@@ -80,9 +86,7 @@ def _sorted_out(run: int, left: Carried, then: Mapping[str, Place], places: Mapp
         held = {it.account: it.ours for it in left.held}
         words = [f"{name}: {held[name]:+f} {then[name].symbol} on {then[name].venue}" for name in lost]
         return Left(run, None, tuple(words))
-    return Left(
-        run, Carried(run, left.since_ms, tuple(it for it in left.held if it.account in places), left.orders), ()
-    )
+    return Left(run, replace(left, held=tuple(it for it in left.held if it.account in places)), ())
 
 
 def _left_by(journal: sqlite3.Connection, run: int, then: Mapping[str, Place], wall_ms: int) -> Carried | None:
@@ -99,7 +103,14 @@ def _left_by(journal: sqlite3.Connection, run: int, then: Mapping[str, Place], w
         else:
             held.append(Held(name, _start(journal, run, name, place.symbol), filled))
     orders, since_ms = _without_end(journal, run, wall_ms)
-    return Carried(run, since_ms, tuple(held), tuple(orders))
+    lots = left_lots(journal, run, before, wall_ms) if _listens(journal, run) else ()
+    return Carried(run, since_ms, tuple(held), tuple(orders), lots)
+
+
+def _listens(journal: sqlite3.Connection, run: int) -> bool:
+    """Was an account of it only listened to?"""
+    ((plan,),) = journal.execute("SELECT plan FROM runs WHERE number = ?", (run,)).fetchall()
+    return bool(json.loads(plan).get("heard"))
 
 
 def _taken_over(journal: sqlite3.Connection, run: int) -> Carried | None:

@@ -40,6 +40,7 @@ from engine.trading.inputs import (
     Day,
     Held,
     Input,
+    LeftLot,
     LeftOut,
     Looked,
     MarketSeen,
@@ -203,16 +204,21 @@ def _read_started(fields: list[Any]) -> Started:
 
 def _carried(value: Carried) -> str:
     held = ",".join(f'[{quoted(it.account)},"{it.baseline!s}","{it.ours!s}"]' for it in value.held)
-    return f"[{value.run},{value.since_ms},[{held}],[{','.join(map(_recalled, value.orders))}]]"
+    orders = ",".join(map(_recalled, value.orders))
+    lots = ",".join(
+        f'["{it.qty!s}","{it.price!s}",{it.age_ms},{quoted(it.order_id)},{quoted(it.trade_id)}]' for it in value.lots
+    )
+    return f"[{value.run},{value.since_ms},[{held}],[{orders}],[{lots}]]"
 
 
 def _read_carried(fields: list[Any]) -> Carried:
-    run, since_ms, held, orders = fields
+    run, since_ms, held, orders, *lots = fields  # a journal of an earlier release has no lots
     return Carried(
         run,
         since_ms,
         tuple(Held(account, Decimal(baseline), Decimal(ours)) for account, baseline, ours in held),
         tuple(map(_read_recalled, orders)),
+        tuple(LeftLot(Decimal(qty), Decimal(price), *rest) for part in lots for qty, price, *rest in part),
     )
 
 

@@ -52,6 +52,11 @@ class RunRow:
         """Did its flow declare `hedging:`? A plan of an earlier release does not say; there was no other flow then."""
         return bool(json.loads(self.plan).get("hedged", True))
 
+    @property
+    def heard(self) -> frozenset[str]:
+        """Accounts that it only listened to."""
+        return frozenset(json.loads(self.plan).get("heard", ()))
+
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[sqlite3.Connection]:

@@ -40,6 +40,17 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftLot:
+    """A part of what earlier runs of a flow that listens left open: signed, at its price, so old at the start."""
+
+    qty: Decimal
+    price: Decimal
+    age_ms: int
+    order_id: str
+    trade_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What earlier runs of the same accounts left open, by the journal: their positions, and orders without an end.
 
@@ -51,6 +62,7 @@ class Carried:
     since_ms: int
     held: tuple[Held, ...]
     orders: tuple[Recalled, ...]
+    lots: tuple[LeftLot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ from engine.trading.legs import Leg
 from engine.trading.lots import Lot
 from engine.trading.orders import COVERING, Order
 from engine.trading.risk import Breach, Risk
-from engine.trading.world import DEAD_MARGIN_NS, S, World
+from engine.trading.world import DEAD_MARGIN_NS, MS, S, World
 from exchanges.types import (
     ZERO,
     Accepted,
@@ -186,6 +186,9 @@ class Intake:
             world.orders.recall(recalled, world.now_ns)
             order = world.orders.all[recalled.client_id]
             order.unknown = order.live
+        if self.hedging is not None and self.hedging.gate is not None:
+            lots = (Lot(it.qty, it.price, world.now_ns - it.age_ms * MS, it.order_id, it.trade_id) for it in given.lots)
+            self.hedging.gate.lots.take_over(lots, world.exposure)
 
     def _settle_carried(self) -> None:
         """All accounts are connected: ask about the orders of earlier runs (S4); the flow ends those that rest.
@@ -200,12 +203,14 @@ class Intake:
 
     def _started(self, given: Started) -> list[StrategyEvent]:
         world = self.world
+        world.started = True
         for position in given.positions:
             name = position.account
             if position.symbol != world.instruments[name].symbol or name in world.baseline:
                 continue
             spot = world.instruments[name].kind is MarketKind.SPOT  # a balance to trade with, not a position
-            ours = world.plan.accounts[name].dedicated and position.qty != 0 and not spot
+            meant = spot or bool(world.heard)  # beside a source it holds hedges, which stay
+            ours = world.plan.accounts[name].dedicated and position.qty != 0 and not meant
             world.baseline[name] = ZERO if ours else position.qty
             if ours:  # the whole account is this engine's: what is on it goes first, whoever left it
                 world.left_over = True

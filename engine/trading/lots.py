@@ -8,7 +8,7 @@ a price is always that of the side that survives, never of what two sides made b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
@@ -93,6 +93,15 @@ class Lots:
         price = (one.qty * one.price + two.qty * two.price) / qty
         self._value += abs(qty) * price - abs(one.qty) * one.price - abs(two.qty) * two.price
         self._lots.appendleft(replace(one, qty=qty, price=price))
+
+    def take_over(self, lots: Iterable[Lot], exposure: Decimal) -> None:
+        """Begin with these. Where they are not all of the exposure, what is missing has their average price."""
+        for lot in lots:
+            self.add(lot)
+        missing = exposure - self.qty
+        if missing:
+            since_ns = min((lot.since_ns for lot in self._lots), default=0)
+            self.add(Lot(missing, self.beyond(ZERO).price, since_ns))
 
     def beyond(self, covered: Decimal) -> Open:
         """What is open when orders on their way take `covered` (unsigned) of the oldest away."""

@@ -105,9 +105,12 @@ class Gate:
     def may_begin(self, effects: list[Effect]) -> bool:
         """After a start nothing is hedged before the source has told what happened meanwhile (S5).
 
-        An order of an earlier run may have filled for a fill that this run has not heard of yet.
+        An order of an earlier run may have filled for a fill that this run has not heard of yet. And nothing leaves
+        before the hedge accounts were read: what is there then is their baseline, and a hedge in it would count twice.
         """
         world = self._world
+        if not world.started:
+            return False
         if not self._source_known:
             self._source_known = world.links[world.maker] is LinkState.TRUSTED
         if self._source_known:

@@ -123,6 +123,7 @@ class World:
         self.halted = False
         self.trouble = ""  # the limit that broke first
         self.paused = False  # a person wants no opening for now
+        self.started = False  # every account is connected and read
         self.hedge_all = False  # the flow wants everything hedged now, below its thresholds too …
         self.any_price = False  # … and outside its band
         self.distrusted = False  # positions cannot be trusted: nothing is traded, hedges included (E15)
