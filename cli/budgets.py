@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.runtime.folders import state_folder
 from engine.runtime.request_window import RequestWindow, window_name
 from exchanges.budget import Budget
 
-WINDOWS = Path("eagle", "requests")
+WINDOWS = "requests"
 
 
 class Budgets:

@@ -29,4 +29,4 @@ def make_folder(folder: Path) -> None:
 
 def state_folder() -> Path:
     """Where the programs of a user keep what outlives them and is of no one run."""
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "eagle"
