@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from binance_kit import BinanceUser, binance
+from okx_kit import CONTRACT, SPOT, SWAP, SWAP_CODE, OkxUser, okx
 from paper_clock import PaperClock
-from venue_kit import PERP, QUOTE, BackpackUser, LighterUser, exchange, lighter, public_of, stream, subscription
+from venue_kit import PERP, QUOTE, BackpackUser, D, LighterUser, exchange, lighter, public_of, stream, subscription
 
 from exchanges.backpack.wire import stream as backpack_wire
 from exchanges.binance.wire import stream as binance_wire
 from exchanges.lighter.wire import stream as lighter_wire
 from exchanges.market import MarketQuote, MarketTrade
+from exchanges.okx.wire import stream as okx_wire
 from exchanges.types import MarketKind, Side
 from exchanges.venues.backpack.model import Backpack
 from exchanges.venues.lighter.state import LighterOptions
@@ -83,9 +85,38 @@ def binance_frames(kind: MarketKind) -> list[Any]:
     return [it for it in (*wire.take(), *book.take()) if it != "ping"]
 
 
+def okx_frames() -> list[Any]:
+    """The same through the stream, and a spot buy that pays its fee in what it bought."""
+    user = OkxUser(okx(EVENTS))
+    channels = [{"channel": "orders", "instType": kind, "instId": it} for kind, it in (("SWAP", SWAP), ("SPOT", SPOT))]
+    session, wire = user.listen(*channels)
+    public, book = user.stream("public")
+    public.on_text(json.dumps({"op": "subscribe", "args": [{"channel": "bbo-tbt", "instId": SWAP}]}))
+
+    def do(name: str, number: int, **args: object) -> None:
+        session.on_text(json.dumps({"id": str(number), "op": name, "args": [{"instIdCode": SWAP_CODE, **args}]}))
+
+    def order(side: str, kind: str, size: str, price: str = "", **more: str) -> dict[str, object]:
+        fields = user.order(side, kind, size, price, **more)
+        del fields["instId"]
+        return fields
+
+    user.run(10 * S)
+    do("order", 1, **order("buy", "post_only", "10", "2600", clOrdId="e1r1a1"))
+    user.run(15 * S)
+    do("cancel-order", 2, clOrdId="e1r1a1")
+    do("order", 3, **order("sell", "market", "3", clOrdId="e1r1a2"))
+    do("order", 4, **order("buy", "ioc", "20", "2600.10", clOrdId="e1r1a3"))
+    do("order", 5, **order("buy", "post_only", "10", "2600.20", clOrdId="e1r1a4"))
+    do("order", 6, **order("buy", "limit", "0.001", "2600.20", clOrdId="e1r1a5"))
+    user.place("buy", "market", "0.1", instId=SPOT, tgtCcy="base_ccy", clOrdId="e1r1a6")
+    return [*wire.take(), *book.take()]
+
+
 MADE: dict[str, Callable[[], list[Any]]] = {
     "backpack": backpack_frames,
     "lighter": lighter_frames,
+    "okx": okx_frames,
     "binance_spot": lambda: binance_frames(MarketKind.SPOT),
     "binance_futures": lambda: binance_frames(MarketKind.PERP),
 }
@@ -113,6 +144,18 @@ def test_our_lighter_reads_every_frame() -> None:
     told = [lighter_wire.message(frame, 101) for frame in _golden("lighter")]
     assert [it for it in told if isinstance(it, lighter_wire.Unread)] == []
     assert told.count(None) == 1  # a snapshot of trades repeats old ones: it says nothing
+
+
+def test_our_okx_reads_every_frame() -> None:
+    told = [okx_wire.message(frame, {SWAP: CONTRACT, SPOT: D(1)}) for frame in _golden("okx")]
+    assert [
+        it for it in told if isinstance(it, okx_wire.Unread) or (isinstance(it, okx_wire.Orders) and it.unread)
+    ] == []
+    trades = [facts.trade for it in told if isinstance(it, okx_wire.Orders) for facts in it.facts if facts.trade]
+    assert [(trade.qty, trade.fee_asset, trade.maker) for trade in trades] == [
+        (D("0.05"), "USDT", True), *[(D("0.01"), "USDT", False)] * 3, (D("0.04"), "USDT", False),
+        (D("0.1"), "ETH", False),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("venue", ["binance_spot", "binance_futures"])
