@@ -283,6 +283,22 @@ def test_orders_stay_within_the_venues_limit_and_say_so_at_once(streams: bool) -
     stage(main)
 
 
+@pytest.mark.parametrize("streams", [True, False])
+def test_after_too_many_of_the_venue_nothing_leaves_for_a_second(streams: bool) -> None:
+    async def main(it: Stage) -> None:
+        if not streams:
+            it.mount.no_streams = True
+            it.mount.cut()
+            await asyncio.sleep(0.1)
+        replies = [await it.place(it.order(BUY, "0.01", "1990.00")) for _ in range(2)]
+        assert [reply.refusal for reply in replies if isinstance(reply, Refused)] == [Refusal.RATE] * 2
+        assert len(it.model.faults.played) == 1  # type: ignore[union-attr]
+        await asyncio.sleep(1)
+        assert isinstance(await it.place(it.order(BUY, "0.01", "1990.00")), Accepted)
+
+    stage(main, faults="fault: order_refused, reason: rate, times: 1")
+
+
 # --- spot
 
 

@@ -43,6 +43,7 @@ OnItems = Callable[[list[str | ExchangeError], Sent], None]  # order ids or erro
 @dataclass(slots=True)
 class _Waiting:
     ids: Sequence[str]
+    budget: Budget
     on_items: OnItems
     sent: Sent
     timer: Cancellable | None = None
@@ -95,7 +96,7 @@ class OrderEntry:
         if self._open and traded.code is not None:
             self._through_stream(name, args, traded, ids, expires_ms, over_ns, budget, on_items)
             return
-        waiting = _Waiting(ids, on_items, Sent(now_ns, 0, over_ns + SETTLE_NS))
+        waiting = _Waiting(ids, budget, on_items, Sent(now_ns, 0, over_ns + SETTLE_NS))
 
         def answered(outcome: Outcome, written_ns: int) -> None:
             waiting.sent = Sent(now_ns, written_ns, over_ns + SETTLE_NS)
@@ -116,12 +117,12 @@ class OrderEntry:
         if until_ns:
             waits_ms = max(1, (until_ns - now_ns) // MS)
             limited = RateLimited("no request left in the venue's budget", retry_ms=waits_ms)
-            self._settle(_Waiting(ids, on_items, Sent(0, 0, 0)), limited)
+            self._settle(_Waiting(ids, budget, on_items, Sent(0, 0, 0)), limited)
             return
         number = str(next(self._numbers))
         coded = [{"instIdCode": traded.code, **each} for each in args]
         self._say(operation(number, name, coded, expires_ms=expires_ms))
-        waiting = _Waiting(ids, on_items, Sent(now_ns, self._clock.now_ns(), over_ns + SETTLE_NS))
+        waiting = _Waiting(ids, budget, on_items, Sent(now_ns, self._clock.now_ns(), over_ns + SETTLE_NS))
         waiting.timer = self._clock.call_at(over_ns + ANSWER_NS, self._late, number)
         self._waiting[number] = waiting
 
@@ -133,7 +134,13 @@ class OrderEntry:
     def _settle(self, waiting: _Waiting, said: object) -> None:
         if waiting.timer is not None:
             waiting.timer.cancel()
-        waiting.on_items(_items(said, waiting.ids), waiting.sent)
+        items = _items(said, waiting.ids)
+        if isinstance(said, dict):  # an answer of the venue's own; `Http` and the budget itself know of the others
+            if any(isinstance(item, RateLimited) for item in items):
+                waiting.budget.block(self._clock.now_ns())
+            else:
+                waiting.budget.passed()
+        waiting.on_items(items, waiting.sent)
 
 
 def _said(outcome: Outcome) -> object:

@@ -20,7 +20,7 @@ from exchanges.okx.wire import reply, stream
 from exchanges.okx.wire.order import FillRow, OrderFacts, Trade
 from exchanges.okx.wire.request import Signer, subscription
 from exchanges.okx.wire.stream import Answer, Leaving, LoggedIn, Orders, Subscribed, Unread
-from exchanges.reconcile import Reconcile
+from exchanges.reconcile import Pace, Reconcile
 from exchanges.tracking import Sent, Tracking
 from exchanges.types import (
     Clock,
@@ -41,6 +41,7 @@ _SPOT = MarketKind.SPOT
 
 MS = 1_000_000
 CLOCK_FRESH_NS = 10_000 * MS  # many accounts of one address start at once, and the venue counts their readings
+PACE = Pace(live_ns=2_000 * MS)  # the venue's limits carry it: what a stream loses in silence is found that soon
 LATE_ROW_NS = 1_000 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
 
 
@@ -69,7 +70,7 @@ class PrivateFeed:
         self._link = link
         self.reconcile = Reconcile(
             whose.symbols, self, tracking=tracking, clock=clock, lost=lambda why: link().drop(why), note=note,
-            trusted=lambda: link().state is LinkState.TRUSTED,
+            trusted=lambda: link().state is LinkState.TRUSTED, pace=PACE,
         )  # fmt: skip
         self._states: list[tuple[OrderFacts, str, int]] = []
         self._awaited: set[str] = set()  # symbols whose channel is not confirmed yet

@@ -153,11 +153,6 @@ def _of_swap(row: Mapping[str, Any], symbol: str) -> tuple[str, str]:
     return base, quote
 
 
-def state_of(body: bytes, symbol: str) -> str:
-    """Whether an instrument is `live`, and what it is otherwise."""
-    return str(next((row.get("state") for row in rows(body) if row.get("instId") == symbol), "not listed"))
-
-
 def fees_of(body: bytes) -> tuple[Decimal, Decimal]:
     """Maker and taker fee as ratios, positive where paid: the venue has the other sign. USDT swaps have own names."""
     row = one_row(body)
