@@ -64,6 +64,7 @@ fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)
 	$(BIN)/python tests/fuzz_bifu.py $(FUZZ)
 	$(BIN)/python tests/fuzz_okx.py $(FUZZ)
+	$(BIN)/python tests/fuzz_binance.py $(FUZZ)
 
 kills: $(DEV_READY)
 	$(BIN)/python tests/kill_campaign.py $(KILLS)

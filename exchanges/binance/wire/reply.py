@@ -302,7 +302,10 @@ def instrument_of(body: bytes, symbol: str, *, venue: str, market: str, fees: Fe
         raise Rejected(
             Refusal.UNSUPPORTED, f"{symbol} is {kind} and {one_line(found.get('status'), 20)}, not traded here"
         )
-    filters = {text_of(row, "filterType"): row for row in (mapping(it, "filter") for it in found.get("filters", []))}
+    filters = {
+        text_of(row, "filterType"): row
+        for row in (mapping(it, "filter") for it in listing(found.get("filters"), "filters"))
+    }
     price, lots = mapping(filters.get("PRICE_FILTER"), "PRICE_FILTER"), mapping(filters.get("LOT_SIZE"), "LOT_SIZE")
     at_market = filters.get("MARKET_LOT_SIZE", lots)
     most = [decimal_of(row, "maxQty") for row in (lots, at_market)]

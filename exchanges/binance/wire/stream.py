@@ -141,6 +141,8 @@ def message(data: bytes) -> Told:
         return _book(frame)
     if name is None:
         return _unnamed(frame)
+    if type(name) is not str:
+        raise BadFrame("e: expected the name of an event")
     if name in ENDS:
         return Ended(f"{name}")
     return None if name in SILENT else Unread(f"event {one_line(name, 40)}")
