@@ -77,7 +77,7 @@ bench: $(DEV_READY)
 	@echo "== bench/quotes.py"; $(BIN)/python bench/quotes.py $(MARKETS)
 
 # An environment for each client: their needs clash with ours and with each other's.
-PEERS := bpx ccxt lighter okx
+PEERS := binance_connector binance_usds bpx ccxt lighter okx
 PEER_VENVS := $(PEERS:%=build/peers/%/ready)
 
 build/peers/%/ready: peers/%.txt

@@ -27,8 +27,18 @@ PEERS = [
     ("lighter", "ccxt", "lighter_ccxt.py"),
     ("okx", "okx", "okx_python.py"),
     ("okx", "ccxt", "okx_ccxt.py"),
+    ("binance", "binance_usds", "binance_usds.py"),
+    ("binance", "ccxt", "binance_ccxt.py"),
+    ("binance spot", "binance_connector", "binance_connector.py"),
+    ("binance spot", "ccxt", "binance_ccxt.py"),
 ]
-SYMBOLS = {"backpack": "ETH_USDC_PERP", "lighter": "ETH", "okx": "ETH-USDT-SWAP"}
+SYMBOLS = {
+    "backpack": "ETH_USDC_PERP",
+    "lighter": "ETH",
+    "okx": "ETH-USDT-SWAP",
+    "binance": "ETH/USDC:USDC",
+    "binance spot": "ETH/USDC",
+}
 HEAD = """\
 # Clients that nobody here wrote
 
@@ -38,8 +48,11 @@ part of `make test`: the clients' needs clash, so each gets an environment of it
 """
 
 
-def calm_market(folder: Path) -> Path:
-    """Bid 2600.00, offer 2601.00, sizes that change five times a second, no trades: room for orders in between."""
+def calm_market(folder: Path, product: str) -> Path:
+    """Bid 2600.00, offer 2601.00, sizes that change five times a second, no trades: room for orders in between.
+
+    `product` is perp or spot.
+    """
     quotes = ["local_ts_us,exch_ts_ms,update_id,bid_px,bid_qty,ask_px,ask_qty"]
     for step in range(3_000):
         size = f"{20 + step % 5}.5000"
@@ -47,14 +60,15 @@ def calm_market(folder: Path) -> Path:
     trades = ["local_ts_us,exch_ts_ms,trade_id,px,qty,taker_side,kind"]
     trades.append("1700000000000000,,1,2600.00,0.0001,sell,")
     for kind, lines in (("bbo", quotes), ("trades", trades)):
-        with gzip.open(folder / f"calm_perp_ethusdc_{kind}.csv.gz", "wt") as file:
+        with gzip.open(folder / f"calm_{product}_ethusdc_{kind}.csv.gz", "wt") as file:
             file.write("\n".join(lines) + "\n")
-    return folder / "calm_perp_ethusdc"
+    return folder / f"calm_{product}_ethusdc"
 
 
 @contextmanager
 def serving(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """The config that a local venue prints; it serves while this is entered."""
+    """The config that a local venue prints; it serves while this is entered. `kind` may end with its product."""
+    kind, _, product = kind.partition(" ")
     eagle = Path(sys.executable).with_name("eagle")
     command = [
         str(eagle),
@@ -64,7 +78,7 @@ def serving(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
         "--port",
         "0",
         "--market",
-        str(calm_market(folder)),
+        str(calm_market(folder, product or "perp")),
         "--keys",
         str(folder),
     ]
@@ -82,7 +96,7 @@ def serving(kind: str, folder: Path) -> Iterator[dict[str, Any]]:
 
 def description(kind: str, config: dict[str, Any], folder: Path) -> Path:
     """What a peer's script needs to know, in a file."""
-    venue = config["venues"][kind]
+    venue = config["venues"][kind.partition(" ")[0]]
     accounts = {
         account["name"]: {
             field: Path(it["secret"].removeprefix("file:")).read_text().strip() if isinstance(it, dict) else str(it)

@@ -453,3 +453,14 @@ def test_trades_of_the_outside_fill_what_rests() -> None:
     user.place("BUY", "1", "2599", newClientOrderId="a", **POST_ONLY[PERP])
     user.run(2 * S)
     assert user.get("order", symbol=SYMBOL, origClientOrderId="a")["status"] == "FILLED"
+
+
+def test_a_listen_key_may_be_subscribed_on_an_open_stream_and_names_its_events_there() -> None:
+    user = BinanceUser(binance(PERP))
+    key = user.call("POST", "listenKey")[1]["listenKey"]
+    session, wire = user.stream("/private/stream")
+    session.on_text(json.dumps({"method": "SUBSCRIBE", "params": [key], "id": 1}))
+    user.place("BUY", "1", "2500")
+    ack, new = wire.take()
+    assert ack == {"result": None, "id": 1}
+    assert (new["stream"], new["data"]["o"]["x"]) == (key, "NEW")

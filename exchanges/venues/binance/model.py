@@ -59,6 +59,7 @@ class Binance(LocalVenue):
         self.streams = BinanceStreams(
             exchange, self.hub, signer=self._signer, owner=self._owner,
             is_hmac=lambda api_key: bool(self.keys[api_key].secret),
+            listener=lambda key: self._listen_keys.get(key, ""),
         )  # fmt: skip
         self.trading: Trading = Trading(exchange, self.streams, self.options, faults)
         exchange.audience = self
@@ -95,12 +96,12 @@ class Binance(LocalVenue):
 
     def _open_user(self, request: Request, outlet: Outlet, parts: list[str]) -> StreamSession:
         """Raises: ApiError."""
-        named = parts[1:2] or listen_keys_named(request.query)
-        if parts[:1] not in (["ws"], ["stream"]) or len(named) != 1:
+        named = parts[1:] or listen_keys_named(request.query)
+        if parts[:1] not in (["ws"], ["stream"]):
             raise ApiError(404, -1000, f"no stream at {request.path[:80]}")
-        if named[0] not in self._listen_keys:
+        if any(key not in self._listen_keys for key in named):
             raise wrong(-1125, "This listenKey does not exist.")
-        return self.streams.open_user(outlet, self._listen_keys[named[0]], combined=parts[0] == "stream")
+        return self.streams.open_user(outlet, named, combined=parts[0] == "stream")
 
     def target(self, request: Request) -> Target:
         key = self.keys.get(self._fields(request)[1])

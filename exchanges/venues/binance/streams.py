@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
@@ -38,6 +39,7 @@ class BinanceSession(Session):
     def __init__(self, streams: BinanceStreams, outlet: Outlet, *, combined: bool = False) -> None:
         self.streams = streams
         self.combined = combined
+        self.user_stream = USER  # the listen key by which the client knows its account's events
         every_ns, within_ns = PINGS[streams.kind]
         clock = streams.exchange.clock
         super().__init__(streams.hub, outlet, clock, ping_every_ns=every_ns, pong_within_ns=within_ns)
@@ -191,11 +193,14 @@ OWN: Mapping[str, _Own] = {
 
 
 class BinanceStreams:
-    """All connections, and what they hear. `signer` checks signed params; it and `owner` give the account of a key."""
+    """All connections, and what they hear. `signer` checks signed params; it and `owner` give the account of a key.
+
+    `listener` gives the account of a listen key, "" for what is none.
+    """
 
     def __init__(
         self, exchange: Exchange, hub: Hub, *, signer: Callable[[Mapping[str, str]], str],
-        owner: Callable[[str], str], is_hmac: Callable[[str], bool],
+        owner: Callable[[str], str], is_hmac: Callable[[str], bool], listener: Callable[[str], str],
     ) -> None:  # fmt: skip
         self.exchange = exchange
         self.hub = hub
@@ -203,24 +208,31 @@ class BinanceStreams:
         self.signer = signer
         self.owner = owner
         self.is_hmac = is_hmac
+        self.listener = listener
         self._depth: dict[str, DepthFeed] = {}
         self._best: dict[str, tuple[object, ...]] = {}
 
     # -- subscriptions -------------------------------------------------------------------------------------------
 
     def open_market(self, outlet: Outlet, names: list[str], *, combined: bool) -> BinanceSession:
-        """Raises: ApiError."""
+        """Names in an address that are no streams say nothing: ccxt numbers its connections there."""
         session = BinanceSession(self, outlet, combined=combined)
         self.hub.join(session)
         for name in names:
-            self._subscribe(session, name)
+            with suppress(ApiError):
+                self._subscribe(session, name)
         return session
 
-    def open_user(self, outlet: Outlet, account: str, *, combined: bool) -> BinanceSession:
+    def open_user(self, outlet: Outlet, listen_keys: list[str], *, combined: bool) -> BinanceSession:
         session = BinanceSession(self, outlet, combined=combined)
         self.hub.join(session)
-        self.hub.subscribe(session, (account, USER))
+        for key in listen_keys:
+            self._listen(session, key)
         return session
+
+    def _listen(self, session: BinanceSession, key: str) -> None:
+        session.user_stream = key
+        self.hub.subscribe(session, (self.listener(key), USER))
 
     def command(self, session: BinanceSession, text: str) -> dict[str, Any]:
         """Raises: ApiError."""
@@ -243,6 +255,9 @@ class BinanceStreams:
         return {"result": None, "id": number}
 
     def _subscribe(self, session: BinanceSession, name: str) -> None:
+        if self.listener(name):
+            self._listen(session, name)
+            return
         symbol, _, kind = name.partition("@")
         market = self.exchange.markets.get(symbol.upper())
         if market is None or symbol != symbol.lower() or not (kind in ("bookTicker", "trade") or _depth_ns(kind)):
@@ -279,7 +294,7 @@ class BinanceStreams:
     def _private(self, account: str, kind: str, event: Mapping[str, Any]) -> None:
         for session in self.hub.of_account(account):
             assert isinstance(session, BinanceSession)
-            session.tell(account, kind, USER, event)
+            session.tell(account, kind, session.user_stream, event)
 
     # -- public --------------------------------------------------------------------------------------------------
 
