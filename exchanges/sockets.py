@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, WebSocketException
 from websockets.frames import DATA_OPCODES, Frame
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 from exchanges.connections import Pool
 from exchanges.errors import AuthFailed, LinkDown
@@ -109,7 +109,10 @@ def on_loopback(url: str) -> bool:
 
 
 class _Socket(ClientConnection):
-    """Hands a message to `listen` in the callback that read it: with `recv` it waits for a task in a later turn."""
+    """Hands a message to `listen` in the callback that read it, and writes one before `write` returns.
+
+    With `recv` and `send` each waits for a task in a later turn of the loop.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -138,9 +141,17 @@ class _Socket(ClientConnection):
         else:
             self._take(data)
 
+    def write(self, text: str) -> bool:
+        """Is the message on its way now? Not where the socket is full or not open: `send` waits, or says so."""
+        if self.paused or self.protocol.state is not State.OPEN:
+            return False
+        self.protocol.send_text(text.encode())
+        self.send_data()
+        return True
+
 
 class _Stream:
-    """One websocket; messages come from its socket's own callback, writes are tasks in the order of the calls."""
+    """One websocket; messages come from its socket's own callback and leave in the call, in the order of the calls."""
 
     def __init__(
         self, socket: _Socket, receiver: Receiver, *, now_ns: Callable[[], int], tasks: Tasks,
@@ -152,9 +163,11 @@ class _Stream:
         self._tasks = tasks
         self._forget = forget
         self._over = False
+        self._unsent = 0  # messages that wait for room in the socket: later ones may not overtake them
 
     def send(self, text: str) -> None:
-        if not self._over:
+        if not self._over and (self._unsent or not self._socket.write(text)):
+            self._unsent += 1
             self._tasks.spawn(self._send(text))
 
     def ping(self) -> None:
@@ -190,6 +203,8 @@ class _Stream:
             await self._socket.send(text)
         except (ConnectionClosed, OSError):
             return  # the reader tells
+        finally:
+            self._unsent -= 1
 
     async def _ping(self) -> None:
         try:

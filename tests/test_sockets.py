@@ -313,6 +313,38 @@ def test_a_stream_carries_messages_pings_and_its_end() -> None:
     run(main())
 
 
+def test_a_message_is_written_before_its_sender_goes_on_and_none_overtakes_one_that_waits() -> None:
+    said: list[str] = []
+
+    async def listen(connection: ServerConnection) -> None:
+        async for message in connection:
+            said.append(str(message))
+            if message == "last":
+                await connection.close()
+
+    async def main() -> None:
+        async with ws_server(listen) as url, transport() as net:
+            ear = Ear()
+            stream = await net.ws(url, ear, deadline_ns=counting_ns() + 5 * S)
+            socket = stream._socket  # type: ignore[attr-defined]
+            written: list[bytes] = []
+            write = socket.transport.write
+            socket.transport.write = lambda data: (written.append(data), write(data))
+            stream.send("first")
+            assert len(written) == 1
+            socket.pause_writing()  # the socket is full
+            stream.send("second")
+            socket.resume_writing()
+            stream.send("third")
+            assert len(written) == 1
+            await asyncio.sleep(0)
+            stream.send("last")
+            await ear.next()
+            assert said == ["first", "second", "third", "last"]
+
+    run(main())
+
+
 def test_messages_keep_their_order_from_the_first_on_whole_or_in_fragments() -> None:
     """The first one leaves with the handshake's answer, before anybody can listen."""
 
