@@ -14,7 +14,7 @@ from engine.runtime.loop import VirtualLoop
 from exchanges.binance import private
 from exchanges.binance.client import BinanceClient
 from exchanges.errors import AuthFailed
-from exchanges.types import Accepted, LinkState, OrderState, Refusal, Refused, Reply, Side, Unknown
+from exchanges.types import Accepted, FillKind, LinkState, OrderState, Refusal, Refused, Reply, Side, Unknown
 from exchanges.venues.binance import model, streams
 from exchanges.venues.binance.trading import BinanceOptions, Trading
 
@@ -169,6 +169,22 @@ def test_fills_of_a_former_life_are_told_with_our_client_id(bench: type[BinanceB
         assert it.mounts["one"].asked.count(f"GET {it.product.root}/allOrders") == asked == 1
 
     play(bench, act)
+
+
+def test_a_liquidation_that_the_stream_did_not_tell_is_found_as_what_it_is() -> None:
+    async def act(it: BinanceBench) -> None:
+        await it.place(it.order(BUY, "1"))
+        it.swallow("one")
+        it.exchange.liquidate(it.exchange.accounts["one"], it.spec.symbol)
+        await it.wait(20_000)
+        assert [(fill.kind, fill.client_id == "", fill.side) for fill in it.fills()] == [
+            (FillKind.TRADE, False, BUY), (FillKind.LIQUIDATION, True, SELL),
+        ]  # fmt: skip
+        asked = it.mounts["one"].asked.count("GET /fapi/v1/allOrders")
+        await it.wait(60_000)
+        assert it.mounts["one"].asked.count("GET /fapi/v1/allOrders") == asked
+
+    play(BinanceBench, act)
 
 
 def test_defect_27_a_batch_goes_in_requests_of_five_each_order_once() -> None:

@@ -38,6 +38,8 @@ MS = 1_000_000
 LATE_ROW_NS = 1_000 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
 SETTLES_NS = 500 * MS  # after a word on what is held, until its fills must have come
 LISTEN_NS = 3_600 * S  # a listen key lives; asked for again at half of it
+LAGS_MS = 60_000  # after a fill, until its order must be in the list of orders
+NOBODYS = ("", _TRADE)
 SPOT_PACE = Pace(alone_ns=2 * S)  # a comparison weighs 46 there, and an address has 6,000 a minute
 
 Row = tuple[str, Side, str, str, int, FillKind, Trade]  # symbol, side, order id, client id, ms, cause, trade
@@ -67,7 +69,7 @@ class PrivateFeed:
             pace=SPOT_PACE if self._spot else None,
         )  # fmt: skip
         self._held: dict[str, Decimal] = {}  # by symbol; on spot by asset
-        self._names: OrderedDict[str, str] = OrderedDict()  # order id -> client id, of rows that were asked about
+        self._named: OrderedDict[str, tuple[str, FillKind]] = OrderedDict()  # of orders that were asked about, by id
         self._states: list[tuple[OrderFacts, str, int]] = []
         self._subscribed: asyncio.Future[None] | None = None
         self._listen_key = ""
@@ -193,18 +195,22 @@ class PrivateFeed:
 
     async def _name(self, symbol: str, rows: Sequence[FillRow], use: Use) -> None:
         """Rows name the venue's id alone: of orders that this process did not send, ask for ours."""
-        unknown = {row.order_id for row in rows if not self._owner(row) and row.order_id not in self._names}
-        if unknown:
-            self._names |= await self._rest.client_ids(symbol, unknown, use)
-            while len(self._names) > KEPT:
-                self._names.popitem(last=False)
+        unknown = {row.order_id: row.at_ms for row in rows if not self._owner(row) and row.order_id not in self._named}
+        if not unknown:
+            return
+        found = await self._rest.orders_named(symbol, unknown, use)
+        settled_ms = self._rest.venue_ms - LAGS_MS
+        for order_id, at_ms in unknown.items():
+            if order_id in found:
+                self._named[order_id] = (found[order_id].client_id, found[order_id].kind)
+            elif at_ms < settled_ms:
+                self._named[order_id] = NOBODYS  # it will not come any more: do not ask again
+        while len(self._named) > KEPT:
+            self._named.popitem(last=False)
 
     def _owner(self, row: FillRow) -> str:
-        name = self._names.get(row.order_id, "")
-        kind = stream.cause_of(name)
-        return self._tracking.owner(
-            row.order_id, name if kind is _TRADE else "", symbol=row.symbol, side=row.side, at_ms=row.at_ms
-        )
+        client_id, _ = self._named.get(row.order_id, NOBODYS)
+        return self._tracking.owner(row.order_id, client_id, symbol=row.symbol, side=row.side, at_ms=row.at_ms)
 
     async def ended_order(self, order: Sent, use: Use) -> OrderUpdate | None:
         """The end of an order that is open no more."""
@@ -254,7 +260,7 @@ class PrivateFeed:
 
     def _fill_of_row(self, row: FillRow) -> Fill:
         now_ns = self._clock.now_ns()
-        kind = stream.cause_of(self._names.get(row.order_id, ""))
+        _, kind = self._named.get(row.order_id, NOBODYS)
         told = (row.symbol, row.side, row.order_id, self._owner(row), row.at_ms, kind, row.trade)
         return self._fill_of(told, recv_ns=now_ns, decoded_ns=now_ns)
 

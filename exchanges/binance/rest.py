@@ -121,14 +121,14 @@ class Rest:
     async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderFacts]:
         return reply.order_list(await self._ask("openOrders", {"symbol": symbol}, use))
 
-    async def client_ids(self, symbol: str, order_ids: Iterable[str], use: Use) -> dict[str, str]:
-        """The client ids of orders that fills name; those that the venue does not show are left out."""
-        wanted, found = set(order_ids), dict[str, str]()
+    async def orders_named(self, symbol: str, order_ids: Iterable[str], use: Use) -> dict[str, OrderFacts]:
+        """The orders that fills name; those that the venue does not show are left out."""
+        wanted, found = set(order_ids), dict[str, OrderFacts]()
         first = min((int(it) for it in wanted), default=0)
         for _ in range(PAGES_MOST):
             params = {"symbol": symbol, "orderId": str(first), "limit": str(PAGE)}
             rows = reply.order_list(await self._ask("allOrders", params, use))
-            found |= {row.order_id: row.client_id for row in rows if row.order_id in wanted}
+            found |= {row.order_id: row for row in rows if row.order_id in wanted}
             if len(rows) < PAGE or len(found) == len(wanted):
                 break
             first = max(int(row.order_id) for row in rows) + 1

@@ -34,6 +34,7 @@ from exchanges.types import (
 from exchanges.values import quick
 
 _TRADE = FillKind.TRADE
+MARGIN_MODES = {"crossed": "cross"}
 
 
 def judge(status: int, body: bytes, *, retry_ms: int) -> ExchangeError | None:
@@ -276,7 +277,8 @@ def risk_of(config_body: bytes, bracket_body: bytes, symbol: str) -> Risk:
     leverage = decimal_of(config, "leverage")
     if leverage <= 0:
         raise BadFrame(f"leverage: {leverage}")
-    return Risk(leverage, decimal_of(lowest, "maintMarginRatio"), one_line(config.get("marginType", ""), 20).lower())
+    mode = one_line(config.get("marginType", ""), 20).lower()
+    return Risk(leverage, decimal_of(lowest, "maintMarginRatio"), MARGIN_MODES.get(mode, mode))
 
 
 def _row_of(body: bytes, symbol: str, name: str) -> dict[str, Any]:
