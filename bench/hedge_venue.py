@@ -89,6 +89,13 @@ class Venue:
         self.tasks: set[asyncio.Task[None]] = set()
         self.done = asyncio.Event()
 
+    def begin(self, job: Job) -> None:
+        """Another measurement, on accounts that hold nothing."""
+        self.job, self.waiting, self.maker = job, [], None
+        for account in self.accounts.values():
+            account.position = 0
+            account.fills.clear()
+
     # --- requests
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes, at: int) -> tuple[object, int]:
@@ -314,7 +321,7 @@ async def main() -> None:
         gc.disable()
         quoting = asyncio.create_task(quotes(venue.quote))
         while line := await lines.get():
-            venue.job, venue.waiting, venue.maker = Job(**json.loads(line)), [], None
+            venue.begin(Job(**json.loads(line)))
             venue.done.clear()
             await venue.done.wait()
             say(venue.job.taken)

@@ -59,7 +59,7 @@ def run(folder: Path, *, alone: bool) -> tuple[list[list[int]], list[tuple[int, 
     with (folder / "out").open("wb") as words:
         process = subprocess.Popen(
             [sys.executable, SELF, "--watched", str(out), *(["--alone"] if alone else [])],
-            cwd=folder, stdout=words, stderr=words,
+            cwd=folder, env=bench.fresh(), stdout=words, stderr=words,
         )  # fmt: skip
         bench.heard(process)
         process.send_signal(signal.SIGINT)
