@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 import yaml
-from cli_kit import Eagle, eagle
+from cli_kit import Eagle, eagle, write_recording
 from test_cli_venue import Serving, serving
 
 __all__ = ["eagle"]
 
 EAGLE = [sys.executable, "-c", "import sys; from cli.entry import main; sys.exit(main())"]
 SYMBOL = "ETH_USDC_PERP"
+D = Decimal
 
 
 def config_of(it: Serving, *, maker: str, takers: list[str], **more: object) -> dict[str, Any]:
@@ -77,6 +78,31 @@ def test_a_round_across_two_venues_ends_flat_and_both_ledgers_agree(tmp_path: Pa
         [*EAGLE, "audit", "state/eagle.sqlite"], cwd=tmp_path, text=True, capture_output=True, check=False
     )
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_rounds_on_spot_end_within_dust_though_every_purchase_pays_its_fee_in_what_it_bought(tmp_path: Path) -> None:
+    """S18: quantities count net of such fees, sales are bounded by what is held, and the venues' own ledgers agree."""
+    recording = write_recording(tmp_path, "spot_ethusdt", seconds=120)
+    asked = ("one=backpack", "two=backpack", "--accounts", "maker,taker", "--market", str(recording))
+    with serving(tmp_path, *asked, "--market-speed", "10") as it:
+        config = config_of(it, maker="maker-one", takers=["taker-two", "maker-two"])
+        config |= {"market": it.config["market"], "markets": it.config["markets"]}
+        config["settings"] |= {"quantity": "0.05", "rounds": 2}
+        ran = run(tmp_path, config, "--format", "json")
+        assert ran.returncode == 0, ran.stderr
+        assert json.loads(ran.stdout)["ending"].startswith("flat within dust")
+        fills = venue_fills(it)
+        assert fills == journal_fills(tmp_path)
+        with sqlite3.connect(tmp_path / "state" / "eagle.sqlite") as journal:
+            rows = journal.execute("select side, qty, fee, fee_asset from fills").fetchall()
+        bought = [(D(qty), D(fee)) for side, qty, fee, asset in rows if side == "buy" and asset == "ETH"]
+        assert bought == [(D(qty), D(qty) / 1000) for side, qty, _, _ in rows if side == "buy"]
+        audit = subprocess.run(
+            [*EAGLE, "audit", *(word for url in it.urls for word in ("--venue", url))],
+            cwd=tmp_path, text=True, capture_output=True, check=False,
+        )  # fmt: skip
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+        assert audit.stdout.count(": equal") == 2
 
 
 def test_an_interrupt_ends_it_flat_and_leaves_no_order(tmp_path: Path) -> None:
