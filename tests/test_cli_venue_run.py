@@ -191,4 +191,4 @@ def test_the_real_venue_stays_closed(eagle: Eagle, tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
     assert "G722" in eagle("run", "--config", tmp_path / "c.yaml").err
-    assert "later release" in eagle("run", "--config", tmp_path / "c.yaml", "--live").err
+    assert "--live: nothing was sent; before" in eagle("run", "--config", tmp_path / "c.yaml", "--live").err
