@@ -120,6 +120,12 @@ class Link:
         if self._connection is not None:
             self._connection.send(text)
 
+    def fresh(self, within_ns: int) -> bool:
+        """Is the stream open, and was anything heard on it so lately?"""
+        down = self._down
+        open_ = self._connection is not None and down is not None and not down.done()
+        return open_ and self._clock.now_ns() - self._heard_ns <= within_ns
+
     # --- called by the transport
 
     def frame(self, data: bytes, recv_ns: int) -> None:

@@ -177,6 +177,18 @@ def test_every_order_carries_its_time_and_an_unanswered_one_says_when_it_is_dead
     stage(main)
 
 
+def test_an_order_does_not_wait_on_a_stream_that_owes_an_answer() -> None:
+    async def main(it: Stage) -> None:
+        for stream in it.mount.streams:
+            stream.outlet.swallow = True
+        await asyncio.sleep(1.5)
+        assert it.links()[-1] is LinkState.TRUSTED  # given up only after two seconds
+        assert isinstance(await it.place(it.order(BUY, "1")), Accepted)
+        assert it.mount.asked.count(ORDER) == 1
+
+    stage(main)
+
+
 def test_a_stream_that_ends_leaves_the_outcome_of_what_it_carried_unknown() -> None:
     async def main(it: Stage) -> None:
         got: list[Reply] = []

@@ -82,7 +82,12 @@ class OkxClient(StreamedClient):
         self._stream_url = stream_url.rstrip("/")
         self._tracking = Tracking()
         self._rest = Rest(rest_url, signer=signer, transport=transport, clock=clock, address=address)
-        self._entry = OrderEntry(self._rest, clock, say=lambda text: self._link.say(text))
+        self._entry = OrderEntry(
+            self._rest,
+            clock,
+            say=lambda text: self._link.say(text),
+            fresh=lambda within_ns: self._link.fresh(within_ns),
+        )
         self._feed = PrivateFeed(
             Whose(account, venue, tuple(markets)), rest=self._rest, signer=signer, entry=self._entry,
             tracking=self._tracking, clock=clock, deliver=self._deliver, note=self._note, link=lambda: self._link,

@@ -25,6 +25,7 @@ S = 1_000_000_000
 MS = 1_000_000
 VALID_MOST_MS = 1_000  # of a command (S4): the venue takes any, and a lost hedge is replaced that much sooner
 ANSWER_NS = S // 2  # beyond a command's validity: what was not answered by then will not be
+FRESH_NS = 1_200 * MS  # a stream that owes a pong for half a second may be gone: an order would wait on it for nothing
 BATCH_MOST = 20
 
 
@@ -50,12 +51,18 @@ class _Waiting:
 
 
 class OrderEntry:
-    """The way in for one account. `say` sends on the private stream; `logged_in` and `lost` tell of its life."""
+    """The way in for one account. `say` sends on the private stream, `fresh` tells whether it was heard from lately.
 
-    def __init__(self, rest: Rest, clock: Clock, *, say: Callable[[str], None]) -> None:
+    `logged_in` and `lost` tell of its life.
+    """
+
+    def __init__(
+        self, rest: Rest, clock: Clock, *, say: Callable[[str], None], fresh: Callable[[int], bool]
+    ) -> None:  # fmt: skip
         self._rest = rest
         self._clock = clock
         self._say = say
+        self._fresh = fresh
         self._open = False
         self._numbers = count(1)
         self._waiting: dict[str, _Waiting] = {}
@@ -93,7 +100,7 @@ class OrderEntry:
         valid_ms = min(valid_ms, VALID_MOST_MS)
         over_ns = self._rest.clock.over_ns(now_ns, valid_ms)
         expires_ms = self._rest.venue_ms + valid_ms if name != "cancel-order" else 0
-        if self._open and traded.code is not None:
+        if self._open and traded.code is not None and self._fresh(FRESH_NS):
             self._through_stream(name, args, traded, ids, expires_ms, over_ns, budget, on_items)
             return
         waiting = _Waiting(ids, budget, on_items, Sent(now_ns, 0, over_ns + SETTLE_NS))
