@@ -31,10 +31,14 @@ from engine.trading.vocabulary import trading_vocabulary
 from exchanges.backpack.client import BackpackClient
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
+from exchanges.binance.client import BinanceClient
+from exchanges.binance.wire.product import USDM, Hosts
+from exchanges.binance.wire.request import Signer as BinanceSigner
 from exchanges.budget import Budget
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Fill, Instrument
 from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
+from exchanges.venues.binance.demo import binance_credentials, open_binance
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, Faults
 from exchanges.venues.seam import VenueModel
@@ -114,16 +118,17 @@ class Ran:
 
 def play(
     faults: str = "", *, rounds: int = 20, seed: int = 1, same_venue: bool = False, journal: Journal | None = None,
-    taken: Callable[[Input], None] = _nothing, stop_after_s: int = 0,
+    taken: Callable[[Input], None] = _nothing, stop_after_s: int = 0, takers: str = "backpack",
 ) -> Ran:  # fmt: skip
-    """One run to its end; `taken` hears every input of the desk.
+    """One run to its end; `taken` hears every input of the desk. `takers` is the kind of the takers' venue.
 
     It is asked to stop after `stop_after_s` at the latest (0: 60 s a round).
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        return runner.run(_play(loop, faults, rounds, seed, same_venue, journal, taken, stop_after_s or 60 * rounds))
+        venues = open_venues(loop, faults, rounds, seed, same_venue=same_venue, takers=takers)
+        return runner.run(_play(loop, venues, journal, taken, stop_after_s or 60 * rounds))
 
 
 @dataclass
@@ -139,15 +144,23 @@ class Venues:
     symbol: str
     instrument: Instrument
     seed: int
+    kinds: dict[str, str]
+    weight: Budget
 
-    def client(self, account: AccountConfig, life: int) -> BackpackClient:
-        exchange = self.exchanges[account.venue]
+    def client(self, account: AccountConfig, life: int) -> BaseExchangeClient:
+        exchange, transport = self.exchanges[account.venue], MemoryMount(self.models[account.venue], self.clock)
+        rng = Stream(self.seed, f"pauses/{account.name}/{life}")
+        if self.kinds[account.venue] == "binance":
+            keys = binance_credentials(exchange, account.name)
+            return BinanceClient(
+                account.name, venue=account.venue, markets={self.symbol: "ETH-PERP"}, transport=transport,
+                signer=BinanceSigner(keys["api_key"], keys["api_secret"]), clock=self.clock, rng=rng,
+                budget=self.weight, hosts=Hosts.local("https://venue", "wss://venue"),
+            )  # fmt: skip
         return BackpackClient(
             account.name, venue=account.venue, markets={self.symbol: "ETH-PERP"},
-            signer=Signer(backpack_credentials(exchange, account.name)["api_secret"]),
-            transport=MemoryMount(self.models[account.venue], self.clock), clock=self.clock,
-            rng=Stream(self.seed, f"pauses/{account.name}/{life}"), budget=Budget(100_000), rest_url="https://venue",
-            stream_url="wss://venue",
+            signer=Signer(backpack_credentials(exchange, account.name)["api_secret"]), transport=transport,
+            clock=self.clock, rng=rng, budget=Budget(100_000), rest_url="https://venue", stream_url="wss://venue",
         )  # fmt: skip
 
     def plan(self, clients: dict[str, BaseExchangeClient]) -> Plan:
@@ -164,7 +177,9 @@ class Venues:
         )  # fmt: skip
 
 
-def open_venues(loop: VirtualLoop, faults: str, rounds: int, seed: int, *, same_venue: bool) -> Venues:
+def open_venues(
+    loop: VirtualLoop, faults: str, rounds: int, seed: int, *, same_venue: bool, takers: str = "backpack"
+) -> Venues:  # fmt: skip
     clock = loop.clock
     text = CONFIG.replace("TAKERS", "one" if same_venue else "two").replace("ROUNDS", str(rounds))
     flow = load_flow(FLOW.read_text("utf-8"), file=FLOW.name, vocabulary=trading_vocabulary())
@@ -173,7 +188,8 @@ def open_venues(loop: VirtualLoop, faults: str, rounds: int, seed: int, *, same_
     used = dict.fromkeys(account.venue for account in config.used_accounts)
     known = {name: tuple(a.name for a in config.used_accounts if a.venue == name) for name in used}
     plan = load_fault_plan(Source("faults.yaml", faults), venues=known) if faults else FaultPlan(())
-    venues = Venues(clock, config, flow, {}, [], {}, spec.symbol, spec, seed)
+    kinds = {"one": takers if same_venue else "backpack", "two": takers}
+    venues = Venues(clock, config, flow, {}, [], {}, spec.symbol, spec, seed, kinds, Budget(USDM.weight_a_minute))
     for name in used:
         source = SyntheticMarket().events(walk=Stream(seed, "walk"), flow=Stream(seed, f"flow/{name}"))
         exchange = Exchange(name, [replace(spec, venue=name)], sources={spec.symbol: source}, clock=clock)
@@ -183,18 +199,16 @@ def open_venues(loop: VirtualLoop, faults: str, rounds: int, seed: int, *, same_
                 exchange.open_account(account.name, cash=D(10_000), owner=account.owner)
         made = Faults(plan, venue=name, clock=clock, rng_of=lambda purpose: Stream(seed, purpose))
         venues.faults.append(made)
-        venues.models[name] = model = open_backpack(exchange, made)
+        opened = open_binance(exchange, made) if kinds[name] == "binance" else open_backpack(exchange, made)
+        venues.models[name] = model = opened
         model.start()
     return venues
 
 
 async def _play(
-    loop: VirtualLoop, faults: str, rounds: int, seed: int, same_venue: bool, journal: Journal | None,
-    taken: Callable[[Input], None], stop_after_s: int,
+    loop: VirtualLoop, venues: Venues, journal: Journal | None, taken: Callable[[Input], None], stop_after_s: int
 ) -> Ran:  # fmt: skip
-    clock = loop.clock
-    venues = open_venues(loop, faults, rounds, seed, same_venue=same_venue)
-    config = venues.config
+    clock, config, seed = loop.clock, venues.config, venues.seed
     clients: dict[str, BaseExchangeClient] = {it.name: venues.client(it, 1) for it in config.used_accounts}
     trading = venues.plan(clients)
     chance = Chance(seed)
