@@ -5,6 +5,7 @@
 #   make check    ruff, the format and mypy --strict
 #   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
+#   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
 #   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
@@ -38,7 +39,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz kills sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz hedger kills sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -68,6 +69,9 @@ fuzz: $(DEV_READY)
 
 kills: $(DEV_READY)
 	$(BIN)/python tests/kill_campaign.py $(KILLS)
+
+hedger: $(DEV_READY)
+	$(BIN)/python tests/hedger_campaign.py $(HEDGER)
 
 sigkills: $(DEV_READY)
 	$(BIN)/python tests/sigkill_campaign.py $(SIGKILLS)
