@@ -16,7 +16,7 @@ from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
 from cli.locate import Source
 from cli.simulate_story import Story, last_rows
-from cli.simulated import simulate
+from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
 from cli.wiring import sound_flow
 from engine.chart.model import Flow

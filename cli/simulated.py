@@ -1,51 +1,34 @@
-"""A simulated world and a process in it: venue models, adapters, journal and runner of one seed, in virtual time.
+"""The world of a simulated run: venue models, their markets, the network, what goes wrong, and the truth of it all.
 
-Beside `wiring.py`, which does the same for a run that a person starts. Everything is made anew for each seed and
-nothing is shared between two: neither a clock nor a socket, a thread or the machine's chance.
+Made anew for each seed; nothing is shared between two: neither a clock nor the machine's chance.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from cli.client_wiring import listed_by, open_clients
-from cli.record import desk_of_run, run_start
 from cli.simulate_story import Story
 from cli.venue_wiring import KINDS
-from cli.wiring import Setup, plan_of, watch_of
-from engine.chart.model import Flow
-from engine.runtime.audit import audit
-from engine.runtime.chance import Chance, Stream
-from engine.runtime.clock import GapWatch, S, VirtualClock
-from engine.runtime.config import Config, VenueConfig, load_config
+from engine.runtime.chance import Stream
+from engine.runtime.clock import S, VirtualClock
+from engine.runtime.config import VenueConfig
 from engine.runtime.credentials import NUMBERS, Reference
-from engine.runtime.replay import replay
-from engine.runtime.runner import Runner
 from engine.runtime.secrets import Secret
-from engine.runtime.simulate.guarded import inside
-from engine.runtime.simulate.journal import SimulatedJournal
-from engine.runtime.simulate.outcome import Outcome, Played
-from engine.runtime.simulate.process import ProcessClock, ProcessLoop
+from engine.runtime.simulate.outcome import Played
+from engine.runtime.simulate.process import ProcessClock
 from engine.runtime.simulate.scenario import MAKER, Scenario, VenueDraw
 from engine.runtime.simulate.trace import TraceHash
 from engine.runtime.simulate.witness import Bounds, Witness
-from engine.runtime.venue_audit import audit_venue
-from engine.runtime.venue_ledger import read_venue_ledger
-from engine.trading.desk import Desk
 from engine.trading.effects import Effect
-from engine.trading.inputs import Input, Started
+from engine.trading.inputs import Input
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Fill
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, FaultRule, Faults
 from exchanges.venues.ledger import Ledger, VenueOrder
-from exchanges.venues.ledger_page import ledger_page
 from exchanges.venues.local import LocalVenue
 from exchanges.venues.memory import MemoryTransport
 
@@ -64,6 +47,8 @@ HIDING = frozenset(
         "streams_stalled", "maintenance", "rate_limited",
     }
 )  # fmt: skip
+EACH_NS = S  # what a fault may cost beside its own length
+LASTS_NS: Mapping[str, int] = {"stuck_pending": 9 * S}  # asked about three times and cancelled before it is given up
 HIDDEN_NS = 30 * S  # how long after one of these a fill may be told late, with all that follows from it
 
 
@@ -100,6 +85,17 @@ class SimulatedVenue:
         return sum(len(account.open) for account in self.exchange.accounts.values())
 
 
+class Struck(Protocol):
+    """A process as the faults of a plan find it."""
+
+    @property
+    def state(self) -> str:
+        """The phase of the flow."""
+
+    def strike(self, rule: FaultRule) -> Callable[[], None] | None:
+        """Suffer a fault; what ends it after its time, if anything does."""
+
+
 class SimulatedWorld:
     """Venues, network and truth of one seed. It outlives the processes that trade in it."""
 
@@ -115,11 +111,13 @@ class SimulatedWorld:
         self.played: list[Played] = []
         self.venues: dict[str, SimulatedVenue] = {}
         self.secrets: dict[str, str] = {}
-        self.life: Life | None = None
+        self.life: Struck | None = None  # the process that trades now
         self.story = story
-        self.witness = Witness(self.clock.now_ns, bounds=bounds, hidden=self._hidden)
+        self.witness = Witness(self.clock.now_ns, bounds=bounds, hidden=self._hidden, allowed=self._allowed_ns)
         self._transports: list[MemoryTransport] = []
         self._hidden_ns = -HIDDEN_NS
+        self._quiet = False
+        self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
         for number, venue in enumerate(scenario.venues):
             self.venues[venue.name] = self._open(venue, venue_plan, number)
         self._process_faults = Faults(
@@ -178,33 +176,30 @@ class SimulatedWorld:
     # --- faults
 
     def let_fail(self, on: bool) -> None:
+        """Faults act from now on, or no longer; after `end_faults` never again."""
+        on = on and not self._quiet
         for venue in self.venues.values():
             venue.faults.off = not on
         self._process_faults.off = not on
 
-    def _strike(self, rule: FaultRule) -> None:
-        """Play a fault of the process."""
-        life = self.life
-        if life is None or life.over:
-            return
-        match rule.fault:
-            case "suspended":
-                life.clock.pause(rule.for_ns)
-            case "clock_set":
-                life.clock.wall_skew_ms += rule.by_ms
-                self._after(rule, lambda: life.set_clock_back(rule.by_ms))
-            case "stop_asked":
-                life.stop(rule.level)
-            case "disk_full":
-                life.journal.fill_disk()
-                self._after(rule, life.journal.free_disk)
-            case "disk_slow":
-                life.write_ns = rule.delay_ns
-                self._after(rule, life.write_quickly)
+    def end_faults(self) -> None:
+        self._quiet = True
+        self.let_fail(False)
 
-    def _after(self, rule: FaultRule, end: Callable[[], None]) -> None:
-        if rule.for_ns:
-            self.clock.call_at(self.clock.now_ns() + rule.for_ns, end)
+    def _strike(self, rule: FaultRule) -> None:
+        """Play a fault of the process, and end it after `for`."""
+        if self.life is not None:
+            end = self.life.strike(rule)
+            if end is not None and rule.for_ns:
+                self.clock.call_at(self.clock.now_ns() + rule.for_ns, end)
+
+    def effect(self) -> FaultRule | None:
+        """The process is about to do something, or has just done it: does it die here?"""
+        return self._process_faults.on_effect()
+
+    def _allowed_ns(self, since_ns: int) -> int:
+        """How much longer than after no fault something may take that began then: as long as the faults took."""
+        return sum(took + EACH_NS for until_ns, took in self._took if until_ns >= since_ns)
 
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
         state = "start" if self.life is None else self.life.state
@@ -213,6 +208,8 @@ class SimulatedWorld:
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
         if self.story is not None:
             self.story.faulted(now_ns, venue, account, rule.fault)
+        took_ns = LASTS_NS.get(rule.fault, 0) or rule.for_ns + rule.delay_ns
+        self._took.append((now_ns + took_ns, took_ns))
         if rule.fault in HIDING:
             self._hidden_ns = now_ns + rule.for_ns + rule.delay_ns
 
@@ -236,6 +233,12 @@ class SimulatedWorld:
         )  # fmt: skip
         self._transports.append(made)
         return made
+
+    def bury(self, clock: ProcessClock) -> None:
+        """A process has died: nothing leaves it any more, and nothing reaches it."""
+        for transport in self._transports:
+            if transport.process is clock:
+                transport.abandon()
 
     def resolve(self, reference: Reference, *, what: str) -> Secret:
         return Secret(reference.name if reference.source == "number" else self.secrets[reference.name])
@@ -283,168 +286,3 @@ def _in_lots(source: Any, lot: int) -> Any:
 def _coarser(event: Any, lot: int) -> Any:
     sizes = ("bid_lots", "ask_lots") if hasattr(event, "bid_lots") else ("lots",)
     return event._replace(**{name: max(1, getattr(event, name) // lot) for name in sizes})
-
-
-# --- one life
-
-
-class Life:
-    """A process that trades in a world, from its start to its end."""
-
-    def __init__(self, world: SimulatedWorld, path: Path) -> None:
-        self.clock = ProcessClock(world.clock)
-        self.journal = SimulatedJournal(path, written=self._written)
-        self.write_ns = 0  # how long each write takes
-        self.desk: Desk | None = None
-        self.runner: Runner | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.runner is None or self.runner.ending is not None
-
-    @property
-    def state(self) -> str:
-        """The phase of the flow."""
-        return "start" if self.desk is None else self.desk.state.partition(".")[0]
-
-    def stop(self, level: int) -> None:
-        if self.runner is not None and self.runner.ending is None:
-            self.runner.stop(level)
-
-    def set_clock_back(self, by_ms: int) -> None:
-        self.clock.wall_skew_ms -= by_ms
-
-    def write_quickly(self) -> None:
-        self.write_ns = 0
-
-    def _written(self) -> None:
-        """A disk that takes its time holds up the whole process: the journal writes on the loop's thread."""
-        if self.write_ns:
-            self.clock.pause(self.write_ns)
-
-
-def simulate(
-    flow: Flow, scenario: Scenario, plan: FaultPlan, *, folder: Path, bounds: Bounds, story: Story | None = None
-) -> Outcome:
-    """One run to its end, judged while it went and after it. `folder` takes its journal."""
-    world = SimulatedWorld(scenario, plan, bounds=bounds, story=story)
-    config = load_config(world.config_text(), file="simulated.yaml", flow=flow)
-    path = folder / f"seed-{scenario.seed}.sqlite"
-    path.unlink(missing_ok=True)
-    life = Life(world, path)
-    order = Stream(scenario.seed, "order") if scenario.shuffled else None
-    try:
-        with inside(), asyncio.Runner(loop_factory=lambda: ProcessLoop(life.clock, order=order)) as loop:
-            lived = loop.run(_live(world, flow, config, life))
-    finally:
-        life.journal.close()
-    _judge(world, flow, path, lived)
-    return _outcome(world, lived)
-
-
-@dataclass(slots=True)
-class _Lived:
-    exit_code: int
-    ending: str
-    desk: Desk
-    failures: list[BaseException]
-    span_ns: int
-
-
-async def _live(world: SimulatedWorld, flow: Flow, config: Config, life: Life) -> _Lived:
-    scenario, witness, clock, journal = world.scenario, world.witness, life.clock, life.journal
-    world.start()
-    listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world)
-    pool = open_clients(
-        config, listed.instruments, clock=clock, seed=scenario.seed, resolve=world.resolve, network=world
-    )  # fmt: skip
-    plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
-    chance = Chance(scenario.seed)
-    desk = Desk(plan, run=RUN, chance=chance)
-    witness.attend(desk)
-    life.desk, world.life = desk, life
-
-    def stepped(seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
-        if type(given) is Started:
-            world.let_fail(True)
-        world.stepped(seq, at_ns, given, effects)
-
-    runner = Runner(
-        desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
-        watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
-        max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection, traces=[stepped],
-        gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns),
-    )  # fmt: skip
-    life.runner = runner
-    journal.run_started(
-        run_start(plan, config, number=RUN, seed=scenario.seed, speed=None, wall_ms=clock.wall_ms())
-    )  # fmt: skip
-    start_ns = clock.now_ns()
-    _ask_to_stop(world, runner, start_ns)
-    exit_code = await runner.run()
-    journal.run_ended(exit_code, clock.wall_ms())
-    ending = runner.ending.text if runner.ending else ""
-    return _Lived(exit_code, ending, desk, runner.failures, clock.now_ns() - start_ns)
-
-
-def _ask_to_stop(world: SimulatedWorld, runner: Runner, start_ns: int) -> None:
-    scenario, witness = world.scenario, world.witness
-    planned_s = scenario.stop_after_s
-    after_s = planned_s or ROUND_S * scenario.rounds
-
-    def stop() -> None:
-        if runner.ending is None:
-            if planned_s:
-                world.let_fail(False)
-            else:
-                witness.violate("not_done", f"{scenario.rounds} rounds took more than {after_s} s")
-            runner.stop(1)
-
-    def late(level: int) -> None:
-        if runner.ending is None:
-            if level == 2:
-                witness.violate("not_home", f"asked to stop, without a fault since, and not flat within {HOME_S} s")
-            runner.stop(level)
-
-    world.clock.call_at(start_ns + after_s * S, stop)
-    world.clock.call_at(start_ns + (after_s + HOME_S) * S, late, 2)
-    world.clock.call_at(start_ns + (after_s + HOME_S + SQUEEZE_S) * S, late, 3)
-
-
-# --- the end
-
-
-def _judge(world: SimulatedWorld, flow: Flow, path: Path, lived: _Lived) -> None:
-    """The eight equalities, against the venues' own ledgers."""
-    witness = world.witness
-    witness.close()
-    for failure in lived.failures:
-        witness.violate("failed", f"{type(failure).__name__}: {failure}")
-    if lived.exit_code:
-        witness.violate("ended_badly", f"exit code {lived.exit_code}: {lived.ending}")
-    for name, venue in world.venues.items():
-        if venue.open_orders():
-            witness.violate("left_open", f"{name}: {venue.open_orders()} orders are still open")
-        page = ledger_page(venue.exchange, kind=venue.kind, faults=()).body
-        compared = audit_venue(path, read_venue_ledger(page, url=name), run=RUN, venue=name)
-        for finding in compared.findings:
-            witness.violate(finding.code, f"{name}: {finding.text}")
-        if compared.foreign:
-            witness.violate("order_unknown", f"{name}: {compared.foreign} orders that the journal does not know")
-    for finding in audit(path, run=RUN).findings:
-        witness.violate(finding.code, finding.text)
-    # The other decider, and all that the journal tells: what it does not tell, this desk does not know.
-    again = replay(path, partial(desk_of_run, flow=flow, decider="table"), run=RUN)
-    if not again.same:
-        witness.violate("replay_differs", " ".join(again.lines()))
-
-
-def _outcome(world: SimulatedWorld, lived: _Lived) -> Outcome:
-    witness = world.witness
-    return Outcome(
-        scenario=world.scenario, digest=world.trace.hexdigest(), exit_code=lived.exit_code, ending=lived.ending,
-        rounds=lived.desk.world.round, span_ns=lived.span_ns, steps=world.trace.steps, messages=world.trace.passed,
-        fills=witness.fills, hedges=witness.hedges, quiet_cuts=witness.quiet_cuts,
-        exposed_ns=max((it.length_ns for it in witness.episodes), default=0), unknown_ns=witness.longest_unknown_ns,
-        played=tuple(world.played), violations=tuple(witness.violations),
-    )  # fmt: skip

@@ -35,7 +35,10 @@ LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
     "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", "exchanges.matching", *SOURCES, *WORDS),
-    "cli.simulated": (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
+    **dict.fromkeys(
+        ("cli.simulated", "cli.simulated_life"),
+        (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
+    ),
     **dict.fromkeys(
         ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_runs"),
         ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS),

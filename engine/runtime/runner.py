@@ -193,6 +193,8 @@ class Runner:
             self._end(LEFT, self._left_text())
         elif self._began:
             self.handle(StopAsked(level))
+        elif self._carried is not None:
+            self._stop_at_once = max(self._stop_at_once, level)  # what an earlier run left is closed first
         else:
             self._end(LEFT, "stopped before the start; nothing was sent")
 

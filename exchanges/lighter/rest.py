@@ -51,7 +51,7 @@ class Rest:
         self._listed: dict[str, tuple[Market, Mapping[str, Any]]] = {}
         few = budget.limit <= reply.STANDARD_PER_MINUTE
         self.http = Http(
-            base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path="/",
+            base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path=_light(signer),
             warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=WARM_NS,
         )  # fmt: skip
 
@@ -183,6 +183,11 @@ class Rest:
 
     def _account(self) -> str:
         return f"account_index={self._signer.account_index}"
+
+
+def _light(signer: Signer) -> str:
+    """The lightest question that there is, 6 of 24,000 where most count 300: it only keeps connections warm."""
+    return f"/api/v1/nextNonce?account_index={signer.account_index}&api_key_index={signer.api_key_index}"
 
 
 def judge(response: Response) -> ExchangeError | None:

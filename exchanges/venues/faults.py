@@ -62,6 +62,7 @@ KINDS: Mapping[str, FaultKind] = {
     "clock_skewed": FaultKind("the venue's clock is ahead (or behind)", "time", ("for",), ("by",)),
     "tick_changed": FaultKind("prices come and go in a multiple of the tick", "time", ("for",), ("to",)),
     "liquidation": FaultKind("the venue cancels the account's orders and closes its position", "time"),
+    "keys_refused": FaultKind("every request is refused with 401, and the streams are cut", "time", (), ("for",)),
     "foreign_trade": FaultKind(
         "somebody trades on the account by hand: bought in lots, sold where negative", "time", (), ("lots",)
     ),
@@ -69,6 +70,13 @@ KINDS: Mapping[str, FaultKind] = {
     "suspended": FaultKind("the machine sleeps: nothing of the program runs", "time", (), ("for",), of_process=True),
     "clock_set": FaultKind("the machine's wall clock is set", "time", ("for",), ("by",), of_process=True),
     "stop_asked": FaultKind("a person asks to stop, as by the n-th interrupt", "time", ("level",), of_process=True),
+    "killed": FaultKind(
+        "the program dies at an intent, a send or a recorded step, and is started again",
+        "effect",
+        (),
+        ("for",),
+        of_process=True,
+    ),
     "disk_full": FaultKind("the journal cannot be written", "time", ("for",), of_process=True),
     "disk_slow": FaultKind("each write to the journal takes so long", "time", ("for",), ("delay",), of_process=True),
     "row_unreadable": FaultKind("BiFu: a fill's row comes without its size", "row"),
@@ -78,7 +86,7 @@ KINDS: Mapping[str, FaultKind] = {
     "maker_meets_itself": FaultKind("BiFu: the market maker trades with itself", "maker"),
     "maker_strays": FaultKind("BiFu: the market maker is filled in a market that it does not make", "maker"),
 }
-HOOKS = ("request", "order", "cancel", "frame", "time", "row", "connect", "maker")
+HOOKS = ("request", "order", "cancel", "frame", "time", "effect", "row", "connect", "maker")
 REQUESTS = ("place", "cancel", "query", "any")
 FRAMES = ("fill", "order", "position", "balance", "book", "trade", "private", "any")
 REASONS = ("margin", "reduce_only", "post_only", "size", "price", "venue", "rate")
@@ -192,6 +200,10 @@ class Faults:
     def on_maker(self, account: str, symbol: str) -> FaultRule | None:
         """The fault of the venue's own market maker, before it is hit."""
         return self._first("maker", lambda rule: _target(rule, account, symbol), account)
+
+    def on_effect(self) -> FaultRule | None:
+        """The fault that strikes the program at what it is about to do, or has just done, to its journal or a venue."""
+        return self._first("effect", lambda _: True, "")
 
     def on_fill(self, account: str, symbol: str, act: Callable[[FaultRule], None]) -> None:
         """Faults of time that count fills act right after this one is dealt with."""

@@ -33,6 +33,7 @@ class LocalVenue(ABC):
         self.hub = Hub()
         self.faults = faults
         self.maintenance = False
+        self.keys_refused = False
         self._blocked_until_ns: dict[str, int] = {}
         if faults is not None and faults.acts_on_frames:
             self.hub.filter = FrameFaults(faults, exchange)
@@ -45,6 +46,9 @@ class LocalVenue(ABC):
     def request(self, request: Request, answer: Answer) -> None:
         if self.faults is None:
             answer(self.reply(request))
+            return
+        if self.keys_refused:
+            answer(self.failure(401))
             return
         target = self.target(request)
         if self._blocked_until_ns.get(target.account, 0) > self.exchange.clock.now_ns():
@@ -126,6 +130,11 @@ class LocalVenue(ABC):
                 for symbol in self._symbols(rule):
                     self.exchange.change_tick(symbol, rule.to)
                     self._after(rule, lambda symbol=symbol: self.exchange.change_tick(symbol, 1))
+            case "keys_refused":
+                self.keys_refused = True
+                for session in tuple(self.hub.sessions):
+                    session.cut()
+                self._after(rule, self._take_keys_again)
             case "price_jump":
                 for symbol in self._symbols(rule):
                     self.exchange.jump(symbol, rule.bps)
@@ -148,6 +157,9 @@ class LocalVenue(ABC):
 
     def _open_again(self) -> None:
         self.maintenance = False
+
+    def _take_keys_again(self) -> None:
+        self.keys_refused = False
 
     def _skew_back(self, by_ms: int) -> None:
         self.exchange.skew_ms -= by_ms

@@ -42,12 +42,13 @@ class MemoryTransport:
         self.process = process
         self.way_ns = way_ns
         self.heard = heard
+        self.over = False  # the process is dead: nothing leaves any more
         self.streams: dict[MemoryStream, None] = {}
         self._waiting: dict[_Waiting, None] = {}
 
     def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
         parts = urlsplit(request.url)
-        model = self.models.get(parts.netloc)
+        model = None if self.over else self.models.get(parts.netloc)
         if model is None:
             asyncio.get_running_loop().call_soon(done, LinkDown(f"no venue at {parts.netloc}"))
             return
@@ -81,7 +82,7 @@ class MemoryTransport:
         parts = urlsplit(url)
         model = self.models.get(parts.netloc)
         await self._pass(2 * self.way_ns())
-        if model is None:
+        if model is None or self.over:
             raise LinkDown(f"no stream: no venue at {parts.netloc}")
         said = {name.lower(): value for name, value in headers.items()}
         stream = MemoryStream(self, receiver, parts.netloc)
@@ -112,10 +113,15 @@ class MemoryTransport:
             self._settle(waiting, OutcomeUnknown("the session was closed"), "")
 
     def abandon(self) -> None:
-        """The process has died: its venues see the streams end, what it sent still arrives, nothing is answered."""
-        self._waiting.clear()
+        """The process has died: its venues see the streams end, what it sent still arrives, no answer is heard.
+
+        What is left of it only unwinds: to it everything that waits has failed.
+        """
+        self.over = True
         for stream in tuple(self.streams):
             stream.close()
+        for waiting in tuple(self._waiting):
+            self._settle(waiting, OutcomeUnknown("the process is dead"), "")
 
     def cut(self) -> None:
         """Every stream ends without a word, at both ends."""

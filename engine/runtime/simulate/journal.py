@@ -1,9 +1,10 @@
-"""The journal of a simulated process: the real one in a file of its own, on a disk that may be full or slow."""
+"""The journal of a simulated process: the real one, on a disk that may be full or slow; and where the process dies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from engine.runtime.journal import Sync
 from engine.runtime.journal_sqlite import SqliteJournal
@@ -15,12 +16,20 @@ ROOM = 1 << 20  # pages of a disk that is not full
 
 
 class SimulatedJournal(SqliteJournal):
-    """`written` is called after each intent that was tried, inside the step that asked for it."""
+    """What it is asked to do are the effects of the process: `effect` is called before and after each of them.
 
-    def __init__(self, path: Path, *, written: Callable[[], None]) -> None:
+    It says whether the process has died there: from then on nothing is written, and what waited in memory is lost.
+    `written` is called with each intent after it was tried, inside the step that asked for it.
+    """
+
+    def __init__(
+        self, path: Path, *, effect: Callable[[], bool], written: Callable[[PlaceOrder | CancelOrder], None]
+    ) -> None:
         super().__init__(path, sync=Sync.NORMAL, on_lost=self._told)
         self.lost: list[str] = []  # what a person would have found on standard error
         self.was_full = False
+        self.dead = False
+        self._effect = effect
         self._written = written
 
     def _told(self, text: str) -> None:
@@ -36,5 +45,34 @@ class SimulatedJournal(SqliteJournal):
         self._connection.execute(f"PRAGMA max_page_count = {ROOM}")
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
+        if self.dead or self._effect():
+            return
         super().intent(effect, seq, at_ns, wall_ms)
-        self._written()
+        self._written(effect)
+        self._effect()
+
+    def sent(self, *given: Any) -> None:
+        self._do(super().sent, *given)
+
+    def step(self, *given: Any) -> None:
+        self._do(super().step, *given)
+
+    def _do(self, act: Callable[..., None], *given: Any) -> None:
+        if self.dead or self._effect():
+            return
+        act(*given)
+        self._effect()
+
+    def flush(self) -> None:
+        if not self.dead:
+            super().flush()
+
+    def alert(self, *given: Any) -> None:
+        if not self.dead:
+            super().alert(*given)
+
+    def close(self) -> None:
+        if self.dead:
+            self._database.close()
+        else:
+            super().close()

@@ -31,6 +31,7 @@ class Outcome:
     exit_code: int
     ending: str
     rounds: int
+    lives: int  # more than one: the process died and was started again
     span_ns: int
     steps: int
     messages: int

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
-from engine.trading.inputs import Input
+from engine.trading.inputs import Input, Started
 from engine.trading.limits import smallest_order
 from exchanges.types import ZERO, Fill
 
@@ -85,8 +85,14 @@ class _Decision:
 class Witness:
     """One run. The world tells it of each order and fill at the venues, the runner of each step."""
 
-    def __init__(self, now_ns: Callable[[], int], *, bounds: Bounds, hidden: Callable[[int], bool]) -> None:
-        """`hidden`: was a fault played since then that keeps fills from being told?"""
+    def __init__(
+        self, now_ns: Callable[[], int], *, bounds: Bounds, hidden: Callable[[int], bool],
+        allowed: Callable[[int], int] = lambda _: 0,
+    ) -> None:  # fmt: skip
+        """`hidden`: was a fault played since then that keeps fills from being told?
+
+        `allowed`: how much longer than the bounds faults let something take that began then.
+        """
         self.violations: list[Violation] = []
         self.episodes: list[Episode] = []
         self.exposure = ZERO
@@ -98,6 +104,8 @@ class Witness:
         self._venues: Sequence[Venue] = ()
         self._bounds = bounds
         self._hidden = hidden
+        self._allowed = allowed
+        self._began = False
         self._desk: Desk | None = None
         self._least = ZERO  # the smallest exposure that is more than dust
         self._since_ns = 0
@@ -115,14 +123,32 @@ class Witness:
         self._venues = venues
 
     def attend(self, desk: Desk) -> None:
-        """From now on this desk is the one that trades; a new life has a new one."""
+        """From now on this desk is the one that trades; a new life has a new one, which knows what the journal told."""
         self._desk = desk
+        self._began = False
+        self._decisions.clear()
+        self._foreign.clear()
+
+    def _begin(self, desk: Desk, at_ns: int) -> None:
+        """The desk has taken over: of what earlier lives ordered only what it knows can still be told."""
+        self._began = True
+        self._behind.clear()
+        for client_id, order in self._orders.items():
+            mine = desk.world.orders.get(client_id)
+            order.known = order.there if mine is None else mine.side.sign * mine.done_qty
+            if order.known != order.there:
+                order.behind_since_ns = at_ns
+                self._behind[client_id] = order
 
     def violate(self, code: str, text: str) -> None:
         if len(self.violations) < KEPT:
             self.violations.append(Violation(code, self._now_ns(), text))
 
     # --- what happens at the venues
+
+    def intended(self, effect: PlaceOrder) -> None:
+        """The process has written that it will send an order, or could not write it and sends it all the same."""
+        self._intents[effect.request.client_id] = effect
 
     def order_came(self, account: str, client_id: str) -> None:
         """A venue has accepted an order."""
@@ -189,9 +215,12 @@ class Witness:
 
     def _check_long(self, now_ns: int) -> None:
         bound = self._bounds.exposed_ns
-        if bound and self._since_ns and not self._told_long and now_ns - self._since_ns > bound:
+        if not bound or not self._since_ns or self._told_long or now_ns - self._since_ns <= bound:
+            return
+        if now_ns - self._since_ns > bound + self._allowed(self._since_ns):
             self._told_long = True
-            self.violate("exposed_long", f"exposure {self.exposure} has been open for more than {bound // MS} ms")
+            open_ms = (now_ns - self._since_ns) // MS
+            self.violate("exposed_long", f"exposure {self.exposure} has been open for {open_ms} ms")
 
     # --- what the process knows of it
 
@@ -206,12 +235,13 @@ class Witness:
                 self._decided(effect, at_ns, desk)
             elif type(effect) is Moved and effect.target is not None:
                 self._moved(effect.target, desk)
+        if type(given) is Started:
+            self._begin(desk, at_ns)
         self._catch_up(desk, given, at_ns)
         self._check_long(at_ns)
 
     def _decided(self, effect: PlaceOrder, at_ns: int, desk: Desk) -> None:
         client_id = effect.request.client_id
-        self._intents[client_id] = effect
         if effect.purpose not in ONE_SIDED:
             return
         blind, counted_on = {1: ZERO, -1: ZERO}, {1: ZERO, -1: ZERO}
@@ -256,13 +286,17 @@ class Witness:
             self.longest_unknown_ns = max(self.longest_unknown_ns, lag_ns)
             if order.known == order.there:
                 del self._behind[client_id]
-            elif self._bounds.unknown_ns and lag_ns > self._bounds.unknown_ns:
+            elif self._late(lag_ns, order.behind_since_ns):
                 order.behind_since_ns = at_ns
                 self.violate(
                     "unknown_long", f"{client_id}: {order.there - order.known} has filled, and nobody here knows"
                 )
-        if not self._behind and not self._foreign:
+        if not self._behind and not self._foreign and self._began:
             self._compare(desk)
+
+    def _late(self, lag_ns: int, since_ns: int) -> bool:
+        bound = self._bounds.unknown_ns
+        return bool(bound) and lag_ns > bound and lag_ns > bound + self._allowed(since_ns)
 
     def _compare(self, desk: Desk) -> None:
         """A quiet cut: all that has filled was told, so that both books must say the same (S17)."""
@@ -286,9 +320,11 @@ class Witness:
 
     # --- the end
 
-    def close(self) -> None:
-        """Judge what is open when the world stops."""
+    def close(self, *, left: bool = False) -> None:
+        """Judge what is open when the world stops; a run that was `left` at once may leave it so."""
         now_ns = self._now_ns()
+        if left:
+            return
         self._check_long(now_ns)
         if self._since_ns:
             self.episodes.append(Episode(self._since_ns, now_ns, self._most))

@@ -1,0 +1,335 @@
+"""A process in a simulated world: adapters, journal and runner, from its start to its end or death; and the verdict.
+
+Beside `wiring.py`, which does the same for a run that a person starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+
+from cli.client_wiring import listed_by, open_clients
+from cli.leftovers import left_over, taken_over
+from cli.locate import CannotUse
+from cli.record import desk_of_run, run_start
+from cli.simulate_story import Story
+from cli.simulated import SimulatedVenue, SimulatedWorld
+from cli.wiring import FLUSH_AFTER_NS, Setup, plan_of, watch_of
+from engine.chart.model import Flow
+from engine.errors import EngineError
+from engine.runtime.audit import audit
+from engine.runtime.chance import Chance, Stream
+from engine.runtime.clock import GapWatch, S
+from engine.runtime.config import Config, load_config
+from engine.runtime.journal_read import open_journal
+from engine.runtime.replay import replay
+from engine.runtime.runner import Runner
+from engine.runtime.simulate.excuses import excused
+from engine.runtime.simulate.guarded import inside
+from engine.runtime.simulate.journal import SimulatedJournal
+from engine.runtime.simulate.outcome import Outcome
+from engine.runtime.simulate.process import ProcessClock, ProcessLoop
+from engine.runtime.simulate.scenario import Scenario
+from engine.runtime.simulate.witness import Bounds
+from engine.runtime.venue_audit import audit_venue
+from engine.runtime.venue_ledger import read_venue_ledger
+from engine.trading.desk import Desk
+from engine.trading.effects import CancelOrder, Effect, PlaceOrder
+from engine.trading.inputs import Input, Started
+from exchanges.errors import ExchangeError
+from exchanges.venues.faults import FaultPlan, FaultRule
+from exchanges.venues.ledger_page import ledger_page
+
+ROUND_S = 60  # a run that takes longer for its rounds is asked to stop, which it should never be
+HOME_S = 30  # with all faults switched off, a stop must end flat within this
+SQUEEZE_S = 60  # between the steps of a stop that is not obeyed
+MOST_STARTS, AGAIN_NS = 40, 2 * S  # a venue that is away, or lets nobody in for a while
+MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an end
+LEFT = 130  # exit code of a run that was left at once
+
+
+@dataclass(slots=True)
+class Lived:
+    """What all lives of a process came to."""
+
+    path: Path
+    runs: int = 0
+    rounds: int = 0
+    exit_code: int = 0
+    ending: str = ""
+    failures: list[BaseException] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # intents that the journal could not store, as they were printed
+    disk_was_full: bool = False
+
+
+def simulate(
+    flow: Flow, scenario: Scenario, plan: FaultPlan, *, folder: Path, bounds: Bounds, story: Story | None = None
+) -> Outcome:
+    """One run to its end, judged while it went and after it. `folder` takes its journal.
+
+    A process that dies is started again; the last one ends the run.
+    """
+    world = SimulatedWorld(scenario, plan, bounds=bounds, story=story)
+    lived = Lived(folder / f"seed-{scenario.seed}.sqlite")
+    lived.path.unlink(missing_ok=True)
+    config = load_config(world.config_text(), file="simulated.yaml", flow=flow)
+    world.start()
+    start_ns, down_ns, again = world.clock.now_ns(), 0, 0
+    while True:
+        life = Life(world, lived, config)
+        order = Stream(scenario.seed, f"order/{lived.runs}") if scenario.shuffled else None
+        with inside(), asyncio.Runner(loop_factory=partial(ProcessLoop, life.clock, order=order)) as loop:
+            why = loop.run(_started(life, flow, down_ns=down_ns, start_ns=start_ns))
+        life.end()
+        down_ns = AGAIN_NS if why else 0 if life.died is None else life.died.for_ns
+        if life.died is None and not why:
+            break
+        if why and (again := again + 1) > MOST_STARTS:
+            world.witness.violate("not_started", f"{MOST_STARTS} starts failed: {why}")
+            break
+    _judge(world, flow, lived)
+    return _outcome(world, lived, span_ns=world.clock.now_ns() - start_ns)
+
+
+async def _started(life: Life, flow: Flow, *, down_ns: int, start_ns: int) -> str:
+    """Let it live; why it could not start, as a person or a supervisor would read it, who starts it again."""
+    try:
+        await life.live(flow, down_ns, start_ns)
+    except (CannotUse, ExchangeError) as error:
+        return str(error)
+    return ""
+
+
+class Life:
+    """A process that trades in a world, from its start to its end."""
+
+    def __init__(self, world: SimulatedWorld, lived: Lived, config: Config) -> None:
+        self.number = lived.runs + 1
+        self.clock = ProcessClock(world.clock)
+        self.died: FaultRule | None = None
+        self._world = world
+        self._lived = lived
+        self._config = config
+        self._write_ns = 0  # how long each write takes
+        self._journal: SimulatedJournal | None = None
+        self._desk: Desk | None = None
+        self._runner: Runner | None = None
+
+    async def live(self, flow: Flow, down_ns: int, start_ns: int) -> None:
+        """Come up after `down_ns`, take over what an earlier life left, trade."""
+        world, clock, config = self._world, self.clock, self._config
+        world.life = self
+        if self.number == MOST_LIVES:
+            world.end_faults()
+        await asyncio.sleep(down_ns / S)
+        listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world)
+        left = left_over(self._lived.path, config, wall_ms=clock.wall_ms())
+        carried = taken_over(left, flow, may_leave=False)
+        self._journal = journal = SimulatedJournal(self._lived.path, effect=self._effect, written=self._written)
+        seed = world.scenario.seed + self.number - 1
+        pool = open_clients(
+            config, listed.instruments, clock=clock, seed=seed, resolve=world.resolve, network=world
+        )  # fmt: skip
+        plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
+        chance = Chance(seed)
+        self._desk = desk = Desk(plan, run=self.number, chance=chance)
+        world.witness.attend(desk)
+        self._runner = runner = Runner(
+            desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()},
+            clock=clock, watch=watch_of(plan), journal=journal, chance=chance,
+            orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
+            may_send=desk.objection, traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
+            gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried,
+        )  # fmt: skip
+        journal.run_started(run_start(plan, config, number=self.number, seed=seed, speed=1, wall_ms=clock.wall_ms()))
+        self._lived.runs = self.number
+        self._ask_to_stop(runner, start_ns)
+        exit_code = await runner.run()
+        lived = self._lived
+        lived.rounds += desk.world.round
+        lived.failures += runner.failures
+        if self.died is None:
+            journal.run_ended(exit_code, clock.wall_ms())
+            lived.exit_code, lived.ending = exit_code, runner.ending.text if runner.ending else ""
+
+    def end(self) -> None:
+        """Nothing of it runs any more."""
+        self.clock.end()
+        self._world.bury(self.clock)
+        if self._journal is not None:
+            self._journal.close()
+            self._lived.lost += self._journal.lost
+            self._lived.disk_was_full |= self._journal.was_full
+
+    def _stepped(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+        if self.died is not None:
+            return
+        if type(given) is Started:
+            self._world.let_fail(True)
+        self._world.stepped(seq, at_ns, given, effects)
+
+    # --- faults
+
+    @property
+    def state(self) -> str:
+        return "start" if self._desk is None else self._desk.state.partition(".")[0]
+
+    def strike(self, rule: FaultRule) -> Callable[[], None] | None:
+        journal, runner = self._journal, self._runner
+        if journal is None or runner is None or runner.ending is not None:
+            return None
+        match rule.fault:
+            case "suspended":
+                self.clock.pause(rule.for_ns)
+            case "clock_set":
+                self._set_clock(rule.by_ms)
+                return partial(self._set_clock, -rule.by_ms)
+            case "stop_asked":
+                runner.stop(rule.level)
+            case "disk_full":
+                journal.fill_disk()
+                return journal.free_disk
+            case "disk_slow":
+                self._write_ns = rule.delay_ns
+                return self._write_quickly
+        return None
+
+    def _set_clock(self, by_ms: int) -> None:
+        self.clock.wall_skew_ms += by_ms
+
+    def _write_quickly(self) -> None:
+        self._write_ns = 0
+
+    def _written(self, effect: PlaceOrder | CancelOrder) -> None:
+        """A disk that takes its time holds up the whole process: the journal writes on the loop's thread."""
+        if isinstance(effect, PlaceOrder):
+            self._world.witness.intended(effect)
+        if self._write_ns:
+            self.clock.pause(self._write_ns)
+
+    def _effect(self) -> bool:
+        """Does the process die here? What is left of it then only unwinds, and reaches nobody."""
+        rule = None if self.died is not None else self._world.effect()
+        if rule is not None:
+            assert self._journal is not None
+            assert self._runner is not None
+            self.died, self._journal.dead = rule, True
+            self._world.let_fail(False)  # until it lives again
+            self._world.bury(self.clock)
+            self._runner.stop(3)
+        return self.died is not None
+
+    # --- the end of the rounds
+
+    def _ask_to_stop(self, runner: Runner, start_ns: int) -> None:
+        """After the time that the seed says, or when it takes far too long."""
+        world, witness, scenario = self._world, self._world.witness, self._world.scenario
+        planned_s = scenario.stop_after_s
+        after_s = planned_s or ROUND_S * scenario.rounds
+
+        def stop() -> None:
+            if runner.ending is None:
+                world.end_faults()
+                if not planned_s:
+                    witness.violate("not_done", f"{scenario.rounds} rounds took more than {after_s} s")
+                runner.stop(1)
+                home_ns = self.clock.now_ns() + HOME_S * S
+                self.clock.call_at(home_ns, late, 2)
+                self.clock.call_at(home_ns + SQUEEZE_S * S, late, 3)
+
+        def late(level: int) -> None:
+            if runner.ending is None:
+                if level == 2:
+                    witness.violate("not_home", f"asked to stop, without a fault since, and not flat within {HOME_S} s")
+                runner.stop(level)
+
+        self.clock.call_at(max(start_ns + after_s * S, self.clock.now_ns() + S), stop)
+
+
+# --- the verdict
+
+
+def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
+    """The eight equalities, against the venues' own ledgers."""
+    witness = world.witness
+    left = lived.exit_code == LEFT
+    witness.close(left=left)
+    for failure in lived.failures:
+        witness.violate("failed", f"{type(failure).__name__}: {failure}")
+    if lived.exit_code:
+        witness.violate("ended_badly", f"exit code {lived.exit_code}: {lived.ending}")
+    if not left:
+        for name, venue in world.venues.items():
+            if venue.open_orders():
+                witness.violate("left_open", f"{name}: {venue.open_orders()} orders are still open")
+    if lived.disk_was_full:
+        _judge_lost(world, lived)
+    elif not left:
+        try:
+            for code, text in _journal_findings(world, flow, lived):
+                witness.violate(code, text)
+        except (EngineError, ExchangeError) as error:
+            witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
+    played = {it.fault for it in world.played}
+    witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
+
+
+def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterator[tuple[str, str]]:
+    """Every run is replayed; the last one, with those that it took over from, is audited and compared."""
+    for run in range(1, lived.runs + 1):
+        # The other decider, and all that the journal tells: what it does not tell, this desk does not know.
+        again = replay(lived.path, partial(desk_of_run, flow=flow, decider="table"), run=run)
+        if not again.same:
+            yield "replay_differs", " ".join(again.lines())
+    yield from ((finding.code, finding.text) for finding in audit(lived.path, run=lived.runs).findings)
+    for name, venue in world.venues.items():
+        page = ledger_page(venue.exchange, kind=venue.kind, faults=()).body
+        compared = audit_venue(lived.path, read_venue_ledger(page, url=name), run=lived.runs, venue=name)
+        yield from ((finding.code, f"{name}: {finding.text}") for finding in compared.findings)
+        if compared.foreign:
+            yield "order_unknown", f"{name}: {compared.foreign} orders that the journal does not know"
+        if lived.runs > 1:
+            yield from _all_told(venue, lived.path)
+
+
+def _all_told(venue: SimulatedVenue, path: Path) -> Iterator[tuple[str, str]]:
+    """Over all lives together: every order that the venue has was meant, and every fill is journalled to the digit."""
+    with open_journal(path) as journal:
+        meant = {name for (name,) in journal.execute("SELECT client_id FROM intents WHERE kind = 'place'")}
+        sql = "SELECT account, order_id, trade_id, side, qty, price, fee FROM fills WHERE venue = ? AND provisional = 0"
+        ours = {tuple(row[:3]): row[3:] for row in journal.execute(sql, (venue.exchange.name,))}
+    for order in venue.exchange.ledger.orders.values():
+        if order.client_id and order.client_id not in meant:
+            yield "order_unknown", f"{order.account}: order {order.client_id} is in no run of the journal"
+    for fill in venue.exchange.ledger.fills:
+        told = ours.get((fill.account, fill.order_id, fill.trade_id))
+        side, *figures = told or ("",)
+        if (side, *map(Decimal, figures)) != (fill.side.value, fill.qty, fill.price, fill.fee):
+            what = f"{fill.account}: trade {fill.trade_id} of order {fill.order_id}, {fill.side.value} {fill.qty}"
+            yield "fill_missing", f"{what}: {told or 'in no run of the journal'}"
+
+
+def _judge_lost(world: SimulatedWorld, lived: Lived) -> None:
+    """With a full disk every order must be in the journal, or have been printed for a person to find."""
+    with open_journal(lived.path) as journal:
+        known = {name for (name,) in journal.execute("SELECT client_id FROM intents WHERE kind = 'place'")}
+    printed = "\n".join(lived.lost)
+    for name, venue in world.venues.items():
+        for order in venue.exchange.ledger.orders.values():
+            if order.client_id and order.client_id not in known and repr(order.client_id) not in printed:
+                world.witness.violate("order_unknown", f"{name}: order {order.client_id} is told nowhere")
+
+
+def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int) -> Outcome:
+    witness = world.witness
+    return Outcome(
+        scenario=world.scenario, digest=world.trace.hexdigest(), exit_code=lived.exit_code, ending=lived.ending,
+        rounds=lived.rounds, lives=lived.runs, span_ns=span_ns, steps=world.trace.steps, messages=world.trace.passed,
+        fills=witness.fills, hedges=witness.hedges, quiet_cuts=witness.quiet_cuts,
+        exposed_ns=max((it.length_ns for it in witness.episodes), default=0), unknown_ns=witness.longest_unknown_ns,
+        played=tuple(world.played), violations=tuple(witness.violations),
+    )  # fmt: skip

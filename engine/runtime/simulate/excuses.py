@@ -1,0 +1,33 @@
+"""What a fault may bring about that would be a violation without it, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+__all__ = ["EXCUSES", "excused"]
+
+EXCUSES: Mapping[str, Mapping[str, str]] = {
+    "liquidation": {
+        "ended_badly": "the run halts: an account was liquidated (S12)",
+        "order_unknown": "the venue made the order",
+        "round_uncovered": "the halt ends the round before the hedge of the liquidation is told",
+    },
+    "foreign_trade": {
+        "ended_badly": "the run halts: somebody else trades on the account",
+        "order_unknown": "somebody else made the order",
+        "no_intent": "somebody else made the order",
+        "round_uncovered": "the halt ends the round before the hedge of the trade is told",
+    },
+    "disk_full": {"ended_badly": "exit code 4: the journal was lost"},
+    "killed": {
+        "uncovered": "of a run that died: the next one covers it",
+        "unfinished": "the run that died has no end",
+        "no_venue_end": "the run that died has no end",
+        "not_sent": "it died between an intent and its send",
+    },
+}
+
+
+def excused(code: str, played: Collection[str]) -> bool:
+    """Has a fault been played that may bring this about?"""
+    return any(code in EXCUSES.get(fault, {}) for fault in played)
