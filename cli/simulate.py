@@ -26,7 +26,20 @@ _SPAN = re.compile(r"([0-9]{1,6})(ms|s)")
 @click.argument("flow", type=FILE, default="eagle_chicken", metavar="[FLOW]")
 @click.option("--seeds", default="1..100", show_default=True, metavar="N[..M]", help="Each seed is a run of its own.")
 @click.option("--rounds", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Rounds of one run.")
-@click.option("--faults", type=FILE, metavar="FILE", help="A fault plan (docs/venues.md); without: nothing goes wrong.")
+@click.option(
+    "--faults",
+    type=FILE,
+    metavar="FILE",
+    help="A fault plan (docs/venues.md), or `catalogue` for the shipped one; without: nothing goes wrong.",
+)
+@click.option(
+    "--play",
+    type=click.Choice(["all", "some", "one"]),
+    default="all",
+    show_default=True,
+    help="How much of the plan a seed plays: all rules, some of them, or one of them, once.",
+)
+@click.option("--matrix", is_flag=True, help="Show which fault of the catalogue acted in which phase of the flow.")
 @click.option("--venues", "kinds", metavar="KIND[,KIND]", help="Kinds of venues to draw from; all, if left out.")
 @click.option("--set", "chosen", multiple=True, metavar="NAME=VALUE", help="A setting of the flow, for all seeds.")
 @click.option(
@@ -41,8 +54,8 @@ _SPAN = re.compile(r"([0-9]{1,6})(ms|s)")
 @click.option("--keep", "folder", type=FILE, metavar="FOLDER", help="Keep the journals of broken runs there.")
 @format_option("text", "json")
 def simulate(
-    flow: str, seeds: str, rounds: int, faults: str | None, kinds: str | None, chosen: tuple[str, ...], exposed: str,
-    jobs: int | None, folder: str | None, style: str,
+    flow: str, seeds: str, rounds: int, faults: str | None, play: str, matrix: bool, kinds: str | None,
+    chosen: tuple[str, ...], exposed: str, jobs: int | None, folder: str | None, style: str,
 ) -> int:  # fmt: skip
     """Run a flow many times in virtual time, on venues that fail, and watch that nothing is lost.
 
@@ -51,33 +64,36 @@ def simulate(
     and goes the same way every time. While a run goes on, the venues' own books are compared with ours: no hedge may
     grow exposure, none may stay open for long, no fill may stay unknown. At the end orders, fills, fees and positions
     must be equal, and the journal must replay. What breaks is shown with the command that repeats it.
-    Exit code 1 if anything broke.
+    Exit code 1 if anything broke, with --matrix also if a fault was not played in a phase where it can happen.
 
     \b
     Examples:
       eagle simulate --seeds 1..20
+      eagle simulate --seeds 1..1000 --faults catalogue --play some --matrix
       eagle simulate --seeds 1..1000 --faults faults.yaml
       eagle simulate --seeds 51 --faults faults.yaml --keep broken
     """
-    from cli.locate import read_flow_source, read_source
-    from cli.simulate_runs import RunOptions, check
+    from cli.locate import read_flow_source
+    from cli.simulate_runs import RunOptions, check, read_plan
+    from engine.runtime.simulate.catalogue import missed
     from engine.runtime.simulate.witness import Bounds
 
     wanted = _seeds(seeds)
     options = RunOptions(
-        flow=read_flow_source(flow), faults=None if faults is None else read_source(faults), kinds=_kinds(kinds),
-        rounds=rounds, settings=tuple(map(_pair, chosen)), bounds=Bounds(exposed_ns=_span(exposed)),
+        flow=read_flow_source(flow), faults=None if faults is None else read_plan(faults), play=play,
+        kinds=_kinds(kinds), rounds=rounds, settings=tuple(map(_pair, chosen)),
+        bounds=Bounds(exposed_ns=_span(exposed)),
     )  # fmt: skip
     check(options)
     totals, seconds = _run(options, wanted, jobs=jobs)
-    repeat = _repeat(flow, rounds=rounds, faults=faults, kinds=options.kinds, chosen=chosen, exposed=exposed)
+    repeat = _repeat(flow, rounds=rounds, faults=faults, play=play, kinds=options.kinds, chosen=chosen, exposed=exposed)
     if style == "json":
         from cli.simulate_words import as_json
 
         write_result(as_json(totals, seconds=seconds, repeat=repeat))
     else:
-        _write_text(options, totals, seconds=seconds, repeat=repeat, folder=folder)
-    return 0 if totals.holds else 1
+        _write_text(options, totals, seconds=seconds, repeat=repeat, folder=folder, matrix=matrix)
+    return 0 if totals.holds and not (matrix and missed(totals.cells)) else 1
 
 
 def _run(options: RunOptions, seeds: range, *, jobs: int | None) -> tuple[Totals, float]:
@@ -108,8 +124,10 @@ def _progress(totals: Totals, of: int, seconds: float) -> str:
 # --- text
 
 
-def _write_text(options: RunOptions, totals: Totals, *, seconds: float, repeat: str, folder: str | None) -> None:
-    from cli.simulate_words import summary
+def _write_text(
+    options: RunOptions, totals: Totals, *, seconds: float, repeat: str, folder: str | None, matrix: bool
+) -> None:
+    from cli.simulate_words import matrix_lines, summary
 
     blocks = [
         "\n".join(_broken(options, outcome, repeat=repeat, folder=folder, whole=number < SHOWN))
@@ -119,6 +137,8 @@ def _write_text(options: RunOptions, totals: Totals, *, seconds: float, repeat: 
     if len(totals.digests) == 1:
         (digest,) = totals.digests.values()
         blocks.append(f"trace {digest}")
+    if matrix:
+        blocks.append("\n".join(matrix_lines(totals)))
     blocks.append("\n".join(summary(totals, word=word, seconds=seconds)))
     write_result("\n\n".join(blocks))
 
@@ -142,13 +162,21 @@ def _broken(options: RunOptions, outcome: Outcome, *, repeat: str, folder: str |
 
 
 def _repeat(
-    flow: str, *, rounds: int, faults: str | None, kinds: tuple[str, ...], chosen: tuple[str, ...], exposed: str
+    flow: str,
+    *,
+    rounds: int,
+    faults: str | None,
+    play: str,
+    kinds: tuple[str, ...],
+    chosen: tuple[str, ...],
+    exposed: str,
 ) -> str:
     """The command line without its seeds; it names the venues, as a later release may have more to draw from."""
     import shlex
 
     parts = ["eagle", "simulate", flow, "--rounds", str(rounds)]
     parts += [] if faults is None else ["--faults", faults]
+    parts += [] if play == "all" else ["--play", play]
     parts += ["--venues", ",".join(kinds)]
     for value in chosen:
         parts += ["--set", value]

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
-from time import process_time
 
 from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
-from cli.locate import Source
+from cli.locate import Source, read_source
 from cli.simulate_story import Story, last_rows
 from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
 from cli.wiring import sound_flow
 from engine.chart.model import Flow
+from engine.runtime.chance import Stream
 from engine.runtime.simulate.outcome import Outcome
 from engine.runtime.simulate.scenario import draw_scenario
 from engine.runtime.simulate.witness import Bounds
+from exchanges.venues.faults import KINDS as KINDS_OF_FAULTS
 from exchanges.venues.faults import FaultPlan
 
 VENUES = ("one", "two")
+CATALOGUE = "catalogue"
+SOME = 3  # one in so many rules
+MANY: Mapping[str, int] = {"frame": 60, "request": 60, "effect": 120}  # hits of a run among which the one fault acts
 BATCH = 4  # seeds of one order to a worker
 ACCOUNTS = ("hawk", "chick", "hen", "duck")
 
@@ -36,6 +42,7 @@ class RunOptions:
 
     flow: Source
     faults: Source | None
+    play: str  # all rules of the plan, some of them by chance, or one of them, once
     kinds: tuple[str, ...]
     rounds: int
     settings: tuple[tuple[str, str], ...]
@@ -57,7 +64,8 @@ def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, fold
         seed, kinds=options.kinds, rounds=options.rounds,
         settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
     )  # fmt: skip
-    return simulate(flow, scenario, _plan(options.faults), folder=folder, bounds=options.bounds, story=story)
+    plan = played(_plan(options.faults), options.play, seed)
+    return simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
 
 
 def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:
@@ -67,6 +75,14 @@ def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:
     first = outcome.violations[0].code if outcome.violations else "nothing is broken"
     rows = last_rows(folder / f"seed-{seed}.sqlite")
     return Told(story.diagram(title=f"seed {seed}, {first}"), tuple(rows))
+
+
+def read_plan(path: str) -> Source:
+    """A plan's file, or the shipped catalogue. Raises: CannotUse, FlowError for what is not UTF-8."""
+    if path == CATALOGUE and not Path(path).exists():
+        name = f"{CATALOGUE}_faults.yaml"
+        return Source(name, resources.files("schemas").joinpath(name).read_text("utf-8"))
+    return read_source(path)
 
 
 def check(options: RunOptions) -> None:
@@ -82,7 +98,7 @@ def check(options: RunOptions) -> None:
 def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterator[Outcome]:
     """Every seed's outcome, as it comes."""
     if jobs <= 1 or len(seeds) == 1:
-        with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder:
+        with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder, calm():
             for seed in seeds:
                 yield _one(options, seed, Path(folder))
         return
@@ -98,7 +114,8 @@ def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterato
 
 
 def _batch(options: RunOptions, seeds: tuple[int, ...]) -> list[Outcome]:
-    with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder:
+    _flow(options.flow)
+    with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder, calm():
         return [_one(options, seed, Path(folder)) for seed in seeds]
 
 
@@ -108,9 +125,38 @@ def _one(options: RunOptions, seed: int, folder: Path) -> Outcome:
     return outcome
 
 
+def played(plan: FaultPlan, play: str, seed: int) -> FaultPlan:
+    """The part of a plan that a seed plays. The fewer faults act, the longer a run stays where it can break (some); a
+    single one shows what it costs by itself (one)."""
+    chance = Stream(seed, "play")
+    if play == "all" or not plan.rules:
+        return plan
+    if play == "some":
+        return FaultPlan(tuple(rule for rule in plan.rules if not chance.below(SOME)) or plan.rules[:1])
+    rule = plan.rules[seed % len(plan.rules)]
+    if rule.at_ns:
+        return FaultPlan((replace(rule, at_ns=(rule.at_ns[chance.below(len(rule.at_ns))],)),))
+    many = MANY.get(KINDS_OF_FAULTS[rule.fault].hook, 20)
+    return FaultPlan((replace(rule, nth=(1 + chance.below(many),), every=0, rate_ppm=0, times=1),))
+
+
 @cache
 def _flow(source: Source) -> Flow:
     return sound_flow(source)
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """What was read once is never garbage, and what a run makes is worth no look at every seven hundred objects."""
+    gc.collect()
+    gc.freeze()
+    former = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*former)
+        gc.unfreeze()
 
 
 @cache
@@ -186,11 +232,3 @@ def percentile(values: Sequence[int], percent: int) -> int:
     """The smallest value that `percent` in a hundred do not exceed; 0 of none."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0
-
-
-def measured(run: Callable[[], None]) -> float:
-    """Seconds of this process for something; nothing that it keeps is garbage."""
-    gc.collect()
-    began = process_time()
-    run()
-    return process_time() - began

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli.simulate_runs import Told, Totals, percentile
 from cli.simulate_story import indented
 from cli.words import span
+from engine.runtime.simulate.catalogue import CATALOGUE, PHASES, cell, missed
 
 if TYPE_CHECKING:
     from engine.runtime.simulate.outcome import Outcome
@@ -30,6 +31,29 @@ def summary(totals: Totals, *, word: str, seconds: float) -> list[str]:
     ]
     codes = Counter(it.code for outcome in totals.broken.values() for it in outcome.violations)
     return lines + [f"  {times:>5} {code}" for code, times in codes.most_common()]
+
+
+def matrix_lines(totals: Totals) -> list[str]:
+    """Fault by phase: how often it acted there; why it cannot, or where it is tested instead."""
+    width = max(len(row.title) for row in CATALOGUE)
+    heads = [phase.replace("_", " ").lower() for phase in PHASES]
+    lines = [f"{'':>2}  {'fault':<{width}}  " + "  ".join(f"{head:>13}" for head in heads)]
+    why: dict[str, None] = {}
+    for row in CATALOGUE:
+        if not row.faults:
+            lines.append(f"{row.number:>2}  {row.title:<{width}}  {row.elsewhere}")
+            continue
+        counts = []
+        for phase in PHASES:
+            times, reason = cell(row, phase, totals.cells), row.impossible.get(phase)
+            counts.append(f"{times:>13,}" if times or reason is None else f"{'-':>13}")
+            if reason is not None:
+                why[f"{row.number} {reason}"] = None
+        lines.append(f"{row.number:>2}  {row.title:<{width}}  " + "  ".join(counts))
+    lines += ["", "- cannot happen there: " + "; ".join(why)]
+    left = [f"{row.number} in {phase}" for row, phase in missed(totals.cells)]
+    lines.append(f"not reached: {', '.join(left)}" if left else "every cell that can be reached was reached")
+    return lines
 
 
 def _spread(spans_ns: list[int]) -> str:
@@ -78,6 +102,7 @@ def as_json(totals: Totals, *, seconds: float, repeat: str) -> str:
         "cells": [
             {"fault": fault, "state": state, "times": times} for (fault, state), times in sorted(totals.cells.items())
         ],
+        "not_reached": [{"row": row.number, "state": phase} for row, phase in missed(totals.cells)],
         "digests": {str(seed): digest for seed, digest in sorted(totals.digests.items())},
         "broken": [
             {

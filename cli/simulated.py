@@ -204,7 +204,8 @@ class SimulatedWorld:
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
         state = "start" if self.life is None else self.life.state
         now_ns = self.clock.now_ns()
-        self.played.append(Played(now_ns, rule.fault, venue, account, state))
+        kind = self.venues[venue].kind if venue else ""
+        self.played.append(Played(now_ns, rule.fault, _label(rule, kind), venue, account, state))
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
         if self.story is not None:
             self.story.faulted(now_ns, venue, account, rule.fault)
@@ -272,6 +273,17 @@ class SimulatedWorld:
                 self.secrets[key] = value
                 lines.append(f'      {field}: {{secret: "env:{key}"}}')
         return lines
+
+
+def _label(rule: FaultRule, kind: str) -> str:
+    """What the catalogue calls it: some of its rows are about a target of a fault, or about one venue."""
+    if rule.of == "book" and rule.fault in ("stream_stalled", "frame_lost"):
+        return f"{rule.fault} book"
+    if rule.fault == "order_refused" and rule.reason == "post_only":
+        return "order_refused post_only"
+    if kind == "lighter" and rule.fault in ("order_refused", "request_lost"):
+        return f"{rule.fault} {'by the sequencer' if rule.fault == 'order_refused' else 'of a nonce'}"
+    return rule.fault
 
 
 def _host(number: int) -> str:

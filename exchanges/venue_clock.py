@@ -34,20 +34,30 @@ class VenueClock:
             return self._clock.wall_ms()
         return self._clock.now_ns() // MS + self._ahead_ms
 
-    async def read(self, ask: Callable[[], Awaitable[int]]) -> None:
-        """Note how far the venue's clock is from ours; `ask` brings its ms. Raises: AuthFailed for one too far."""
+    async def read(self, ask: Callable[[], Awaitable[int]]) -> str:
+        """Note how far the venue's clock is from ours, in ms that `ask` brings; returns what is wrong with ours, if so.
+
+        Raises: AuthFailed for one too far at the first reading: nothing has been sent yet, and a person is there. Later
+        a clock that was set may not keep an account from its stream, as what is signed follows the venue's.
+        """
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = await ask()
         self.read_ns = now_ns = self._clock.now_ns()
         way_ms = (now_ns - before_ns) // MS
-        self.offset_ms, self.known = said_ms - before_ms - way_ms // 2, True
+        self.offset_ms = said_ms - before_ms - way_ms // 2
         self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
         self.error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
-        if abs(self.offset_ms) - way_ms // 2 > SKEW_MOST_MS:
-            raise AuthFailed(
-                f"the venue's clock is {self.offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
-                "set the clock (NTP) and start again"
-            )
+        first, self.known = not self.known, True
+        if abs(self.offset_ms) - way_ms // 2 <= SKEW_MOST_MS:
+            return ""
+        off = (
+            f"the venue's clock is {self.offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
+            "set the clock (NTP)"
+        )
+        if first:
+            self.known = False
+            raise AuthFailed(f"{off} and start again")
+        return f"{off}; until then what is signed follows the venue's"
 
     def over_ns(self, signed_ns: int, valid_ms: int) -> int:
         """When a request's validity is over, in ns of our clock; `SETTLE_NS` later the request is dead.
@@ -63,7 +73,7 @@ class ClockKeeper:
     A stream may live for days: with a clock of the day before, the venue refuses orders, or takes them too late (S4).
     """
 
-    def __init__(self, clock: Clock, *, read: Callable[[], Awaitable[None]], note: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, *, read: Callable[[], Awaitable[str]], note: Callable[[str], None]) -> None:
         self._clock = clock
         self._read = read
         self._note = note
@@ -85,8 +95,8 @@ class ClockKeeper:
 
     async def _again(self) -> None:
         try:
-            await self._read()
-        except AuthFailed as error:
-            self._note(str(error))  # what is signed from here on counts with it all the same
+            off = await self._read()
         except ExchangeError:
             return  # the next turn asks again
+        if off:
+            self._note(off)

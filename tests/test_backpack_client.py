@@ -535,6 +535,21 @@ def test_a_clock_that_drifts_while_the_stream_lives_is_followed(skew_ms: int, to
     stage(main)
 
 
+def test_a_clock_that_was_set_keeps_no_account_from_its_stream() -> None:
+    """Seed 38 of the simulated catalogue: exposure was open for minutes, as no stream opened any more to tell of it."""
+
+    async def main(it: Stage) -> None:
+        it.skew_ms = 4_000
+        it.wire.cut()
+        await asyncio.sleep(2)
+        assert it.of(LinkUpdate)[-1].state is LinkState.TRUSTED
+        it.submit()
+        [asked] = it.asked("POST api/v1/order")
+        assert abs(int(asked.headers["X-Timestamp"]) - it.clock.wall_ms() - 4_000) <= 10
+
+    stage(main)
+
+
 def test_suspicion_that_comes_again_and_again_puts_a_comparison_off_no_further() -> None:
     async def main(it: Stage) -> None:
         before = len(it.asked("GET api/v1/orders"))

@@ -49,6 +49,7 @@ from engine.trading.effects import (
 )
 from engine.trading.inputs import (
     Answered,
+    Carried,
     ClockJumped,
     Counted,
     Input,
@@ -562,6 +563,19 @@ def test_a_stop_before_the_start_ends_the_run() -> None:
     room, code = run(reacts({}), arrange)
     assert (code, room.runner.ending, room.seen) == (130, Ending(130, "stopped before the start; nothing was sent"), [])
     assert room.calls == ["m connect", "t connect", "m disconnect", "t disconnect", "flush"]
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_stop_before_the_start_closes_first_what_an_earlier_run_left(level: int) -> None:
+    """It left at once, with the exposure that it had taken over still open (a simulated storm of deaths, seed 6)."""
+
+    def arrange(room: Room) -> None:
+        room.clients["t"].delays["connect"] = 2
+        room.at(1, room.runner.stop, level)
+
+    room, code = run(reacts({StopAsked(2): [DONE]}), arrange, carried=Carried(3, 0, (), ()))
+    assert [given for _, given in room.seen][1:] == [BEGAN, StopAsked(level)]
+    assert (code, room.runner.ending) == (DONE.exit_code, Ending(DONE.exit_code, DONE.text))
 
 
 def test_a_stop_before_the_run_begins_at_all_ends_it_without_a_call() -> None:

@@ -149,6 +149,24 @@ def test_runs_without_faults_hold_and_say_what_they_did(eagle: Eagle) -> None:
     )
 
 
+def test_the_shipped_catalogue_is_a_plan_that_can_be_played_whole_in_part_or_one_by_one(eagle: Eagle) -> None:
+    for play in ("all", "some", "one"):
+        said = eagle("simulate", "--seeds", "2", "--rounds", "1", "--faults", "catalogue", "--play", play, "--matrix",
+                     "--venues", "backpack", "--format", "text")  # fmt: skip
+        assert "not reached: " in said.out
+        assert said.code == 1  # one seed reaches few cells
+
+
+def test_a_process_that_dies_is_started_again_and_nothing_is_lost(eagle: Eagle, tmp_path: Path) -> None:
+    plan = tmp_path / "deaths.yaml"
+    plan.write_text("faults:\n  - {fault: killed, nth: [9, 40], for: 500ms}\n")
+    said = eagle("simulate", "--seeds", "1..3", "--rounds", "2", "--faults", plan, "--venues", "backpack",
+                 "--jobs", "1", "--format", "json")  # fmt: skip
+    told = json.loads(said.out)
+    assert (said.code, told["broken"]) == (0, [])
+    assert sum(it["times"] for it in told["cells"] if it["fault"] == "killed") > 2
+
+
 STORM = """
 faults:
   - {fault: ack_lost, on: place, rate: 0.05}

@@ -63,9 +63,9 @@ class Rest:
         if why:
             raise LinkDown(f"the venue is closed: {why}")
 
-    async def read_clock(self) -> None:
-        """Raises: AuthFailed for a clock that is too far from ours."""
-        await self.clock.read(self._server_ms)
+    async def read_clock(self) -> str:
+        """What is wrong with our clock, if anything. Raises: AuthFailed at the first reading of one too far."""
+        return await self.clock.read(self._server_ms)
 
     async def _server_ms(self) -> int:
         return reply.server_ms(await self._public("/api/v1/time"))

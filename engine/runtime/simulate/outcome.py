@@ -17,6 +17,7 @@ class Played:
 
     at_ns: int
     fault: str
+    label: str  # of the catalogue, where one of its rows is about a part of this fault
     venue: str
     account: str
     state: str
@@ -50,9 +51,9 @@ class Outcome:
 
     @property
     def cells(self) -> Mapping[tuple[str, str], int]:
-        """How often each fault acted in each state."""
+        """How often each fault acted in each state; a labelled one counts under its plain name as well."""
         counted: dict[tuple[str, str], int] = {}
         for it in self.played:
-            key = (it.fault, it.state)
-            counted[key] = counted.get(key, 0) + 1
+            for name in {it.fault, it.label}:
+                counted[name, it.state] = counted.get((name, it.state), 0) + 1
         return counted
