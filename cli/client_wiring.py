@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -19,12 +19,15 @@ from engine.runtime.config import AccountConfig, Config, VenueConfig
 from engine.runtime.config_values import BIFU, ListenConfig
 from engine.runtime.credentials import PLAIN
 from engine.runtime.source_journal import heard_before
+from engine.trading.inputs import Input, LeftOut, SourceChecked
 from engine.trading.plan import AccountPlan
+from engine.trading.rates import RateWindow
 from exchanges.backpack.client import REST_URL, STREAM_URL, BackpackClient
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
 from exchanges.bifu import client as bifu
 from exchanges.bifu.private import Pace
+from exchanges.bifu.told import SetAside
 from exchanges.bifu.wire import request as bifu_request
 from exchanges.bifu.wire.product import CONTRACT, SPOT, Product
 from exchanges.binance.client import BinanceClient
@@ -41,6 +44,7 @@ from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
 from exchanges.okx import client as okx
 from exchanges.okx.limits import AddressLimits, public_budgets
 from exchanges.okx.wire.request import Signer as OkxSigner
+from exchanges.shared import SharedClient
 from exchanges.sockets import SocketTransport
 from exchanges.transport import Transport
 from exchanges.types import Clock, Instrument
@@ -108,14 +112,75 @@ def open_clients(
         )
         for account in config.used_accounts
     }
-    accounts = {
+    return Clients(clients, _plans(config, clients, listed))
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAccounts:
+    """The accounts of several runs, each with one client: a run gets its part of it, and its windows of requests."""
+
+    shared: Mapping[str, SharedClient]
+    pools: tuple[Clients, ...]  # of each run, in the order of the pairs
+    rates: Mapping[str, RateWindow]
+
+
+def open_shared(
+    configs: Sequence[Config], listed: Sequence[Mapping[str, Instrument]], *, clock: Clock, seed: int,
+    resolve: Resolve, network: Network = SOCKETS, journal: Path | None = None,
+) -> SharedAccounts:  # fmt: skip
+    """As `open_clients`, for the pairs of one config."""
+    budgets: dict[str, Budget] = {}
+    shared: dict[str, SharedClient] = {}
+    rates: dict[str, RateWindow] = {}
+    pools = []
+    for config, instruments in zip(configs, listed, strict=True):
+        clients: dict[str, BaseExchangeClient] = {}
+        for account in config.used_accounts:
+            if account.name not in shared:
+                shared[account.name] = SharedClient(
+                    client_for(
+                        config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network,
+                        journal=journal,
+                    ),
+                    now_ns=clock.now_ns,
+                )  # fmt: skip
+                rates[account.name] = RateWindow(config.limits.orders_per_minute)
+            clients[account.name] = shared[account.name].part(config.symbols[account.venue])
+        pools.append(Clients(clients, _plans(config, clients, instruments)))
+    return SharedAccounts(shared, tuple(pools), rates)
+
+
+def _plans(
+    config: Config, clients: Mapping[str, BaseExchangeClient], instruments: Mapping[str, Instrument]
+) -> dict[str, AccountPlan]:
+    return {
         account.name: AccountPlan(
-            account.name, account.venue, account.owner, listed[account.name], clients[account.name].capabilities,
+            account.name, account.venue, account.owner, instruments[account.name], clients[account.name].capabilities,
             account.dedicated,
         )
         for account in config.used_accounts
     }  # fmt: skip
-    return Clients(clients, accounts)
+
+
+def hear(client: BaseExchangeClient, tell: Callable[[str], Sequence[Callable[[Input], None]]]) -> None:
+    """Give what a listened account tells beside its fills to the runs: `tell` finds those of a symbol, "" for all.
+
+    Each symbol's run hears how far its own market was compared: one that has ended goes on from there another time.
+    """
+    if not isinstance(client, bifu.BifuClient):
+        return
+
+    def aside(told: SetAside) -> None:
+        given = LeftOut(told.account, told.why.value, told.text, told.alarm, told.fill)
+        (tell(told.fill.symbol if told.fill is not None else "") or tell(""))[0](given)
+
+    def checked(since: Mapping[str, int], compared_ms: int) -> None:
+        for symbol, since_ms in since.items():
+            for give in tell(symbol):
+                give(SourceChecked(client.account, client.address, since_ms, compared_ms))
+
+    client.setup_aside_handler(aside)
+    client.setup_checked_handler(checked)
 
 
 def clients_to_ask(
@@ -295,7 +360,7 @@ def _bifu(
             journal, account.name, venue=venue.name, address=address, symbols=list(markets), keep_ms=listen.keep_ms
         )
         before = bifu.Journalled(
-            heard.fills, heard.fills_since_ms, heard.since_ms, heard.compared_ms, recall=heard.of_order
+            heard.fills, heard.fills_since_ms, heard.since, heard.compared_ms, recall=heard.of_order
         )
     return bifu.BifuClient(
         account.name, venue=venue.name, markets=markets, settings=settings, signer=signer,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Trade": ("run", "guard", "recover", "flatten", "status", "stop", "pause", "resume"),
+    "Trade": ("run", "hedger", "guard", "recover", "flatten", "status", "stop", "pause", "resume"),
     "Set up": ("init", "doctor", "vault", "alert"),
     "Write a strategy": ("validate", "prove", "test", "diagram", "verbs", "schema"),
     "Rehearse": ("simulate", "venue"),

@@ -16,6 +16,7 @@ from cli.diagram import diagram
 from cli.doctor import doctor
 from cli.group import WIDEST, Commands
 from cli.guard import guard
+from cli.hedger import hedger
 from cli.init import init
 from cli.prove import prove
 from cli.recover import flatten, recover
@@ -62,7 +63,7 @@ def eagle() -> None:
 
 
 for command in (
-    *(init, doctor, vault, run, guard, recover, flatten, status, stop, pause, resume, alert),
+    *(init, doctor, vault, run, hedger, guard, recover, flatten, status, stop, pause, resume, alert),
     *(validate, prove, simulate, diagram, test, verbs, schema, venue, report, audit, replay, trace, why),
 ):
     eagle.add_command(command)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, JOURNAL, vault_options
-from cli.streams import format_option, notes_to, write_result
+from cli.options import FILE, JOURNAL, json_options, json_options_of, vault_options
+from cli.streams import format_option
 
 if TYPE_CHECKING:
     from cli.wiring import Options, Setup
@@ -90,12 +87,14 @@ def _speed(context: click.Context, parameter: click.Parameter, value: str) -> in
 @click.option(
     "--keep-positions", is_flag=True, help="Leave alone what the accounts hold already; else a run refuses to begin."
 )
+@json_options
 @vault_options
 def run(
     flow_path: str | None, config_path: str | None, markets: tuple[str, ...], rounds: int | None, seed: int,
     speed: int | None, journal: str, repeat: bool, style: str, logs: str | None, metrics: str | None,
-    listen: str | None, wish: str, live: bool, word: str | None,
-    start_small: bool, rehearse: bool, keep_positions: bool, vault: str, passphrase_fd: int | None,
+    listen: str | None, wish: str, live: bool, word: str | None, start_small: bool, rehearse: bool,
+    keep_positions: bool, plain_keys: bool, rest_url: str | None, public_url: str | None, vault: str,
+    passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Run a flow until it ends, flat.
 
@@ -129,6 +128,7 @@ def run(
         ),
         resolve=resolver(vault, passphrase_fd), keep_positions=keep_positions,
         word=word, start_small=start_small, rehearse=rehearse,
+        json_options=json_options_of(plain_keys, rest_url, public_url),
     )  # fmt: skip
     config = None if config_path is None else read_source(config_path)
     flow = read_flow_source(flow_path or flow_path_for(config))
@@ -145,30 +145,10 @@ def run(
 
 def told_run(setup: Setup, options: Options, *, wish: str, style: str) -> int:
     """Perform a run in its view, then write its summary; returns the exit code. Raises: EngineError."""
-    from cli import screen, view, wiring
+    from cli import view
+    from cli.performing import perform
 
-    seen = view.choose_view(wish, live_speed=options.speed is not None)
-    shown = screen.Screen(detailed=options.speed is not None, view=seen)
-    with _no_signal_in_between():
-        with seen, notes_to(seen.note):
-            ran = wiring.perform_run(setup, options, shown)
-        told = screen.summary_of(
-            ran.desk, ran.tally, run=ran.number, exit_code=ran.exit_code, ending=ran.ending, seconds=ran.seconds,
-            journal=None if options.journal is None else str(options.journal),
-        )  # fmt: skip
-        write_result({"text": screen.as_text, "json": screen.as_json, "csv": screen.as_csv}[style](told))
-    return ran.exit_code
-
-
-@contextmanager
-def _no_signal_in_between() -> Iterator[None]:
-    """The run takes signals while it goes on; one that comes when it is over must not cost the summary."""
-    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, receiver in former.items():
-            signal.signal(number, receiver)
+    return perform(setup, options, view.choose_view(wish, live_speed=options.speed is not None), style=style)
 
 
 def _markets(given: tuple[str, ...]) -> dict[str, str]:

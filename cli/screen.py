@@ -23,17 +23,27 @@ from exchanges.types import ZERO, Fill, FillKind, Refused, Side
 
 LEFT_SHOWN = 5  # positions and orders in a line of progress; the last word of a run names all
 PROGRESS_S = 2  # wall seconds between two progress lines of a run in virtual time
-_WORTH_A_LINE = {"round_cost": "cost", "not_opening": "waits"}  # of what no person is needed for
+_WORTH_A_LINE = {
+    "round_cost": "cost",
+    "not_opening": "waits",
+    "reconfigured": "config",
+    "keys_changed": "keys",
+    "net_zero": "net zero",
+}  # of what no person is needed for
 _STATE_TONES = {"ERROR": "alarm", "CLEANUP": "warning", "HOLDING": "good", "IDLE": "plain"}
 
 
 class Screen:
-    """Progress of one run. `effect` and `step` are the runner's sink and trace; `detailed` shows orders and fills."""
+    """Progress of one run. `effect` and `step` are the runner's sink and trace; `detailed` shows orders and fills.
+
+    `prefix` begins the text of every line, where several runs share a terminal.
+    """
 
     tally: Tally  # from `begin` on
 
-    def __init__(self, *, detailed: bool, view: View | None = None) -> None:
+    def __init__(self, *, detailed: bool, view: View | None = None, prefix: str = "") -> None:
         self._detailed = detailed
+        self._prefix = prefix
         self.view = view or PlainView(patient=False)
         self._desk: Desk | None = None
         self._state = ""
@@ -166,6 +176,7 @@ class Screen:
 
     def _line(self, word: str, text: str, tone: str, *, lasting: bool = False) -> None:
         """One line of what happened; on the way out all of them last (E18)."""
+        text = f"{self._prefix}{text}"
         body = f"{word:<14} {text}"
         if body == self._last and self.level:
             return

@@ -42,6 +42,14 @@ OWNER = "me"
 DEMO_SYMBOL = demo_instrument("").symbol
 QUANTITY, WORTH = Decimal("0.01"), Decimal(26)  # of the printed config
 QUOTED_AFTER_NS = 500_000_000  # the first quotes are there, and a client has read a first balance or not
+HEDGER_LIMITS = {
+    "max_order": 20,
+    "max_position": 1_000,
+    "max_gross": 2_000,
+    "max_net": 1_000,
+    "unhedged_soft": 100,
+    "unhedged_hard": 500,
+}  # of a printed config, in its least hedges
 BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts can sell
 
 
@@ -281,6 +289,7 @@ def _config_text(served: list[Served], options: ServeOptions) -> str:
         for it in each.exchange.markets.values():
             symbols.setdefault(it.instrument.market, []).append(f"{each.name}: {it.instrument.symbol}")
     first, hedger = next(iter(symbols)), any(KINDS[each.kind].source for each in served)
+    alone = hedger and len(symbols) == 1
     lines = [
         *(
             f"# {each.name}: a local {each.kind} on http://127.0.0.1:{each.port}, its ledger at {PATH}"
@@ -289,7 +298,7 @@ def _config_text(served: list[Served], options: ServeOptions) -> str:
         "# eagle run --live --config THIS_FILE trades on them, without money; the keys are good for nothing else.",
         "version: 1",
         *(["flow: hedger"] if hedger else []),
-        f"pairs: [{', '.join(symbols)}]" if hedger and len(symbols) > 1 else f"market: {first}",
+        *(_pair_lines(served, options) if hedger and len(symbols) > 1 else [f"market: {first}"]),
         "markets:",
         *(f"  {market}: {{{', '.join(names)}}}" for market, names in symbols.items()),
         "venues:",
@@ -297,9 +306,27 @@ def _config_text(served: list[Served], options: ServeOptions) -> str:
         "accounts:",
         *(line for each in served for line in _account_lines(each, options, alone=len(served) == 1)),
         *(_hedger_lines(served) if hedger else _use_lines(served)),
-        *([] if hedger else ["settings:", f"  quantity: {_quantity(options, served[0])}"]),
+        *(["settings:", f"  quantity: {_quantity(options, served[0])}"] if not hedger else []),
+        *([f"{name}: {text}" for name, text in _sizes(_quantity(options, served[0])).items()] if alone else []),
     ]  # fmt: skip
     return "\n".join([*lines, "# end of the config"])
+
+
+def _pair_lines(served: list[Served], options: ServeOptions) -> list[str]:
+    """Each pair with sizes of its own: coins differ in price."""
+    lines = ["pairs:"]
+    for number, market in enumerate(served[0].exchange.markets.values()):
+        spec = market.instrument
+        quantity = _quantity(options, served[0]) if not number else _worth(options.also[spec.base], spec)
+        sizes = ", ".join(f"{name}: {text}" for name, text in _sizes(quantity).items())
+        lines.append(f"  {spec.market}: {{{sizes}}}")
+    return lines
+
+
+def _sizes(quantity: Decimal) -> dict[str, str]:
+    """A hedger's least hedge and limits, for a rehearsal."""
+    limits = ", ".join(f"{name}: {(quantity * times).normalize():f}" for name, times in HEDGER_LIMITS.items())
+    return {"settings": f"{{min_qty: {quantity.normalize():f}, min_amt: 10}}", "limits": f"{{{limits}}}"}
 
 
 def _hedger_lines(served: list[Served]) -> list[str]:
@@ -350,13 +377,18 @@ def _use_lines(served: list[Served]) -> list[str]:
 
 def _quantity(options: ServeOptions, each: Served) -> Decimal:
     """Worth about 26 quote units in the made-up market; on a recording as near to it as whole lots come."""
-    prefix, (market,) = _prefix(options, each.name), each.exchange.markets.values()
+    prefix, market = _prefix(options, each.name), next(iter(each.exchange.markets.values()))
     spec = market.instrument
     if prefix is None:
         return QUANTITY
     events = Recording(Path(prefix), spec).events(common_axis([Path(prefix)]))
     quote = next(event for event in events if isinstance(event, MarketQuote))
-    lots = (WORTH / (quote.ask * spec.tick) / spec.lot).to_integral_value(ROUND_CEILING)
+    return _worth(quote.ask * spec.tick, spec)
+
+
+def _worth(price: Decimal, spec: Instrument) -> Decimal:
+    """About WORTH, in whole lots."""
+    lots = (WORTH / price / spec.lot).to_integral_value(ROUND_CEILING)
     return max(lots * spec.lot, spec.min_qty)
 
 

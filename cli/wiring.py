@@ -48,6 +48,7 @@ from engine.runtime.config import (
 from engine.runtime.config_values import SYNTHETIC
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietRounds
+from engine.runtime.hedger_json import JsonOptions
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.ports import Sink, Trace
@@ -60,6 +61,7 @@ from engine.trading.guards import MarketWatch
 from engine.trading.inputs import Carried, Input
 from engine.trading.limits import ExpectedCost, smallest_order
 from engine.trading.plan import AccountPlan, Plan, RoleSpec, is_hedged, source_role
+from engine.trading.rates import RateWindow
 from engine.trading.reconfigure import new_settings
 from engine.trading.sections import LegSpec
 from engine.trading.vocabulary import trading_vocabulary
@@ -109,6 +111,7 @@ class Options:
     start_small: bool = False  # the first round has the least size that every venue takes
     guard: bool = False  # with the keys that are the watchdog's own
     keep_positions: bool = False  # S1: what the accounts hold stays, and is no matter of this run
+    json_options: JsonOptions = field(default_factory=JsonOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Setup:
     price: Decimal
     listed: Mapping[str, Instrument] = field(default_factory=dict)  # by account, on venues that were asked
     whole: Decimal | None = None  # the quantity after a first round with a smaller one
+    others: tuple[Setup, ...] = ()  # of the other pairs of the config
 
 
 # --- loading
@@ -143,18 +147,28 @@ def sound_flow(source: Source) -> Flow:
 def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     """As `load_setup`, for a flow that was read before."""
     source = config or demo_config(flow)
-    read = load_config(source.text, file=source.file, flow=flow)
+    read = load_config(source.text, file=source.file, flow=flow, json_options=options.json_options)
+    for note in read.notes:
+        write_note(note)
     if options.guard:
         read = with_guard_keys(read)
     if config is not None:
         _refuse_real(read, config, flow, options)
     counted = _with_rounds(read, options, demo=config is None)
-    if counted.others:
-        raise CannotUse(f"{counted.file}: several pairs can be validated, and not be run yet; name one `market`")
-    if asked_venues(counted):
-        return _on_venues(flow, counted, options)
-    chosen = _with_markets(counted, options)
-    return _with_prices(flow, chosen, by_option=bool(options.markets), demo=config is None)
+    first, *others = (_setup_of_pair(flow, pair, options, demo=config is None) for pair in counted.pairs)
+    return replace(first, others=tuple(others))
+
+
+def _setup_of_pair(flow: Flow, config: Config, options: Options, *, demo: bool) -> Setup:
+    if asked_venues(config):
+        return _on_venues(flow, config, options)
+    chosen = _with_markets(config, options)
+    return _with_prices(flow, chosen, by_option=bool(options.markets), demo=demo)
+
+
+def listens(setup: Setup) -> bool:
+    """Does an account only listen, to a venue that lives without us (hedger)?"""
+    return bool(setup.listed) and bool(source_role(setup.flow))
 
 
 def on_paper(config: Config, flow: Flow) -> tuple[list[Finding], str]:
@@ -245,7 +259,7 @@ def _with_rounds(config: Config, options: Options, *, demo: bool) -> Config:
         return config
     if not counts:
         raise CannotUse("--rounds: this flow has no setting of that name; write its own into the config")
-    return replace(config, settings={**config.settings, "rounds": rounds})
+    return replace(config, settings={**config.settings, "rounds": rounds})  # flows with rounds have no pairs
 
 
 def _with_markets(config: Config, options: Options) -> Config:
@@ -534,7 +548,7 @@ def _loop_factory(setup: Setup, options: Options) -> Callable[[], asyncio.Abstra
     return lambda: VirtualLoop(clock)
 
 
-def _clock(loop: asyncio.AbstractEventLoop, speed: int | None) -> Clock:
+def clock_of(loop: asyncio.AbstractEventLoop, speed: int | None) -> Clock:
     if isinstance(loop, VirtualLoop):
         return loop.clock
     return LiveClock(loop) if speed in (None, 1) else ScaledClock(loop, speed=speed or 1)
@@ -544,7 +558,7 @@ async def _run(
     setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, journal: Journal, number: int, held: Held
 ) -> Ran:
     loop = asyncio.get_running_loop()
-    clock = _clock(loop, options.speed)
+    clock = clock_of(loop, options.speed)
     pool: Pool | Clients
     if setup.listed:
         from cli.client_wiring import open_clients
@@ -552,57 +566,96 @@ async def _run(
         pool = open_clients(setup.config, setup.listed, clock=clock, seed=options.seed, resolve=options.resolve)
     else:
         pool = open_pool(
-            setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: runner.fail(e)
+            setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: member.runner.fail(e)
         )
-    plan = plan_of(setup, pool.accounts)
-    chance = Chance(options.seed)
-    desk = Desk(plan, run=number, chance=chance)
-    tally = Tally(clock)
-    live = options.speed is not None
-
-    def stop(level: int) -> None:
-        if not outputs.stopping(level) and screen.stopping(level):
-            runner.stop(level)
-
-    outputs = Outputs(
-        prepared, setup.config, desk, clock, run=number, decided_ns=lambda: runner.decided_ns,
-        status=lambda: snapshot(desk, tally, pid=os.getpid(), journal=None), tell=lambda alert: runner.alert(alert),
-    )  # fmt: skip
     with QuietRounds() as quiet_rounds:
-        sinks: list[Sink] = [quiet_rounds, tally.effect, screen.effect, *outputs.sinks]
-        traces: list[Trace] = [*([tally.step] if live or outputs.traces else []), screen.step, *outputs.traces]
+        member = Member(
+            setup, options, screen, prepared, clock=clock, pool=pool, journal=journal, number=number, held=held,
+            first=quiet_rounds,
+        )  # fmt: skip
+        with StopSignals(loop, member.stop, on_suspend=screen.not_suspended if member.live else None):
+            return await member.run()
+
+
+class Member:
+    """One run of a process: its desk and runner, and what is told of it.
+
+    `first` hears of everything before all others; `rates` are windows of accounts that runs share.
+    """
+
+    def __init__(
+        self, setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, clock: Clock,
+        pool: Pool | Clients, journal: Journal, number: int, held: Held, first: Sink | None = None,
+        rates: Mapping[str, RateWindow] | None = None,
+    ) -> None:  # fmt: skip
+        self.setup = setup
+        self.live = options.speed is not None
+        self.number = number
+        self.screen = screen
+        self._options = options
+        self._clock = clock
+        self._pool = pool
+        self._journal = journal
+        self.plan = plan = plan_of(setup, pool.accounts)
+        chance = Chance(options.seed)
+        self.desk = desk = Desk(plan, run=number, chance=chance)
+        self.tally = tally = Tally(clock)
+        self._outputs = outputs = Outputs(
+            prepared, setup.config, desk, clock, run=number, decided_ns=lambda: self.runner.decided_ns,
+            status=lambda: snapshot(desk, tally, pid=os.getpid(), journal=None),
+            tell=lambda alert: self.runner.alert(alert),
+        )  # fmt: skip
+        sinks: list[Sink] = [*([first] if first else []), tally.effect, screen.effect, *outputs.sinks]
+        traces: list[Trace] = [
+            *([tally.step] if self.live or outputs.traces else []), screen.step, *outputs.traces,
+        ]  # fmt: skip
         if setup.whole is not None:
-            traces.append(Growing(setup, lambda given: loop.call_soon(runner.handle, given)))
-        if not live:
+            loop = asyncio.get_running_loop()
+            traces.append(Growing(setup, lambda given: loop.call_soon(self.runner.handle, given)))
+        if not self.live:
             endless = setup.axis is None or options.repeat
-            sinks.append(Unattended(stop, clock, endless=endless, orders=lambda: desk.world.sequence))
-        runner = Runner(
+            sinks.append(Unattended(self.stop, clock, endless=endless, orders=lambda: desk.world.sequence))
+        self.runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
             max_book_age_ns=plan.guards.max_book_age_ns, may_send=desk.objection,
             sinks=sinks, move_sinks=outputs.sinks,
             traces=traces,
-            gaps=GapWatch() if live else None, flush_after_ns=FLUSH_AFTER_NS if live else 0,
+            gaps=GapWatch() if self.live else None, flush_after_ns=FLUSH_AFTER_NS if self.live else 0,
             recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
             stop_at_once=options.stop, check_baseline=held.check,
             day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
+            heard=plan.heard, rates=rates or {},
         )  # fmt: skip
-        attendance = attended(desk, tally, screen, runner, journal=options.journal)
-        with StopSignals(loop, stop, on_suspend=screen.not_suspended if live else None):
-            async with outputs.running():  # before the journal says that a run has begun: a port may be taken
-                start = run_start(
-                    plan, setup.config, number=number, seed=options.seed, speed=options.speed, wall_ms=clock.wall_ms()
-                )
-                journal.run_started(start)
-                screen.begin(desk, tally, run=number)
-                pool.start(clock.now_ns())
-                if setup.axis is not None and not options.repeat:
-                    _stop_before_the_end(setup.axis, clock, screen, stop)
-                async with attendance if live else nullcontext():
-                    exit_code = await runner.run()
-        journal.run_ended(exit_code, clock.wall_ms())
-    seconds = Decimal(clock.now_ns() - tally.start_ns) / S
-    return Ran(exit_code, runner.ending.text if runner.ending else "", number, desk, tally, seconds)
+
+    def stop(self, level: int) -> None:
+        if not self._outputs.stopping(level) and self.screen.stopping(level):
+            self.runner.stop(level)
+
+    def flush(self) -> None:
+        """Write what the journal has of this run in memory."""
+        self._journal.flush()
+
+    async def run(self) -> Ran:
+        """To its end. Raises: ExchangeError if the accounts cannot be connected and read."""
+        setup, options, clock = self.setup, self._options, self._clock
+        attendance = attended(self.desk, self.tally, self.screen, self.runner, journal=options.journal)
+        async with self._outputs.running():  # before the journal says that a run has begun: a port may be taken
+            start = run_start(
+                self.plan, setup.config, number=self.number, seed=options.seed, speed=options.speed,
+                wall_ms=clock.wall_ms(),
+            )  # fmt: skip
+            self._journal.run_started(start)
+            self.screen.begin(self.desk, self.tally, run=self.number)
+            self._pool.start(clock.now_ns())
+            if setup.axis is not None and not options.repeat:
+                _stop_before_the_end(setup.axis, clock, self.screen, self.stop)
+            async with attendance if self.live else nullcontext():
+                exit_code = await self.runner.run()
+        self._journal.run_ended(exit_code, clock.wall_ms())
+        seconds = Decimal(clock.now_ns() - self.tally.start_ns) / S
+        ending = self.runner.ending.text if self.runner.ending else ""
+        return Ran(exit_code, ending, self.number, self.desk, self.tally, seconds)
 
 
 class Growing:
@@ -680,6 +733,9 @@ def watch_of(plan: Plan) -> MarketWatch:
     roles: Mapping[str, RoleSpec] = plan.flow.sections["accounts"].value  # type: ignore[assignment]
     maker = next(plan.roles[name][0] for name, role in roles.items() if not role.many)
     books = {name: (account.venue, account.instrument.symbol) for name, account in plan.accounts.items()}
+    if maker in plan.heard:  # nobody trades there, and it has no quotes
+        books = {name: book for name, book in books.items() if name not in plan.heard}
+        maker = next(iter(books))
     quantity = plan.settings.get("quantity")
     hedges = [book for name, book in books.items() if name != maker]
     return MarketWatch(

@@ -7,7 +7,7 @@ and connects again, after a gap in time, gets a connection that was opened since
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from exchanges.base import BaseExchangeClient, BatchReplyHandler
@@ -15,6 +15,7 @@ from exchanges.types import (
     AccountFacts,
     Fill,
     Instrument,
+    LinkState,
     LinkUpdate,
     Margin,
     OrderRequest,
@@ -33,12 +34,14 @@ __all__ = ["Part", "SharedClient"]
 class SharedClient:
     """Makes the parts of a client that nobody else uses; all of them must exist before the first one connects."""
 
-    def __init__(self, client: BaseExchangeClient) -> None:
+    def __init__(self, client: BaseExchangeClient, *, now_ns: Callable[[], int]) -> None:
         self.client = client
+        self._now_ns = now_ns
         self.last_link: LinkUpdate | None = None
         self._parts: dict[str, Part] = {}
         self._lock = asyncio.Lock()
         self._connected = False
+        self._quotes: dict[str, QuoteHandler] = {}
         self._opened = 0  # how often connections were opened whole
         client.setup_order_update_handler(self._tell)
 
@@ -71,6 +74,37 @@ class SharedClient:
             part.away = False
             return True
 
+    def listen_to_quotes(self, symbol: str, handler: QuoteHandler) -> None:
+        self._quotes[symbol] = handler
+        self.client.setup_quote_handler(symbol, handler)
+
+    async def replace(self, make: Callable[[], BaseExchangeClient]) -> None:
+        """Go on with another client of the same account, one with other keys, made when the former one has ended.
+
+        Runs hear that the account is lost, and then what the new client tells; what the former one has not answered is
+        unknown to them. Raises: ExchangeError if it cannot connect: a run's next `connect` tries again.
+        """
+        async with self._lock:
+            connected, self._connected = self._connected, False
+            await self.client.disconnect()
+            client = self.client = make()
+            client.setup_order_update_handler(self._tell)
+            for symbol, handler in self._quotes.items():
+                client.setup_quote_handler(symbol, handler)
+            if connected:
+                self._tell(LinkUpdate(client.account, LinkState.LOST, self._now_ns(), "its keys were changed"))
+                await client.connect()
+                self._opened += 1
+                self._connected = True
+
+    async def connect_again(self) -> None:
+        """After a `replace` that could not connect. Raises: ExchangeError."""
+        async with self._lock:
+            if not self._connected:
+                await self.client.connect()
+                self._opened += 1
+                self._connected = True
+
     async def leave(self, part: Part) -> None:
         part.away, part.left = True, self._opened
         if all(other.away for other in self._parts.values()):
@@ -91,7 +125,6 @@ class Part(BaseExchangeClient):
         self.left = 0
         self.on_private: PrivateHandler = _ignore
         self._shared = shared
-        self._client = shared.client
         self._symbol = symbol
 
     async def connect(self) -> None:
@@ -106,50 +139,50 @@ class Part(BaseExchangeClient):
         self.on_private = handler
 
     def setup_quote_handler(self, symbol: str, handler: QuoteHandler) -> None:
-        self._client.setup_quote_handler(symbol, handler)
+        self._shared.listen_to_quotes(symbol, handler)
 
     # --- orders
 
     def submit(self, order: OrderRequest, on_reply: ReplyHandler) -> None:
-        self._client.submit(order, on_reply)
+        self._shared.client.submit(order, on_reply)
 
     def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
-        self._client.submit_cancel(symbol, client_id, on_reply)
+        self._shared.client.submit_cancel(symbol, client_id, on_reply)
 
     def submit_modify(
         self, symbol: str, client_id: str, on_reply: ReplyHandler, *, price: Decimal, qty: Decimal
     ) -> None:
-        self._client.submit_modify(symbol, client_id, on_reply, price=price, qty=qty)
+        self._shared.client.submit_modify(symbol, client_id, on_reply, price=price, qty=qty)
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
-        self._client.submit_batch(orders, on_reply)
+        self._shared.client.submit_batch(orders, on_reply)
 
     # --- questions
 
     async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
-        return await self._client.get_order_info(symbol, client_id)
+        return await self._shared.client.get_order_info(symbol, client_id)
 
     async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
-        return await self._client.get_active_orders(symbol)
+        return await self._shared.client.get_active_orders(symbol)
 
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return await self._client.get_fills(symbol, since_ms)
+        return await self._shared.client.get_fills(symbol, since_ms)
 
     async def get_account_positions(self) -> Sequence[Position]:
         """Those of this run's symbol: the others are other runs'."""
-        return [it for it in await self._client.get_account_positions() if it.symbol == self._symbol]
+        return [it for it in await self._shared.client.get_account_positions() if it.symbol == self._symbol]
 
     async def get_margin(self) -> Margin:
-        return await self._client.get_margin()
+        return await self._shared.client.get_margin()
 
     async def get_contract_attributes(self, symbol: str) -> Instrument:
-        return await self._client.get_contract_attributes(symbol)
+        return await self._shared.client.get_contract_attributes(symbol)
 
     async def fetch_bbo_prices(self, symbol: str) -> Quote:
-        return await self._client.fetch_bbo_prices(symbol)
+        return await self._shared.client.fetch_bbo_prices(symbol)
 
     async def get_account_facts(self, symbol: str) -> AccountFacts:
-        return await self._client.get_account_facts(symbol)
+        return await self._shared.client.get_account_facts(symbol)
 
 
 def _ignore(_: PrivateEvent) -> None:

@@ -344,7 +344,7 @@ def test_a_restart_tells_what_was_missed_and_nothing_twice() -> None:
     )
 
     def before(now_ms: int) -> Journalled:
-        return Journalled([replace(fill, at_ms=now_ms - 9_000)], since_ms=now_ms - 60_000)
+        return Journalled([replace(fill, at_ms=now_ms - 9_000)], since={SYMBOL: now_ms - 60_000})
 
     async def main(it: Stage) -> None:
         made = str(it.venue_ms - 30_000)
@@ -354,7 +354,7 @@ def test_a_restart_tells_what_was_missed_and_nothing_twice() -> None:
 
     it = stage(main, connect=False, journalled=before)
     assert it.fills == [("cum:0.08", D("0.03"))]
-    assert it.client.compared_ms > it.client.since_ms > 0
+    assert it.client.compared_ms > it.client.since[SYMBOL] > 0
 
 
 def test_fills_are_told_while_the_stream_stays_away() -> None:
@@ -381,7 +381,9 @@ def test_a_row_that_a_provisional_of_a_former_run_may_stand_for_is_settled_by_th
         assert it.fills == []
         await asyncio.sleep(3)
 
-    it = stage(main, journalled=lambda now_ms: Journalled([replace(provisional, at_ms=now_ms - 9_000)], since_ms=1))
+    it = stage(
+        main, journalled=lambda now_ms: Journalled([replace(provisional, at_ms=now_ms - 9_000)], since={SYMBOL: 1})
+    )
     assert it.fills == [("cum:0.1", D("0.05"))]
 
 

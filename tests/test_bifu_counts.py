@@ -83,6 +83,31 @@ def test_a_row_between_start_and_first_reading_is_told_and_not_counted_twice() -
         assert missed(Counts(known), listed("5.5")) == D("0.5")
 
 
+def test_a_row_before_the_first_reading_is_told_once() -> None:
+    """The reading has it in, and what it leaves to the time before us is the rest."""
+    counts = Counts()
+    assert counts.take_row(row("t1", "2", at_ms=T)) == 2
+    assert missed(counts, listed("7", at_ms=T)) == 5
+    counts.take(told(f"{BASELINE}7", "5", at_ms=T))
+    assert missed(counts, listed("7", at_ms=T)) == 0
+    assert counts.take_row(row("t2", "1", at_ms=T - 5)) == 1  # it was on its way, and no fill from before us either
+    assert missed(counts, listed("7", at_ms=T)) == 0
+    journal = [told("t1", "2"), told(f"{BASELINE}7", "5"), told("t2", "1", at_ms=T - 5)]
+    for known in (journal, journal[::-1]):
+        assert missed(Counts(known), listed("7", at_ms=T)) == 0
+
+
+def test_rows_that_came_since_hide_nothing_that_was_missed() -> None:
+    """An order goes on filling while its list is on the way, and for ever."""
+    counts = Counts()
+    assert counts.take_row(row("t1", "1", at_ms=T)) == 1
+    assert counts.take_row(row("t3", "4", at_ms=T + 500)) == 4
+    assert missed(counts, listed("3", at_ms=T + 100)) == 2
+    counts.take(told(f"{PROVISIONAL}3", "2", at_ms=T + 100))
+    assert missed(counts, listed("7", at_ms=T + 500)) == 0
+    assert counts.take_row(row("t2", "2", at_ms=T + 100)) == 0
+
+
 def test_memory_is_swept_and_a_replay_is_looked_up_not_told_again() -> None:
     journal = [told("t1", "1")]
     asked: list[str] = []
@@ -135,8 +160,10 @@ def test_every_fill_counts_once_whatever_is_lost_replayed_reordered_forgotten_or
     def tell(order: str, trade: str, qty: Decimal, at_ms: int) -> None:
         journal.append(told(trade, str(qty), order=order, at_ms=at_ms))
 
-    def compare() -> None:
-        for order, rows in filled.items():
+    def compare(*, behind: int = 0) -> None:
+        """With lists that were made some fills ago."""
+        for order, made in filled.items():
+            rows = made[: len(made) - behind]
             if not rows:
                 continue
             cum, at_ms = sum((it.qty for it in rows), D(0)), rows[-1].at_ms
@@ -164,7 +191,7 @@ def test_every_fill_counts_once_whatever_is_lost_replayed_reordered_forgotten_or
             if news:
                 tell(it.order_id, it.trade_id, news, it.at_ms)
         elif step < 0.9:
-            compare()
+            compare(behind=chance.choice((0, 0, 1, 3, 9)))
         elif step < 0.96:
             counts.sweep(now_ms)
         else:

@@ -34,6 +34,7 @@ ADAPTER = (
 LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
+    **dict.fromkeys(("cli.pairs", "cli.reload"), ("cli", "engine", "exchanges.base", *WORDS)),
     "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", "exchanges.matching", *SOURCES, *WORDS),
     **dict.fromkeys(
         ("cli.simulated", "cli.simulated_life"),

@@ -84,7 +84,7 @@ def fill(symbol: str) -> Fill:
 class Stage:
     def __init__(self) -> None:
         self.real = Real()
-        shared = SharedClient(self.real)
+        self.shared = shared = SharedClient(self.real, now_ns=lambda: 7)
         self.parts: list[Part] = [shared.part("ETH"), shared.part("BTC")]
         self.told: list[list[Any]] = [[], []]
         for part, told in zip(self.parts, self.told, strict=True):
@@ -154,5 +154,24 @@ def test_a_connection_that_fails_is_tried_again_by_the_next() -> None:
         stage.real.connect = connect  # type: ignore[method-assign]
         results = await asyncio.gather(one.connect(), two.connect(), return_exceptions=True)
         assert [type(it) for it in results] == [OSError, type(None)]
+
+    asyncio.run(go())
+
+
+def test_another_client_takes_over_and_the_runs_hear_that_the_account_was_away() -> None:
+    async def go() -> None:
+        stage, other = Stage(), Real()
+        for part in stage.parts:
+            part.setup_quote_handler("ETH", print)
+            await part.connect()
+        for told in stage.told:
+            told.clear()
+        await stage.shared.replace(lambda: other)
+        assert (stage.real.log[-1], other.log) == ("disconnect", ["quotes ETH", "connect"])
+        lost = LinkUpdate("a", LinkState.LOST, 7, "its keys were changed")
+        assert stage.told == [[lost, TRUSTED], [lost, TRUSTED]]
+        await stage.parts[0].disconnect()
+        await stage.parts[1].disconnect()
+        assert other.log[-1] == "disconnect"
 
     asyncio.run(go())

@@ -99,9 +99,8 @@ def load_config(text: str, *, file: str, flow: Flow, json_options: JsonOptions |
     Raises: FlowError with all findings that need no venue.
     """
     faults, configs, said = Faults(), [], None
-    if looks_like_hedger_json(text):
+    if file.endswith(".json") or looks_like_hedger_json(text):
         form = read_json_nodes(text, file=file)
-        assert isinstance(form, Mapped)
         said = translate(form, faults, file=file, options=json_options or JsonOptions())
         faults.raise_if_any()  # of the translation there is nothing more to say
     whole = read_nodes(text, file=file) if said is None else said.root

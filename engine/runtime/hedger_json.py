@@ -54,18 +54,14 @@ class Translated:
     notes: list[str] = field(default_factory=list)
 
 
-def is_hedger_json(root: Node) -> bool:
-    return isinstance(root, Mapped) and (TOKEN in root.entries or STREAM in root.entries)
-
-
 def looks_like_hedger_json(text: str) -> bool:
     return text.lstrip().startswith("{") and (f'"{TOKEN}"' in text or f'"{STREAM}"' in text)
 
 
-def read_json_nodes(text: str, *, file: str) -> Node:
-    """The nodes of a JSON text, which is YAML but for its tabs. Raises: FlowError at the place where it is no JSON."""
+def read_json_nodes(text: str, *, file: str) -> Mapped:
+    """The object of a JSON text, which is YAML but for its tabs. Raises: FlowError at the place where it is none."""
     try:
-        json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         faults = Faults()
         span = Span(file, error.lineno, error.colno, error.lineno, error.colno + 1)
@@ -75,7 +71,13 @@ def read_json_nodes(text: str, *, file: str) -> Node:
         faults = Faults()
         faults.report("G729", Span(file, 1, 1, 1, 2), "the text is nested too deeply")
         raise FlowError(faults.findings) from None
-    return read_nodes(text.replace("\t", " "), file=file)
+    if not isinstance(value, dict):
+        faults = Faults()
+        faults.report("G729", Span(file, 1, 1, 1, 2), f"the text is no JSON object with {TOKEN} and {STREAM}")
+        raise FlowError(faults.findings)
+    root = read_nodes(text.replace("\t", " "), file=file)
+    assert isinstance(root, Mapped)
+    return root
 
 
 def translate(root: Mapped, faults: Faults, *, file: str, options: JsonOptions) -> Translated:

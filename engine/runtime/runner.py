@@ -123,6 +123,7 @@ class Runner:
         self._busy = False
         self._began = False
         self._closed = False
+        self._deaf = False  # to accounts that are only listened to: the run is on its way out
         self._journal_told = False
         self._intent_lost = False
         self._flush_timer: Cancellable | None = None
@@ -192,6 +193,7 @@ class Runner:
             self._shut()
             self._end(LEFT, self._left_text())
         elif self._began:
+            self._deaf = True
             self.handle(StopAsked(level))
         elif self._carried is not None:
             self._stop_at_once = max(self._stop_at_once, level)  # what an earlier run left is closed first
@@ -228,6 +230,7 @@ class Runner:
         if not self._began or times >= MOST_FAILURES:
             self._give_up(text)
         elif times <= 2:
+            self._deaf = True
             self.handle(StopAsked(times))
             if times == 1:
                 self._grace_timer = self._clock.call_at(self._clock.now_ns() + FAILED_GRACE_NS, self._give_up, text)
@@ -431,6 +434,8 @@ class Runner:
             client.setup_quote_handler(symbol, self._quote)
 
     def _private(self, event: PrivateEvent) -> None:
+        if self._deaf and event.account not in self._asked:
+            return  # requirement 22: what somebody else fills from here on, the next run is told
         if type(event) is Fill or type(event) is OrderUpdate:
             self._moves[event.account] += 1
             if event.client_id and not self._desk.knows(event.client_id):
@@ -562,6 +567,7 @@ class Runner:
 
     def _end(self, exit_code: int, text: str) -> None:
         """The first ending counts."""
+        self._deaf = True
         if self.ending is None:
             self.ending = Ending(exit_code, text)
             if self._over is not None and not self._over.done():
@@ -616,6 +622,7 @@ class Runner:
     def _journal_lost(self) -> None:
         self._journal_told = True
         text = "the journal cannot be written; no opening any more, ending the run in order"
+        self._deaf = True
         self.alert(Alert(Level.PERSON, "journal_lost", text, {}))
         self.handle(StopAsked(1))
 

@@ -6,7 +6,7 @@ Only runs that heard the account at the same address count: another one of the s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from exchanges.types import Fill, FillKind, Liquidity, Side
 __all__ = ["Heard", "heard_before"]
 
 _CHECKED = "SELECT body FROM inputs WHERE run = ? AND kind = 'source_checked' ORDER BY seq DESC"
+_TRADED = "SELECT run FROM accounts WHERE name = ? AND symbol = ? ORDER BY run"
 _LEFT_OUT = "SELECT body FROM inputs WHERE run = ? AND kind = 'left_out'"
 _COLUMNS = (
     "venue, account, symbol, client_id, order_id, trade_id, side, qty, price, fee, fee_asset, liquidity, at_ms, kind"
@@ -33,8 +34,8 @@ class Heard:
 
     fills: tuple[Fill, ...]
     fills_since_ms: int
-    since_ms: int
-    compared_ms: int
+    since: Mapping[str, int]  # the first start of each symbol
+    compared_ms: int  # of the symbol that was compared least lately
     of_order: Callable[[str], Sequence[Fill]]
 
 
@@ -43,7 +44,10 @@ def heard_before(
 ) -> Heard:  # fmt: skip
     """Raises: JournalError."""
     with stream_journal(path) as journal:
-        runs, since_ms, compared_ms = _runs(journal, account, address)
+        found = {symbol: _runs(journal, account, address, symbol) for symbol in symbols}
+        known = {symbol: it for symbol, it in found.items() if it.runs}
+        runs = sorted({run for it in known.values() for run in it.runs})
+        compared_ms = min((it.compared_ms for it in known.values()), default=0)
         fills_since_ms = max(0, compared_ms - keep_ms)
         aside = _left_out(journal, runs, account)
         told = [
@@ -62,23 +66,31 @@ def heard_before(
                     found += map(_fill, reader.execute(_OF_ORDER, (run, venue, account, symbol, order_id)))
         return found
 
-    return Heard(tuple(told), fills_since_ms, since_ms, compared_ms, of_order)
+    since = {symbol: it.since_ms for symbol, it in known.items()}
+    return Heard(tuple(told), fills_since_ms, since, compared_ms, of_order)
 
 
-def _runs(journal: sqlite3.Connection, account: str, address: str) -> tuple[list[int], int, int]:
-    """Runs that heard this account at this address, its first start, and how far it was compared."""
-    found: list[int] = []
-    since_ms = compared_ms = 0
-    for (run,) in journal.execute("SELECT number FROM runs ORDER BY number").fetchall():
+@dataclass(slots=True)
+class _Past:
+    """The runs that heard one symbol of the account at its address, its first start, and how far it was compared."""
+
+    runs: list[int]
+    since_ms: int = 0
+    compared_ms: int = 0
+
+
+def _runs(journal: sqlite3.Connection, account: str, address: str, symbol: str) -> _Past:
+    past = _Past([])
+    for (run,) in journal.execute(_TRADED, (account, symbol)).fetchall():
         for (body,) in journal.execute(_CHECKED, (run,)):
             told = decode_input("source_checked", body)
             assert isinstance(told, SourceChecked)
             if (told.account, told.address) == (account, address):
-                found.append(run)
-                since_ms = since_ms or told.since_ms
-                compared_ms = max(compared_ms, told.compared_ms)
+                past.runs.append(run)
+                past.since_ms = past.since_ms or told.since_ms
+                past.compared_ms = max(past.compared_ms, told.compared_ms)
                 break
-    return found, since_ms, compared_ms
+    return past
 
 
 def _left_out(journal: sqlite3.Connection, runs: Sequence[int], account: str) -> list[Fill]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -110,6 +110,9 @@ def _venue_of(journal: sqlite3.Connection, run: int, ledger: VenueLedger, venue:
     return wanted
 
 
+ON_ITS_WAY_MS = 1_000  # a fill so shortly before a run was asked to stop may have come too late for it
+
+
 class _Comparison:
     """One run and one venue."""
 
@@ -118,6 +121,7 @@ class _Comparison:
         chain = chain_of(journal, row.number)  # what it took over is compared with what its runs did before
         self._first = chain[0]
         self._run = row.number
+        self._heard = row.heard
         self._runs = json.dumps(chain)
         self._ledger = ledger
         self._report = report
@@ -131,10 +135,70 @@ class _Comparison:
     def check(self) -> None:
         if self._ledger.forgotten:
             self._report.add("ledger_incomplete", f"the venue has forgotten {self._ledger.forgotten} rows")
+        if self._accounts and self._heard >= set(self._accounts):
+            for account in self._accounts.values():
+                self._check_heard(account)
+            return
         self._match_accounts()
         self._check_orders()
         self._check_fills()
         self._check_positions()
+
+    # -- an account that is only listened to -----------------------------------------------------------------------
+
+    def _check_heard(self, account: _Account) -> None:
+        """Order by order: what the account has made at the venue since it was first listened to, and what was told.
+
+        A fill may have been told as a part of its order's sum, so that trades are not compared one by one. What the
+        account took, or traded with itself, is hedged by nobody and is not told as a fill.
+        """
+        ours = self._told_by_order(account)
+        names = {self._ledger.orders[it].account for it in ours if it in self._ledger.orders}
+        until_ms = self._heard_until()
+        made = self._made_by_order(names, account, until_ms=until_ms)
+        surely = self._made_by_order(names, account, until_ms=until_ms - ON_ITS_WAY_MS)
+        self._report.accounts[account.name] = ", ".join(sorted(names))
+        self._report.fills += len(ours)
+        for order_id in sorted(ours.keys() | made.keys()):
+            told, most = ours.get(order_id, ZERO), made.get(order_id, ZERO)
+            if not surely.get(order_id, ZERO) <= told <= most:
+                what = f"{account.name}: order {order_id}: {told} was told, the venue has made {most}"
+                self._report.add("fill_differs", what)
+
+    def _told_by_order(self, account: _Account) -> dict[str, Decimal]:
+        """By all runs up to this one."""
+        sql = "SELECT order_id, news_qty FROM fills WHERE run <= ? AND venue = ? AND account = ? AND symbol = ?"
+        key = (self._run, self._report.venue, account.name, account.symbol)
+        told: dict[str, Decimal] = {}
+        for order_id, news in self._journal.execute(sql, key):
+            told[order_id] = told.get(order_id, ZERO) + Decimal(news)
+        return told
+
+    def _heard_since(self, account: _Account) -> int:
+        """The first start, in the venue's time."""
+        sql = """
+        SELECT i.body FROM inputs i JOIN accounts a ON a.run = i.run
+        WHERE i.kind = 'source_checked' AND a.name = ? AND a.symbol = ? ORDER BY i.run, i.seq LIMIT 1
+        """
+        for (body,) in self._journal.execute(sql, (account.name, account.symbol)):
+            return int(json.loads(body)[2])
+        return 0
+
+    def _heard_until(self) -> int:
+        """A run that is asked to stop hears no more: what is filled then, the next one is told."""
+        sql = "SELECT min(wall_ms) FROM inputs WHERE run = ? AND kind = 'stop'"
+        (asked_ms,) = self._journal.execute(sql, (self._run,)).fetchone()
+        return self._span_ms.stop if asked_ms is None else int(asked_ms)
+
+    def _made_by_order(self, accounts: Collection[str], account: _Account, *, until_ms: int) -> dict[str, Decimal]:
+        since_ms = self._heard_since(account)
+        own = [it for it in self._ledger.fills if it.account in accounts and it.symbol == account.symbol]
+        took = {it.trade_id for it in own if not it.maker}
+        made: dict[str, Decimal] = {}
+        for it in own:
+            if it.maker and it.trade_id not in took and since_ms <= it.at_ms < until_ms:
+                made[it.order_id] = made.get(it.order_id, ZERO) + it.qty
+        return made
 
     # -- accounts ------------------------------------------------------------------------------------------------
 

@@ -76,6 +76,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a limit of the config broke; once for each kind of limit",
         "Wait for the run to end flat; find out why before it is started again (troubleshooting.md, It halted).",
     ),
+    "keys_fail": _process(
+        Level.PERSON,
+        "an account cannot connect with the keys of a new version of the config, which a question had tried before",
+        "Look at the key at its venue. It is tried every 10 s; the account hedges nothing until it is back.",
+    ),
     "not_hedged": _desk(
         Level.PERSON,
         "a listened account told of a fill that is hedged by nobody: it took, met itself, traded another market, or a"
@@ -166,6 +171,16 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "See why the source does not connect: keys, address, clock. Hedge by hand if it stays away.",
     ),
     # worth knowing
+    "config_refused": _process(
+        Level.WARNING,
+        "an edited config is not applied because something in it is wrong, or cannot change while it runs",
+        "Mend what its text names and save it again; the former version goes on meanwhile.",
+    ),
+    "config_not_applied": _process(
+        Level.WARNING,
+        "the config was edited and its `_version` has not grown",
+        "Raise `_version` if the edit is to hold; else leave it.",
+    ),
     "dust_held": _desk(
         Level.WARNING,
         "what is open is older than `max_age` and below the smallest order of every hedge account",
@@ -225,6 +240,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "hedge": _desk(
         Level.INFO,
         "a hedge on terms leaves: what is open, at which average price, and which fills it answers",
+        "Nothing.",
+    ),
+    "keys_changed": _process(
+        Level.INFO,
+        "an account has other keys and a new connection, as a new version of the config says",
         "Nothing.",
     ),
     "reconfigured": _desk(

@@ -6,7 +6,7 @@ refused as unsupported. What the notes about the venue do not know is a field of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -44,7 +44,7 @@ from exchanges.types import (
     Rng,
 )
 
-CheckedHandler = Callable[[int, int], None]  # since_ms, compared_ms
+CheckedHandler = Callable[[Mapping[str, int], int], None]  # first start by symbol, compared_ms
 CAPABILITIES = Capabilities(
     client_id=ClientIdStyle.TEXT, modify=False, batch=False, reduce_only=False, market_orders=False,
     self_trade=frozenset(), query_finds_terminal=True, dead_man_switch=False, orders=False,
@@ -75,13 +75,13 @@ class Journalled:
     """What the journal of former runs knows; as it stands, that of a first start.
 
     `fills` were told or set aside, newer than `fills_since_ms`; `recall` finds those of an order, however old. Without
-    it `fills` must be all there ever were, and nothing is forgotten. `since_ms` is the first start, `compared_ms` the
-    time up to which the venue's order list has been compared: `BifuClient` tells both. All in the venue's time.
+    it `fills` must be all there ever were, and nothing is forgotten. `since` is each symbol's first start, and the
+    venue's order list has been compared until `compared_ms`: `BifuClient` tells both. All in the venue's time.
     """
 
     fills: Iterable[Fill] = ()
     fills_since_ms: int = 0
-    since_ms: int = 0
+    since: Mapping[str, int] = field(default_factory=dict)
     compared_ms: int = 0
     recall: Recall | None = None
 
@@ -113,11 +113,11 @@ class BifuClient(StreamedClient):
         )
         self._feed = PrivateFeed(
             Identity(account, venue, self._symbols, self._fee_assets, settings.account_id), product=self._product,
-            rest=self._rest, signer=signer, counts=self._counts, clock=clock, since_ms=before.since_ms,
+            rest=self._rest, signer=signer, counts=self._counts, clock=clock, since=before.since,
             compared_ms=before.compared_ms, pace=settings.pace, deliver=lambda fill: self._on_private(fill),
             aside=lambda told: self._on_aside(told), note=self._note, say=lambda text: self._link.say(text),
             lost=lambda why: self._link.drop(why), trusted=lambda: self._link.state is LinkState.TRUSTED,
-            checked=lambda: self._on_checked(self.since_ms, self.compared_ms),
+            checked=lambda: self._on_checked(self.since, self.compared_ms),
         )  # fmt: skip
         self._link = Link(
             settings.stream_url.rstrip("/") + self._product.stream_path, transport=transport, clock=clock, rng=rng,
@@ -142,9 +142,9 @@ class BifuClient(StreamedClient):
         return self._feed.repaired
 
     @property
-    def since_ms(self) -> int:
-        """The first start, in the venue's time; 0 before it. To be journalled, as `compared_ms`."""
-        return self._feed.since_ms
+    def since(self) -> Mapping[str, int]:
+        """Each symbol's first start, in the venue's time; empty before it. To be journalled, as `compared_ms`."""
+        return self._feed.since
 
     @property
     def compared_ms(self) -> int:
@@ -181,7 +181,7 @@ class BifuClient(StreamedClient):
         self._on_aside = handler
 
     def setup_checked_handler(self, handler: CheckedHandler) -> None:
-        """Give the one receiver of `since_ms` and `compared_ms`, at every change; both belong into the journal."""
+        """Give the one receiver of `since` and `compared_ms`, at every change; both belong into the journal."""
         self._on_checked = handler
 
     @property
@@ -239,28 +239,31 @@ class BifuClient(StreamedClient):
         return (await self._asked(lambda: self._rest.instrument(symbol, venue=self.venue, market=market)))[1]
 
     async def get_account_facts(self, symbol: str) -> AccountFacts:
-        await self._asked(lambda: self._rest.read_clock(self._id_of(symbol)))
+        market_id = await self._id_of(symbol)
+        await self._asked(lambda: self._rest.read_clock(market_id))
         return AccountFacts(self._rest.clock_offset_ms)
 
     async def fetch_bbo_prices(self, symbol: str) -> Quote:
-        bid, bid_qty, ask, ask_qty, _ = await self._asked(lambda: self._rest.best(self._id_of(symbol)))
+        market_id = await self._id_of(symbol)
+        bid, bid_qty, ask, ask_qty, _ = await self._asked(lambda: self._rest.best(market_id))
         if not bid or not ask:
             raise LinkDown(f"{self.venue} has no {'bid' if not bid else 'offer'} in {symbol}")
         return Quote(self.venue, symbol, bid, bid_qty, ask, ask_qty, self._clock.now_ns())
 
-    def _id_of(self, symbol: str) -> str:
-        for instrument_id, known in self._symbols.items():
-            if known == symbol:
-                return instrument_id
-        raise Rejected(Refusal.NOT_FOUND, f"{symbol} is no market of account {self.account}")
+    async def _id_of(self, symbol: str) -> str:
+        """The venue's id of a market, asked for where `connect` has not learnt it yet."""
+        if symbol not in self._markets:
+            raise Rejected(Refusal.NOT_FOUND, f"{symbol} is no market of account {self.account}")
+        if symbol not in self._symbols.values():
+            await self._asked(lambda: self._learn(symbol, self._markets[symbol]))
+        return next(market_id for market_id, known in self._symbols.items() if known == symbol)
 
     async def _orders(self, symbol: str, *, ended: bool) -> list[OrderRow]:
         lists = (self._product.active, self._product.history) if ended else (self._product.active,)
         found: list[OrderRow] = []
+        market_id = await self._id_of(symbol)
         for pages in lists:
-            orders, bad = await self._asked(
-                partial(self._rest.orders, pages, [self._id_of(symbol)], since_ms=0, use=Use.ASK)
-            )
+            orders, bad = await self._asked(partial(self._rest.orders, pages, [market_id], since_ms=0, use=Use.ASK))
             if bad:
                 raise OutcomeUnknown(f"{self.venue}: an order cannot be read: {bad[0]}")
             found += orders
@@ -277,5 +280,5 @@ def _ignore_aside(_: SetAside) -> None:
     """What is set aside while nobody listens; it is counted all the same."""
 
 
-def _ignore_checked(since_ms: int, compared_ms: int) -> None:
+def _ignore_checked(since: Mapping[str, int], compared_ms: int) -> None:
     """How far the lists were compared, while nobody keeps it."""

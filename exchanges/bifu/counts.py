@@ -18,6 +18,7 @@ from exchanges.types import ZERO, Fill
 
 HOUR_MS = 3_600_000
 KEEP_MS = 2 * HOUR_MS
+SAME_MS = 20  # a match so soon after an order's last change may be the change itself, by another clock of the venue
 
 # Trade ids of fills that no row told; the quantity is the order's count when it was read.
 PROVISIONAL, BASELINE = "cum:", "base:"
@@ -33,9 +34,13 @@ class _Order:
     value: Decimal = ZERO
     fee: Decimal = ZERO
     rows: Decimal = ZERO
-    base: Decimal = ZERO  # filled before us, as it was read at base_ms
+    base: Decimal = ZERO  # filled before us, as it was read at base_ms …
     base_ms: int = 0
-    trades: dict[str, tuple[int, Decimal]] = field(default_factory=dict)  # trade id -> venue ms, quantity
+    base_rows: Decimal = ZERO  # … beside rows that had come by then
+    early: Decimal = ZERO  # rows up to base_ms, whenever they came
+    overlap: Decimal = ZERO  # of the base, what rows that came later turned out to be
+    # Trade id -> venue ms, quantity, and how much of it was news when it came.
+    trades: dict[str, tuple[int, Decimal, Decimal]] = field(default_factory=dict)
     newest_ms: int = 0
     recalled: bool = False
 
@@ -49,26 +54,50 @@ class _Order:
             self.rows += fill.qty
         if fill.trade_id.startswith(BASELINE):
             self.base, self.base_ms = fill.qty, fill.at_ms
-            self._overlap(sum((qty for at_ms, qty in self.trades.values() if at_ms <= self.base_ms), ZERO))
-        elif fill.at_ms <= self.base_ms:
-            self._overlap(fill.qty)
-        self.trades[fill.trade_id] = (fill.at_ms, fill.qty)
+            self.base_rows = Decimal(fill.trade_id.removeprefix(BASELINE)) - fill.qty
+            rows = (it for name, it in self.trades.items() if not name.startswith(PROVISIONAL))
+            self.early = sum((qty for at_ms, qty, _ in rows if at_ms <= self.base_ms), ZERO)
+            self._look_for_overlap()
+        elif not fill.trade_id.startswith(PROVISIONAL):
+            self._came(fill.at_ms, fill.qty)
+        self.trades[fill.trade_id] = (fill.at_ms, fill.qty, fill.qty)
 
     def news(self, row: FillRow) -> Decimal:
         """Take a row that is no replay; how much of it was not counted yet."""
-        self.trades[row.trade_id] = (row.at_ms, row.qty)
         self.newest_ms = max(self.newest_ms, row.at_ms)
-        if row.at_ms <= self.base_ms:
-            self._overlap(row.qty)
+        self._came(row.at_ms, row.qty)
         self.rows += row.qty
         news = max(ZERO, min(self.rows - self.counted, row.qty))
+        self.trades[row.trade_id] = (row.at_ms, row.qty, news)
         self._count(news, row.value * news / row.qty, row.fee * news / row.qty)
         return news
 
-    def _overlap(self, qty: Decimal) -> None:
-        """A fill between our start and the first reading, which has it in already: it is not from before us."""
-        both = min(self.base, qty)
-        self.base -= both
+    def later_than(self, at_ms: int) -> Decimal:
+        """What rows of fills after that time have added."""
+        if self.newest_ms <= at_ms:
+            return ZERO
+        return sum(
+            (
+                news
+                for name, (row_ms, _, news) in self.trades.items()
+                if row_ms > at_ms and not name.startswith(PROVISIONAL)
+            ),
+            ZERO,
+        )
+
+    def _came(self, at_ms: int, qty: Decimal) -> None:
+        if at_ms <= self.base_ms:
+            self.early += qty
+            self._look_for_overlap()
+
+    def _look_for_overlap(self) -> None:
+        """A fill between our start and the first reading is not from before us, though that reading had it in.
+
+        Those whose rows had come by then were left out of the base; of others it is known when their rows come.
+        """
+        overlap = min(self.base, max(ZERO, self.early - self.base_rows))
+        both = overlap - self.overlap
+        self.overlap = overlap
         self.counted -= both
         self.rows -= both
 
@@ -101,8 +130,10 @@ class Counts:
         self._keep_ms = keep_ms
         self._orders: dict[str, _Order] = {}
         self._forgotten_ms = 0 if recall is None else known_since_ms  # what is newer is in memory, whole
+        self._known_ms = 0  # what is older may be a replay that a provisional fill had explained: nobody journals that
         for fill in known:
             self._orders.setdefault(fill.order_id, _Order()).add(fill)
+            self._known_ms = max(self._known_ms, fill.at_ms)
 
     @property
     def size(self) -> int:
@@ -114,7 +145,7 @@ class Counts:
         order = self._orders.get(row.order_id)
         if order is not None and row.trade_id in order.trades:
             return None
-        if row.at_ms <= self._forgotten_ms:
+        if row.at_ms <= max(self._forgotten_ms, self._known_ms):
             order = self._whole(row.order_id)
             if row.trade_id in order.trades:
                 return None
@@ -123,14 +154,21 @@ class Counts:
         return order.news(row)
 
     def missed(self, listed: OrderRow) -> Missed | None:
-        """What the venue's list knows of an order beyond its count; nothing is taken."""
+        """What the venue's list knows of an order beyond its count; nothing is taken.
+
+        Rows that have come since the order was listed are none of what it lists: they would hide as much that was
+        missed, for as long as an order goes on filling.
+        """
         order = self._order_of(listed)
-        qty = listed.cum_qty - order.counted
+        later = order.later_than(listed.updated_ms + SAME_MS)
+        qty = listed.cum_qty - (order.counted - later)
         if qty <= 0:
             return None
         value, fee = listed.cum_value - order.value, listed.cum_fee - order.fee
         # Prices of rows are rounded, and a list may lag in value: then the order's average stands in.
-        return Missed(qty, value if value > 0 else listed.cum_value * qty / listed.cum_qty, fee)
+        if later or value <= 0:
+            value, fee = listed.cum_value * qty / listed.cum_qty, listed.cum_fee * qty / listed.cum_qty
+        return Missed(qty, value, fee)
 
     def take(self, fill: Fill) -> None:
         """A provisional fill or a baseline, as it is told now."""

@@ -57,15 +57,19 @@ class Identity:
 
 
 class PrivateFeed:
-    """Takes frames and listed orders of one account and hands on what is news. `since_ms` 0: this is a first start."""
+    """Takes frames and listed orders of one account and hands on what is news.
+
+    `since` is the first start of each symbol, in the venue's time; one that is not in it is listened to for the first
+    time now. Until `compared_ms` the venue's lists have been compared before.
+    """
 
     def __init__(
         self, identity: Identity, *, product: Product, rest: Rest, signer: Signer, counts: Counts, clock: Clock,
-        since_ms: int, compared_ms: int, pace: Pace, deliver: Callable[[Fill], None], aside: AsideHandler,
+        since: Mapping[str, int], compared_ms: int, pace: Pace, deliver: Callable[[Fill], None], aside: AsideHandler,
         note: Callable[[str], None], say: Callable[[str], None], lost: Callable[[str], None],
         trusted: Callable[[], bool], checked: Callable[[], None],
     ) -> None:  # fmt: skip
-        self.since_ms = since_ms
+        self.since = dict(since)
         self.compared_ms = compared_ms
         self.set_aside: Counter[Aside] = Counter()
         self.repaired = 0  # fills that only a comparison brought
@@ -83,7 +87,7 @@ class PrivateFeed:
         self._lost = lost
         self._trusted = trusted
         self._checked = checked
-        self._first = since_ms == 0
+        self._new: set[str] = set()  # symbols whose orders have never been read
         self._tasks = Tasks()
         self._compare_timer: Cancellable | None = None
         self._sweep_timer: Cancellable | None = None
@@ -94,8 +98,10 @@ class PrivateFeed:
 
     async def opening(self) -> Opening:
         await self._rest.read_clock(next(iter(self._identity.symbols)))
-        if not self.since_ms:
-            self.since_ms = self._rest.venue_ms
+        new = [symbol for symbol in self._identity.symbols.values() if symbol not in self.since]
+        if new:
+            self.since |= dict.fromkeys(new, self._rest.venue_ms)
+            self._new.update(new)
             self._checked()  # before the first fill: a run that dies now is followed by one that goes on from here
         return Opening((), headers=self._signer.headers(self._product.stream_path, timestamp_ms=self._rest.venue_ms))
 
@@ -116,7 +122,7 @@ class PrivateFeed:
     def _row(self, row: FillRow, recv_ns: int) -> None:
         identity = self._identity
         symbol = identity.symbols.get(row.instrument_id)
-        if row.at_ms < self.since_ms:
+        if row.at_ms < (min(self.since.values()) if symbol is None else self.since[symbol]):
             self._tell_aside(Aside.BEFORE, "it was filled before the first start", None)
             return
         qty = self._counts.take_row(row)
@@ -173,7 +179,7 @@ class PrivateFeed:
     async def _listed(self, use: Use) -> tuple[Sequence[OrderRow], Sequence[OrderRow]]:
         """Open orders, then ended ones: an order that ends in between is in the second list at least."""
         ids = list(self._identity.symbols)
-        since_ms = max(self.since_ms, self.compared_ms) - self._pace.overlap_ms
+        since_ms = max(min(self.since.values()), self.compared_ms) - self._pace.overlap_ms
         active, bad = await self._rest.orders(self._product.active, ids, since_ms=since_ms, use=use)
         ended, worse = await self._rest.orders(self._product.history, ids, since_ms=since_ms, use=use)
         for text in (*bad, *worse):
@@ -187,7 +193,7 @@ class PrivateFeed:
         active, ended = await self._listed(use)
         orders = [order for order in (*active, *ended) if self._ours(order)]
         self._baseline(orders)
-        self._first = False
+        self._new.clear()
         fresh_ms = self._rest.venue_ms - self._pace.row_ms
         if any(order.updated_ms > fresh_ms and self._counts.missed(order) for order in orders):
             await self._wait(self._pace.row_ms * MS)  # rows tell more than a list does
@@ -207,7 +213,8 @@ class PrivateFeed:
         rows: those that are still on their way are told all the same, see `Counts`.
         """
         for order in orders:
-            if (order.created_ms if self._first else order.updated_ms) >= self.since_ms:
+            symbol = self._identity.symbols[order.instrument_id]
+            if (order.created_ms if symbol in self._new else order.updated_ms) >= self.since[symbol]:
                 continue
             before = self._counts.missed(order)
             if before is not None:

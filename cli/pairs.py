@@ -1,0 +1,142 @@
+"""Several pairs of one config in one process (S21): each a run of its own, over accounts that they share.
+
+A pair has a desk, a runner, a run number and journal rows, logs in a folder of its own and lines under its name. Each
+account has one client and one window of requests for all pairs. A stop stops all; the worst exit code counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from cli.client_wiring import hear, open_shared
+from cli.leftovers import leases_of
+from cli.locate import CannotUse
+from cli.outputs import LOGS, OFF, Prepared, prepare
+from cli.record import open_record
+from cli.reload import Reload
+from cli.screen import Screen
+from cli.streams import write_note
+from cli.view import View
+from cli.wiring import Held, Member, Options, Ran, Setup, clock_of
+from engine.runtime.config import Config
+from engine.runtime.counter import UINT32_RUNS
+from engine.runtime.journal import Journal, Sync
+from engine.runtime.signals import StopSignals
+from engine.trading.inputs import Input
+from exchanges.base import BaseExchangeClient
+
+__all__ = ["perform_pairs"]
+
+
+def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
+    """Run all pairs of a config to their ends. Raises: EngineError for journal, run numbers and outputs."""
+    assert options.journal is not None
+    if options.speed != 1:
+        raise CannotUse("--speed: a hedger hears a venue that lives in real time; leave it out")
+    setups = [setup, *setup.others]
+    if len(setups) > 1 and any(it.config.limits.max_loss_day is not None for it in setups):
+        raise CannotUse("limits.max_loss_day: pairs share their accounts, whose day is no pair's alone; leave it out")
+    with ExitStack() as stack:
+        members = []
+        for number, each in enumerate(setups):
+            own = _options_of(options, each, number, alone=len(setups) == 1)
+            prepared = prepare(each.config, own.outputs, journal=options.journal, live=True, resolve=options.resolve)
+            journal, run = open_record(options.journal, Sync(each.config.journal_sync), limit=UINT32_RUNS)
+            stack.callback(journal.close)
+            prefix = "" if len(setups) == 1 else f"{each.config.market}: "
+            members.append((each, own, Screen(detailed=True, view=view, prefix=prefix), prepared, journal, run))
+        leases = stack.enter_context(leases_of(_with_all_accounts(setups), options.resolve, journal=options.journal))
+        return asyncio.run(_run(members, options, leases.lost))
+
+
+def _with_all_accounts(setups: Sequence[Setup]) -> Config:
+    """The first pair's config as if it used the accounts of all: leases are held once for the process (S21)."""
+    names = dict.fromkeys(account.name for setup in setups for account in setup.config.used_accounts)
+    return replace(setups[0].config, roles={"pairs": tuple(names)})
+
+
+def _options_of(options: Options, setup: Setup, number: int, *, alone: bool) -> Options:
+    """Logs, metrics file and port of one pair among several."""
+    if alone:
+        return options
+    outputs, market = options.outputs, setup.config.market.replace("/", "_").replace(":", "_")
+    folder = outputs.logs or setup.config.logs.folder
+    if folder is None and options.journal is not None:
+        folder = str(options.journal.with_name(LOGS))
+    metrics, listen = outputs.metrics, outputs.metrics_listen
+    return replace(
+        options,
+        outputs=replace(
+            outputs,
+            logs=folder if folder in (None, OFF) else str(Path(folder) / market),
+            metrics=None if metrics is None else metrics.with_name(f"{metrics.stem}.{market}{metrics.suffix}"),
+            metrics_listen=None if listen is None else (listen[0], listen[1] + number if listen[1] else 0),
+        ),
+    )
+
+
+_Part = tuple[Setup, Options, Screen, Prepared, Journal, int]
+
+
+async def _run(parts: Sequence[_Part], options: Options, lost: Callable[[], str]) -> list[Ran]:
+    loop = asyncio.get_running_loop()
+    clock = clock_of(loop, options.speed)
+    setups = [setup for setup, *_ in parts]
+    accounts = open_shared(
+        [setup.config for setup in setups], [setup.listed for setup in setups], clock=clock, seed=options.seed,
+        resolve=options.resolve, journal=options.journal,
+    )  # fmt: skip
+    members = [
+        Member(
+            setup, own, screen, prepared, clock=clock, pool=pool, journal=journal, number=run,
+            held=Held(lost=lost), rates=accounts.rates,
+        )
+        for (setup, own, screen, prepared, journal, run), pool in zip(parts, accounts.pools, strict=True)
+    ]  # fmt: skip
+
+    def listen(name: str, client: BaseExchangeClient) -> None:
+        hear(client, _runs_of(name, members))
+
+    for name, shared in accounts.shared.items():
+        listen(name, shared.client)
+
+    def stop(level: int) -> None:
+        for member in members:
+            member.stop(level)
+
+    with StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
+        async with Reload(setups, members, accounts, clock=clock, options=options, listen=listen):
+            return await _all(members, stop)
+
+
+def _runs_of(name: str, members: Sequence[Member]) -> Callable[[str], list[Callable[[Input], None]]]:
+    """The runs that an account's symbol belongs to, or all of the account for ""."""
+
+    def found(symbol: str) -> list[Callable[[Input], None]]:
+        return [
+            member.runner.handle
+            for member in members
+            if name in member.plan.accounts and symbol in ("", member.plan.accounts[name].instrument.symbol)
+        ]
+
+    return found
+
+
+async def _all(members: Sequence[Member], stop: Callable[[int], None]) -> list[Ran]:
+    """Every run to its end; one that cannot begin stops the others in order, and is told when they are over."""
+    tasks = [asyncio.ensure_future(member.run()) for member in members]
+    try:
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in done if task.exception() is not None]
+        if failed and waiting:
+            write_note("one pair could not begin or failed: stopping the others in order")
+            stop(1)
+            await asyncio.wait(tasks)
+        return [task.result() for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,56 @@
+"""A run that was checked, to its end and its summary: of one desk, or of a hedger's pairs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from cli import screen, wiring
+from cli.streams import notes_to, write_result
+from cli.view import View
+
+__all__ = ["perform"]
+
+
+def perform(setup: wiring.Setup, options: wiring.Options, view: View, *, style: str) -> int:
+    """The exit code; of several pairs the worst. Raises: EngineError, ExchangeError, CannotUse."""
+    with _no_signal_in_between():
+        with view, notes_to(view.note):
+            if wiring.listens(setup):
+                from cli.pairs import perform_pairs
+
+                ran = perform_pairs(setup, options, view)
+            else:
+                ran = [wiring.perform_run(setup, options, screen.Screen(detailed=options.speed is not None, view=view))]
+        journal = None if options.journal is None else str(options.journal)
+        told = [
+            screen.summary_of(
+                it.desk, it.tally, run=it.number, exit_code=it.exit_code, ending=it.ending, seconds=it.seconds,
+                journal=journal,
+            )
+            for it in ran
+        ]  # fmt: skip
+        write_result(_as(style, told))
+    return max(it.exit_code for it in ran)
+
+
+def _as(style: str, told: Sequence[screen.Summary]) -> str:
+    """One summary as it always is; several one after the other, as a JSON list, or under one head."""
+    if style == "json":
+        return screen.as_json(told[0]) if len(told) == 1 else f"[{','.join(screen.as_json(it) for it in told)}]"
+    if style == "csv":
+        head, *rows = (screen.as_csv(it) for it in told)
+        return "\n".join([head, *(row.partition("\n")[2] for row in rows)])
+    return "\n".join(screen.as_text(it) if len(told) == 1 else f"{it.market}: {screen.as_text(it)}" for it in told)
+
+
+@contextmanager
+def _no_signal_in_between() -> Iterator[None]:
+    """The run takes signals while it goes on; one that comes when it is over must not cost the summary."""
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, receiver in former.items():
+            signal.signal(number, receiver)

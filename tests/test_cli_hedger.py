@@ -1,0 +1,160 @@
+"""`eagle hedger` on local venues, over sockets and between processes: pairs, restart, another version of its config."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import pytest
+import yaml
+from cli_kit import Eagle, eagle
+from test_cli_venue import Serving, serving
+from test_hedger_json import EMPTY
+
+__all__ = ["eagle"]
+
+EAGLE = [sys.executable, "-c", "import sys; from cli.entry import main; sys.exit(main())"]
+PATIENCE_S = 60
+SERVED = ("bifu", "backpack", "--fills-per-second", "10", "--also", "BTC=60000", "--accounts", "maker,h1,h2")
+
+
+@contextmanager
+def hedging(folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*EAGLE, "hedger", "hedger.yaml", "--format", "json", *args], cwd=folder, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    patience = Timer(PATIENCE_S, process.kill)  # what is waited for and never said ends it, and the test with it
+    patience.start()
+    try:
+        yield process
+    finally:
+        patience.cancel()
+        process.kill()
+        process.communicate()
+
+
+def until(process: subprocess.Popen[str], *words: str) -> list[str]:
+    """Read what it says until each of these was said."""
+    assert process.stderr is not None
+    waiting, seen = set(words), []
+    for line in process.stderr:
+        seen.append(line)
+        waiting -= {it for it in waiting if it in line}
+        if not waiting:
+            return seen
+    raise AssertionError(f"never said: {waiting}\n{''.join(seen[-30:])}")
+
+
+def stop(process: subprocess.Popen[str]) -> tuple[int, Any]:
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert out, err
+    return process.returncode, json.loads(out)
+
+
+def config_of(it: Serving) -> dict[str, Any]:
+    """As served, with its hedges before thresholds and without limits that the made-up market breaks."""
+    assert isinstance(it.config, dict)
+    return dict(it.config)
+
+
+def write(folder: Path, config: dict[str, Any]) -> None:
+    new = folder / "hedger.yaml.new"
+    new.write_text(yaml.safe_dump(config, sort_keys=False))
+    new.replace(folder / "hedger.yaml")
+
+
+def equal(eagle: Eagle, it: Serving, *, run: int) -> None:
+    """The journal agrees with itself and with both venues, to the last digit."""
+    venues = [f"--venue={name}={url}" for name, url in zip(it.config["venues"], it.urls, strict=True)]  # type: ignore[call-overload]
+    said = eagle("audit", "state/eagle.sqlite", "--run", run, *venues)
+    assert "audit holds" in said.out, said.out
+    assert (said.out.count(": equal"), said.code) == (2, 0), said.out
+
+
+def test_two_pairs_are_hedged_over_a_restart_and_nothing_is_told_twice(tmp_path: Path, eagle: Eagle) -> None:
+    with serving(tmp_path, *SERVED) as it:
+        write(tmp_path, config_of(it))
+        for first in (1, 3):
+            with hedging(tmp_path) as process:
+                until(process, "hedge          ETH: ", "hedge          BTC: ")
+                code, told = stop(process)
+            assert [row["market"] for row in told] == ["ETH", "BTC"]
+            assert all(row["ending"].startswith("hedged") for row in told), told
+            assert code in (0, 1)  # 1: a limit broke on the way, and was called
+            for run in (first, first + 1):
+                equal(eagle, it, run=run)
+                said = eagle("replay", "state/eagle.sqlite", "--run", run)
+                assert said.code == 0, said.out
+
+
+def test_another_version_of_the_config_is_applied_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+    with serving(tmp_path, *SERVED) as it:
+        config = config_of(it)
+        write(tmp_path, config)
+        with hedging(tmp_path) as process:
+            until(process, "hedge          BTC: ")
+            config["pairs"]["BTC"]["settings"]["min_amt"] = "11"
+            write(tmp_path, config)
+            until(process, "config_not_applied: hedger.yaml was edited and its _version is 0, not above 0")
+            write(tmp_path, {**config, "_version": 1})
+            until(process, "config         BTC: version 1: min_amt 10 -> 11", "config         ETH: version 1: nothing")
+            write(tmp_path, {**config, "_version": 2, "settings": {"slippage": "3 apples", "max_age": "-1s"}})
+            (line,) = [it for it in until(process, "config_refused") if "config_refused" in it]
+            assert "version 1 goes on: line " in line
+            write(tmp_path, {**config, "_version": 3, "use": {"source": "maker-bifu", "hedgers": ["h1-backpack"]}})
+            until(process, "roles, accounts cannot change while it runs; start again for that")
+            code, _ = stop(process)
+            assert code in (0, 1)
+
+
+def test_other_keys_of_an_account_make_another_connection(tmp_path: Path) -> None:
+    with serving(tmp_path, *SERVED) as it:
+        config = config_of(it)
+        write(tmp_path, config)
+        with hedging(tmp_path) as process:
+            until(process, "hedge          BTC: ")
+            for account in config["accounts"]:
+                if account["name"] == "h1-backpack":
+                    path = Path(account["credentials"]["api_secret"]["secret"].removeprefix("file:"))
+                    moved = path.with_name("moved")
+                    moved.touch(mode=0o600)
+                    moved.write_text(path.read_text())
+                    account["credentials"]["api_secret"]["secret"] = f"file:{moved}"
+            write(tmp_path, {**config, "_version": 1})
+            until(process, "h1-backpack has other keys and a new connection")
+            until(process, "hedge          ETH: h1-backpack")
+            code, _ = stop(process)
+            assert code in (0, 1)
+
+
+def test_without_a_file_it_tells_its_usage(eagle: Eagle) -> None:
+    for args in ((), ("one.json", "two.json")):
+        said = eagle("hedger", *args)
+        assert (said.code, said.out, said.err) == (1, "", "Usage: eagle hedger <config_file>\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "Error: failed to load config file h.json: cannot be read (No such file or directory)"),
+        ("{", "Error: failed to load config file h.json: 1 fault\n  h.json:1: the text is "),
+        (EMPTY, "Error: failed to load config file h.json: 11 faults\n  h.json:3: token_parameter: Maker Exchange is"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_told_in_the_users_words(
+    eagle: Eagle, tmp_path: Path, text: str | None, words: str
+) -> None:
+    if text is not None:
+        (tmp_path / "h.json").write_text(text)
+    said = eagle("hedger", "h.json")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(words)
