@@ -129,7 +129,7 @@ def open_shared(
     resolve: Resolve, network: Network = SOCKETS, journal: Path | None = None,
 ) -> SharedAccounts:  # fmt: skip
     """As `open_clients`, for the pairs of one config."""
-    budgets: dict[str, Budget] = {}
+    budgets = Budgets(shared=network is SOCKETS)
     shared: dict[str, SharedClient] = {}
     rates: dict[str, RateWindow] = {}
     pools = []

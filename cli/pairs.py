@@ -7,13 +7,14 @@ account has one client and one window of requests for all pairs. A stop stops al
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli.client_wiring import hear, open_shared
-from cli.leftovers import leases_of
+from cli.leftovers import leases_of, left_over, taken_over, words_of
 from cli.locate import CannotUse
 from cli.outputs import LOGS, OFF, Prepared, prepare
 from cli.record import open_record
@@ -26,10 +27,12 @@ from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.signals import StopSignals
-from engine.trading.inputs import Input
+from engine.trading.inputs import Carried, Input
 from exchanges.base import BaseExchangeClient
 
 __all__ = ["perform_pairs"]
+
+MS = 1_000_000
 
 
 def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
@@ -41,16 +44,26 @@ def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
     if len(setups) > 1 and any(it.config.limits.max_loss_day is not None for it in setups):
         raise CannotUse("limits.max_loss_day: pairs share their accounts, whose day is no pair's alone; leave it out")
     with ExitStack() as stack:
-        members = []
+        leases = stack.enter_context(leases_of(_with_all_accounts(setups), options.resolve, journal=options.journal))
+        parts = []
         for number, each in enumerate(setups):
+            carried = _carried(each, options.journal)
             own = _options_of(options, each, number, alone=len(setups) == 1)
             prepared = prepare(each.config, own.outputs, journal=options.journal, live=True, resolve=options.resolve)
             journal, run = open_record(options.journal, Sync(each.config.journal_sync), limit=UINT32_RUNS)
             stack.callback(journal.close)
             prefix = "" if len(setups) == 1 else f"{each.config.market}: "
-            members.append((each, own, Screen(detailed=True, view=view, prefix=prefix), prepared, journal, run))
-        leases = stack.enter_context(leases_of(_with_all_accounts(setups), options.resolve, journal=options.journal))
-        return asyncio.run(_run(members, options, leases.lost))
+            screen = Screen(detailed=True, view=view, prefix=prefix)
+            parts.append(_Part(each, own, screen, prepared, journal, run, Held(carried, leases.lost)))
+        return asyncio.run(_run(parts, options))
+
+
+def _carried(setup: Setup, journal: Path) -> Carried | None:
+    """What the newest run of this pair left open, which goes first. What its accounts hold otherwise, stays."""
+    left = left_over(journal, setup.config, wall_ms=time.time_ns() // MS)
+    if left is not None:
+        write_note(f"run {left.run} left something open, which goes first: {'; '.join(words_of(left))}")
+    return taken_over(left, setup.flow, may_leave=False)
 
 
 def _with_all_accounts(setups: Sequence[Setup]) -> Config:
@@ -79,23 +92,33 @@ def _options_of(options: Options, setup: Setup, number: int, *, alone: bool) -> 
     )
 
 
-_Part = tuple[Setup, Options, Screen, Prepared, Journal, int]
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One pair before the loop runs."""
+
+    setup: Setup
+    options: Options
+    screen: Screen
+    prepared: Prepared
+    journal: Journal
+    run: int
+    held: Held
 
 
-async def _run(parts: Sequence[_Part], options: Options, lost: Callable[[], str]) -> list[Ran]:
+async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
     loop = asyncio.get_running_loop()
     clock = clock_of(loop, options.speed)
-    setups = [setup for setup, *_ in parts]
+    setups = [part.setup for part in parts]
     accounts = open_shared(
         [setup.config for setup in setups], [setup.listed for setup in setups], clock=clock, seed=options.seed,
         resolve=options.resolve, journal=options.journal,
     )  # fmt: skip
     members = [
         Member(
-            setup, own, screen, prepared, clock=clock, pool=pool, journal=journal, number=run,
-            held=Held(lost=lost), rates=accounts.rates,
+            part.setup, part.options, part.screen, part.prepared, clock=clock, pool=pool, journal=part.journal,
+            number=part.run, held=part.held, rates=accounts.rates,
         )
-        for (setup, own, screen, prepared, journal, run), pool in zip(parts, accounts.pools, strict=True)
+        for part, pool in zip(parts, accounts.pools, strict=True)
     ]  # fmt: skip
 
     def listen(name: str, client: BaseExchangeClient) -> None:

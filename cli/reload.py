@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from cli.budgets import Budgets
 from cli.client_wiring import SharedAccounts, client_for
 from cli.locate import CannotUse, read_source
 from cli.wiring import Member, Options, Setup
@@ -166,7 +167,7 @@ class Reload:
 
     def _client(self, read: Config, name: str) -> BaseExchangeClient:
         return client_for(
-            read, read.accounts[name], clock=self._clock, seed=self._options.seed, budgets={},
+            read, read.accounts[name], clock=self._clock, seed=self._options.seed, budgets=Budgets(shared=True),
             resolve=self._options.resolve, journal=self._options.journal,
         )  # fmt: skip
 

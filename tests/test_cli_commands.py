@@ -271,7 +271,7 @@ def test_an_audit_as_json_and_csv(eagle: Eagle) -> None:
 
 def test_commands_are_what_the_help_lists() -> None:
     assert isinstance(commands, click.Group)
-    trading = {"init", "doctor", "vault", "run", "guard", "recover", "flatten"}
+    trading = {"init", "doctor", "vault", "run", "hedger", "guard", "recover", "flatten"}
     trading |= {"status", "stop", "pause", "resume", "alert"}
     writing, looking = (
         {"validate", "prove", "test", "diagram", "verbs", "schema"},

@@ -46,7 +46,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "cli.budgets": ("cli", "engine", "exchanges.budget", *WORDS),
     "cli.client_wiring": (
-        *("cli", "engine", "exchanges.bifu", "exchanges.backpack", "exchanges.lighter", "exchanges.okx"),
+        *(
+            "cli",
+            "engine",
+            "exchanges.shared",
+            "exchanges.bifu",
+            "exchanges.backpack",
+            "exchanges.lighter",
+            "exchanges.okx",
+        ),
         "exchanges.binance",
         *("exchanges.base", "exchanges.budget"),
         *("exchanges.sockets", "exchanges.transport"),

@@ -110,7 +110,9 @@ def _venue_of(journal: sqlite3.Connection, run: int, ledger: VenueLedger, venue:
     return wanted
 
 
-ON_ITS_WAY_MS = 1_000  # a fill so shortly before a run was asked to stop may have come too late for it
+# A fill so shortly before a run was asked to stop may have come too late for it, and one so shortly after the first
+# start, while the connection was made, may have been in the first reading as from before us.
+ON_ITS_WAY_MS = 1_000
 
 
 class _Comparison:
@@ -154,9 +156,10 @@ class _Comparison:
         """
         ours = self._told_by_order(account)
         names = {self._ledger.orders[it].account for it in ours if it in self._ledger.orders}
-        until_ms = self._heard_until()
-        made = self._made_by_order(names, account, until_ms=until_ms)
-        surely = self._made_by_order(names, account, until_ms=until_ms - ON_ITS_WAY_MS)
+        since_ms, until_ms = self._heard_since(account), self._heard_until()
+        made = self._made_by_order(names, account.symbol, span_ms=range(since_ms, until_ms))
+        within = range(since_ms + ON_ITS_WAY_MS, until_ms - ON_ITS_WAY_MS)
+        surely = self._made_by_order(names, account.symbol, span_ms=within)
         self._report.accounts[account.name] = ", ".join(sorted(names))
         self._report.fills += len(ours)
         for order_id in sorted(ours.keys() | made.keys()):
@@ -190,13 +193,12 @@ class _Comparison:
         (asked_ms,) = self._journal.execute(sql, (self._run,)).fetchone()
         return self._span_ms.stop if asked_ms is None else int(asked_ms)
 
-    def _made_by_order(self, accounts: Collection[str], account: _Account, *, until_ms: int) -> dict[str, Decimal]:
-        since_ms = self._heard_since(account)
-        own = [it for it in self._ledger.fills if it.account in accounts and it.symbol == account.symbol]
+    def _made_by_order(self, accounts: Collection[str], symbol: str, *, span_ms: range) -> dict[str, Decimal]:
+        own = [it for it in self._ledger.fills if it.account in accounts and it.symbol == symbol]
         took = {it.trade_id for it in own if not it.maker}
         made: dict[str, Decimal] = {}
         for it in own:
-            if it.maker and it.trade_id not in took and since_ms <= it.at_ms < until_ms:
+            if it.maker and it.trade_id not in took and it.at_ms in span_ms:
                 made[it.order_id] = made.get(it.order_id, ZERO) + it.qty
         return made
 
