@@ -355,6 +355,8 @@ class OkxBench(CardBench):
     title = "OKX"
     capabilities = okx.CAPABILITIES
     spec = okx_instrument(SPEC)
+    cash: ClassVar[Decimal] = CASH
+    stock: ClassVar[Decimal] = D(0)
     verdict_ms = 100
     lacks: ClassVar[dict[str, str]] = {}
 
@@ -362,7 +364,7 @@ class OkxBench(CardBench):
         symbol = self.spec.symbol
         self.exchange = Exchange("v", [self.spec], sources={symbol: self.outside.events()}, clock=self.clock)
         for name in ("one", "two"):
-            self.exchange.open_account(name, cash=CASH)
+            self.exchange.open_account(name, cash=self.cash, base={symbol: self.stock} if self.stock else None)
         self.model = open_okx(self.exchange)
         self.mounts = {name: MemoryMount(self.model, self.clock) for name in ("one", "two")}
         address = AddressLimits(**public_budgets())
@@ -398,6 +400,24 @@ class OkxBench(CardBench):
     def swallow(self, name: str) -> None:
         for stream in self.mounts[name].streams:
             stream.outlet.swallow = True
+
+
+class OkxSpotBench(OkxBench):
+    """Spot, with base assets in stock so that an account can sell."""
+
+    name = "okx_spot"
+    title = "OKX spot"
+    capabilities = replace(okx.CAPABILITIES, reduce_only=False)
+    spec = okx_instrument(
+        replace(SPEC, market="ETH-USDT", kind=MarketKind.SPOT, initial_margin=D(1), maintenance_margin=D(0))
+    )
+    cash, stock = 10 * CASH, D(20)
+    lacks: ClassVar[dict[str, str]] = {
+        "a reduce-only order reduces, and opens nothing": "spot holds balances",
+        "fees are in the quote asset, positive where paid": "fees of what is received",
+        "positions are signed, and a flat one is absent or 0": "spot holds balances",
+        "equity pays spread and fees, and a position binds margin": "spot has no margin",
+    }
 
 
 class BinanceBench(CardBench):
@@ -479,5 +499,13 @@ class BinanceSpotBench(BinanceBench):
     }
 
 
-BENCHES: Sequence[type[CardBench]] = (PaperBench, BackpackBench, LighterBench, OkxBench, BinanceBench, BinanceSpotBench)
+BENCHES: Sequence[type[CardBench]] = (
+    PaperBench,
+    BackpackBench,
+    LighterBench,
+    OkxBench,
+    OkxSpotBench,
+    BinanceBench,
+    BinanceSpotBench,
+)
 MakeBench = Callable[[VirtualLoop], CardBench]

@@ -80,10 +80,12 @@ class Stage:
         self._ids = iter(range(1, 1_000))
         self.model.start()
 
-    def made(self, *symbols: str, switch_s: int = 0, demo: bool = False) -> OkxClient:
+    def made(
+        self, *symbols: str, switch_s: int = 0, demo: bool = False, address: AddressLimits | None = None
+    ) -> OkxClient:
         return OkxClient(
             "a", venue="v", markets=dict.fromkeys(symbols or (SWAP,), "ETH"), signer=Signer("k", "s", "p", demo=demo),
-            transport=self.mount, clock=self.clock, rng=Middle(), address=AddressLimits(**public_budgets()),
+            transport=self.mount, clock=self.clock, rng=Middle(), address=address or AddressLimits(**public_budgets()),
             rest_url="https://venue", stream_url="wss://venue/ws/v5", switch_s=switch_s,
         )  # fmt: skip
 
@@ -461,6 +463,19 @@ def test_without_the_setting_it_is_never_asked_for() -> None:
 
 
 # --- streams
+
+
+def test_streams_of_one_address_are_opened_three_a_second_and_none_is_refused() -> None:
+    async def main(it: Stage) -> None:
+        address = AddressLimits(**public_budgets())
+        clients = [it.made(address=address) for _ in range(5)]
+        began_ns = it.clock.now_ns()
+        await asyncio.gather(*(client.connect() for client in clients))
+        assert S < it.clock.now_ns() - began_ns < 2 * S
+        for client in clients:
+            await client.disconnect()
+
+    stage(main, connect=False)
 
 
 def test_a_stream_is_trusted_only_after_its_channel_is_confirmed() -> None:

@@ -235,6 +235,14 @@ def test_requests_are_counted_by_user_and_instrument() -> None:
     assert user.place("buy", "limit", "0.1", "2500")["sCode"] == "0"
 
 
+def test_an_address_may_open_three_streams_a_second() -> None:
+    user = OkxUser(okx())
+    opened = [user.stream("public")[0] for _ in range(4)]
+    assert [getattr(it, "status", 0) for it in opened] == [0, 0, 0, 429]
+    user.run(S)
+    assert getattr(user.stream("public")[0], "status", 0) == 0
+
+
 def test_the_dead_mans_switch_cancels_everything_unless_it_is_armed_anew() -> None:
     user = OkxUser(okx())
     item = user.place("buy", "limit", "5", "2600")

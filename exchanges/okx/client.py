@@ -80,6 +80,7 @@ class OkxClient(StreamedClient):
         super().__init__(account, venue=venue, capabilities=capabilities, transport=transport, clock=clock, rng=rng)
         self._markets = markets
         self._stream_url = stream_url.rstrip("/")
+        self._connects = address.connects
         self._tracking = Tracking()
         self._rest = Rest(rest_url, signer=signer, transport=transport, clock=clock, address=address)
         self._entry = OrderEntry(
@@ -91,6 +92,7 @@ class OkxClient(StreamedClient):
         self._feed = PrivateFeed(
             Whose(account, venue, tuple(markets)), rest=self._rest, signer=signer, entry=self._entry,
             tracking=self._tracking, clock=clock, deliver=self._deliver, note=self._note, link=lambda: self._link,
+            connects=address.connects,
         )  # fmt: skip
         self._link = Link(
             f"{self._stream_url}/private", transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell,
@@ -128,7 +130,9 @@ class OkxClient(StreamedClient):
         await self._transport.close()
 
     def _market_feed(self, link: Callable[[], Link]) -> MarketFeed:
-        return MarketFeed(self.venue, self._quotes, units=self._rest.units, clock=self._clock, link=link)
+        return MarketFeed(
+            self.venue, self._quotes, units=self._rest.units, clock=self._clock, link=link, connects=self._connects
+        )
 
     def _suspect(self) -> None:
         self._entry.lost()

@@ -15,8 +15,9 @@ def budget(limit: int) -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class AddressLimits:
-    """Public requests, of all accounts on one address together."""
+    """Public requests and new streams, of all accounts on one address together."""
 
+    connects: Budget
     time: Budget
     instruments: Budget
     tiers: Budget
@@ -25,7 +26,13 @@ class AddressLimits:
 
 def public_budgets() -> dict[str, Budget]:
     """The budgets of one address, by the fields of `AddressLimits`."""
-    return {"time": budget(20), "instruments": budget(20), "tiers": budget(20), "books": budget(40)}
+    return {
+        "connects": Budget(3, span_ns=1_100_000_000),
+        "time": budget(20),
+        "instruments": budget(20),
+        "tiers": budget(20),
+        "books": budget(40),
+    }
 
 
 @dataclass(frozen=True, slots=True)

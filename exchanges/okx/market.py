@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from exchanges.budget import Budget, Use
 from exchanges.errors import LinkDown
 from exchanges.link import Link, Opening
 from exchanges.newest import Newest
+from exchanges.okx.turns import turn
 from exchanges.okx.wire import stream
 from exchanges.okx.wire.request import subscription
 from exchanges.okx.wire.stream import BookFacts, Leaving
@@ -22,16 +24,19 @@ class MarketFeed:
 
     def __init__(
         self, venue: str, handlers: Mapping[str, QuoteHandler], *, units: Mapping[str, Decimal], clock: Clock,
-        link: Callable[[], Link],
+        link: Callable[[], Link], connects: Budget,
     ) -> None:  # fmt: skip
         self._venue = venue
         self._handlers = handlers
         self._units = units
         self._link = link
+        self._clock = clock
+        self._connects = connects
         self._newest = Newest(_BOOK, self._decode, clock=clock, lost=lambda why: link().drop(why))
         self._last: dict[str, tuple[int, int]] = {}
 
     async def opening(self) -> Opening:
+        await turn(self._connects, self._clock, Use.UPKEEP)
         self._last.clear()
         return Opening((subscription([{"channel": stream.BOOK, "instId": symbol} for symbol in self._handlers]),))
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exchanges.budget import Use
+from exchanges.budget import Budget, Use
 from exchanges.errors import LinkDown, OutcomeUnknown, RateLimited
 from exchanges.link import Link, Opening
 from exchanges.okx.entry import OrderEntry
 from exchanges.okx.rest import Rest
+from exchanges.okx.turns import turn
 from exchanges.okx.wire import reply, stream
 from exchanges.okx.wire.order import FillRow, OrderFacts, Trade
 from exchanges.okx.wire.request import Signer, subscription
@@ -58,6 +59,7 @@ class PrivateFeed:
     def __init__(
         self, whose: Whose, *, rest: Rest, signer: Signer, entry: OrderEntry, tracking: Tracking, clock: Clock,
         deliver: Callable[[PrivateEvent], None], note: Callable[[str], None], link: Callable[[], Link],
+        connects: Budget,
     ) -> None:  # fmt: skip
         self._whose = whose
         self._rest = rest
@@ -68,6 +70,7 @@ class PrivateFeed:
         self._deliver = deliver
         self._note = note
         self._link = link
+        self._connects = connects
         self.reconcile = Reconcile(
             whose.symbols, self, tracking=tracking, clock=clock, lost=lambda why: link().drop(why), note=note,
             trusted=lambda: link().state is LinkState.TRUSTED, pace=PACE,
@@ -82,6 +85,7 @@ class PrivateFeed:
         if self._clock.now_ns() - self._rest.clock.read_ns > CLOCK_FRESH_NS:
             await self._read_clock()
         self._entry.lost()
+        await turn(self._connects, self._clock, Use.TRADE)
         self._awaited = set(self._whose.symbols)
         self._subscribed = asyncio.get_running_loop().create_future()
         return Opening((self._signer.login(timestamp_ms=self._rest.venue_ms),))

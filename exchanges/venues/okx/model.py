@@ -16,9 +16,10 @@ from exchanges.types import Fill
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.faults import Faults
 from exchanges.venues.ledger import PublicTrade, VenueOrder
+from exchanges.venues.limits import SlidingWindow
 from exchanges.venues.local import LocalVenue, Target
 from exchanges.venues.okx import reads
-from exchanges.venues.okx.state import PER_ADDRESS, PER_USER, Okx, OkxOptions
+from exchanges.venues.okx.state import CONNECTS, PER_ADDRESS, PER_USER, Okx, OkxOptions, S
 from exchanges.venues.okx.streams import OkxSession, OkxStreams
 from exchanges.venues.okx.trading import Expired, Trading
 from exchanges.venues.okx.wire import (
@@ -57,6 +58,7 @@ class OkxVenue(LocalVenue):
         self.okx = Okx(exchange, keys, contract_values, options or OkxOptions())
         self.trading = Trading(self.okx, faults, lambda order, name: self.streams.order(order, request_id=name))
         self.streams = OkxStreams(self.okx, self.hub, self._command)
+        self._connects = SlidingWindow(CONNECTS, S)
         exchange.audience = self
 
     def reply(self, request: Request) -> Reply | None:
@@ -76,6 +78,8 @@ class OkxVenue(LocalVenue):
         _, _, kind = request.path.rstrip("/").rpartition("/ws/v5/")
         if kind not in ("public", "private", "business"):
             return Reply(404)
+        if self.okx.options.limits and not self._connects.take(request.peer, now_ns=self.exchange.clock.now_ns()):
+            return self.rate_limited(0)
         session = OkxSession(self.streams, outlet, private=kind == "private")
         self.hub.join(session)
         return session

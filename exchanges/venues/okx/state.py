@@ -18,6 +18,7 @@ FIRST_INSTRUMENT_CODE = 10_001
 PER_INSTRUMENT: Mapping[str, int] = {"place": 60, "batch": 300, "cancel": 60, "batch_cancel": 300, "amend": 60}
 PER_USER: Mapping[str, int] = {"order": 60, "pending": 60, "fills": 60, "history": 40, "account": 10, "config": 5}
 PER_ADDRESS: Mapping[str, int] = {"books": 40, "public": 20}
+CONNECTS = 3  # streams in a second, of an address
 SUB_ACCOUNT_ORDERS = 1_000  # new and amended orders of derivatives in two seconds
 
 
