@@ -29,7 +29,10 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 def json_of(data: bytes) -> Any:
     """The value of a JSON text. Raises: BadFrame, also for what is nested too deeply."""
     try:
-        return _DECODER.decode(data.decode())
+        text = data.decode()
+        # Without a look for space around it, which no venue sends: then the whole `decode` has its say.
+        value, end = _DECODER.raw_decode(text) if text[:1] in ("{", "[") else (None, -1)
+        return value if end == len(text) else _DECODER.decode(text)
     except (ValueError, RecursionError, ArithmeticError) as error:
         raise BadFrame(f"no JSON: {type(error).__name__} in {_excerpt(data)}") from None
 

@@ -16,6 +16,7 @@ from exchanges.backpack.wire.reply import FillRow, PositionRow
 from exchanges.backpack.wire.request import Signer
 from exchanges.backpack.wire.stream import BookFacts, OrderFacts, PositionFacts, Trade, Unread
 from exchanges.errors import AuthFailed, BadFrame, OutcomeUnknown, RateLimited, Rejected
+from exchanges.fields import json_of
 from exchanges.types import (
     FillKind,
     Margin,
@@ -86,7 +87,28 @@ def test_what_is_signed_is_sorted_and_verbatim() -> None:
         "&symbol=SOL_USDC_PERP&timeInForce=GTC"
     )
     assert request.instruction("balanceQuery", {}) == "instruction=balanceQuery"
+    signed, body = request.command("orderExecute", params)
+    assert signed == request.instruction("orderExecute", params)
+    assert json.loads(body) == params
+    both, bodies = request.commands(
+        "orderExecute", [params, {"symbol": 'q"\\\u00e9', "clientId": 1, "reduceOnly": False}]
+    )
+    assert both == f'{signed}&instruction=orderExecute&clientId=1&reduceOnly=false&symbol=q"\\\u00e9'
+    assert json.loads(bodies) == [params, {"symbol": 'q"\\\u00e9', "clientId": 1, "reduceOnly": False}]
     assert request.instruction("x", {"reduceOnly": False}) == "instruction=x&reduceOnly=false"
+
+
+@pytest.mark.parametrize("text", [b'{"a":0.10}', b' {"a":0.10}', b'{"a":0.10}\n', b'\t{"a" : 0.10} '])
+def test_a_frame_may_have_space_around_it(text: bytes) -> None:
+    assert str(json_of(text)) == "{'a': Decimal('0.10')}"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b" ", b'{"a":1}x', b'{"a":1} {}', b"[1]]", b"{", b"[NaN]", b"\xff", b"[" * 100_000]
+)
+def test_what_is_no_json_is_a_bad_frame(text: bytes) -> None:
+    with pytest.raises(BadFrame, match="no JSON"):
+        json_of(text)
 
 
 def test_headers_carry_key_signature_time_and_window() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from exchanges.backpack.wire import reply
 from exchanges.backpack.wire.reply import FillRow, PositionRow
-from exchanges.backpack.wire.request import Params, Signer, body_of, instruction, query_text
+from exchanges.backpack.wire.request import Params, Signer, command, commands, instruction, query_text
 from exchanges.backpack.wire.stream import BookFacts, OrderFacts
 from exchanges.budget import Budget, Use
 from exchanges.errors import ExchangeError, LinkDown, Rejected
@@ -138,24 +138,18 @@ class Rest:
 
     def place(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> Signed:
         """Sign and send one order."""
-        return self._send(
-            "POST", "/api/v1/order", instruction("orderExecute", params), body_of(params),
-            window_ms=window_ms, on_outcome=on_outcome,
-        )  # fmt: skip
+        signed, body = command("orderExecute", params)
+        return self._send("POST", "/api/v1/order", signed, body, window_ms=window_ms, on_outcome=on_outcome)
 
     def place_batch(self, orders: Sequence[Params], *, window_ms: int, on_outcome: OnOutcome) -> Signed:
         """Sign and send several orders as one request."""
-        instructions = "&".join(instruction("orderExecute", params) for params in orders)
-        return self._send(
-            "POST", "/api/v1/orders", instructions, body_of(orders), window_ms=window_ms, on_outcome=on_outcome
-        )
+        signed, body = commands("orderExecute", orders)
+        return self._send("POST", "/api/v1/orders", signed, body, window_ms=window_ms, on_outcome=on_outcome)
 
     def cancel(self, params: Params, *, window_ms: int, on_outcome: OnOutcome) -> Signed:
         """Sign and send the cancel of one order."""
-        return self._send(
-            "DELETE", "/api/v1/order", instruction("orderCancel", params), body_of(params),
-            window_ms=window_ms, on_outcome=on_outcome,
-        )  # fmt: skip
+        signed, body = command("orderCancel", params)
+        return self._send("DELETE", "/api/v1/order", signed, body, window_ms=window_ms, on_outcome=on_outcome)
 
     def _send(
         self, method: str, path: str, instructions: str, body: bytes, *, window_ms: int, on_outcome: OnOutcome

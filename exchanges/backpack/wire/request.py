@@ -85,17 +85,21 @@ def query_text(params: Params) -> str:
     return "&".join(f"{key}={_shown(value)}" for key, value in params.items())
 
 
-def body_of(value: Params | Sequence[Params]) -> bytes:
-    return (_object(value) if isinstance(value, Mapping) else f"[{','.join(map(_object, value))}]").encode()
+def command(name: str, params: Params) -> tuple[str, bytes]:
+    """What is signed for one command, and its body: both in one pass, because they stand before a hedge."""
+    pairs, fields = [f"instruction={name}"], []
+    for key in sorted(params):
+        value = params[key]
+        shown = _shown(value)
+        pairs.append(f"{key}={shown}")
+        fields.append(f'"{key}":{quoted(shown) if type(value) is str else shown}')
+    return "&".join(pairs), ("{" + ",".join(fields) + "}").encode()
 
 
-def _object(params: Params) -> str:
-    """Compact JSON. By hand, because `json.dumps` makes an encoder of its own for every call."""
-    return "{" + ",".join([f'"{key}":{_written(value)}' for key, value in params.items()]) + "}"
-
-
-def _written(value: Param) -> str:
-    return quoted(value) if type(value) is str else _shown(value)
+def commands(name: str, several: Sequence[Params]) -> tuple[str, bytes]:
+    """The same for several that leave as one request."""
+    signed, bodies = zip(*(command(name, params) for params in several), strict=True)
+    return "&".join(signed), b"[" + b",".join(bodies) + b"]"
 
 
 def _shown(value: Param) -> str:
