@@ -1,41 +1,28 @@
-"""Leads the real runner on the paper venue through a script that `eagle prove` found: does it break there too?
-
-The third file that knows everybody: runner, clients and venue are those of a run, in virtual time.
-"""
+"""Leads the real runner on the paper venue through a script that `eagle prove` found: does it break there too?"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from cli.stage import ASK, BID, DEEP, set_stage
 from engine.chart.journey import Hop
 from engine.chart.model import Flow
 from engine.review.words import event_text, given_text
-from engine.runtime.journal import NullJournal
 from engine.runtime.loop import VirtualLoop
-from engine.runtime.runner import Runner
-from engine.trading.desk import CHART, Desk
+from engine.trading.desk import CHART
 from engine.trading.effects import CancelOrder, Effect, Moved, PlaceOrder
-from engine.trading.guards import MarketWatch
 from engine.trading.inputs import Input, TimerFired
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.intake import DESK
-from engine.trading.plan import Plan, RoleSpec
-from engine.verify.bounds import plan_for
 from engine.verify.script import Line, Script
 from exchanges.led import Led, LedClient
 from exchanges.market import MarketQuote, MarketTrade
-from exchanges.matching import Depth
-from exchanges.paper import PaperVenue
 from exchanges.types import Accepted, Fill, OrderState, OrderType, OrderUpdate, Refusal, Refused, Side, Unknown
 
-S, MS = 1_000_000_000, 1_000_000
-CASH = Decimal(10**6)
-BID, ASK, DEEP = 1000, 1003, 10_000  # ticks and lots of the one quote: an own order inside the spread is first
-STEADY_NS = 10**6 * S  # no book grows old in a rehearsal
+MS = 1_000_000
 BREATH_S = 0.001  # virtual time for one thing to run its course
 CANNOT = frozenset({"liquidated", "market closes", "market opens", "validity over", "wait over", "venue cancels"})
 
@@ -77,22 +64,20 @@ class Draws:
 def rehearse(flow: Flow, script: Script) -> Rehearsed:
     """Raises: FlowError where the script's settings do not fit the flow."""
     with asyncio.Runner(loop_factory=VirtualLoop) as loop:
-        return loop.run(_Stage(flow, script).run())
+        return loop.run(_Rehearsal(flow, script).run())
 
 
 class _Off(Exception):
     """The run went another way than the script."""
 
 
-class _Stage:
+class _Rehearsal:
     def __init__(self, flow: Flow, script: Script) -> None:
         self._script = script
-        self._plan = _steady(plan_for(flow, script.bounds))
+        self._flow = flow
         self._orders: list[Led] = []
         self._fired: deque[TimerFired] = deque()
         self._news = asyncio.Event()
-        self._venues: dict[str, PaperVenue] = {}
-        self._clients: dict[str, LedClient] = {}
         self._leaves = {leaf.lower(): leaf for leaf in flow.leaves}  # moves are told in small letters
         self._hops: list[Hop] = []
         self._told: list[str] = []
@@ -102,19 +87,13 @@ class _Stage:
         assert isinstance(loop, VirtualLoop)
         self._clock = loop.clock
         self._clock_began_ns = loop.clock.now_ns()
-        self._open_accounts()
-        draws = Draws(self._script)
-        accounts = {
-            name: replace(spec, capabilities=self._clients[name].capabilities)
-            for name, spec in self._plan.accounts.items()
-        }
-        plan = replace(self._plan, accounts=accounts)
-        self._desk = Desk(plan, run=1, chance={"taker": draws, "hold": draws})
-        self._runner = Runner(
-            self._desk, self._clients, symbols={name: spec.instrument.symbol for name, spec in accounts.items()},
-            clock=self._clock, watch=_watch(plan), journal=NullJournal(), chance=draws, orders_per_minute=10_000,
-            max_book_age_ns=STEADY_NS, may_send=self._desk.objection, traces=[self._seen],
+        stage = set_stage(
+            self._flow, self._script.bounds, clock=loop.clock, draws=Draws(self._script), latency_ns=0,
+            stand_between=lambda inner: LedClient(inner, self._orders), traces=[self._seen],
         )  # fmt: skip
+        self._stage, self._plan, self._venues = stage, stage.plan, stage.venues
+        self._desk, self._runner = stage.desk, stage.runner
+        self._clients = {name: client for name, client in stage.clients.items() if isinstance(client, LedClient)}
         running = asyncio.create_task(self._runner.run())
         for venue in self._venues.values():
             venue.start()
@@ -132,18 +111,7 @@ class _Stage:
             for client in self._clients.values():
                 client.led = False
             await running
-        return Rehearsed(done, why, self._open(), tuple(self._hops), tuple(self._told))
-
-    def _open_accounts(self) -> None:
-        for name, spec in self._plan.accounts.items():
-            symbol = spec.instrument.symbol
-            quote = MarketQuote(0, BID, DEEP, ASK, DEEP)
-            venue = PaperVenue(
-                spec.venue, [spec.instrument], sources={symbol: iter([quote])}, clock=self._clock, order_latency_ns=0,
-                feed_latency_ns=0, depth=Depth(levels=0),
-            )  # fmt: skip
-            self._venues[name] = venue
-            self._clients[name] = LedClient(venue.open_account(name, cash=CASH), self._orders)
+        return Rehearsed(done, why, self._stage.open_at_venues(), tuple(self._hops), tuple(self._told))
 
     async def _begun(self) -> None:
         for client in self._clients.values():
@@ -347,34 +315,15 @@ class _Stage:
 
     # --- the end
 
-    def _open(self) -> Decimal:
-        books = [venue.ledger() for venue in self._venues.values()]
-        return sum(
-            (qty for book in books for account in book.values() for qty in account.positions.values()), Decimal(0)
-        )
-
     def _end(self) -> str:
         script, world = self._script, self._desk.world
         covered = sum((it.side.sign * it.remaining for it in world.orders.covering.values()), Decimal(0))
         compared = (
-            ("is open at the venues", self._open(), script.open_at_end),
+            ("is open at the venues", self._stage.open_at_venues(), script.open_at_end),
             ("is what the desk counts as open", world.exposure, script.counted_at_end),
             ("is what orders in flight may take off", covered, script.covered_at_end),
         )
         return "; ".join(f"{found} {what}, not {wanted}" for what, found, wanted in compared if found != wanted)
-
-
-def _steady(plan: Plan) -> Plan:
-    guards = replace(plan.guards, max_book_age_ns=STEADY_NS, spread_bps=Decimal(10_000))
-    return replace(plan, guards=guards)
-
-
-def _watch(plan: Plan) -> MarketWatch:
-    roles: Mapping[str, RoleSpec] = plan.flow.sections["accounts"].value  # type: ignore[assignment]
-    maker = next(plan.roles[name][0] for name, role in roles.items() if not role.many)
-    books = {name: (spec.venue, spec.instrument.symbol) for name, spec in plan.accounts.items()}
-    hedges = [book for name, book in books.items() if name != maker] or [books[maker]]
-    return MarketWatch(plan.guards, books[maker], hedges=hedges, quantity=Decimal(1))
 
 
 def _nobody(_: object) -> None:

@@ -15,7 +15,7 @@ from exchanges.types import Capabilities, ClientIdStyle, Instrument, MarketKind,
 
 S = 1_000_000_000
 D = Decimal
-BID, ASK = D("100.0"), D("100.1")
+BID, ASK = D("100.0"), D("100.3")
 LOTS = ((1, 1), (2, 2), (2, 2), (1, 2))  # lot and least order of the account of one, then of the others in turn
 DEEP_LOTS = ((1, 1), (2, 2), (1, 2), (1, 1))
 

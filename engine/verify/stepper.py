@@ -6,6 +6,7 @@ Desks are numbered as they are found. Chance is a choice: a step that draws has 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from engine.trading.desk import CHART, Desk
@@ -37,9 +38,9 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from engine.trading.inquiry import OWNER as INQUIRY
-from engine.verify.bounds import BID
+from engine.verify.bounds import ASK, BID
 from engine.verify.heard import grown_old
-from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, Projection
+from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, OrderKey, Projection
 from engine.verify.symmetry import Swap, Symmetry, moved, moved_on
 from exchanges.types import (
     ZERO,
@@ -448,7 +449,7 @@ class Stepper:
                 spec = world.instruments[it.account]
                 return Fill(
                     spec.venue, it.account, spec.symbol, IDS[place], f"v{place}", trade, _side(it.sign), LOTS[qty],
-                    it.price or BID, ZERO, "USD", Liquidity.UNKNOWN, 0, NOW,
+                    _paid(it), ZERO, "USD", Liquidity.UNKNOWN, 0, NOW,
                 )  # fmt: skip
             case GiveForeign(account, trade, signed):
                 spec = world.instruments[account]
@@ -536,6 +537,14 @@ def _orders(outcome: Outcome, accounts: frozenset[str]) -> bool:
 
 def _side(sign: int) -> Side:
     return Side.BUY if sign > 0 else Side.SELL
+
+
+def _paid(it: OrderKey) -> Decimal:
+    """The touch, or the order's own price where that is better."""
+    touch = ASK if it.sign > 0 else BID
+    if it.price is None:
+        return touch
+    return min(it.price, touch) if it.sign > 0 else max(it.price, touch)
 
 
 def _reply(word: str) -> Reply:
