@@ -87,8 +87,10 @@ class _Rehearsal:
         assert isinstance(loop, VirtualLoop)
         self._clock = loop.clock
         self._clock_began_ns = loop.clock.now_ns()
+        draws = Draws(self._script)
         stage = set_stage(
-            self._flow, self._script.bounds, clock=loop.clock, draws=Draws(self._script), latency_ns=0,
+            self._flow, self._script.bounds, clock=loop.clock, chance={"taker": draws, "hold": draws}, drawn=draws,
+            latency_ns=0,
             stand_between=lambda inner: LedClient(inner, self._orders), traces=[self._seen],
         )  # fmt: skip
         self._stage, self._plan, self._venues = stage, stage.plan, stage.venues
@@ -190,7 +192,10 @@ class _Rehearsal:
         client = self._clients.get(line.account)
         match line.do, led:
             case "accepted", Led():
+                led.client.slow = line.detail == "frame late"
                 self._submit(led, Accepted(""))
+                await asyncio.sleep(BREATH_S)
+                led.client.slow = False
             case "ack lost", Led():
                 led.client.slow = True
                 self._submit(led, Unknown("the script loses the answer"))
@@ -202,8 +207,10 @@ class _Rehearsal:
                 led.client.inner.submit(led.request, _nobody)
             case (("refused" | "refuses from now on"), Led()):
                 led.answer(Refused(Refusal(line.detail or "margin"), "the script refuses"))
-            case (("request lost" | "request late"), Led()):
+            case "given up", Led():
                 led.answer(Unknown("the script loses the request"))
+            case (("request lost" | "request late"), Led()):
+                pass  # nobody knows of it yet
             case "filled", Led():
                 await self._filled(led, line)
             case (("canceled" | "cancel refused" | "cancel lost" | "cancel noted" | "cancel too late"), Led()):

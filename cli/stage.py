@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
 
 from engine.chart.model import Flow
 from engine.runtime.journal import NullJournal
-from engine.runtime.ports import Trace
+from engine.runtime.ports import Draws, Trace
 from engine.runtime.runner import Runner
 from engine.trading.desk import Desk
 from engine.trading.guards import MarketWatch
@@ -28,12 +27,6 @@ S = 1_000_000_000
 CASH = Decimal(10**6)
 BID, ASK, DEEP = 1000, 1003, 10_000  # ticks and lots of the one quote: an own order inside the spread is first
 STEADY_NS = 10**6 * S  # no book grows old
-
-
-class Draws(Rng, Protocol):
-    """Chance that was chosen before."""
-
-    def take_draws(self) -> list[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +47,11 @@ class Stage:
 
 
 def set_stage(
-    flow: Flow, bounds: Bounds, *, clock: Clock, draws: Draws, latency_ns: int,
+    flow: Flow, bounds: Bounds, *, clock: Clock, chance: Mapping[str, Rng], drawn: Draws, latency_ns: int,
     stand_between: Callable[[PaperClient], BaseExchangeClient], traces: Sequence[Trace],
 ) -> Stage:  # fmt: skip
-    """Nothing has begun. `latency_ns` is that of a request and of a frame; `stand_between` makes the runner's client.
+    """Nothing has begun. `latency_ns` is that of a request and of a frame; `stand_between` makes the runner's client;
+    `drawn` tells what `chance` was asked for.
 
     Raises: FlowError where the settings do not fit the flow.
     """
@@ -66,10 +60,10 @@ def set_stage(
     clients = {name: stand_between(venue.open_account(name, cash=CASH)) for name, venue in venues.items()}
     accounts = {name: replace(spec, capabilities=clients[name].capabilities) for name, spec in plan.accounts.items()}
     plan = replace(plan, accounts=accounts)
-    desk = Desk(plan, run=1, chance={"taker": draws, "hold": draws})
+    desk = Desk(plan, run=1, chance=chance)
     runner = Runner(
         desk, clients, symbols={name: spec.instrument.symbol for name, spec in accounts.items()}, clock=clock,
-        watch=_watch(plan), journal=NullJournal(), chance=draws, orders_per_minute=10_000, max_book_age_ns=STEADY_NS,
+        watch=_watch(plan), journal=NullJournal(), chance=drawn, orders_per_minute=10_000, max_book_age_ns=STEADY_NS,
         may_send=desk.objection, traces=traces,
     )  # fmt: skip
     return Stage(plan, venues, clients, desk, runner)

@@ -85,12 +85,16 @@ def test_a_trace_is_told_as_a_table_and_as_a_sequence_diagram() -> None:
         scenes = scenes_of(world, broken)
     assert list(table(scenes)) == [
         "  1 ! maker  request late #1 buy 3 resting",
+        "             = MAKER_OPENING.resting, open +0",
+        "  2   maker  given up #1 buy 3 resting",
         "             engine: maker_opening.resting -> maker_opening.repricing on order.refused",
         "             = MAKER_OPENING.repricing, open +0",
     ]
     assert mermaid(scenes, title="t", accounts=world.names).splitlines() == [
         "---", "title: t", "---", "sequenceDiagram", "    participant maker", "    participant taker1",
         "    participant taker2", "    participant engine", "    maker--xengine: 1 request late no. 1 buy 3 resting",
+        "    Note over engine: MAKER_OPENING.resting, open +0",
+        "    maker->>engine: 2 given up no. 1 buy 3 resting",
         "    engine->>engine: maker_opening.resting -> maker_opening.repricing on order.refused",
         "    Note over engine: MAKER_OPENING.repricing, open +0",
     ]  # fmt: skip
@@ -148,10 +152,10 @@ def test_a_trace_is_saved_as_a_scenario_that_the_test_command_runs(eagle: Eagle,
     with PLANTED["unknown treated as refused"]():
         done = eagle("prove", "eagle_chicken", "--faults", 1, "--only", "late request", "--save", "found")
         assert done.code == 1
-        assert "led through the real runner and the paper venue: the same, in 1 steps" in done.out
+        assert "led through the real runner and the paper venue: the same, in 2 steps" in done.out
         (name,) = [path.name for path in (tmp_path / "found").iterdir()]
         again = eagle("test", f"found/{name}")
-        assert (again.code, "(1 steps as written)" in again.out) == (0, True)
+        assert (again.code, "(2 steps as written)" in again.out) == (0, True)
     mended = eagle("test", f"found/{name}")
     assert mended.code == 1
     assert "the chart is in MAKER_OPENING.resting, not in MAKER_OPENING.repricing" in mended.out

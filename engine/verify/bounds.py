@@ -22,9 +22,9 @@ DEEP_LOTS = ((1, 1), (2, 2), (1, 2), (1, 1))
 
 FAULTS = frozenset(
     {
-        "ack lost", "always refuses", "cancel overtakes fill", "disconnect", "duplicate", "late request", "liquidation",
-        "lost request", "market closes", "not sent", "partial", "question fails", "refused", "slow cancel",
-        "slow stream", "slow world", "stop", "venue cancels",
+        "ack lost", "always refuses", "cancel overtakes fill", "comparison", "disconnect", "duplicate", "late request",
+        "liquidation", "lost request", "market closes", "not sent", "partial", "question fails", "refused",
+        "slow cancel", "slow stream", "slow world", "stop", "venue cancels",
     }
 )  # fmt: skip
 

@@ -88,8 +88,8 @@ class World:
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()), self.plan.heard)
         takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
         needed = needed or needed_by(flow, self.plan.settings)
-        names_told = any(NAMES_ONE in read for read in needed.values())
-        self._symmetry = Symmetry(names, _alike(self.plan, takers) if folded and not names_told else ())
+        told_apart = bool(self.plan.heard) or any(NAMES_ONE in read for read in needed.values())
+        self._symmetry = Symmetry(names, _alike(self.plan, takers) if folded and not told_apart else ())
         self.stepper = Stepper(
             self.desk, choices, projection=Projection(self.desk, needed=needed, most=MOST_ATTEMPTS),
             ranges=_ranges(self.plan), judge=self.rules.judge, look=self.rules.look, left=self.rules.crossed,

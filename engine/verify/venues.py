@@ -59,7 +59,11 @@ FILLED, CANCELED, OPEN_STATE, PARTLY = (
 PENDING = OrderState.PENDING
 
 SOURCE_FILLS = (2, 1, -1)  # in lots of the source: what a hedge account can trade, and what it cannot
-SENT, LATE, OPEN, DONE, GONE = range(5)  # on its way; the same, given up by the client; resting; ended; never booked
+# On its way; the same, given up by the client; resting; ended; never booked. Then those on which the client still
+# waits: never booked, and on its way for longer than it will wait.
+SENT, LATE, OPEN, DONE, GONE, LOST_REQUEST, LATE_REQUEST = range(7)
+WAITED_FOR = frozenset({SENT, LOST_REQUEST, LATE_REQUEST})
+MAY_FILL = frozenset({SENT, LATE, OPEN, LATE_REQUEST})
 NOT_FLAT = "the flow ends flat, or says that it does not"
 PATIENT = frozenset({(HEDGING, "again"), (HEDGING, "resync")})  # fire also while an outcome is unknown or a stream lost
 
@@ -140,11 +144,12 @@ class Scratch:
     """A state being changed."""
 
     __slots__ = (
-        "asks", "broke", "cleared", "depth", "desk", "done", "draws", "orders", "queues", "refusing", "stopped",
+        "_of", "asks", "broke", "cleared", "depth", "desk", "done", "draws", "orders", "queues", "refusing", "stopped",
         "timers", "truth",
     )  # fmt: skip
 
     def __init__(self, state: State) -> None:
+        self._of = state
         self.desk = state.desk
         self.orders = list(state.orders)
         self.queues = list(state.queues)
@@ -160,11 +165,11 @@ class Scratch:
         self.draws: tuple[int, ...] = ()
 
     def fork(self) -> Scratch:
-        twin = Scratch.__new__(Scratch)
-        for name in ("desk", "refusing", "stopped", "depth", "draws"):
-            setattr(twin, name, getattr(self, name))
-        for name in ("orders", "queues", "asks", "timers", "truth", "broke", "done", "cleared"):
-            setattr(twin, name, list(getattr(self, name)))
+        twin = Scratch(self._of)
+        twin.desk, twin.refusing, twin.stopped, twin.depth = self.desk, self.refusing, self.stopped, self.depth
+        twin.orders, twin.queues, twin.asks, twin.timers = [*self.orders], [*self.queues], [*self.asks], [*self.timers]
+        twin.truth, twin.broke, twin.done, twin.cleared = [*self.truth], [*self.broke], [*self.done], [*self.cleared]
+        twin.draws = self.draws
         return twin
 
     def move(self, swap: Swap) -> None:
@@ -243,6 +248,10 @@ class Venues:
                 self._late(place, order)
             elif order.status == OPEN:
                 self._resting(place, order)
+            elif order.status != DONE and order.status != GONE:
+                after = GONE if order.status == LOST_REQUEST else LATE
+                given_up: list[Given] = [GiveAnswer(place, PLACE, "unknown")]
+                self._happen(Action("given up", place, order.account), given_up, self._set(place, status=after))
             if order.cancel and order.status != SENT:
                 self._cancelling(place, order)
             if order.status in (LATE, GONE):
@@ -260,6 +269,7 @@ class Venues:
         self._market()
         for account in self._heard:
             self._somebody_else(account)
+        self._compare()
         self._people()
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
@@ -281,6 +291,9 @@ class Venues:
         account = order.account
         if order.rests:
             self._happen(*self._opens(place, order, Action("accepted", place, account)))
+            if self._may("slow stream"):
+                late = Action("accepted", place, account, detail="frame late", fault=1)
+                self._happen(*self._opens(place, order, late))
             if self._may("ack lost"):
                 self._happen(*self._opens(place, order, Action("ack lost", place, account, fault=1)))
             self._happen(
@@ -295,15 +308,11 @@ class Venues:
         else:
             self._takes(place, order)
         if self._may("lost request"):
-            self._happen(
-                Action("request lost", place, account, fault=1), [GiveAnswer(place, PLACE, "unknown")],
-                self._set(place, status=GONE),
-            )  # fmt: skip
+            lost = Action("request lost", place, account, fault=1)
+            self._happen(lost, [], self._set(place, status=LOST_REQUEST))
         if self._may("late request"):
-            self._happen(
-                Action("request late", place, account, fault=1), [GiveAnswer(place, PLACE, "unknown")],
-                self._set(place, status=LATE),
-            )  # fmt: skip
+            late = Action("request late", place, account, fault=1)
+            self._happen(late, [], self._set(place, status=LATE_REQUEST))
         if order.rests and self._may("not sent"):
             self._happen(
                 Action("not sent", place, account, fault=1), [GiveNotSent(place, PLACE)], self._set(place, status=GONE)
@@ -312,7 +321,7 @@ class Venues:
     def _opens(self, place: int, order: VenueOrder, action: Action) -> tuple[Action, list[Given], Scratch]:
         scratch = self._set(place, status=OPEN)
         given: list[Given] = [GiveAnswer(place, PLACE, "unknown" if action.kind == "ack lost" else "accepted")]
-        given += self._told(scratch, order.account, [Frame("open", place, 0, 0)], slow=action.kind == "ack lost")
+        given += self._told(scratch, order.account, [Frame("open", place, 0, 0)], slow=bool(action.fault))
         return action, given, scratch
 
     def _takes(self, place: int, order: VenueOrder) -> None:
@@ -369,13 +378,16 @@ class Venues:
         action = Action("arrives late", place, order.account)
         if self.key.orders[place - 1].flags & DEAD:
             return
-        if not order.rests:
-            most = self._reach(order)
-            if most and order.account not in self._state.refusing:
-                self._fills(place, order, most, action._replace(qty=most))
-            return
-        scratch = self._set(place, status=OPEN)
-        self._happen(action, self._told(scratch, order.account, [Frame("open", place, 0, 0)]), scratch)
+        ways = [action]
+        if self._may("slow stream") and self.links[order.account] is TRUSTED:
+            ways.append(action._replace(detail="frames late", fault=1))
+        for way in ways:
+            if order.rests:
+                scratch = self._set(place, status=OPEN)
+                frames = [Frame("open", place, 0, 0)]
+                self._happen(way, self._told(scratch, order.account, frames, slow=bool(way.fault)), scratch)
+            elif order.account not in self._state.refusing and self._reach(order):
+                self._fills(place, order, self._reach(order), way._replace(qty=self._reach(order)))
 
     def _may_expire(self, place: int, order: VenueOrder) -> None:
         known = self.key.orders[place - 1]
@@ -463,9 +475,9 @@ class Venues:
                     place, order, Action("canceled", place, account, detail="reply lost", fault=1), keep=False
                 )
                 self._happen(action, [*given, GiveAnswer(place, CANCEL, "unknown")], scratch)
-            if self._may("refused"):
-                busy = Action("cancel refused", place, account, detail="rate", fault=1)
-                self._happen(busy, [GiveAnswer(place, CANCEL, "rate")], self._set(place, cancel=0))
+        if order.cancel == 1 and self._may("refused"):  # before the venue looks which order it is for
+            busy = Action("cancel refused", place, account, detail="rate", fault=1)
+            self._happen(busy, [GiveAnswer(place, CANCEL, "rate")], self._set(place, cancel=0))
         if order.cancel == 1 and self._may("lost request"):
             self._happen(
                 Action("cancel lost", place, account, fault=1), [GiveAnswer(place, CANCEL, "unknown")],
@@ -500,8 +512,12 @@ class Venues:
                 )
             return
         quiet = self._quiet(scratch)
-        read = Action("positions read", detail="" if quiet else "not quiet")
-        self._happen(read, [GiveCount(of, True, quiet, self._state.truth)], scratch)
+        self._happen(Action("positions read"), [GiveCount(of, True, True, self._state.truth)], scratch)
+        if not quiet:  # what is under way comes before the answer, or behind it
+            scratch = Scratch(self._state)
+            scratch.asks.remove((of, place))
+            read = Action("positions read", detail="not quiet")
+            self._happen(read, [GiveCount(of, True, False, self._state.truth)], scratch)
         if self._may("question fails"):
             scratch = Scratch(self._state)
             scratch.asks.remove((of, place))
@@ -647,6 +663,14 @@ class Venues:
                 action = Action("source filled", account=account, qty=signed, detail=detail, fault=bool(detail))
                 self._happen(action, given, scratch)
 
+    def _compare(self) -> None:
+        """The periodic comparison of positions (S17), asked and answered at once."""
+        if not self._may("comparison"):
+            return
+        for quiet in (True,) if self._quiet(Scratch(self._state)) else (True, False):
+            compared = Action("compared", detail="" if quiet else "not quiet", fault=1)
+            self._happen(compared, [GiveCount("", True, quiet, self._state.truth)])
+
     def _people(self) -> None:
         if self._state.stopped < 2 and self._may("stop") and self._overlaps:
             scratch = Scratch(self._state)
@@ -700,7 +724,7 @@ class Venues:
 
     def _flat(self, scratch: Scratch) -> bool:
         """Is nothing left at the venues that the desk does not know of, and can no order fill any more?"""
-        if any(order.status in (SENT, LATE, OPEN) for order in scratch.orders):
+        if any(order.status in MAY_FILL for order in scratch.orders):
             return False
         held = self._stepper.keys[scratch.desk].positions
         return all(
@@ -723,8 +747,7 @@ class Venues:
         """Has every order ended that the desk takes for ended?"""
         known = self._stepper.keys[state.desk].orders
         return not any(
-            order.status in (SENT, LATE, OPEN) and it.state.terminal
-            for order, it in zip(state.orders, known, strict=True)
+            order.status in MAY_FILL and it.state.terminal for order, it in zip(state.orders, known, strict=True)
         )
 
     # --- timers
@@ -796,7 +819,7 @@ class Venues:
         """Is nothing on its way?"""
         if scratch.asks or any(scratch.queues):
             return False
-        return not any(order.status == SENT or order.cancel for order in scratch.orders)
+        return not any(order.status in WAITED_FOR or order.cancel for order in scratch.orders)
 
     def _calm(self, scratch: Scratch) -> bool:
         """Is also no outcome unknown and no stream lost?"""
