@@ -35,7 +35,8 @@ LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cli.wiring": OURS,
     **dict.fromkeys(("cli.pairs", "cli.reload"), ("cli", "engine", "exchanges.base", *WORDS)),
-    "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", "exchanges.matching", *SOURCES, *WORDS),
+    "cli.stage": ("cli", "engine", "exchanges.base", "exchanges.paper", "exchanges.matching", *SOURCES, *WORDS),
+    "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", *SOURCES, *WORDS),
     **dict.fromkeys(
         ("cli.simulated", "cli.simulated_life"),
         (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
