@@ -56,6 +56,12 @@ def test_one_fault_of_a_kind_breaks_no_rule(kind: str) -> None:
     assert [(it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED] == []
 
 
+def test_half_of_a_pair_that_fills_in_part_is_hedged_for_what_filled() -> None:
+    """Found with takers of different lots: one half took nothing, the other was hedged for all it might fill."""
+    _, proof = proved(faults=2, deep=True, kinds=frozenset({"partial"}))
+    assert [(it.rule.name, len(it.trace)) for it in proof.shown if it.verdict is not Verdict.PROVED] == []
+
+
 def test_what_was_not_searched_to_the_end_is_not_proved() -> None:
     _, proof = proved(faults=1, max_states=500)
     assert proof.verdict is Verdict.CUT_OFF

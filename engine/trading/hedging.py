@@ -146,12 +146,22 @@ class Hedging:
     @property
     def need(self) -> Decimal:
         """Signed quantity that is neither hedged nor in flight; a hedge trades exactly this, floored to the lot."""
-        world = self._world
-        if self.gate is None:
-            need = -(world.exposure + world.in_flight())
-        else:
-            need = self.gate.open.qty.copy_sign(-self.gate.lots.qty)
+        gate = self.gate
+        need = -self._uncovered() if gate is None else gate.open.qty.copy_sign(-gate.lots.qty)
         return need if need == 0 else self._bounded(need)
+
+    def _uncovered(self) -> Decimal:
+        """Signed: what is open beyond what orders in flight take off.
+
+        Halves of matched pairs count only as far as they take something off: what one may still add when its other half
+        has failed is hedged when it fills. Hedged before, it would grow what is open if it fills in part (S4, S9).
+        """
+        world = self._world
+        halves = world.slices_in_flight()
+        uncovered = world.exposure + world.in_flight() - halves
+        if uncovered * halves >= 0:
+            return uncovered
+        return ZERO if abs(halves) >= abs(uncovered) else uncovered + halves
 
     def _bounded(self, need: Decimal) -> Decimal:
         """S4: with an unknown order, exposure is an interval; a hedge leaves only if it shrinks its worst end."""

@@ -46,6 +46,7 @@ _CANCEL_BOTH, _CANCEL_MAKER, _CANCEL_TAKER, _NONE = (
     SelfTrade.NONE,
 )
 _BUY = Side.BUY
+_FLATTEN = Purpose.FLATTEN
 _GTC, _IOC = TimeInForce.GTC, TimeInForce.IOC
 
 MS = 1_000_000
@@ -180,6 +181,14 @@ class World:
         total = ZERO
         for order in self.orders.covering.values():
             total += order.remaining if order.side is _BUY else -order.remaining
+        return total
+
+    def slices_in_flight(self) -> Decimal:
+        """Of those the signed quantity of slices that flatten: 0 while both halves of a pair are whole (S9)."""
+        total = ZERO
+        for order in self.orders.covering.values():
+            if order.purpose is _FLATTEN:
+                total += order.remaining if order.side is _BUY else -order.remaining
         return total
 
     def tradable(self, account: str, qty: Decimal) -> Decimal:
