@@ -21,7 +21,7 @@ from killed_runs import Mortal
 from trading_kit import shipped_flow
 from venue_mount import MemoryMount
 
-from cli.client_wiring import open_clients
+from cli.client_wiring import hear, open_clients
 from cli.fault_plan import load_fault_plan
 from cli.leftovers import left_over
 from cli.locate import Source
@@ -41,9 +41,6 @@ from engine.runtime.secrets import Secret
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level, PlaceOrder
 from engine.trading.guards import MarketWatch
-from engine.trading.inputs import LeftOut, SourceChecked
-from exchanges.bifu.client import BifuClient
-from exchanges.bifu.told import SetAside
 from exchanges.errors import ExchangeError
 from exchanges.market import MarketQuote
 from exchanges.types import ZERO, Clock, Instrument, Liquidity, MarketKind
@@ -372,22 +369,8 @@ def _made(days: Days, pair: Pair, journal: Mortal, number: int) -> Runner:
         may_send=desk.objection, sinks=[told], traces=[traced], flush_after_ns=S // 5, heard=plan.heard,
         carried=None if left is None else left.carried,
     )  # fmt: skip
-    _listen(pool.clients[f"mm-{pair.coin}"], runner)
+    hear(pool.clients[f"mm-{pair.coin}"], lambda _: [runner.handle])
     return runner
-
-
-def _listen(client: Any, runner: Runner) -> None:
-    assert isinstance(client, BifuClient)
-
-    def aside(told: SetAside) -> None:
-        runner.handle(LeftOut(client.account, told.why.value, told.text, told.alarm, told.fill))
-
-    client.setup_aside_handler(aside)
-    client.setup_checked_handler(
-        lambda since_ms, compared_ms: runner.handle(
-            SourceChecked(client.account, client.address, since_ms, compared_ms)
-        )
-    )  # fmt: skip
 
 
 def _end(days: Days, pair: Pair, dies: bool) -> None:
