@@ -7,24 +7,38 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cli.stage import ASK, BID, DEEP, set_stage
+from cli.stage import ASK, BID, DEEP, S, set_stage
 from engine.chart.journey import Hop
 from engine.chart.model import Flow
 from engine.review.words import event_text, given_text
 from engine.runtime.loop import VirtualLoop
 from engine.trading.desk import CHART
 from engine.trading.effects import CancelOrder, Effect, Moved, PlaceOrder
-from engine.trading.inputs import Input, TimerFired
+from engine.trading.inputs import Counted, Input, NotSent, Request, TimerFired
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.intake import DESK
 from engine.verify.script import Line, Script
+from engine.verify.venues import MARKET_OPEN, MARKET_SHUT
 from exchanges.led import Led, LedClient
 from exchanges.market import MarketQuote, MarketTrade
-from exchanges.types import Accepted, Fill, OrderState, OrderType, OrderUpdate, Refusal, Refused, Side, Unknown
+from exchanges.paper import PaperClient
+from exchanges.types import (
+    Accepted,
+    Fill,
+    FillKind,
+    Liquidity,
+    OrderState,
+    OrderType,
+    OrderUpdate,
+    Refusal,
+    Refused,
+    Side,
+    Unknown,
+)
 
 MS = 1_000_000
 BREATH_S = 0.001  # virtual time for one thing to run its course
-CANNOT = frozenset({"liquidated", "market closes", "market opens", "validity over", "wait over", "venue cancels"})
+OVER_NS = 1_000  # a moment behind the end of a wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +90,13 @@ class _Rehearsal:
         self._script = script
         self._flow = flow
         self._orders: list[Led] = []
-        self._fired: deque[TimerFired] = deque()
+        self._leaf = ""  # where the chart stands after the newest step
+        self._fired: deque[tuple[TimerFired, str]] = deque()  # that no line has named yet, and where they came
         self._news = asyncio.Event()
         self._leaves = {leaf.lower(): leaf for leaf in flow.leaves}  # moves are told in small letters
         self._hops: list[Hop] = []
         self._told: list[str] = []
+        self._liquidations = 0
 
     async def run(self) -> Rehearsed:
         loop = asyncio.get_running_loop()
@@ -123,14 +139,16 @@ class _Rehearsal:
         for client in self._clients.values():
             client.led = True
         self._fired.clear()
+        self._leaf = self._desk.state
 
     def _seen(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         self._tell(at_ns, given, effects)
+        before, self._leaf = self._leaf, self._desk.state
         if not isinstance(given, TimerFired) or given.owner == DESK:
             return
         if given.name == "resync" and self._desk.world.links.all_trusted:
             return  # of the start, when all was connected; it decides nothing any more
-        self._fired.append(given)
+        self._fired.append((given, before))
         self._news.set()
 
     def _tell(self, at_ns: int, given: Input, effects: list[Effect]) -> None:
@@ -159,16 +177,14 @@ class _Rehearsal:
     # --- one step
 
     async def _do(self, line: Line) -> None:
-        if line.do in CANNOT:
-            raise _Off(f'"{line.do}" is nothing that a rehearsal can do')
         if line.do == "timer":
             await self._timer(line)
+        elif self._fired:
+            raise _Off(f"timer {self._fired[0][0].name} came before {line.do}")
         else:
             await self._happen(line)
-            await asyncio.sleep(BREATH_S)
-            if self._fired:
-                raise _Off(f"timer {self._fired[0].name} came before {line.do}")
-        leaf = self._desk.state
+        await asyncio.sleep(BREATH_S)
+        leaf = self._fired[0][1] if self._fired else self._desk.state  # a timer of no length may have fired meanwhile
         if leaf != line.state:
             raise _Off(f"after {line.do} the chart is in {leaf}, not in {line.state}")
 
@@ -176,14 +192,13 @@ class _Rehearsal:
         while not self._fired:
             self._news.clear()
             await self._news.wait()
-        fired = self._fired.popleft()
+        fired, _ = self._fired.popleft()
         owner, _, name = line.detail.partition(" ")
         wanted = (CHART, line.detail) if owner not in (INQUIRY, "hedging") else (owner, name)
         if line.order and owner == INQUIRY:
             wanted = (INQUIRY, self._orders[line.order - 1].request.client_id)
         if (fired.owner, fired.name) != wanted:
             raise _Off(f"timer {fired.name} came before {line.detail}")
-        await asyncio.sleep(BREATH_S)
 
     async def _happen(self, line: Line) -> None:
         led = self._orders[line.order - 1] if line.order and line.order <= len(self._orders) else None
@@ -204,7 +219,10 @@ class _Rehearsal:
             case "taken", Led():
                 await self._taken(led, line)
             case "arrives late", Led():
+                led.client.slow = line.detail == "frames late"
                 led.client.inner.submit(led.request, _nobody)
+                await asyncio.sleep(BREATH_S)
+                led.client.slow = False
             case (("refused" | "refuses from now on"), Led()):
                 led.answer(Refused(Refusal(line.detail or "margin"), "the script refuses"))
             case "given up", Led():
@@ -220,7 +238,11 @@ class _Rehearsal:
                 if not asked:
                     raise _Off(f"nobody asks about order {line.order}")
                 asked.pop(0).set_result(line.do == "looked")
+            case "not sent", Led():
+                self._runner.handle(NotSent(led.request.client_id, Request.PLACE, "the script drops it"))
             case (("positions read" | "reading fails"), _):
+                if line.detail == "not quiet":
+                    self._move_elsewhere()
                 for one in self._clients.values():
                     if one.readings:
                         one.readings.pop(0).set_result(line.do == "positions read")
@@ -231,6 +253,18 @@ class _Rehearsal:
             case "reconnected", _ if client is not None:
                 symbol = self._plan.accounts[line.account].instrument.symbol
                 await client.resync(symbol, self._clock.now_ns(), states_first=line.detail == "states first")
+            case "venue cancels", Led():
+                led.client.inner.submit_cancel(led.request.symbol, led.request.client_id, _nobody)
+            case "liquidated", _ if client is not None:
+                client.tell_or_keep(self._liquidation(line.account))
+            case (("market closes" | "market opens"), _):  # as a market guard says it
+                self._runner.handle(MARKET_SHUT if line.do == "market closes" else MARKET_OPEN)
+            case "validity over", Led():
+                await self._until(self._desk.world.orders.all[led.request.client_id].dead_after_ns)
+            case "wait over", _:
+                await self._until(self._desk.world.slice_waits[line.account][1])
+            case "compared", _:
+                await self._compare(quiet=not line.detail)
             case "stop asked", _:
                 self._runner.stop(line.qty)
             case _:
@@ -254,13 +288,45 @@ class _Rehearsal:
 
     async def _filled(self, led: Led, line: Line) -> None:
         led.client.slow = line.detail == "frame late"
-        before = len(led.client.queue)
+        led.client.twice = line.detail == "told twice"
         self._trade(led, line.qty)
         await asyncio.sleep(BREATH_S)
-        led.client.slow = False
-        if line.detail == "told twice":
-            raise _Off("a frame that is told twice is not led yet")
-        assert len(led.client.queue) >= before
+        led.client.slow = led.client.twice = False
+
+    async def _until(self, at_ns: int) -> None:
+        await asyncio.sleep(max(0, at_ns + OVER_NS - self._clock.now_ns()) / S)
+
+    async def _compare(self, *, quiet: bool) -> None:
+        """The periodic comparison, now: its timer runs in minutes."""
+        held = [position for one in self._clients.values() for position in await one.inner.get_account_positions()]
+        self._runner.handle(Counted(0, ok=True, quiet=quiet, positions=tuple(held), margins=()))
+
+    def _move_elsewhere(self) -> None:
+        """A fill on another market of the account: no business of the desk, but no quiet cut (S17)."""
+        account, client = next(iter(self._clients.items()))
+        spec = self._plan.accounts[account].instrument
+        client.tell(
+            Fill(
+                spec.venue, account, "ELSEWHERE", "", "", "elsewhere", Side.BUY, Decimal(1), spec.tick, Decimal(0),
+                spec.quote, Liquidity.TAKER, 0, self._clock.now_ns(),
+            )
+        )  # fmt: skip
+
+    def _liquidation(self, account: str) -> Fill:
+        """The venue closes the position, and books it so."""
+        spec = self._plan.accounts[account].instrument
+        inner = self._clients[account].inner
+        assert isinstance(inner, PaperClient)
+        held = inner.balances.holding(spec.symbol).qty
+        side = Side.SELL if held > 0 else Side.BUY
+        price = spec.tick * (BID if held > 0 else ASK)
+        inner.balances.settle(spec.symbol, price)
+        now_ns = self._clock.now_ns()
+        self._liquidations += 1
+        return Fill(
+            spec.venue, account, spec.symbol, "", "liquidation", f"l{self._liquidations}", side, abs(held), price,
+            Decimal(0), spec.quote, Liquidity.TAKER, now_ns // MS, now_ns, FillKind.LIQUIDATION,
+        )  # fmt: skip
 
     async def _cancel(self, led: Led, line: Line) -> None:
         if not led.cancels:

@@ -62,8 +62,10 @@ class LedClient(BaseExchangeClient):
         self.readings: list[asyncio.Future[bool]] = []
         self.led = False  # until the run has begun everything passes
         self.slow = False
+        self.twice = False
         self.down = False
         self.queue: list[PrivateEvent] = []
+        self.kept: list[Fill] = []  # liquidations while the stream is lost
         self._handler: PrivateHandler = _nobody
         inner.setup_order_update_handler(self._frame)
 
@@ -127,6 +129,7 @@ class LedClient(BaseExchangeClient):
 
     def lose(self, at_ns: int) -> None:
         self.down = True
+        self.kept += [it for it in self.queue if isinstance(it, Fill) and not it.client_id]
         self.queue.clear()
         self.tell(LinkUpdate(self.account, LinkState.LOST, at_ns))
 
@@ -134,7 +137,8 @@ class LedClient(BaseExchangeClient):
         """Fills and the state of every order, then trust; what the desk has counted before it counts once."""
         fills: list[PrivateEvent] = list(await self.inner.get_fills(symbol, 0))
         mine = self.asked_after()
-        fills = [it for it in fills if isinstance(it, Fill) and it.client_id in mine]
+        fills = [*(it for it in fills if isinstance(it, Fill) and it.client_id in mine), *self.kept]
+        self.kept = []
         told = [await self.inner.get_order_info(symbol, client_id) for client_id in mine]
         states: list[PrivateEvent] = [it for it in told if it is not None]
         self.tell(LinkUpdate(self.account, LinkState.RESYNC, at_ns))
@@ -155,6 +159,17 @@ class LedClient(BaseExchangeClient):
         elif self.slow or self.queue:
             if isinstance(event, Fill) or event.state in (OrderState.OPEN, OrderState.CANCELED):
                 self.queue.append(event)  # what else is told says nothing that these do not
+        else:
+            self.tell(event)
+            if self.twice and isinstance(event, Fill):
+                self.queue.append(event)
+
+    def tell_or_keep(self, event: Fill) -> None:
+        """A fill that no order caused: a resync tells of it if the stream is lost now."""
+        if self.down:
+            self.kept.append(event)
+        elif self.queue:
+            self.queue.append(event)
         else:
             self.tell(event)
 
