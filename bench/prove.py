@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 from cli.locate import read_flow_source
 from cli.wiring import sound_flow
 from engine.verify.bounds import FAULTS, parts_of
-from engine.verify.proof import World, prove_world
+from engine.verify.proof import prove
 
 
 def main() -> None:
@@ -32,9 +32,9 @@ def main() -> None:
     gc.disable()
     print(f"{'faults':>8}{'takers':>8}{'states':>12}{'actions':>12}{'seconds':>10}{'states/s':>10}{'MiB':>8}  verdict")
     total = 0.0
-    for bounds in parts_of({}, settings={}, kinds=FAULTS, deep=False):
+    for bounds in parts_of(flow, {}, settings={}, kinds=FAULTS, deep=False):
         began = time.process_time()
-        proof = prove_world(World(flow, bounds))
+        _, proof = prove(flow, bounds)
         took = time.process_time() - began
         total += took
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -50,7 +50,7 @@ def prove(
     The real desk is stepped against small venues that may do everything: refuse, fill in part, lose a reply, lose the
     stream, tell twice, tell late. Rules are the flow's own `properties` and `invariants`, those of every flow and those
     of every hedged flow. What breaks a rule is shown as the shortest way to it.
-    Without --faults and --takers: two faults with one taker, then one fault with two.
+    Without --faults and --takers: two faults with two equal takers, then one fault with unequal ones.
     Exit code 0: proved within the bounds; 1: a rule does not hold; 6: not searched to the end, so not proved.
 
     \b
@@ -61,22 +61,23 @@ def prove(
     """
     from cli.locate import read_flow_source
     from cli.wiring import sound_flow
-    from engine.verify.bounds import parts_of
+    from engine.verify.bounds import parts_of, small_parts_of
     from engine.verify.proof import Verdict
     from engine.verify.proof import prove as prove_flow
 
     read = sound_flow(read_flow_source(flow))
     asked = {"faults": faults, "quantity": quantity, "takers": takers, "overlaps": overlaps, "max_states": max_states}
     named = {name: value for name, value in asked.items() if value is not None}
-    parts = parts_of(named, settings=dict(map(_pair, chosen)), kinds=_kinds(kinds), deep=deep)
+    settings, allowed = dict(map(_pair, chosen)), _kinds(kinds)
     if mutate:
         from cli.mutate import mutate_flow
         from engine.verify.mutants import parts_of_mutants
 
+        parts = small_parts_of(named, settings=settings, kinds=allowed, deep=deep)
         return mutate_flow(read, parts_of_mutants(parts), style=style)
     done = []
     with no_collection():
-        for bounds in parts:
+        for bounds in parts_of(read, named, settings=settings, kinds=allowed, deep=deep):
             progress = _Progress()
             done.append(_Part(*prove_flow(read, bounds, tell=progress), progress.seconds()))
             if done[-1].proof.verdict is not Verdict.PROVED:

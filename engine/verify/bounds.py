@@ -38,7 +38,7 @@ class Bounds:
     takers: int = 2
     fills: int = 3  # of a source: how often somebody else's orders fill in a run, at most
     overlaps: int = 1  # how often the outside world moves on while something is still under way
-    max_states: int = 300_000
+    max_states: int = 500_000
     deep: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     kinds: frozenset[str] = FAULTS  # of faults that may happen
@@ -120,19 +120,37 @@ GUARDS = Guards(
 
 
 def parts_of(
+    flow: Flow, asked: Mapping[str, int], *, settings: Mapping[str, str], kinds: frozenset[str], deep: bool
+) -> tuple[Bounds, ...]:
+    """What a proof consists of: two faults with two equal takers, one with unequal ones; or what was asked for by name.
+
+    Accounts of a flow that listens are not told as one: it has `small_parts_of`.
+    Raises: FlowError where a setting has no value.
+    """
+    named = _named(asked, settings=settings, kinds=kinds, deep=deep)
+    if deep or "faults" in asked or "takers" in asked:
+        return (named,)
+    plan = plan_for(flow, named)
+    if plan.heard:
+        return small_parts_of(asked, settings=settings, kinds=kinds, deep=deep)
+    return (named, replace(named, faults=1, deep=True)) if len(plan.accounts) > 2 else (named,)
+
+
+def small_parts_of(
     asked: Mapping[str, int], *, settings: Mapping[str, str], kinds: frozenset[str], deep: bool
 ) -> tuple[Bounds, ...]:
-    """What a proof consists of: two faults with one taker, one with two; or what was asked for by name.
-
-    Two faults with two takers are a world of more than half a million states: a minute would not do.
-    """
-    base = Bounds(settings=settings, kinds=kinds, deep=deep)
-    if deep:
-        base = replace(base, overlaps=base.overlaps + 1, fills=base.fills + 1, max_states=20 * base.max_states)
-    named = replace(base, **asked)  # type: ignore[arg-type]
+    """Two faults with one taker, one with two; or what was asked for by name."""
+    named = _named(asked, settings=settings, kinds=kinds, deep=deep)
     if deep or "faults" in asked or "takers" in asked:
         return (named,)
     return (replace(named, takers=1), replace(named, faults=1))
+
+
+def _named(asked: Mapping[str, int], *, settings: Mapping[str, str], kinds: frozenset[str], deep: bool) -> Bounds:
+    base = Bounds(settings=settings, kinds=kinds, deep=deep)
+    if deep:
+        base = replace(base, overlaps=base.overlaps + 1, fills=base.fills + 1, max_states=20 * base.max_states)
+    return replace(base, **asked)  # type: ignore[arg-type]
 
 
 def assumptions(plan: Plan, bounds: Bounds) -> list[str]:
