@@ -11,6 +11,8 @@ from exchanges.types import Cancellable, Clock
 MS = 1_000_000
 SKEW_MOST_MS = 1_000  # half of an order's validity: beyond it a venue refuses what we sign, or takes it too late
 READ_EVERY_NS = 300_000 * MS  # a clock that nobody sets is off by 2 s after a day
+DRIFT = 10_000  # of two clocks: not more than one part in so many
+SOON_NS = 1_000 * MS  # between readings that somebody asks for
 # Beyond its validity before a request counts as dead: nobody says where on its way its age is looked at, nor how soon
 # the lists know. A second is well inside the limit on the age of what is unhedged.
 SETTLE_NS = 1_000 * MS
@@ -42,11 +44,17 @@ class VenueClock:
         """
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = await ask()
-        self.read_ns = now_ns = self._clock.now_ns()
+        elapsed_ms, self.read_ns = (self._clock.now_ns() - self.read_ns) // MS, self._clock.now_ns()
+        now_ns = self.read_ns
         way_ms = (now_ns - before_ns) // MS
+        error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
+        ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
+        before_error_ms = self.error_ms + elapsed_ms // DRIFT
+        if self.known and before_error_ms < error_ms and abs(ahead_ms - self._ahead_ms) <= before_error_ms + error_ms:
+            # This machine stood still meanwhile, or the way was long: the reading before says it better.
+            ahead_ms, error_ms = self._ahead_ms, before_error_ms
+        self._ahead_ms, self.error_ms = ahead_ms, error_ms
         self.offset_ms = said_ms - before_ms - way_ms // 2
-        self._ahead_ms = said_ms + way_ms - way_ms // 2 - now_ns // MS
-        self.error_ms = way_ms // 2 + 2  # wherever on its way the request was when the clock was read
         first, self.known = not self.known, True
         if abs(self.offset_ms) - way_ms // 2 <= SKEW_MOST_MS:
             return ""
@@ -79,9 +87,17 @@ class ClockKeeper:
         self._note = note
         self._tasks = Tasks()
         self._timer: Cancellable | None = None
+        self._soon_ns = -SOON_NS
 
     def start(self) -> None:
         self._timer = self._clock.call_at(self._clock.now_ns() + READ_EVERY_NS, self._due)
+
+    def soon(self) -> None:
+        """The venue took something for too late or too early: read its clock now, once a second at most."""
+        now_ns = self._clock.now_ns()
+        if self._timer is not None and now_ns - self._soon_ns >= SOON_NS:
+            self._soon_ns = now_ns
+            self._tasks.spawn(self._again())
 
     async def stop(self) -> None:
         if self._timer is not None:

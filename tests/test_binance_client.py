@@ -13,7 +13,7 @@ from transport_kit import run_virtual
 from engine.runtime.loop import VirtualLoop
 from exchanges.binance import private
 from exchanges.binance.client import BinanceClient
-from exchanges.errors import AuthFailed
+from exchanges.errors import AuthFailed, LinkDown
 from exchanges.types import Accepted, FillKind, LinkState, OrderState, Refusal, Refused, Reply, Side, Unknown
 from exchanges.venues.binance import model, streams
 from exchanges.venues.binance.trading import BinanceOptions, Trading
@@ -299,13 +299,46 @@ def test_a_limit_of_the_websocket_api_holds_orders_back_for_as_long_as_the_venue
     play(BinanceBench, act)
 
 
+def test_a_stream_is_not_trusted_before_its_subscription_was_answered() -> None:
+    async def act(it: BinanceSpotBench) -> None:
+        it.mounts["one"].late_frames['"id":"user"'] = 3 * S
+        it.cut("one")
+        await it.wait(2_000)
+        assert it.links()[-1] is LinkState.RESYNC  # its pong came long ago
+        await it.wait(3_000)
+        assert it.links()[-1] is LinkState.TRUSTED
+
+    play(BinanceSpotBench, act)
+
+
+@BOTH
+def test_a_question_that_came_too_early_has_no_answer_and_the_clock_is_read_anew(bench: type[BinanceBench]) -> None:
+    async def act(it: BinanceBench) -> None:
+        client = it.one
+        assert isinstance(client, BinanceClient)
+        client._rest.clock._ahead_ms += 3_000
+        with pytest.raises(LinkDown, match="-1021"):
+            await client.get_margin()
+        await it.wait()
+        assert (await client.get_margin()).equity > 0
+        client._rest.clock._ahead_ms += 3_000
+        await it.wait(1_000)
+        refused = await it.place(it.order(BUY, "1", INSIDE, post_only=True))
+        assert isinstance(refused, Refused)
+        assert refused.refusal is Refusal.VENUE
+        assert isinstance(await it.place(it.order(BUY, "1", INSIDE, post_only=True)), Accepted)
+
+    play(bench, act)
+
+
 def test_a_subscription_that_is_refused_is_tried_again() -> None:
     async def act(it: BinanceSpotBench) -> None:
-        it.exchange.skew_ms = 30_000  # the clock was read before
+        keys = dict(it.model.keys)
+        it.model.keys.clear()
         it.cut("one")
         await it.wait(2_000)
         assert it.links()[-1] is LinkState.LOST
-        it.exchange.skew_ms = 0
+        it.model.keys.update(keys)
         await it.wait(40_000)
         assert it.links()[-1] is LinkState.TRUSTED
 

@@ -63,8 +63,8 @@ from engine.trading.inputs import (
     StopAsked,
     TimerFired,
 )
-from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited
-from exchanges.types import Accepted, Fill, OrderState, Position, Quote, Unknown
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.types import Accepted, Fill, OrderState, Position, Quote, Refusal, Unknown
 
 DONE = Finish(0, "flat")
 MOVED = Moved("order.filled", "opening", "hedging", 1)
@@ -849,6 +849,8 @@ def test_a_suspend_is_told_before_anything_else_and_every_account_resyncs(event:
     [
         (OutcomeUnknown("HTTP 502: empty body"), 2_500, 0),
         (RateLimited("too many", retry_ms=4_000), 5_500, 0),
+        (Rejected(Refusal.VENUE, "the request has expired"), 2_500, 0),
+        (Rejected(Refusal.UNSUPPORTED, "no market ETHUSDT"), 11_500, 1),
         (AuthFailed("the venue's clock is 5000 ms from this machine's"), 11_500, 1),
     ],
 )

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from engine.trading.effects import AskOrder, AskPositions
 from engine.trading.inputs import Counted, Looked
 from exchanges.base import BaseExchangeClient
-from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited
-from exchanges.types import Fill, Margin, Position
+from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.types import Fill, Margin, Position, Refusal
 
 CONNECT_TIMEOUT_S = 30
 ASK_TIMEOUT_S = 5
@@ -69,10 +69,11 @@ class Questions:
             except (LinkDown, OutcomeUnknown, TimeoutError):
                 pass  # a venue that is away, or answers 502 for a while
             except ExchangeError as error:
-                pause_s = REFUSED_PAUSE_S
-                if not told:
-                    told = True
-                    refused(error)
+                if not (isinstance(error, Rejected) and error.refusal is Refusal.VENUE):  # a "no" that passes
+                    pause_s = REFUSED_PAUSE_S
+                    if not told:
+                        told = True
+                        refused(error)
             await asyncio.sleep(pause_s)
 
     async def _disconnect(self, client: BaseExchangeClient, within_s: int) -> None:

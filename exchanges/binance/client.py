@@ -16,6 +16,7 @@ from exchanges.binance.private import PrivateFeed
 from exchanges.binance.rest import OnOrder, OrderOutcome, Rest, Signed
 from exchanges.binance.session import OrderSession
 from exchanges.binance.wire.product import USDM, Hosts, Product
+from exchanges.binance.wire.reply import Untimely
 from exchanges.binance.wire.request import Params, Signer, client_text, order_params
 from exchanges.binance.wire.stream import OrderFacts
 from exchanges.budget import Budget, Use
@@ -106,6 +107,7 @@ class BinanceClient(StreamedClient):
             tell=self._tell_session,
         )  # fmt: skip
         self._keeper = ClockKeeper(clock, read=self._rest.read_clock, note=self._note)
+        self._rest.untimely = self._keeper.soon
         self._away_timer: Cancellable | None = None
         self._switch: Switch | None = None
         if cancel_after_s:
@@ -292,6 +294,8 @@ class BinanceClient(StreamedClient):
             )
         if isinstance(outcome, ExchangeError):
             answer = reply_to(outcome, signed_ns=signed.signed_ns, written_ns=written_ns, dead_ns=signed.dead_ns)
+            if isinstance(outcome, Untimely):
+                self._keeper.soon()
             if isinstance(outcome, RateLimited):
                 self._orders.block(self._clock.now_ns(), for_ns=outcome.retry_ms * MS)
             self._tracking.answered(order.client_id, refused=isinstance(answer, Refused))

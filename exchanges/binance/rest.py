@@ -51,6 +51,7 @@ class Rest:
     ) -> None:
         self.product = product
         self.clock = VenueClock(clock)
+        self.untimely: Callable[[], None] = _nobody  # hears of a question that came too late or too early
         self._signer = signer
         self._clock = clock
         self._http = Http(
@@ -234,7 +235,11 @@ class Rest:
         form = self._signer.form(params, timestamp_ms=self.venue_ms, window_ms=WINDOW_MS)
         whole = f"{path or f'{self.product.root}/{name}'}?{form}"
         call = self._call(method, whole, use, headers=self._headers, weight=self.product.weight(name))
-        return (await self._http.ask(call)).body
+        try:
+            return (await self._http.ask(call)).body
+        except reply.Untimely as error:  # no answer, and not the question's fault
+            self.untimely()
+            raise LinkDown(str(error)) from error
 
     async def _public(self, name: str, params: Params | None = None) -> bytes:
         path = f"{self.product.root}/{name}" + (f"?{query_text(params)}" if params else "")
@@ -244,6 +249,10 @@ class Rest:
         self, method: str, path: str, use: Use, *, headers: dict[str, str] | None = None, weight: int = 1
     ) -> Call:
         return Call(method, path, use, self._clock.now_ns() + ASK_NS, headers or {}, weight=weight)
+
+
+def _nobody() -> None:
+    """Before anybody listens."""
 
 
 def _in_order(rows: Iterable[FillRow]) -> list[FillRow]:

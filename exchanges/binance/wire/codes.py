@@ -65,6 +65,7 @@ REFUSALS = {
 # Whatever the status: it may have happened. -1008 (overloaded) is told with a 5xx, which the documents call unknown.
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 RATE_CODES = frozenset({-1003, -1015})
+UNTIMELY_CODE = -1021
 AUTH_CODES = frozenset({-1002, -1022, -1099, -2008, -2014, -2015})
 
 # Words of messages that say more than their code: -2010 and -1013 cover several reasons each.

@@ -17,6 +17,7 @@ from exchanges.binance.wire.codes import (
     REFUSALS,
     STATES,
     UNKNOWN_CODES,
+    UNTIMELY_CODE,
 )
 from exchanges.binance.wire.stream import BookFacts, OrderFacts, Trade, cause_of, client_id_of, ended, known, side_of
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
@@ -35,6 +36,10 @@ from exchanges.values import quick
 
 _TRADE = FillKind.TRADE
 MARGIN_MODES = {"crossed": "cross"}
+
+
+class Untimely(Rejected):
+    """The venue took a request for too late or too early: it did nothing, and the next one may be in time."""
 
 
 def judge(status: int, body: bytes, *, retry_ms: int) -> ExchangeError | None:
@@ -62,6 +67,8 @@ def judged(status: int, said: object, *, retry_ms: int = 0) -> ExchangeError | N
         return OutcomeUnknown(text)
     if code in AUTH_CODES or status in (401, 451):
         return AuthFailed(text)
+    if code == UNTIMELY_CODE:
+        return Untimely(Refusal.VENUE, text)
     return Rejected(refusal_of(code, words), text) if code < 0 else None
 
 
