@@ -541,6 +541,16 @@ def test_defect_26_exposure_above_its_cap_is_told_and_hedged_all_the_same() -> N
     assert (alerts(effects)[0], [it[2] for it in orders(effects)], made.state) == ("limit", [D(4)], "HEDGING")
 
 
+def test_exposure_above_its_cap_is_told_each_time() -> None:
+    made = bench(limits=replace(LIMITS, unhedged_hard=D(3), max_order=D(10)))
+    made.heard(BUY, "4")
+    assert "limit" not in alerts(made.heard(BUY, "0.5"))  # the same time
+    for client_id in list(made.orders):
+        made.done(client_id)
+    made.heard(SELL, "0.5")
+    assert "limit" in alerts(made.heard(BUY, "5"))
+
+
 def test_the_size_of_the_source_itself_is_no_limit_of_ours() -> None:
     made = bench(limits=replace(LIMITS, max_position=D(1), max_gross=D(1)))
     assert "limit" not in alerts(made.heard(BUY, "1.5"))

@@ -108,6 +108,8 @@ def _rule_text(flow: Flow | None) -> str:
         return "the standing hedging rule"
     root = read_nodes(flow.text, file=flow.file)
     line = root.keys["hedging"].span.line  # type: ignore[union-attr]
+    if rule.source:
+        return f"what the fills of {rule.source} left open is hedged by {rule.choose}({rule.role}), line {line}"
     return f"every fill of {', '.join(rule.legs)} is hedged by {rule.choose}({rule.role}), line {line}"
 
 

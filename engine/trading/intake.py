@@ -258,6 +258,7 @@ class Intake:
             return NOTHING_NEW
         before = world.exposure
         self._open(fill, world.ledger.add_fill(fill, fill.qty, _SOURCE))
+        self._tell_again()
         if before != 0 and world.exposure == 0 and not world.orders.covering:
             self.effects.append(
                 Alert(
@@ -268,6 +269,11 @@ class Intake:
                 )
             )  # fmt: skip
         return self.breaches(self.risk.after_fill())
+
+    def _tell_again(self) -> None:
+        """Beside a source the run goes on after too much was open; the next time is told again, from half of it on."""
+        if self._breached and 2 * abs(self.world.exposure) <= self.world.plan.limits.unhedged_hard:
+            self._breached -= {"unhedged", "net"}
 
     def _open(self, fill: Fill, delta: Decimal) -> None:
         """Note at which price and since when the exposure changed, where the hedging rule asks for it."""
