@@ -223,8 +223,18 @@ def test_defect_3_a_refused_hedge_leaves_the_risk_and_is_tried_again() -> None:
     made = bench()
     made.heard(BUY, "1")
     effects = made.refuse(made.last)
-    assert (made.open_qty(), orders(effects), alerts(effects)) == (1, [], ["hedge_refused", "hedge_stuck"])
+    assert (made.open_qty(), orders(effects), alerts(effects)) == (1, [], ["hedge_refused"])
     assert orders(made.fire("again", "hedging")) == [SOLD_1]
+
+
+def test_a_hedge_that_everybody_refuses_again_and_again_calls_a_person() -> None:
+    made = bench()
+    made.heard(BUY, "1")
+    told = []
+    for _ in range(4):
+        told += alerts(made.refuse(made.last))
+        made.fire("again", "hedging")
+    assert [code for code in told if code != "hedge_refused"] == ["hedge_stuck"]  # at the third, then every ten seconds
 
 
 def test_refusals_are_tried_again_ever_less_often() -> None:

@@ -578,7 +578,7 @@ class Hedging:
         effects.append(self._timer("again", self.waiting_until_ns))
         if self.gate is not None and self.gate.held(_BUY if need > 0 else _SELL):
             self.gate.tell_held(_BUY if need > 0 else _SELL, effects)
-        if self._refused and world.now_ns >= self._alarm_ns:
+        if self._refused and world.now_ns >= self._alarm_ns and self._failures >= self._calls_at:
             self._alarm_ns = world.now_ns + ALARM_NS
             effects.append(
                 Alert(
@@ -588,6 +588,11 @@ class Hedging:
                     {"need": str(need), "refused": ",".join(self._refused)},
                 )
             )  # fmt: skip
+
+    @property
+    def _calls_at(self) -> int:
+        """Beside a source, one "no" that is a "yes" a moment later calls nobody."""
+        return 0 if self.gate is None else CALLS_AT
 
     def _pause_ns(self) -> int:
         """S3: 250 ms; on terms growing with every refusal of all, and a second where only the price is waited for."""
@@ -630,6 +635,7 @@ class Hedging:
 
 
 MOST_SLACK = 9  # the worst price of a hedge is never further than this and one times max_hedge_slippage from the touch
+CALLS_AT = 3  # refusals of all accounts in a row from which on a person is called, on terms
 MOST_PAUSE_NS = 32 * S  # between two tries of a hedge that every account refuses, on terms
 MOST_AT_ONCE = 8  # hedges in flight at once for one market: bounds the burst when max_order is far below the need
 
