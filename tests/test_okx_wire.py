@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from exchanges.errors import AuthFailed, BadFrame, LinkDown, OutcomeUnknown, Rat
 from exchanges.okx.rest import check_mode, judge
 from exchanges.okx.wire import reply, stream
 from exchanges.okx.wire.order import order_of
-from exchanges.okx.wire.request import Signer, Traded, operation, order_args, text_of, zulu
+from exchanges.okx.wire.request import Signer, Traded, body_of, operation, order_args, text_of, zulu
 from exchanges.transport import Response
 from exchanges.types import (
     FillKind,
@@ -150,8 +151,15 @@ def test_what_the_venue_cannot_express_is_refused_before_it_is_sent(
 
 def test_a_command_carries_its_time() -> None:
     text = operation("7", "order", [{"instIdCode": 1}], expires_ms=5)
-    assert text == '{"id":"7","op":"order","args":[{"instIdCode":1}],"expTime":"5"}'
+    assert text == '{"id":"7","op":"order","expTime":"5","args":[{"instIdCode":1}]}'
     assert "expTime" not in operation("7", "cancel-order", [{}])
+
+
+def test_what_is_written_by_hand_is_json_whatever_it_holds() -> None:
+    args: dict[str, str | int | bool] = {"a": 'x"y\\z\n\u2028', "b": True, "c": 7, "d": False}
+    assert json.loads(operation("7", "order", [args, args])) == {"id": "7", "op": "order", "args": [args, args]}
+    assert json.loads(body_of("order", [args])) == args
+    assert json.loads(body_of("batch-orders", [args, args])) == [args, args]
 
 
 # --- orders

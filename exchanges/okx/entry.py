@@ -126,8 +126,9 @@ class OrderEntry:
             limited = RateLimited("no request left in the venue's budget", retry_ms=waits_ms)
             self._settle(_Waiting(ids, budget, on_items, Sent(0, 0, 0)), limited)
             return
+        assert traded.code is not None
         number = str(next(self._numbers))
-        coded = [{"instIdCode": traded.code, **each} for each in args]
+        coded: list[Args] = [{"instIdCode": traded.code, **each} for each in args]
         self._say(operation(number, name, coded, expires_ms=expires_ms))
         waiting = _Waiting(ids, budget, on_items, Sent(now_ns, self._clock.now_ns(), over_ns + SETTLE_NS))
         waiting.timer = self._clock.call_at(over_ns + ANSWER_NS, self._late, number)

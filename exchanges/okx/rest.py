@@ -13,7 +13,7 @@ from exchanges.okx.limits import AddressLimits, UserLimits
 from exchanges.okx.wire import reply, stream
 from exchanges.okx.wire.order import FillRow, OrderFacts
 from exchanges.okx.wire.reply import AccountMode, PositionRow
-from exchanges.okx.wire.request import Args, Signer, Traded, text_of
+from exchanges.okx.wire.request import Args, Signer, Traded, body_of, text_of
 from exchanges.okx.wire.stream import BookFacts
 from exchanges.transport import Response, Transport
 from exchanges.types import Clock, MarketKind, Refusal
@@ -185,8 +185,8 @@ class Rest:
         self, name: str, args: Sequence[Args], *, expires_ms: int, budget: Budget, weight: int, deadline_ns: int,
         on_outcome: OnOutcome,
     ) -> None:  # fmt: skip
-        """Sign and send one command; a batch as a list, the others alone."""
-        body = text_of(list(args) if name == "batch-orders" else args[0])
+        """Sign and send one command."""
+        body = body_of(name, args)
         headers = self._signer.headers(
             "POST", PATHS[name], body, timestamp_ms=self.venue_ms, expires_ms=expires_ms
         )  # fmt: skip
