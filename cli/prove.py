@@ -134,11 +134,12 @@ class _Progress:
 
 def _kinds(words: tuple[str, ...]) -> frozenset[str]:
     from cli.locate import CannotUse
-    from engine.verify.bounds import FAULTS
+    from engine.verify.bounds import FAULTS, ON_REQUEST
 
+    known = FAULTS | ON_REQUEST
     for word in words:
-        if word not in FAULTS:
-            raise CannotUse(f"--only: {word!r} is no kind of fault; kinds: {', '.join(sorted(FAULTS))}")
+        if word not in known:
+            raise CannotUse(f"--only: {word!r} is no kind of fault; kinds: {', '.join(sorted(known))}")
     return frozenset(words) or FAULTS
 
 

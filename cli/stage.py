@@ -27,6 +27,7 @@ S = 1_000_000_000
 CASH = Decimal(10**6)
 BID, ASK, DEEP = 1000, 1003, 10_000  # ticks and lots of the one quote: an own order inside the spread is first
 STEADY_NS = 10**6 * S  # no book grows old
+PLENTY = 10_000  # requests a minute: no account spends them
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def set_stage(
     desk = Desk(plan, run=1, chance=chance)
     runner = Runner(
         desk, clients, symbols={name: spec.instrument.symbol for name, spec in accounts.items()}, clock=clock,
-        watch=_watch(plan), journal=NullJournal(), chance=drawn, orders_per_minute=10_000, max_book_age_ns=STEADY_NS,
+        watch=_watch(plan), journal=NullJournal(), chance=drawn, orders_per_minute=PLENTY, max_book_age_ns=STEADY_NS,
         may_send=desk.objection, traces=traces,
     )  # fmt: skip
     return Stage(plan, venues, clients, desk, runner)
@@ -80,7 +81,7 @@ def _venue(plan: Plan, name: str, clock: Clock, latency_ns: int) -> PaperVenue:
 
 def _steady(plan: Plan) -> Plan:
     guards = replace(plan.guards, max_book_age_ns=STEADY_NS, spread_bps=Decimal(10_000))
-    return replace(plan, guards=guards)
+    return replace(plan, guards=guards, limits=replace(plan.limits, orders_per_minute=PLENTY))
 
 
 def _watch(plan: Plan) -> MarketWatch:

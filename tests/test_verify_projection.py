@@ -34,7 +34,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "plan": FIXED, "run": FIXED, "chance": FIXED, "maker": FIXED, "instruments": FIXED, "books_key": FIXED,
         "orders": KEPT, "ledger": KEPT, "quotes": FIXED, "_quotes_told": IDLE, "_quotes_used": IDLE,
         "_tradable": DERIVED, "links": KEPT, "resync_until_ns": KEPT, "margins": FIXED, "baseline": FIXED,
-        "market": KEPT, "rates": IDLE, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
+        "market": KEPT, "rates": KEPT, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
         "round": DERIVED, "round_open": KEPT, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
         "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
@@ -111,6 +111,8 @@ class Lived:
         self.now_ns = self.desk.world.now_ns
 
     def take(self, key: DeskKey, step: Step) -> None:
+        for rate in self.desk.world.rates.values():
+            rate._times.clear()  # nobody spends a minute's requests here
         choices = self.desk.world.chance["taker"]
         choices.start(step.draws)  # type: ignore[attr-defined]
         for given in step.given:

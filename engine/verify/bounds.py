@@ -29,6 +29,9 @@ FAULTS = frozenset(
 )  # fmt: skip
 
 
+ON_REQUEST = frozenset({"rate spent"})  # kinds that are searched only if they are named
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The world of a proof. `quantity` is one order of the flow in lots of the first account."""
@@ -110,7 +113,7 @@ LIMITS = Limits(
     max_order=D(10), max_position=D(30), max_gross=D(90), max_net=D(30), unhedged_soft=D(10), unhedged_hard=D(30),
     unhedged_soft_age_ns=S, unhedged_hard_age_ns=5 * S, max_loss_run=None, max_loss_day=None,
     min_margin_ratio=D("1.1"), min_liquidation_distance_bps=D(100), max_hedge_slippage_bps=D(50),
-    orders_per_minute=10_000, margin_buffer=D("1.2"), dust_cap=D(10_000), max_round_cost_bps=None,
+    orders_per_minute=40, margin_buffer=D("1.2"), dust_cap=D(10_000), max_round_cost_bps=None,
 )  # fmt: skip
 
 GUARDS = Guards(
@@ -170,8 +173,9 @@ def assumptions(plan: Plan, bounds: Bounds) -> list[str]:
         f"at most {_times(bounds.faults, 'fault')} in a run, of these kinds: {', '.join(sorted(bounds.kinds))}",
         f"the market and the clock move {_times(bounds.overlaps, 'time')} at most while something is under way; a"
         " request or frame is faster than a timer, unless a fault makes it slow",
-        "timers fire in any order that their lengths allow; prices stand still; margin and request rates suffice; at"
-        " least one account takes orders",
+        "timers fire in any order that their lengths allow; prices stand still; margin suffices; at least one account"
+        " takes orders; what is drawn at the start is its lowest",
+        *([] if "rate spent" in bounds.kinds else ["no account spends its requests of a minute"]),
         f"settings: {', '.join((*sizes, *counts))}",
     ]
 

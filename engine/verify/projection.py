@@ -90,6 +90,7 @@ class DeskKey(NamedTuple):
     age: int
     waiting: bool
     slices: tuple[str, ...]  # accounts that wait after a covering order that took nothing
+    spent: tuple[str, ...]  # accounts that have no request of this minute left
     gate: GateKey  # what a source's fills left open, where the flow listens to one
 
 
@@ -179,6 +180,7 @@ class Projection:
             age,
             hedging is not None and hedging.stage is _WAITING and now < hedging.waiting_until_ns,
             tuple(sorted(name for name, (_, until) in world.slice_waits.items() if until > now)),
+            tuple([name for name, rate in world.rates.items() if rate.spent(now)]),
             NO_GATE if hedging is None or hedging.gate is None else gate_key(hedging.gate, now),
         )  # fmt: skip
         return found
@@ -249,8 +251,10 @@ class Projection:
         world.trouble = ""
         world.attempts.clear()
         world.slice_waits = dict.fromkeys(key.slices, (SLICE_WAIT_NS, NOW + SLICE_WAIT_NS)) if key.slices else {}
-        for rate in world.rates.values():
+        for name, rate in world.rates.items():
             rate._times.clear()
+            if name in key.spent:
+                rate._times.extend([NOW] * rate.per_minute)
         intake._doubts = key.doubts
         intake._breached = set(key.breached)
         desk.view.why_closed = None

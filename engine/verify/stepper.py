@@ -145,9 +145,23 @@ class Rested(NamedTuple):
     account: str
 
 
+class Spent(NamedTuple):
+    """Every request of this minute is made on an account (S11)."""
+
+    account: str
+    word: str = "spent"
+
+
+class MinuteOver(NamedTuple):
+    """It has requests again."""
+
+    account: str
+    word: str = "minute over"
+
+
 Given = (
     GiveFill | GiveForeign | GiveUpdate | GiveAnswer | GiveNotSent | GiveLook | GiveCount | GiveTimer | GiveLink
-    | GiveMarket | GiveStop | Expire | Rested
+    | GiveMarket | GiveStop | Expire | Rested | Spent | MinuteOver
 )  # fmt: skip
 STALE = "?"  # in place of a state's name: the call it answers is over
 
@@ -376,7 +390,7 @@ class Stepper:
         found: list[Given] = []
         for one in given:
             match one:
-                case GiveForeign() | GiveLink() | Rested():
+                case GiveForeign() | GiveLink() | Rested() | Spent() | MinuteOver():
                     found.append(one._replace(account=to[one.account]))
                 case GiveCount():
                     found.append(one._replace(positions=moved(one.positions, swap)))
@@ -440,6 +454,13 @@ class Stepper:
         match given:
             case Expire(place=place):
                 world.orders.all[IDS[place]].dead_after_ns = NOW - 2
+                return None
+            case Spent(account):
+                rate = world.rates[account]
+                rate._times.extend([NOW] * rate.per_minute)
+                return None
+            case MinuteOver(account):
+                world.rates[account]._times.clear()
                 return None
             case Rested(account):
                 del world.slice_waits[account]

@@ -60,6 +60,7 @@ class Symmetry:
         name = self._names[place]
         return (
             key.positions[place], _RANK[key.links[place]], name in key.refused, name in key.slices, name == key.last,
+            name in key.spent,
             [at for at, it in enumerate(key.orders) if it.account == name],
             [at for at, row in enumerate(key.seen) if row[0] == name],
         )  # fmt: skip
@@ -83,7 +84,11 @@ class Symmetry:
             seen=tuple([(to[account], order, trade) for account, order, trade in key.seen]),
             refused=tuple(sorted([to[name] for name in key.refused])), last=to.get(key.last, ""),
             slices=tuple(sorted([to[name] for name in key.slices])),
+            spent=self._in_order({to[name] for name in key.spent}),
         )  # fmt: skip
+
+    def _in_order(self, accounts: set[str]) -> tuple[str, ...]:
+        return tuple([name for name in self._names if name in accounts])
 
     def named(self, swap: Swap) -> dict[str, str]:
         """The new name of each account."""

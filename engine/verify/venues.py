@@ -40,8 +40,10 @@ from engine.verify.stepper import (
     GiveUpdate,
     Hop,
     Left,
+    MinuteOver,
     Place,
     Rested,
+    Spent,
     Stepper,
     Told,
 )
@@ -270,6 +272,7 @@ class Venues:
         for account in self._heard:
             self._somebody_else(account)
         self._compare()
+        self._rates()
         self._people()
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
@@ -313,10 +316,10 @@ class Venues:
         if self._may("late request"):
             late = Action("request late", place, account, fault=1)
             self._happen(late, [], self._set(place, status=LATE_REQUEST))
-        if order.rests and self._may("not sent"):
-            self._happen(
-                Action("not sent", place, account, fault=1), [GiveNotSent(place, PLACE)], self._set(place, status=GONE)
-            )
+        held_back = self._spent(account)  # until it is stale
+        if held_back or (order.rests and self._may("not sent")):
+            dropped = Action("not sent", place, account, fault=int(not held_back))
+            self._happen(dropped, [GiveNotSent(place, PLACE)], self._set(place, status=GONE))
 
     def _opens(self, place: int, order: VenueOrder, action: Action) -> tuple[Action, list[Given], Scratch]:
         scratch = self._set(place, status=OPEN)
@@ -478,6 +481,9 @@ class Venues:
         if order.cancel == 1 and self._may("refused"):  # before the venue looks which order it is for
             busy = Action("cancel refused", place, account, detail="rate", fault=1)
             self._happen(busy, [GiveAnswer(place, CANCEL, "rate")], self._set(place, cancel=0))
+        if order.cancel == 1 and self._spent(account):
+            dropped = Action("cancel not sent", place, account)
+            self._happen(dropped, [GiveNotSent(place, CANCEL)], self._set(place, cancel=0))
         if order.cancel == 1 and self._may("lost request"):
             self._happen(
                 Action("cancel lost", place, account, fault=1), [GiveAnswer(place, CANCEL, "unknown")],
@@ -504,11 +510,14 @@ class Venues:
             order = self._state.orders[place - 1]
             state, cum = _truth(order)
             self._happen(Action("looked", place, order.account), [GiveLook(place, of, True, state, cum)], scratch)
-            if self._may("question fails"):
+            spent = self._spent(order.account)
+            if spent or self._may("question fails"):
                 scratch = Scratch(self._state)
                 scratch.asks.remove((of, place))
                 self._happen(
-                    Action("look fails", place, order.account, fault=1), [GiveLook(place, of, False, None, 0)], scratch
+                    Action("look fails", place, order.account, fault=int(not spent)),
+                    [GiveLook(place, of, False, None, 0)],
+                    scratch,
                 )
             return
         quiet = self._quiet(scratch)
@@ -670,6 +679,16 @@ class Venues:
         for quiet in (True,) if self._quiet(Scratch(self._state)) else (True, False):
             compared = Action("compared", detail="" if quiet else "not quiet", fault=1)
             self._happen(compared, [GiveCount("", True, quiet, self._state.truth)])
+
+    def _rates(self) -> None:
+        for account, name in enumerate(self._accounts):
+            if self._spent(account):
+                self._happen(Action("minute over", account=account), [MinuteOver(name)])
+            elif self._may("rate spent"):
+                self._happen(Action("rate spent", account=account, fault=1), [Spent(name)])
+
+    def _spent(self, account: int) -> bool:
+        return self._accounts[account] in self.key.spent
 
     def _people(self) -> None:
         if self._state.stopped < 2 and self._may("stop") and self._overlaps:
