@@ -56,7 +56,7 @@ from exchanges.venue_clock import ClockKeeper
 
 S = 1_000_000_000
 MS = 1_000_000
-WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
+WINDOW_MOST_MS = 1_000  # of orders and cancels (S4): the venue takes any, and a lost hedge is replaced that much sooner
 ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
 AWAY_NS = 10 * S  # until a lost connection for orders is told
 NOT_SIGNED = Signed(0, 0)  # answered before it was: the budget let nothing leave
