@@ -18,7 +18,7 @@ from engine.trading.inputs import Counted, Input, NotSent, Request, TimerFired
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.intake import DESK
 from engine.verify.script import Line, Script
-from engine.verify.venues import MARKET_OPEN, MARKET_SHUT
+from engine.verify.situation import MARKET_OPEN, MARKET_SHUT
 from exchanges.led import Led, LedClient
 from exchanges.market import MarketQuote, MarketTrade
 from exchanges.paper import PaperClient

@@ -23,6 +23,7 @@ from engine.trading.intake import DESK
 from engine.verify.bounds import Bounds
 from engine.verify.projection import DEAD, OLD, RECENT, DeskKey, OrderKey, Projection
 from engine.verify.proof import MOST_ATTEMPTS, World, needed_by
+from engine.verify.situation import MARKET_OPEN, State, Step
 from engine.verify.stepper import (
     Expire,
     GiveAnswer,
@@ -40,7 +41,6 @@ from engine.verify.stepper import (
     Place,
     Rested,
 )
-from engine.verify.venues import MARKET_OPEN, State, Step
 from exchanges.types import ZERO, Accepted, Fill, LinkUpdate, OrderState, OrderUpdate, Refused
 
 MOST_HIDDEN = 2  # steps that no desk sees, between two that it does

@@ -11,7 +11,8 @@ from shaken_kit import QUIET, SHAKEN, seen_in_a_run
 from trading_kit import shipped_flow
 
 from engine.verify.bounds import FAULTS, Bounds
-from engine.verify.venues import Action, VenueOrder, Venues
+from engine.verify.situation import Action, VenueOrder
+from engine.verify.venues import Venues
 
 FLOWS = ("eagle_chicken", "take_profit", "twap")
 BOUNDS = Bounds()

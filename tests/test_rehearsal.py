@@ -12,7 +12,7 @@ from engine.verify.bounds import Bounds
 from engine.verify.proof import Shown, Verdict, World
 from engine.verify.rules import Named
 from engine.verify.script import Script, as_yaml, read_script, script_of
-from engine.verify.venues import Action, State
+from engine.verify.situation import Action, State
 
 FLOW = eagle_flow()
 

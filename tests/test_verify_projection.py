@@ -15,8 +15,8 @@ from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.bounds import Bounds
 from engine.verify.projection import IDS, DeskKey
 from engine.verify.proof import World
+from engine.verify.situation import State, Step
 from engine.verify.stepper import STALE, Expire, Given, GiveTimer, Rested
-from engine.verify.venues import State, Step
 from exchanges.types import Fill, OrderUpdate
 
 FLOW = eagle_flow()

@@ -10,9 +10,9 @@ from trading_kit import eagle_flow
 from engine.chart.search import Graph, search
 from engine.verify.bounds import Bounds
 from engine.verify.proof import World
+from engine.verify.situation import Action, Scratch, State
 from engine.verify.stepper import Place
 from engine.verify.symmetry import Symmetry
-from engine.verify.venues import Action, Scratch, State
 
 FLOW = eagle_flow()
 WHOLE = 100_000
@@ -37,7 +37,7 @@ def value(world: World, state: State, fold: Symmetry) -> Hashable:
     swap = fold.breaking_ties(key, marks) if fold.tied(key) else None
     if swap is not None:
         scratch.move(swap)
-    keys = world.venues._timer_keys
+    keys = world.venues.timers.keys
     timers = frozenset(
         (keys[it.number], it.ripe, frozenset(name for at, name in enumerate(keys) if it.after >> at & 1))
         for it in state.timers

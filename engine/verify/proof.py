@@ -19,9 +19,10 @@ from engine.trading.sections import LegSpec
 from engine.verify.bounds import Bounds, plan_for, quotes_for
 from engine.verify.projection import NOW, RUN, Projection
 from engine.verify.rules import LEAVES, Named, Rules
+from engine.verify.situation import MARKET_OPEN, Action, State
 from engine.verify.stepper import Arm, Choices, Stepper
 from engine.verify.symmetry import Symmetry
-from engine.verify.venues import MARKET_OPEN, Action, State, Venues
+from engine.verify.venues import Venues
 from exchanges.types import LinkState, LinkUpdate, Margin
 
 MOST_ATTEMPTS = 3

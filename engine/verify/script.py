@@ -12,8 +12,8 @@ from engine.chart.yaml_nodes import read_nodes
 from engine.trading.orders import COVERING
 from engine.verify.bounds import Bounds
 from engine.verify.proof import Shown, World
+from engine.verify.situation import State
 from engine.verify.stepper import Place
-from engine.verify.venues import State
 
 
 class Line(NamedTuple):

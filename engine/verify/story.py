@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from engine.trading.effects import Purpose
 from engine.verify.proof import Shown, World
+from engine.verify.situation import Action, State, Step, VenueOrder
 from engine.verify.stepper import Ask, Cancel, Count, Done, End, Hop, Place, Told
-from engine.verify.venues import Action, State, Step, VenueOrder
 
 ENGINE, CLOCK, PERSON, MARKET = "engine", "clock", "person", "market"
 

@@ -14,8 +14,8 @@ from engine.chart.search import Edge
 from engine.trading.desk import CHART
 from engine.verify.bounds import Bounds
 from engine.verify.proof import World, needed_by
+from engine.verify.situation import Action, State, Step
 from engine.verify.stepper import Arm, Ask, Cancel, Count, Done, End, Hop, Place, Told
-from engine.verify.venues import Action, State, Step
 
 Mark = tuple[str, ...]  # what a step runs into: a move, a leaf that it stands in, a timer that it arms
 OUTWARD = frozenset({Place, Cancel, Ask, Count, Told, End})
@@ -71,7 +71,7 @@ class Variant(World):
         )  # fmt: skip
         if self._near:  # else its desks are other desks, and all is searched anew
             self._near = self.first() == original.first() and self.stepper.adopt(original.stepper)
-            self._near = self._near and self.venues.adopt(original.venues)
+            self._near = self._near and self.venues.timers.adopt(original.venues.timers)
         self._known = original.known if self._near else {}
         self._touched = touched
         self.differs = not self._near  # from the original, as far as was searched

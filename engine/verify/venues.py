@@ -1,6 +1,5 @@
 """Everything that venues, streams, clocks and people may do to a desk: the environment of a proof.
 
-A state is a numbered desk beside small tuples: what each venue knows of an order, what is on its way, armed timers.
 Without a fault a frame is delivered with its cause: a desk cannot tell an order that fills late from one whose frame is
 late, as long as no answer overtakes the stream (docs/decisions/0007-proving.md). A fault costs one of the budget.
 """
@@ -8,13 +7,30 @@ late, as long as no answer overtakes the stream (docs/decisions/0007-proving.md)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from engine.trading.desk import CHART
-from engine.trading.hedging import OWNER as HEDGING
-from engine.trading.inputs import MarketSeen, Request
-from engine.trading.inquiry import OWNER as INQUIRY
-from engine.verify.projection import DEAD, UNKNOWN
+from engine.trading.inputs import Request
+from engine.verify.projection import DEAD
+from engine.verify.settling import Settling
+from engine.verify.situation import (
+    DONE,
+    GONE,
+    LATE,
+    LATE_REQUEST,
+    LOST_REQUEST,
+    MARKET_OPEN,
+    MARKET_SHUT,
+    MAY_FILL,
+    OPEN,
+    SENT,
+    Action,
+    Frame,
+    Scratch,
+    State,
+    Step,
+    VenueOrder,
+    truth_of,
+)
 from engine.verify.stepper import (
     STALE,
     Arm,
@@ -47,7 +63,7 @@ from engine.verify.stepper import (
     Stepper,
     Told,
 )
-from engine.verify.symmetry import Swap, moved
+from engine.verify.timers import Timers
 from exchanges.types import LinkState, OrderState
 
 PLACE, CANCEL = Request.PLACE, Request.CANCEL
@@ -61,124 +77,7 @@ FILLED, CANCELED, OPEN_STATE, PARTLY = (
 PENDING = OrderState.PENDING
 
 SOURCE_FILLS = (2, 1, -1)  # in lots of the source: what a hedge account can trade, and what it cannot
-# On its way; the same, given up by the client; resting; ended; never booked. Then those on which the client still
-# waits: never booked, and on its way for longer than it will wait.
-SENT, LATE, OPEN, DONE, GONE, LOST_REQUEST, LATE_REQUEST = range(7)
-WAITED_FOR = frozenset({SENT, LOST_REQUEST, LATE_REQUEST})
-MAY_FILL = frozenset({SENT, LATE, OPEN, LATE_REQUEST})
 NOT_FLAT = "the flow ends flat, or says that it does not"
-PATIENT = frozenset({(HEDGING, "again"), (HEDGING, "resync")})  # fire also while an outcome is unknown or a stream lost
-
-MARKET_SHUT = MarketSeen(open=False, reason="volatile", text="the market moves")
-MARKET_OPEN = MarketSeen(open=True, reason="", text="")
-
-
-class VenueOrder(NamedTuple):
-    """An order as its venue knows it."""
-
-    account: int
-    sign: int
-    qty: int
-    rests: bool
-    reduce_only: bool
-    status: int
-    fills: tuple[int, ...]
-    cancel: int  # 0: none, 1: a cancel is on its way, 2: the venue has said that it will
-
-    @property
-    def cum(self) -> int:
-        return sum(self.fills)
-
-
-class Frame(NamedTuple):
-    """A private frame that is late: `row` of a fill, `open`, `end`, or `foreign`."""
-
-    kind: str
-    place: int
-    row: int
-    qty: int
-
-
-class Timer(NamedTuple):
-    number: int
-    after: int  # timers that must fire before it: armed earlier and due no later, as bits of their numbers
-    ripe: bool  # nothing that was on its way when it was armed still is
-
-
-class State(NamedTuple):
-    """One state of a proof."""
-
-    desk: int
-    orders: tuple[VenueOrder, ...]
-    queues: tuple[tuple[Frame, ...], ...]
-    asks: tuple[tuple[str, int], ...]  # questions on their way: (who asked, place; 0 for positions)
-    timers: tuple[Timer, ...]
-    truth: tuple[int, ...]  # positions at the venues
-    refusing: tuple[int, ...]  # accounts that refuse from now on
-    stopped: int
-    depth: int  # how often the outside world moved since nothing was on its way
-
-
-class Action(NamedTuple):
-    """One thing that happens. `fault` of the budget; `who` and `what` are for the trace."""
-
-    kind: str
-    place: int = 0
-    account: int = -1
-    qty: int = 0
-    detail: str = ""
-    fault: int = 0
-
-
-class Step(NamedTuple):
-    """What one action leads to: a state for every choice inside; `done` is what the desk did, `broke` which rules."""
-
-    action: Action
-    state: State
-    broke: tuple[str, ...]
-    done: tuple[Done, ...]
-    given: tuple[Given, ...]
-    draws: tuple[int, ...]
-    cleared: tuple[tuple[str, int], ...]  # orders that were forgotten, or whose rows became one, by their place then
-
-
-class Scratch:
-    """A state being changed."""
-
-    __slots__ = (
-        "_of", "asks", "broke", "cleared", "depth", "desk", "done", "draws", "orders", "queues", "refusing", "stopped",
-        "timers", "truth",
-    )  # fmt: skip
-
-    def __init__(self, state: State) -> None:
-        self._of = state
-        self.desk = state.desk
-        self.orders = list(state.orders)
-        self.queues = list(state.queues)
-        self.asks = list(state.asks)
-        self.timers = list(state.timers)
-        self.truth = list(state.truth)
-        self.refusing = state.refusing
-        self.stopped = state.stopped
-        self.depth = state.depth
-        self.broke: list[str] = []
-        self.done: list[Done] = []
-        self.cleared: list[tuple[str, int]] = []
-        self.draws: tuple[int, ...] = ()
-
-    def fork(self) -> Scratch:
-        twin = Scratch(self._of)
-        twin.desk, twin.refusing, twin.stopped, twin.depth = self.desk, self.refusing, self.stopped, self.depth
-        twin.orders, twin.queues, twin.asks, twin.timers = [*self.orders], [*self.queues], [*self.asks], [*self.timers]
-        twin.truth, twin.broke, twin.done, twin.cleared = [*self.truth], [*self.broke], [*self.done], [*self.cleared]
-        twin.draws = self.draws
-        return twin
-
-    def move(self, swap: Swap) -> None:
-        """Equal accounts change places: what each venue knows goes along."""
-        self.orders = [it._replace(account=swap[it.account]) for it in self.orders]
-        self.queues, self.truth = list(moved(tuple(self.queues), swap)), list(moved(tuple(self.truth), swap))
-        self.refusing = tuple(sorted([swap[place] for place in self.refusing]))
 
 
 class Venues:
@@ -198,8 +97,8 @@ class Venues:
         self._takers = takers
         self._faults = faults
         self._depth = depth
-        self._timer_keys: list[tuple[str, str | int, int, int]] = []
-        self._timer_numbers: dict[tuple[str, str | int, int, int], int] = {}
+        self.timers = Timers()
+        self._settling = Settling(stepper, self.timers)
         self._state: State
         self._out: list[Step]
 
@@ -209,14 +108,7 @@ class Venues:
         zero = (0,) * len(self._accounts)
         scratch = Scratch(State(desk, (), ((),) * len(zero), (), (), zero, (), 0, 0))
         self._do(scratch, done)
-        return self._frozen(scratch)
-
-    def adopt(self, other: Venues) -> bool:
-        """Number timers as `other` does. False, and nothing done, where the two began apart."""
-        if self._timer_keys != other._timer_keys[: len(self._timer_keys)]:
-            return False
-        self._timer_keys, self._timer_numbers = list(other._timer_keys), dict(other._timer_numbers)
-        return True
+        return self._settling.frozen(scratch)
 
     # --- what may happen
 
@@ -278,7 +170,7 @@ class Venues:
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
         scratch = change if change is not None else Scratch(self._state)
         for end in self._given(scratch, given):
-            state = self._frozen(end)
+            state = self._settling.frozen(end)
             self._out.append(
                 Step(
                     action, state, tuple(end.broke), tuple(end.done), tuple(given), end.draws, tuple(end.cleared)
@@ -508,7 +400,7 @@ class Venues:
         scratch.asks.remove((of, place))
         if place:
             order = self._state.orders[place - 1]
-            state, cum = _truth(order)
+            state, cum = truth_of(order)
             self._happen(Action("looked", place, order.account), [GiveLook(place, of, True, state, cum)], scratch)
             spent = self._spent(order.account)
             if spent or self._may("question fails"):
@@ -520,7 +412,7 @@ class Venues:
                     scratch,
                 )
             return
-        quiet = self._quiet(scratch)
+        quiet = self._settling.quiet(scratch)
         self._happen(Action("positions read"), [GiveCount(of, True, True, self._state.truth)], scratch)
         if not quiet:  # what is under way comes before the answer, or behind it
             scratch = Scratch(self._state)
@@ -596,7 +488,7 @@ class Venues:
             for row, qty in enumerate(order.fills, start=1):
                 if f"t{row}" not in known.trades:
                     rows.append(GiveFill(at + 1, f"t{row}", qty))
-            state, cum = _truth(order)
+            state, cum = truth_of(order)
             assert state is not None
             if known.state is not state or known.done != cum:
                 states.append(GiveUpdate(at + 1, state, cum))
@@ -615,13 +507,13 @@ class Venues:
             ripe = timer.ripe or self._nothing_else
             if not ripe and not self._may("slow world"):
                 continue
-            owner, name, _, _ = self._timer_keys[timer.number]
+            owner, name, _, _ = self.timers.keys[timer.number]
             outside = owner == CHART
             if outside and not self._overlaps:
                 continue
             scratch = Scratch(state)
             scratch.depth += outside
-            self._disarm(scratch, owner, name)
+            self.timers.disarm(scratch, owner, name)
             place = name if isinstance(name, int) else 0
             action = Action("timer", place, detail=str(name) if owner == CHART else f"{owner} {name}", fault=1 - ripe)
             self._happen(action, [GiveTimer(owner, name)], scratch)
@@ -676,7 +568,7 @@ class Venues:
         """The periodic comparison of positions (S17), asked and answered at once."""
         if not self._may("comparison"):
             return
-        for quiet in (True,) if self._quiet(Scratch(self._state)) else (True, False):
+        for quiet in (True,) if self._settling.quiet(Scratch(self._state)) else (True, False):
             compared = Action("compared", detail="" if quiet else "not quiet", fault=1)
             self._happen(compared, [GiveCount("", True, quiet, self._state.truth)])
 
@@ -720,9 +612,9 @@ class Venues:
         for effect in done:
             match effect:
                 case Arm(owner, name, low, high):
-                    self._arm(scratch, owner, name, low, high)
+                    self.timers.arm(scratch, owner, name, low, high)
                 case Disarm(owner, name):
-                    self._disarm(scratch, owner, name)
+                    self.timers.disarm(scratch, owner, name)
                 case Place(account, sign, qty, _, rests, reduce_only):
                     scratch.orders.append(VenueOrder(self._number[account], sign, qty, rests, reduce_only, SENT, (), 0))
                 case Cancel(place):
@@ -769,163 +661,6 @@ class Venues:
             order.status in MAY_FILL and it.state.terminal for order, it in zip(state.orders, known, strict=True)
         )
 
-    # --- timers
-
-    def _arm(self, scratch: Scratch, owner: str, name: str | int, low: int, high: int) -> None:
-        self._disarm(scratch, owner, name)
-        key = (owner, name, low, high)
-        number = self._timer_numbers.get(key)
-        if number is None:
-            number = self._timer_numbers[key] = len(self._timer_keys)
-            self._timer_keys.append(key)
-        after = 0
-        for timer in scratch.timers:
-            if self._timer_keys[timer.number][3] <= low:
-                after |= 1 << timer.number
-        scratch.timers.append(Timer(number, after, False))
-
-    def _disarm(self, scratch: Scratch, owner: str, name: str | int) -> None:
-        for at, timer in enumerate(scratch.timers):
-            key = self._timer_keys[timer.number]
-            if key[0] == owner and key[1] == name:
-                self._drop(scratch, at)
-                return
-
-    def _drop(self, scratch: Scratch, at: int) -> None:
-        gone = ~(1 << scratch.timers[at].number)
-        del scratch.timers[at]
-        scratch.timers = [
-            timer if timer.after & gone == timer.after else timer._replace(after=timer.after & gone)
-            for timer in scratch.timers
-        ]
-
-    # --- a state
-
-    def _frozen(self, scratch: Scratch) -> State:
-        self._collect(scratch)
-        if self._stepper.tied[scratch.desk]:
-            self._break_ties(scratch)
-        timers = scratch.timers
-        quiet = self._quiet(scratch)
-        calm = quiet and self._calm(scratch)
-        if calm:
-            scratch.depth = 0
-        if timers and quiet:
-            timers = [
-                timer._replace(ripe=True) if not timer.ripe and (calm or self._patient(timer)) else timer
-                for timer in timers
-            ]
-        return State(
-            scratch.desk, tuple(scratch.orders), tuple(scratch.queues), tuple(sorted(scratch.asks)),
-            tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped,             scratch.depth,
-        )  # fmt: skip
-
-    def _break_ties(self, scratch: Scratch) -> None:
-        """Of equal accounts that the desk does not tell apart the venues may know different things."""
-        marks = [
-            (scratch.truth[place], place in scratch.refusing, scratch.queues[place])
-            for place in range(len(self._accounts))
-        ]
-        swap = self._stepper.symmetry.breaking_ties(self._stepper.keys[scratch.desk], marks)
-        if swap is not None:
-            scratch.move(swap)
-
-    def _patient(self, timer: Timer) -> bool:
-        owner, name, _, _ = self._timer_keys[timer.number]
-        return owner == INQUIRY or (owner, name) in PATIENT
-
-    def _quiet(self, scratch: Scratch) -> bool:
-        """Is nothing on its way?"""
-        if scratch.asks or any(scratch.queues):
-            return False
-        return not any(order.status in WAITED_FOR or order.cancel for order in scratch.orders)
-
-    def _calm(self, scratch: Scratch) -> bool:
-        """Is also no outcome unknown and no stream lost?"""
-        key = self._stepper.keys[scratch.desk]
-        if any(link is not TRUSTED for link in key.links) or any(order.status == LATE for order in scratch.orders):
-            return False
-        return not any(it.flags & UNKNOWN for it in key.orders)
-
-    def _collect(self, scratch: Scratch) -> None:
-        """Forget orders that have ended everywhere, with answers about them that the desk would not even look at."""
-        at = 0
-        while at < len(scratch.orders):
-            if self._over(scratch, at):
-                self._forget(scratch, at)
-                continue
-            if len(scratch.orders[at].fills) > 1:
-                self._gather(scratch, at)
-            at += 1
-
-    def _gather(self, scratch: Scratch, at: int) -> None:
-        """Rows that the desk has all counted, and none of which is on its way again, are as good as one."""
-        order, place = scratch.orders[at], at + 1
-        known = self._stepper.keys[scratch.desk].orders[at]
-        if len(known.trades) != len(order.fills) or known.filled != order.cum or known.provisional:
-            return
-        if any(frame.place == place for queue in scratch.queues for frame in queue):
-            return
-        scratch.orders[at] = order._replace(fills=(order.cum,))
-        scratch.cleared.append(("gather", place))
-        self._put_desk(scratch, *self._stepper.gather(scratch.desk, place))
-
-    def _put_desk(self, scratch: Scratch, desk: int, swap: Swap | None) -> None:
-        scratch.desk = desk
-        if swap is not None:
-            scratch.move(swap)
-
-    def _over(self, scratch: Scratch, at: int) -> bool:
-        order = scratch.orders[at]
-        if order.status not in (DONE, GONE):
-            return False
-        known = self._stepper.keys[scratch.desk].orders[at]
-        if not known.state.terminal or known.done != order.cum or known.provisional:
-            return False
-        place = at + 1
-        if scratch.asks:
-            scratch.asks = [ask for ask in scratch.asks if ask[1] != place or ask[0] not in ("", STALE)]
-            if any(asked == place for _, asked in scratch.asks):
-                return False
-        return not any(frame.place == place for queue in scratch.queues for frame in queue)
-
-    def _forget(self, scratch: Scratch, at: int) -> None:
-        place = at + 1
-        scratch.cleared.append(("forget", place))
-        self._disarm(scratch, INQUIRY, place)
-        del scratch.orders[at]
-        self._put_desk(scratch, *self._stepper.forget(scratch.desk, place))
-        scratch.asks = [(of, asked - (asked > place)) for of, asked in scratch.asks]
-        for account, queue in enumerate(scratch.queues):
-            if queue:
-                scratch.queues[account] = tuple(
-                    frame._replace(place=frame.place - 1) if frame.place > place else frame for frame in queue
-                )
-        self._rename(scratch, place)
-
-    def _rename(self, scratch: Scratch, place: int) -> None:
-        """Timers of orders behind a forgotten one belong to the place before."""
-        keys = self._timer_keys
-        moved = {
-            timer.number: self._numbered((INQUIRY, name - 1, low, high))
-            for timer in scratch.timers
-            for owner, name, low, high in (keys[timer.number],)
-            if owner == INQUIRY and isinstance(name, int) and name > place
-        }
-        if not moved:
-            return
-        scratch.timers = [
-            Timer(moved.get(timer.number, timer.number), _moved(timer.after, moved), timer.ripe)
-            for timer in scratch.timers
-        ]
-
-    def _numbered(self, key: tuple[str, str | int, int, int]) -> int:
-        number = self._timer_numbers.get(key)
-        if number is None:
-            number = self._timer_numbers[key] = len(self._timer_keys)
-            self._timer_keys.append(key)
-        return number
-
     def _set(
         self, place: int, *, status: int | None = None, fills: tuple[int, ...] | None = None, cancel: int | None = None
     ) -> Scratch:
@@ -937,23 +672,3 @@ class Venues:
             cancel=order.cancel if cancel is None else cancel,
         )
         return scratch
-
-
-def _moved(mask: int, moved: dict[int, int]) -> int:
-    new = mask
-    for old in moved:
-        new &= ~(1 << old)
-    for old, number in moved.items():
-        if mask >> old & 1:
-            new |= 1 << number
-    return new
-
-
-def _truth(order: VenueOrder) -> tuple[OrderState | None, int]:
-    """What a query at the venue says."""
-    cum = order.cum
-    if order.status == OPEN:
-        return (PARTLY if cum else OPEN_STATE), cum
-    if order.status == DONE:
-        return (FILLED if cum >= order.qty else CANCELED), cum
-    return None, 0

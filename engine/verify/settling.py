@@ -1,0 +1,122 @@
+"""What a changed situation comes to: orders that have ended everywhere are forgotten, equal accounts put in order.
+
+What makes no difference to any desk makes none between two states.
+"""
+
+from __future__ import annotations
+
+from engine.trading.inquiry import OWNER as INQUIRY
+from engine.verify.projection import UNKNOWN
+from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Scratch, State
+from engine.verify.stepper import STALE, Stepper
+from engine.verify.symmetry import Swap
+from engine.verify.timers import Timers
+from exchanges.types import LinkState
+
+TRUSTED = LinkState.TRUSTED
+
+
+class Settling:
+    """Makes states of what was changed."""
+
+    def __init__(self, stepper: Stepper, timers: Timers) -> None:
+        self._stepper = stepper
+        self._timers = timers
+
+    def frozen(self, scratch: Scratch) -> State:
+        self._collect(scratch)
+        if self._stepper.tied[scratch.desk]:
+            self._break_ties(scratch)
+        timers = scratch.timers
+        quiet = self.quiet(scratch)
+        calm = quiet and self._calm(scratch)
+        if calm:
+            scratch.depth = 0
+        if timers and quiet:
+            timers = [
+                timer._replace(ripe=True) if not timer.ripe and (calm or self._timers.patient(timer)) else timer
+                for timer in timers
+            ]
+        return State(
+            scratch.desk, tuple(scratch.orders), tuple(scratch.queues), tuple(sorted(scratch.asks)),
+            tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped, scratch.depth,
+        )  # fmt: skip
+
+    def _break_ties(self, scratch: Scratch) -> None:
+        """Of equal accounts that the desk does not tell apart the venues may know different things."""
+        marks = [
+            (scratch.truth[place], place in scratch.refusing, scratch.queues[place])
+            for place in range(len(scratch.truth))
+        ]
+        swap = self._stepper.symmetry.breaking_ties(self._stepper.keys[scratch.desk], marks)
+        if swap is not None:
+            scratch.move(swap)
+
+    def quiet(self, scratch: Scratch) -> bool:
+        """Is nothing on its way?"""
+        if scratch.asks or any(scratch.queues):
+            return False
+        return not any(order.status in WAITED_FOR or order.cancel for order in scratch.orders)
+
+    def _calm(self, scratch: Scratch) -> bool:
+        """Is also no outcome unknown and no stream lost?"""
+        key = self._stepper.keys[scratch.desk]
+        if any(link is not TRUSTED for link in key.links) or any(order.status == LATE for order in scratch.orders):
+            return False
+        return not any(it.flags & UNKNOWN for it in key.orders)
+
+    def _collect(self, scratch: Scratch) -> None:
+        """Forget orders that have ended everywhere, with answers about them that the desk would not even look at."""
+        at = 0
+        while at < len(scratch.orders):
+            if self._over(scratch, at):
+                self._forget(scratch, at)
+                continue
+            if len(scratch.orders[at].fills) > 1:
+                self._gather(scratch, at)
+            at += 1
+
+    def _gather(self, scratch: Scratch, at: int) -> None:
+        """Rows that the desk has all counted, and none of which is on its way again, are as good as one."""
+        order, place = scratch.orders[at], at + 1
+        known = self._stepper.keys[scratch.desk].orders[at]
+        if len(known.trades) != len(order.fills) or known.filled != order.cum or known.provisional:
+            return
+        if any(frame.place == place for queue in scratch.queues for frame in queue):
+            return
+        scratch.orders[at] = order._replace(fills=(order.cum,))
+        scratch.cleared.append(("gather", place))
+        self._put_desk(scratch, *self._stepper.gather(scratch.desk, place))
+
+    def _put_desk(self, scratch: Scratch, desk: int, swap: Swap | None) -> None:
+        scratch.desk = desk
+        if swap is not None:
+            scratch.move(swap)
+
+    def _over(self, scratch: Scratch, at: int) -> bool:
+        order = scratch.orders[at]
+        if order.status not in (DONE, GONE):
+            return False
+        known = self._stepper.keys[scratch.desk].orders[at]
+        if not known.state.terminal or known.done != order.cum or known.provisional:
+            return False
+        place = at + 1
+        if scratch.asks:
+            scratch.asks = [ask for ask in scratch.asks if ask[1] != place or ask[0] not in ("", STALE)]
+            if any(asked == place for _, asked in scratch.asks):
+                return False
+        return not any(frame.place == place for queue in scratch.queues for frame in queue)
+
+    def _forget(self, scratch: Scratch, at: int) -> None:
+        place = at + 1
+        scratch.cleared.append(("forget", place))
+        self._timers.disarm(scratch, INQUIRY, place)
+        del scratch.orders[at]
+        self._put_desk(scratch, *self._stepper.forget(scratch.desk, place))
+        scratch.asks = [(of, asked - (asked > place)) for of, asked in scratch.asks]
+        for account, queue in enumerate(scratch.queues):
+            if queue:
+                scratch.queues[account] = tuple(
+                    frame._replace(place=frame.place - 1) if frame.place > place else frame for frame in queue
+                )
+        self._timers.rename(scratch, place)
