@@ -131,6 +131,8 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
         for member in members:
             member.stop(level)
 
+    if options.ends_after_s:
+        clock.call_at(clock.now_ns() + options.ends_after_s * 1_000 * MS, stop, 1)
     with StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
         async with Reload(setups, members, accounts, clock=clock, options=options, listen=listen):
             return await _all(members, stop)

@@ -10,11 +10,16 @@ from cli import screen, wiring
 from cli.streams import notes_to, write_result
 from cli.view import View
 
-__all__ = ["perform"]
+__all__ = ["perform", "performed"]
 
 
 def perform(setup: wiring.Setup, options: wiring.Options, view: View, *, style: str) -> int:
     """The exit code; of several pairs the worst. Raises: EngineError, ExchangeError, CannotUse."""
+    return performed(setup, options, view, style=style)[1]
+
+
+def performed(setup: wiring.Setup, options: wiring.Options, view: View, *, style: str) -> tuple[list[wiring.Ran], int]:
+    """As `perform`, with the runs."""
     with _no_signal_in_between():
         with view, notes_to(view.note):
             if wiring.listens(setup):
@@ -32,7 +37,7 @@ def perform(setup: wiring.Setup, options: wiring.Options, view: View, *, style: 
             for it in ran
         ]  # fmt: skip
         write_result(_as(style, told))
-    return max(it.exit_code for it in ran)
+    return ran, max(it.exit_code for it in ran)
 
 
 def _as(style: str, told: Sequence[screen.Summary]) -> str:

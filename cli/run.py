@@ -117,6 +117,7 @@ def run(
     from cli.resolve import resolver
     from engine.chart.model import FlowError
     from engine.runtime.config import masked
+    from engine.trading.plan import source_role
 
     if repeat and rounds is None:
         raise click.UsageError("--repeat needs --rounds: a recording that repeats has no end")
@@ -135,6 +136,10 @@ def run(
     texts = {flow.file: flow.text}
     try:
         sound = wiring.sound_flow(flow)
+        if config is None and speed == 1 and not markets and source_role(sound):
+            from cli.hedger_demo import perform_demo
+
+            return perform_demo(sound, options, wish=wish, style=style)
         source = config or demo_config(sound)
         texts[source.file] = masked(source.text)
         setup = wiring.setup_of(sound, config, options)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
@@ -157,13 +158,33 @@ def _plan(options: ServeOptions) -> FaultPlan:
 
 
 async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
-    clock, failures = LiveClock(loop), list[MarketDataError]()
+    loop, over, failures = asyncio.get_running_loop(), asyncio.Event(), list[MarketDataError]()
 
     def fail(error: MarketDataError) -> None:
         failures.append(error)
         over.set()
 
+    with StopSignals(loop, lambda _: over.set()):
+        async with opened_venues(options, plan=plan, on_failure=fail) as served:
+            write_result(config_of(served, options))
+            write_note("serving on this machine only; Ctrl-C ends it")
+            await over.wait()
+    for each in served:
+        ledger = each.exchange.ledger
+        faults = f", {each.faults.count} faults played" if each.faults.rules else ""
+        write_note(f"{each.name}: {len(ledger.orders)} orders, {len(ledger.fills)} fills{faults}")
+    if failures:
+        raise failures[0]
+    return 0
+
+
+@asynccontextmanager
+async def opened_venues(
+    options: ServeOptions, *, plan: FaultPlan | None = None, on_failure: Callable[[MarketDataError], None] | None = None
+) -> AsyncIterator[list[Served]]:
+    """The venues of these options, on the running loop, while entered. Raises: CannotUse, MarketDataError."""
+    clock = LiveClock(asyncio.get_running_loop())
+    fail = on_failure or _raised
     instruments = {name: _instrument(options, name) for name in options.kinds}
     if len({instrument.market for instrument in instruments.values()}) > 1:
         raise CannotUse("--market: the venues would trade different coins; use recordings of one")
@@ -172,33 +193,27 @@ async def _serve(options: ServeOptions, plan: FaultPlan) -> int:
     sources = _sources(options, instruments)
     served = [
         _open(
-            options, name, [(instruments[name], sources[name]), *_more(options, name, instruments[name])], plan=plan,
-            clock=clock, on_failure=fail,
+            options, name, [(instruments[name], sources[name]), *_more(options, name, instruments[name])],
+            plan=plan or FaultPlan(), clock=clock, on_failure=fail,
         )
         for name in options.kinds
     ]  # fmt: skip
-    with StopSignals(loop, lambda _: over.set()):
-        try:
-            for number, each in enumerate(served):
-                each.port = await each.server.start(port=options.port + number if options.port else 0)
-                each.model.start()
-                if each.maker is not None:
-                    clock.call_at(clock.now_ns() + QUOTED_AFTER_NS, each.maker.start)
-            write_result(_config_text(served, options))
-            write_note("serving on this machine only; Ctrl-C ends it")
-            await over.wait()
-        except CannotServe as error:
-            raise CannotUse(f"--port: {error}") from error
-        finally:
-            for each in served:
-                await each.server.stop()
-    for each in served:
-        ledger = each.exchange.ledger
-        faults = f", {each.faults.count} faults played" if each.faults.rules else ""
-        write_note(f"{each.name}: {len(ledger.orders)} orders, {len(ledger.fills)} fills{faults}")
-    if failures:
-        raise failures[0]
-    return 0
+    try:
+        for number, each in enumerate(served):
+            each.port = await each.server.start(port=options.port + number if options.port else 0)
+            each.model.start()
+            if each.maker is not None:
+                clock.call_at(clock.now_ns() + QUOTED_AFTER_NS, each.maker.start)
+        yield served
+    except CannotServe as error:
+        raise CannotUse(f"--port: {error}") from error
+    finally:
+        for each in served:
+            await each.server.stop()
+
+
+def _raised(error: MarketDataError) -> None:
+    raise error
 
 
 def _open(
@@ -282,7 +297,7 @@ def _sources(options: ServeOptions, instruments: Mapping[str, Instrument]) -> di
 # -- what a user pastes ------------------------------------------------------------------------------------------
 
 
-def _config_text(served: list[Served], options: ServeOptions) -> str:
+def config_of(served: list[Served], options: ServeOptions) -> str:
     """A config that runs on these venues. It holds no keys; they lie in files of their own."""
     symbols: dict[str, list[str]] = {}
     for each in served:

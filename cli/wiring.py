@@ -112,6 +112,7 @@ class Options:
     guard: bool = False  # with the keys that are the watchdog's own
     keep_positions: bool = False  # S1: what the accounts hold stays, and is no matter of this run
     json_options: JsonOptions = field(default_factory=JsonOptions)
+    ends_after_s: int = 0  # a demo that ends by itself; 0: it goes on
 
 
 @dataclass(frozen=True, slots=True)

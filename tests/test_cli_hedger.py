@@ -158,3 +158,14 @@ def test_a_file_that_cannot_be_loaded_is_told_in_the_users_words(
     said = eagle("hedger", "h.json")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith(words)
+
+
+def test_without_a_config_the_flow_shows_itself_and_audits_what_it_wrote(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.hedger_demo.ENDS_AFTER_S", 3)
+    said = eagle("run", "--flow", "hedger", "--view", "plain")
+    assert said.code == 0, said.err
+    assert "audit of run 1: holds\nbifu's own books: equal\nbackpack's own books: equal\n" in said.err
+    assert said.out.startswith("hedged\n")
+    assert "maker-bifu" in said.out
