@@ -62,6 +62,8 @@ JOURNAL_LOST = 4
 # Number, times, what it was given and read, what it asked for and when that was decided.
 _Step = tuple[int, int, int, Input, Sequence[Quote], Sequence[int], list[Effect], int]
 
+_NONE: Sequence[Effect] = ()  # by a name: from a bare () mypyc would take it that nothing else is ever found there
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -130,7 +132,7 @@ class Runner:
         self._seq = 0
         self._behind: deque[_Step] = deque()
         self._at_ns = self._wall_ms = 0  # of the step that runs
-        self._sent: Sequence[Effect] = ()  # its hedges, once they left
+        self._sent = _NONE  # its hedges, once they left
         desk.on_hedges = self._send_hedges
         self._books = desk.books
         self._moves = dict.fromkeys(clients, 0)
@@ -252,7 +254,7 @@ class Runner:
         desk = self._desk
         at_ns, wall_ms = self._clock.now_ns(), self._clock.wall_ms()
         self._seq = seq = self._seq + 1
-        self._at_ns, self._wall_ms, self._sent = at_ns, wall_ms, ()
+        self._at_ns, self._wall_ms, self._sent = at_ns, wall_ms, _NONE
         try:
             effects = desk.step(given, at_ns)
         except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
