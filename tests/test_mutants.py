@@ -11,7 +11,7 @@ from engine.chart.load import load_flow
 from engine.chart.model import Flow
 from engine.trading.vocabulary import trading_vocabulary
 from engine.verify.bounds import Bounds
-from engine.verify.mutants import OVER, Fate, Mutant, judge, mutants_of
+from engine.verify.mutants import OVER, Fate, Mutant, checked, judge, mutants_of
 from engine.verify.proof import Verdict, World, prove_world
 from engine.verify.variants import Original, Variant
 
@@ -35,7 +35,7 @@ def test_no_two_mutants_have_one_name() -> None:
 
 def test_a_mutant_of_each_kind_is_judged() -> None:
     original = searched(small(), CALM)
-    judged = {it.mutant.name: (it.fate, it.by) for it in (judge(it, original) for it in mutants_of(small()))}
+    judged = {it.mutant.name: (it.fate, it.by) for it in (checked(it) or judge(it, original) for it in mutants_of(small()))}
     assert {name: found for name, found in judged.items() if name.startswith("READY")} == {
         "READY, after wait row 1: dropped": (Fate.INVALID, "C503"),
         "READY, after wait row 1: not (settings.quantity > 0)": (Fate.SURVIVED, ""),  # it ends, and never buys
@@ -49,7 +49,7 @@ def test_a_mutant_of_each_kind_is_judged() -> None:
 @pytest.mark.parametrize("at", range(7, 460, 29))
 def test_the_verdict_is_that_of_a_search_from_anew(at: int, eagle_calm: Original) -> None:
     mutant = list(mutants_of(FLOW))[at]
-    judged = judge(mutant, eagle_calm)
+    judged = checked(mutant) or judge(mutant, eagle_calm)
     if judged.fate is Fate.INVALID:
         return
     assert (judged.fate in OVER, judged.by) == anew(mutant)
@@ -73,3 +73,10 @@ def test_a_flow_without_a_change_differs_in_nothing() -> None:
     variant = Variant(replace(FLOW), original, everywhere, most=10**6)
     proof = prove_world(variant)
     assert (proof.states, variant.differs) == (len(original.known), False)
+
+
+def test_a_run_that_a_broken_limit_does_not_stop_is_found() -> None:
+    (mutant,) = [it for it in mutants_of(FLOW) if it.name == "everywhere, limit.breached row 2: dropped"]
+    proof = prove_world(World(mutant.make(), replace(CALM, faults=1, kinds=frozenset({"disconnect"}))))
+    broken = {it.rule.name for it in proof.shown if it.verdict is Verdict.VIOLATED}
+    assert "a broken limit stops the run" in broken

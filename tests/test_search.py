@@ -82,6 +82,8 @@ LEADS = LeadsTo("arrives", when=2, then=1)
         ({0: [("go", 2), ("fault!", 1)]}, {2}, "the flow is over"),
         ({0: [("wait", 2), ("go", 1)], 2: [("back", 0)]}, {1}, None),  # going is owed: it can happen again and again
         ({0: [("wait", 2)], 2: [("back", 0), ("fault!", 1)]}, {1}, "it can go on so for ever"),
+        ({0: [("maybe", 1)]}, {1}, "nobody has to do anything more"),
+        ({0: [("go", 2)], 2: [("maybe", 1), ("fault!", 1)]}, {1}, "nobody has to do anything more"),
         ({0: [("wait", 2), ("maybe", 1)], 2: [("back", 0)]}, {1}, "it can go on so for ever"),  # nobody owes "maybe"
     ],
 )

@@ -29,8 +29,11 @@ def never_led(
     owed = _reached(graph, waiting, (s for s in range(count) if waiting[s] and graph.facts[s] & rule.when))
     duties = [fair(action) for action in graph.actions]
     for state in range(count):
-        if owed[state] and all(label & FAULT for label, _ in graph.edges(state)):
-            why = "the flow is over" if done(graph.states[state]) else "nothing more can happen"
+        if owed[state] and all(label & FAULT or duties[label >> 1] is None for label, _ in graph.edges(state)):
+            if any(not label & FAULT for label, _ in graph.edges(state)):
+                why = "nobody has to do anything more"
+            else:
+                why = "the flow is over" if done(graph.states[state]) else "nothing more can happen"
             return Broken(rule.name, state, why=why)
     groups = _Groups(graph)
     for part in list(_components(groups, groups.make(state for state in range(count) if owed[state]))):

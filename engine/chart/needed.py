@@ -41,13 +41,12 @@ def needed_names(
 
 def _judged_in(flow: Flow, leaf: str, settings: Mapping[str, object]) -> Names:
     """What rules on every situation read while the chart stands in the leaf."""
-    here = _Fixed(settings, inside=frozenset(lineage(leaf)))
     return frozenset(
         name
         for rule in (*flow.invariants, *flow.properties)
         if rule.state is None
         for expression in rule.expressions.values()
-        if not here.decides(expression)
+        if value_in(leaf, expression, settings) is None
         for name in expression.names
     )
 
@@ -62,6 +61,12 @@ def _judged_on(flow: Flow, candidate: Candidate) -> Names:
         for expression in rule.expressions.values()
         for name in expression.names
     )
+
+
+def value_in(leaf: str, expression: Expression, settings: Mapping[str, object]) -> bool | None:
+    """What a condition is wherever the chart stands in the leaf; None where that does not decide it."""
+    here = _Fixed(settings, inside=frozenset(lineage(leaf)))
+    return bool(expression.value(here)) if here.decides(expression) else None  # type: ignore[arg-type]
 
 
 def names_read(expression: Expression, settings: Mapping[str, object]) -> Names:

@@ -29,7 +29,7 @@ MOST_ATTEMPTS = 3
 MONEY = Decimal(10**6)
 Needed = Mapping[str, frozenset[str]]
 NAMES_ONE = "event.account"  # the one fact of a flow that tells equal accounts apart
-NOBODY_OWES = frozenset({"filled", "nothing more fills", "refused", "source filled", "stop asked"})
+NOBODY_OWES = frozenset({"filled", "nothing more fills", "source filled", "stop asked"})
 
 
 class Verdict(Enum):
@@ -85,7 +85,9 @@ class World:
         self.names = names
         choices = Choices()
         self.desk = Desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
-        self.rules = Rules(flow, hedged=is_hedged(flow) if hedged is None else hedged)
+        self.rules = Rules(
+            flow, hedged=is_hedged(flow) if hedged is None else hedged, settings=self.plan.settings
+        )  # fmt: skip
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()), self.plan.heard)
         takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
         needed = needed or needed_by(flow, self.plan.settings)
@@ -154,8 +156,8 @@ class World:
 
         Of equal accounts one stands for all: then more is fair, and no way on which nothing comes is overlooked.
         """
-        if action.kind in NOBODY_OWES:
-            return None
+        if action.kind in NOBODY_OWES or (action.kind == "refused" and action.detail == "post_only"):
+            return None  # any other refusal is all that the account has to say, and an answer is owed
         account = self._symmetry.of[action.account] if action.account >= 0 else -1
         return (action.kind, action.detail if action.kind == "timer" else "", account)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.chart.model import Flow, Property
+from engine.chart.model import Expression, Flow, Property
+from engine.chart.needed import value_in
 from engine.chart.search import DEADLOCK, Always, LeadsTo, Sometimes
 from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
@@ -19,7 +20,7 @@ from engine.verify.venues import NOT_FLAT
 from exchanges.types import LinkState
 
 HEARD = "nothing is ordered on an account that is only listened to"
-HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, STOPS, LEAVES = (
+HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, LIMITS, STOPS, LEAVES = (
     "every fill is hedged, down to dust",
     "what can be hedged is hedged at once",
     "no hedge grows what is open",
@@ -29,10 +30,11 @@ HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, STOPS, LEAVES 
     "no fill is ignored",
     "no order that may still fill is taken for ended",
     "positions are not doubted while the venues tell the truth",
+    "a broken limit stops the run",
     "a stop comes to an end",
     "every state can be left",
 )
-FOR_EVERY_FLOW = (DEADLOCK, LEAVES, FAILS, IGNORED, ENDED, TRUSTS, NOT_FLAT, DEAF)
+FOR_EVERY_FLOW = (DEADLOCK, LEAVES, FAILS, IGNORED, ENDED, TRUSTS, NOT_FLAT, DEAF, LIMITS)
 FOR_HEDGED_FLOWS = (HEDGED, AT_ONCE, GROWS, OVER, SELF)
 
 Kind = Literal["flow", "every flow", "hedged flow"]
@@ -51,10 +53,15 @@ class Named:
 class Rules:
     """Numbers the facts that rules are made of, and judges steps."""
 
-    def __init__(self, flow: Flow, *, hedged: bool) -> None:
+    def __init__(self, flow: Flow, *, hedged: bool, settings: Mapping[str, object]) -> None:
         self.hedged = hedged
         self._flow = flow
+        self._settings = settings
         self._facts: list[Fact] = []
+        self._conditions: dict[
+            int, tuple[Expression, bool]
+        ] = {}  # facts in the flow's own words; False: it must not hold
+        self._in_leaf: dict[str, tuple[int, list[tuple[int, Fact]]]] = {}
         self.always: list[Always] = []
         self.leads_to: list[LeadsTo] = []
         self.sometimes: list[Sometimes] = []
@@ -69,6 +76,7 @@ class Rules:
         self.always.append(Always(IGNORED, self.ledger_true))
         self.always.append(Always(ENDED, self.ended_true))
         self.always.append(Always(TRUSTS, self._bit(lambda desk: not desk.world.distrusted)))
+        self.leads_to.append(LeadsTo(LIMITS, self._bit(lambda desk: bool(desk.intake._breached)), self._bit(_stopped)))
         if any(event == "stop.requested" for found in flow.table.values() for event in found):
             self.leads_to.append(LeadsTo(STOPS, self.stopped, self.finished))
         if hedged:
@@ -88,14 +96,13 @@ class Rules:
     def _take(self, rule: Property) -> None:
         match rule.kind:
             case "always":
-                self.always.append(Always(rule.name, self._bit(_expression(rule, "holds"))))
+                self.always.append(Always(rule.name, self._condition(rule, "holds")))
             case "never":
-                holds = _expression(rule, "holds")
-                self.always.append(Always(rule.name, self._bit(lambda desk: not holds(desk))))
+                self.always.append(Always(rule.name, self._condition(rule, "holds", wanted=False)))
             case "sometimes":
-                self.sometimes.append(Sometimes(rule.name, self._bit(_expression(rule, "holds"))))
+                self.sometimes.append(Sometimes(rule.name, self._condition(rule, "holds")))
             case "leads_to":
-                when, then = self._bit(_expression(rule, "when")), self._bit(_expression(rule, "then"))
+                when, then = self._condition(rule, "when"), self._condition(rule, "then")
                 self.leads_to.append(LeadsTo(rule.name, when, then))
             case "on_exit":
                 self._on_exit.append((rule.name, (rule.state or "").lower(), rule))
@@ -106,14 +113,38 @@ class Rules:
         self._facts.append(fact)
         return 1 << len(self._facts) - 1
 
+    def _condition(self, rule: Property, part: str, *, wanted: bool = True) -> int:
+        expression = rule.expressions[part]
+        value = expression.value
+        bit = self._bit(lambda desk: bool(value(desk.view)) is wanted)
+        self._conditions[bit] = expression, wanted
+        return bit
+
     # --- looking at a desk
 
     def look(self, desk: Desk) -> int:
-        found = 0
-        for at, fact in enumerate(self._facts):
+        leaf = desk.chart.leaf
+        if leaf not in self._in_leaf:
+            self._in_leaf[leaf] = self._looked_at_in(leaf)
+        found, asked = self._in_leaf[leaf]
+        for bit, fact in asked:
             if fact(desk):
-                found |= 1 << at
+                found |= bit
         return found
+
+    def _looked_at_in(self, leaf: str) -> tuple[int, list[tuple[int, Fact]]]:
+        """The facts that hold wherever the chart stands in this leaf, and those that a desk has to be asked for."""
+        held: int = 0
+        asked: list[tuple[int, Fact]] = []
+        for at, fact in enumerate(self._facts):
+            bit = 1 << at
+            expression, wanted = self._conditions.get(bit, (None, True))
+            known = None if expression is None else value_in(leaf, expression, self._settings)
+            if known is None:
+                asked.append((bit, fact))
+            elif known is wanted:
+                held |= bit
+        return held, asked
 
     def crossed(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
         """Rules on leaving and on entering a state that these moves break."""
@@ -187,11 +218,6 @@ def _worst(exposure: int, covering: Sequence[OrderKey]) -> int:
     return max(abs(low), abs(high))
 
 
-def _expression(rule: Property, part: str) -> Fact:
-    value = rule.expressions[part].value
-    return lambda desk: bool(value(desk.view))
-
-
 def _acts(desk: Desk) -> bool:
     """A hedge has left for all that one could leave for, unless nobody would take it now or nothing may be sent."""
     hedging, world = desk.hedging, desk.world
@@ -207,6 +233,10 @@ def _acts(desk: Desk) -> bool:
     ):
         return True  # halves of a matched pair: nothing is open, and their end decides (S9)
     return world.resyncing or world.distrusted or not world.links.any_trusted
+
+
+def _stopped(desk: Desk) -> bool:
+    return desk.world.halted or desk.world.distrusted or desk._finished
 
 
 def _never(_: Desk) -> bool:
