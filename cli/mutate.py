@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cli.streams import write_note, write_result
@@ -13,69 +14,135 @@ from cli.streams import write_note, write_result
 if TYPE_CHECKING:
     from engine.chart.model import Flow
     from engine.verify.bounds import Bounds
-    from engine.verify.mutants import Judged
+    from engine.verify.mutants import Judged, Mutant
+    from engine.verify.survivors import Reason, Survivors
     from engine.verify.variants import Original
 
-TOLD_EVERY = 20  # mutants
+TOLD_EVERY_S = 20.0
 
 
-def mutate_flow(flow: Flow, parts: Sequence[Bounds], *, style: str) -> int:
-    """Exit code 1 if the flow itself is not proved within the bounds: then nothing can be said of its mutants."""
-    from engine.verify.mutants import judge_in, mutants_of
+def mutate_flow(flow: Flow, parts: Sequence[Bounds], *, survivors: Survivors | None, style: str) -> int:
+    """Exit code 1 if the flow itself is not proved within the bounds, or the list of survivors is not true."""
+    from engine.verify.mutants import mutants_of
 
-    originals = _searched(flow, parts)
-    if originals is None:
+    worlds = parts if survivors is None else survivors.worlds
+    judged = _judged(flow, list(mutants_of(flow)), worlds)
+    if judged is None:
         return 1
-    judged: list[Judged] = []
-    for mutant in mutants_of(flow):
-        judged.append(judge_in(mutant, originals))
-        gc.collect(1)
-        if len(judged) % TOLD_EVERY == 0:
-            write_note(f"{len(judged)} mutants: {_counted(judged)}")
     if style == "json":
-        write_result(json.dumps([_record(it) for it in judged], indent=2, ensure_ascii=False))
+        write_result(json.dumps([_record(it, survivors) for it in judged], indent=2, ensure_ascii=False))
     else:
-        write_result("\n".join(_lines(judged)))
-    return 0
+        write_result("\n".join(_lines(judged, survivors)))
+    return 0 if survivors is None else _compared(judged, survivors)
 
 
-def _searched(flow: Flow, parts: Sequence[Bounds]) -> list[Original] | None:
+def read_list(path: str | None, flow: Flow) -> Survivors | None:
+    """Raises: CannotUse, FlowError."""
+    from cli.locate import CannotUse, read_source
+    from engine.verify.survivors import read_survivors
+
+    if path is None:
+        return None
+    source = read_source(path)
+    survivors = read_survivors(source.text, file=source.file)
+    if survivors.flow != flow.name:
+        raise CannotUse(
+            f"{path}: it lists survivors of {survivors.flow}, not of {flow.name}; name the list of this flow"
+        )
+    return survivors
+
+
+def _judged(flow: Flow, mutants: Sequence[Mutant], worlds: Sequence[Bounds]) -> list[Judged] | None:
+    """Each in one world after the other, until something notices it; None if the flow itself is not proved."""
+    from engine.verify.mutants import OVER, checked, judge, later
+
+    fates = {mutant.name: checked(mutant) for mutant in mutants}
+    for number, bounds in enumerate(worlds, start=1):
+        original = _searched(flow, bounds)
+        if original is None:
+            return None
+        told = perf_counter()
+        for mutant in mutants:
+            before = fates[mutant.name]
+            if before is None or before.fate not in OVER:
+                fates[mutant.name] = later(before, judge(mutant, original))
+                gc.collect(1)
+            if perf_counter() - told > TOLD_EVERY_S:
+                told = perf_counter()
+                write_note(
+                    f"world {number} of {len(worlds)}, {mutant.name}: {_counted([it for it in fates.values() if it])}"
+                )
+        del original
+        gc.unfreeze()
+        gc.collect()
+    return [it for it in fates.values() if it is not None]
+
+
+def _searched(flow: Flow, bounds: Bounds) -> Original | None:
+    from cli.prove import no_collection
     from engine.verify.proof import Verdict, prove_world
     from engine.verify.variants import Original
 
-    originals = []
-    for bounds in parts:
-        original = Original(flow, bounds)
-        verdict = prove_world(original).verdict
-        if verdict is not Verdict.PROVED:
-            write_note(f"{flow.name} itself is {verdict.value} within these bounds; prove it first")
-            return None
-        originals.append(original)
+    original = Original(flow, bounds)
+    with no_collection():
+        proof = prove_world(original)
+    if proof.verdict is not Verdict.PROVED:
+        broken = [it.rule.name for it in proof.shown if it.verdict is Verdict.VIOLATED]
+        write_note(f"{flow.name} itself is {': '.join([proof.verdict.value, *broken])}; prove it first")
+        return None
     gc.freeze()
-    return originals
+    return original
 
 
-def _lines(judged: list[Judged]) -> list[str]:
+def _compared(judged: Sequence[Judged], survivors: Survivors) -> int:
+    from engine.verify.survivors import untrue
+
+    wrong = list(untrue(survivors, {it.mutant.name: it.fate for it in judged}))
+    for name, why in wrong:
+        reason = survivors.reasons.get(name)
+        write_note(f"{reason.span if reason else 'not listed'}: {name}: {why}")
+    return 1 if wrong else 0
+
+
+# --- text
+
+
+def _lines(judged: Sequence[Judged], survivors: Survivors | None) -> list[str]:
     from engine.verify.mutants import ALIKE, OVER, Fate
 
-    alike = sum(it.fate in ALIKE for it in judged)
+    reasons = {} if survivors is None else survivors.reasons
+    listed = {name for name, reason in reasons.items() if reason.equivalent}
+    alike = sum(it.fate in ALIKE or (it.fate is Fate.SURVIVED and it.mutant.name in listed) for it in judged)
     noticed = sum(it.fate in OVER for it in judged)
     share = 100 * noticed / (len(judged) - alike) if len(judged) > alike else 100
-    lines = [f"{len(judged)} mutants: {_counted(judged)}"]
+    lines = [f"{len(judged)} mutants: {_counted(judged)}", *_kinds(judged)]
     lines.append(f"noticed: {noticed} of the {len(judged) - alike} that do something else, {share:.1f} %")
     for fate in (Fate.SURVIVED, Fate.SAME, Fate.UNREACHED):
         group = [it for it in judged if it.fate is fate]
         if group:
-            lines += ["", f"{fate.value}:", *(f"  {it.mutant.span}: {it.mutant.name}" for it in group)]
+            lines += ["", f"{fate.value}:", *(_line(it, reasons) for it in group)]
     return lines
 
 
-def _counted(judged: list[Judged]) -> str:
+def _kinds(judged: Sequence[Judged]) -> list[str]:
+    kinds = dict.fromkeys(it.mutant.kind for it in judged)
+    return [f"  {kind}: {_counted([it for it in judged if it.mutant.kind == kind])}" for kind in kinds]
+
+
+def _line(it: Judged, reasons: Mapping[str, Reason]) -> str:
+    reason = reasons.get(it.mutant.name)
+    why = f" ({'equivalent' if reason.equivalent else 'accepted'}: {reason.because})" if reason else ""
+    return f"  {it.mutant.span}: {it.mutant.name}{why}"
+
+
+def _counted(judged: Sequence[Judged]) -> str:
     return ", ".join(f"{count} {fate}" for fate, count in Counter(it.fate.value for it in judged).most_common())
 
 
-def _record(it: Judged) -> dict[str, object]:
+def _record(it: Judged, survivors: Survivors | None) -> dict[str, object]:
     mutant = it.mutant
+    reason = None if survivors is None else survivors.reasons.get(mutant.name)
     return {
         "kind": mutant.kind, "line": mutant.span.line, "what": mutant.name, "fate": it.fate.value, "by": it.by,
+        "because": reason.because if reason else "",
     }  # fmt: skip

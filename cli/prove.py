@@ -37,13 +37,18 @@ TELL_EVERY_S = 2.0
 @click.option("--deep", is_flag=True, help="Unequal takers, two overlaps, twenty times the states: for a night.")
 @click.option("--mutate", is_flag=True, help="Break the flow in every place, one at a time; which rule notices?")
 @click.option(
+    "--survivors",
+    metavar="FILE",
+    help="With --mutate: the worlds to search, and a reason for each mutant that is left.",
+)
+@click.option(
     "--save", "folder", metavar="FOLDER", help="Write each trace there, as a scenario that `eagle test` runs."
 )
 @format_option("text", "json", "mermaid")
 def prove(
     flow: str, faults: int | None, quantity: int | None, takers: int | None, overlaps: int | None,
     max_states: int | None, chosen: tuple[str, ...], kinds: tuple[str, ...], deep: bool, mutate: bool,
-    folder: str | None, style: str,
+    survivors: str | None, folder: str | None, style: str,
 ) -> int:  # fmt: skip
     """Search every situation that a flow can come into, within bounds, and show that its rules hold.
 
@@ -58,8 +63,9 @@ def prove(
       eagle prove eagle_chicken
       eagle prove flows/mine.yaml --faults 1 --quantity 2
       eagle prove flows/mine.yaml --format mermaid > trace.mmd
+      eagle prove flows/mine.yaml --mutate --survivors mine_survivors.yaml
     """
-    from cli.locate import read_flow_source
+    from cli.locate import CannotUse, read_flow_source
     from cli.wiring import sound_flow
     from engine.verify.bounds import parts_of, small_parts_of
     from engine.verify.proof import Verdict
@@ -69,12 +75,14 @@ def prove(
     asked = {"faults": faults, "quantity": quantity, "takers": takers, "overlaps": overlaps, "max_states": max_states}
     named = {name: value for name, value in asked.items() if value is not None}
     settings, allowed = dict(map(_pair, chosen)), _kinds(kinds)
+    if survivors is not None and not mutate:
+        raise CannotUse("--survivors is of --mutate; write --mutate too, or leave it out")
     if mutate:
-        from cli.mutate import mutate_flow
+        from cli.mutate import mutate_flow, read_list
         from engine.verify.mutants import parts_of_mutants
 
         parts = small_parts_of(named, settings=settings, kinds=allowed, deep=deep)
-        return mutate_flow(read, parts_of_mutants(parts), style=style)
+        return mutate_flow(read, parts_of_mutants(parts), survivors=read_list(survivors, read), style=style)
     done = []
     with no_collection():
         for bounds in parts_of(read, named, settings=settings, kinds=allowed, deep=deep):

@@ -35,7 +35,9 @@ def test_no_two_mutants_have_one_name() -> None:
 
 def test_a_mutant_of_each_kind_is_judged() -> None:
     original = searched(small(), CALM)
-    judged = {it.mutant.name: (it.fate, it.by) for it in (checked(it) or judge(it, original) for it in mutants_of(small()))}
+    judged = {
+        it.mutant.name: (it.fate, it.by) for it in (checked(it) or judge(it, original) for it in mutants_of(small()))
+    }
     assert {name: found for name, found in judged.items() if name.startswith("READY")} == {
         "READY, after wait row 1: dropped": (Fate.INVALID, "C503"),
         "READY, after wait row 1: not (settings.quantity > 0)": (Fate.SURVIVED, ""),  # it ends, and never buys

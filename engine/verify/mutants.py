@@ -33,6 +33,7 @@ class Fate(Enum):
 
 
 OVER = frozenset({Fate.KILLED, Fate.INVALID})
+_RANK = {fate: rank for rank, fate in enumerate(Fate)}
 ALIKE = frozenset({Fate.UNREACHED, Fate.SAME})
 
 
@@ -80,16 +81,18 @@ def mutants_of(flow: Flow) -> Iterator[Mutant]:
         )
 
 
+def checked(mutant: Mutant) -> Judged | None:
+    """What validate says of it, if that is an error."""
+    error = next((it for it in check(mutant.make()) if it.severity is Severity.ERROR), None)
+    return None if error is None else Judged(mutant, Fate.INVALID, error.code)
+
+
 def judge(mutant: Mutant, original: Original) -> Judged:
-    """Ask validate, then the rules. `original` was searched to the end."""
-    flow = mutant.make()
-    error = next((it for it in check(flow) if it.severity is Severity.ERROR), None)
-    if error is not None:
-        return Judged(mutant, Fate.INVALID, error.code)
+    """What the rules say in one world. `original` was searched to the end."""
     if mutant.touched is None:
-        world = World(flow, original.bounds, hedged=original.rules.hedged)
+        world = World(mutant.make(), original.bounds, hedged=original.rules.hedged)
     elif original.runs_into(mutant.touched):
-        world = Variant(flow, original, mutant.touched, most=MOST_TIMES * len(original.known))
+        world = Variant(mutant.make(), original, mutant.touched, most=MOST_TIMES * len(original.known))
     else:
         return Judged(mutant, Fate.UNREACHED)
     broken = next((it for it in prove_world(world).shown if it.verdict is Verdict.VIOLATED), None)
@@ -98,14 +101,9 @@ def judge(mutant: Mutant, original: Original) -> Judged:
     return Judged(mutant, Fate.SAME if isinstance(world, Variant) and not world.differs else Fate.SURVIVED)
 
 
-def judge_in(mutant: Mutant, originals: Sequence[Original]) -> Judged:
-    """In one world after the other, until a rule notices."""
-    found = []
-    for original in originals:
-        found.append(judge(mutant, original))
-        if found[-1].fate in OVER:
-            return found[-1]
-    return max(found, key=lambda it: list(Fate).index(it.fate))
+def later(before: Judged | None, now: Judged) -> Judged:
+    """What is known of a mutant after one world more."""
+    return now if before is None else max(before, now, key=lambda it: _RANK[it.fate])
 
 
 def parts_of_mutants(parts: Sequence[Bounds]) -> tuple[Bounds, ...]:

@@ -1,0 +1,87 @@
+"""The list of mutants that no rule notices: each with a reason, and every name on it still a survivor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_kit import Eagle, eagle
+from test_prove import SMALL
+
+from engine.chart.model import FlowError
+from engine.verify.bounds import Bounds
+from engine.verify.mutants import Fate
+from engine.verify.survivors import read_survivors, untrue
+
+__all__ = ["eagle"]
+
+LIST = """
+flow: small
+worlds: [{faults: 0}, {faults: 1, settings: {wait: 2s}}]
+survivors:
+  - {is: accepted, because: nobody asks, mutants: ["a, always: dropped", b]}
+  - {is: equivalent, because: the same, mutants: [c]}
+"""
+
+
+def test_a_list_gives_worlds_and_a_reason_for_each_name() -> None:
+    read = read_survivors(LIST, file="list.yaml")
+    assert read.worlds == (Bounds(faults=0), Bounds(faults=1, settings={"wait": "2s"}))
+    assert {name: (it.equivalent, it.because, it.span.line) for name, it in read.reasons.items()} == {
+        "a, always: dropped": (False, "nobody asks", 5), "b": (False, "nobody asks", 5), "c": (True, "the same", 6),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("piece", "instead", "code"),
+    [
+        ("mutants: [c]", "mutants: [b]", "F209"),
+        ("is: equivalent", "is: fine", "F204"),
+        ("faults: 1", "faults: 9", "F204"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_told_at_its_line(piece: str, instead: str, code: str) -> None:
+    assert piece in LIST
+    with pytest.raises(FlowError) as told:
+        read_survivors(LIST.replace(piece, instead), file="list.yaml")
+    assert [it.code for it in told.value.findings] == [code]
+
+
+def test_what_is_no_longer_true_of_a_list_is_said() -> None:
+    fates = {"a, always: dropped": Fate.SURVIVED, "b": Fate.KILLED, "new": Fate.SURVIVED, "same": Fate.SAME}
+    assert list(untrue(read_survivors(LIST, file="list.yaml"), fates)) == [
+        ("b", "it did not survive: breaks a rule"),
+        ("c", "no mutant of the flow has this name"),
+        ("new", "it survived, and no reason is given"),
+    ]
+
+
+def test_the_command_compares_with_the_list(eagle: Eagle, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    found = json.loads(eagle("prove", "small.yaml", "--mutate", "--faults", "0", "--format", "json").out)
+    names = [it["what"] for it in found if it["fate"] == "survived"]
+    head = "flow: small\nworlds: [{faults: 0}]\nsurvivors:\n  - is: accepted\n    because: a test\n    mutants:\n"
+    (tmp_path / "list.yaml").write_text(head + "".join(f"      - {json.dumps(name)}\n" for name in names))
+    true = eagle("prove", "small.yaml", "--mutate", "--survivors", "list.yaml")
+    assert (true.code, true.out.count("(accepted: a test)")) == (0, len(names))
+    (tmp_path / "list.yaml").write_text(head + "      - an old name\n")
+    stale = eagle("prove", "small.yaml", "--mutate", "--survivors", "list.yaml")
+    assert stale.code == 1
+    assert "list.yaml:7:9: an old name: no mutant of the flow has this name" in stale.err
+    assert stale.err.count("it survived, and no reason is given") == len(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--survivors", "list.yaml"], "--survivors is of --mutate"),
+        (["--mutate", "--survivors", "list.yaml"], "list.yaml: it lists survivors of other, not of small"),
+    ],
+)
+def test_a_list_in_the_wrong_place_is_refused(eagle: Eagle, tmp_path: Path, options: list[str], told: str) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    (tmp_path / "list.yaml").write_text(LIST.replace("flow: small", "flow: other"))
+    done = eagle("prove", "small.yaml", *options)
+    assert done.code == 2
+    assert told in done.err
