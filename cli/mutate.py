@@ -79,13 +79,15 @@ def _judged(flow: Flow, mutants: Sequence[Mutant], worlds: Sequence[Bounds]) -> 
 
 
 def _searched(flow: Flow, bounds: Bounds) -> Original | None:
-    from cli.prove import no_collection
     from engine.verify.proof import Verdict, prove_world
     from engine.verify.variants import Original
 
     original = Original(flow, bounds)
-    with no_collection():
+    gc.disable()  # nothing that a search keeps is ever garbage
+    try:
         proof = prove_world(original)
+    finally:
+        gc.enable()
     if proof.verdict is not Verdict.PROVED:
         broken = [it.rule.name for it in proof.shown if it.verdict is Verdict.VIOLATED]
         write_note(f"{flow.name} itself is {': '.join([proof.verdict.value, *broken])}; prove it first")

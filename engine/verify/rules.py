@@ -14,6 +14,7 @@ from engine.trading.effects import Purpose
 from engine.trading.hedging import Stage
 from engine.trading.orders import COVERING
 from engine.trading.plan import source_role
+from engine.trading.sections import LegSpec
 from engine.verify.projection import UNKNOWN, DeskKey, OrderKey
 from engine.verify.stepper import FAILS, Hop, Place
 from engine.verify.venues import NOT_FLAT
@@ -34,7 +35,7 @@ HEDGED, AT_ONCE, GROWS, OVER, SELF, DEAF, IGNORED, ENDED, TRUSTS, LIMITS, STOPS,
     "a stop comes to an end",
     "every state can be left",
 )
-FOR_EVERY_FLOW = (DEADLOCK, LEAVES, FAILS, IGNORED, ENDED, TRUSTS, NOT_FLAT, DEAF, LIMITS)
+FOR_EVERY_FLOW = (DEADLOCK, LEAVES, FAILS, IGNORED, ENDED, TRUSTS, NOT_FLAT, DEAF)
 FOR_HEDGED_FLOWS = (HEDGED, AT_ONCE, GROWS, OVER, SELF)
 
 Kind = Literal["flow", "every flow", "hedged flow"]
@@ -76,7 +77,9 @@ class Rules:
         self.always.append(Always(IGNORED, self.ledger_true))
         self.always.append(Always(ENDED, self.ended_true))
         self.always.append(Always(TRUSTS, self._bit(lambda desk: not desk.world.distrusted)))
-        self.leads_to.append(LeadsTo(LIMITS, self._bit(lambda desk: bool(desk.intake._breached)), self._bit(_stopped)))
+        if _opens(flow):
+            breached = self._bit(lambda desk: bool(desk.intake._breached))
+            self.leads_to.append(LeadsTo(LIMITS, breached, self._bit(_stopped)))
         if any(event == "stop.requested" for found in flow.table.values() for event in found):
             self.leads_to.append(LeadsTo(STOPS, self.stopped, self.finished))
         if hedged:
@@ -88,8 +91,8 @@ class Rules:
         """Everything to be shown, in the order of a verdict."""
         own = [Named(rule.name, "flow", _words(rule)) for rule in (*self._flow.invariants, *self._flow.properties)]
         every = [Named(name, "every flow", "") for name in FOR_EVERY_FLOW]
-        if any(rule.name == STOPS for rule in self.leads_to):
-            every.append(Named(STOPS, "every flow", ""))
+        also = {rule.name for rule in self.leads_to}
+        every += [Named(name, "every flow", "") for name in (LIMITS, STOPS) if name in also]
         of_hedged = (*FOR_HEDGED_FLOWS, HEARD) if source_role(self._flow) else FOR_HEDGED_FLOWS
         return [*own, *every, *(Named(name, "hedged flow", "") for name in of_hedged if self.hedged)]
 
@@ -233,6 +236,12 @@ def _acts(desk: Desk) -> bool:
     ):
         return True  # halves of a matched pair: nothing is open, and their end decides (S9)
     return world.resyncing or world.distrusted or not world.links.any_trusted
+
+
+def _opens(flow: Flow) -> bool:
+    """Does it open anything of its own? One that only listens and hedges goes on hedging over a broken limit."""
+    legs: Mapping[str, LegSpec] = flow.sections["legs"].value  # type: ignore[assignment]
+    return any(leg.purpose is Purpose.OPEN for leg in legs.values())
 
 
 def _stopped(desk: Desk) -> bool:
