@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from test_second_strategy import TEXT
+from trading_kit import eagle_flow
 
 from engine.chart.load import load_flow
 from engine.chart.words import property_text
@@ -23,7 +24,6 @@ RULES = [
     ("never", "never: profit.live and state == BUYING", True),
     ("never", "never: profit.live and entry.filled > 0", False),
     ("sometimes", "sometimes: state == SELLING and maker_position > 0", True),
-    ("sometimes", "sometimes: maker_position < 0", False),
     ("on_exit", "on_exit: {state: SELLING, holds: entry.filled > 0}", True),
     ("on_exit", "on_exit: {state: BUYING, holds: entry.filled > 0}", False),
     ("on_entry", "on_entry: {state: SELLING, holds: entry.filled > 0}", True),
@@ -88,3 +88,11 @@ def test_a_name_is_kept_only_where_a_rule_reads_it() -> None:
         needed = needed_by(flow, Bounds().settings)
         sizes.append({leaf for leaf, names in needed.items() if "entry.attempts" in names})
     assert sizes == [set(), {"BUYING", "SELLING"}, {"BUYING", "SELLING", "ENDING", "ENDED"}]
+
+
+@pytest.mark.parametrize(("faults", "verdict"), [(0, Verdict.CUT_OFF), (1, Verdict.VIOLATED)])
+def test_what_never_happens_is_broken_where_no_fault_was_left_out(faults: int, verdict: Verdict) -> None:
+    text = eagle_flow().text + "  - {name: nothing is held, sometimes: state == HOLDING and maker_flat}\n"
+    flow = load_flow(text, file="flows/eagle_chicken.yaml", vocabulary=trading_vocabulary())
+    proof = prove_world(World(flow, Bounds(faults=faults, takers=1)))
+    assert {it.rule.name: it.verdict for it in proof.shown}["nothing is held"] is verdict

@@ -14,7 +14,7 @@ from trading_kit import eagle_flow
 
 from cli.rehearsal import rehearse
 from engine.verify.bounds import FAULTS, Bounds
-from engine.verify.proof import Proof, Verdict, World, prove_world
+from engine.verify.proof import Proof, Shown, Verdict, World, prove_world
 from engine.verify.script import as_yaml, read_script, script_of
 from engine.verify.story import mermaid, scenes_of, table
 
@@ -44,16 +44,23 @@ def proved(**bounds: Any) -> tuple[World, Proof]:
     return world, prove_world(world)
 
 
+def needs_a_fault(shown: Shown) -> bool:
+    """What only has to happen sometimes stays open in a world that leaves out the faults that lead there."""
+    return shown.verdict is Verdict.CUT_OFF and shown.rule.text.startswith("sometimes")
+
+
 def test_without_faults_every_rule_is_proved() -> None:
     _, proof = proved(faults=0)
-    assert [it.rule.name for it in proof.shown if it.verdict is not Verdict.PROVED] == []
+    assert [it.rule.name for it in proof.shown if it.verdict is not Verdict.PROVED and not needs_a_fault(it)] == []
     assert (proof.verdict, proof.states == proof.expanded) == (Verdict.PROVED, True)
 
 
 @pytest.mark.parametrize("kind", ["partial", "late request"])
 def test_one_fault_of_a_kind_breaks_no_rule(kind: str) -> None:
     _, proof = proved(faults=1, takers=1, kinds=frozenset({kind}))
-    assert [(it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED] == []
+    assert [
+        (it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED and not needs_a_fault(it)
+    ] == []
 
 
 def test_an_account_without_requests_left_breaks_no_rule() -> None:
@@ -72,7 +79,7 @@ def test_half_of_a_pair_that_fills_in_part_is_hedged_for_what_filled() -> None:
 def test_what_was_not_searched_to_the_end_is_not_proved() -> None:
     _, proof = proved(faults=1, max_states=500)
     assert proof.verdict is Verdict.CUT_OFF
-    assert {it.verdict for it in proof.shown if it.rule.name != "a round can finish"} == {Verdict.CUT_OFF}
+    assert {it.verdict for it in proof.shown if not it.rule.text.startswith("sometimes")} == {Verdict.CUT_OFF}
 
 
 @pytest.mark.parametrize(("name", "plant"), PLANTED.items(), ids=list(PLANTED))

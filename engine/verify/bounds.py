@@ -46,6 +46,11 @@ class Bounds:
     settings: Mapping[str, str] = field(default_factory=dict)
     kinds: frozenset[str] = FAULTS  # of faults that may happen
 
+    @property
+    def usual(self) -> bool:
+        """Can a fault of any kind happen?"""
+        return self.faults > 0 and self.kinds == FAULTS
+
 
 def plan_for(flow: Flow, bounds: Bounds) -> Plan:
     """A run of the flow on small accounts. Raises: FlowError where a setting has no value."""

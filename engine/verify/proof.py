@@ -203,8 +203,12 @@ def prove_world(world: World, *, tell: Tell = silent) -> Proof:
         at = next(n for n, it in enumerate(shown) if it.rule.name == rule.name)
         if seen & rule.fact:
             shown[at] = Shown(shown[at].rule, Verdict.PROVED)
-        elif graph.complete:
+        elif graph.complete and world.bounds.usual:
             shown[at] = Shown(shown[at].rule, Verdict.VIOLATED, why="no state that was searched is so")
+        elif graph.complete:
+            shown[at] = Shown(
+                shown[at].rule, Verdict.CUT_OFF, why="not reached; perhaps a fault that was left out leads there"
+            )
     if any(it.verdict is Verdict.VIOLATED for it in shown):
         verdict = Verdict.VIOLATED
     else:
