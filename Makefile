@@ -3,6 +3,7 @@
 #   make run      the eagle flow on the embedded paper venues          make run ARGS="--rounds 2"
 #   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
 #   make check    ruff, the format and mypy --strict
+#   make mutants  break the eagle flow in every place and compare what no rule notices with the list of reasons
 #   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
 #   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
@@ -39,7 +40,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz hedger kills sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger kills sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -60,6 +61,9 @@ check: $(DEV_READY)
 format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutants: $(DEV_READY)
+	$(BIN)/eagle prove eagle_chicken --mutate --survivors tests/survivors/eagle_chicken.yaml
 
 fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from cli_kit import Eagle, eagle
-from test_prove import SMALL
+from test_prove import FLOW, SMALL
 
 from engine.chart.model import FlowError
 from engine.verify.bounds import Bounds
-from engine.verify.mutants import Fate
+from engine.verify.mutants import Fate, checked, mutants_of
 from engine.verify.survivors import read_survivors, untrue
 
 __all__ = ["eagle"]
@@ -85,3 +85,12 @@ def test_a_list_in_the_wrong_place_is_refused(eagle: Eagle, tmp_path: Path, opti
     done = eagle("prove", "small.yaml", *options)
     assert done.code == 2
     assert told in done.err
+
+
+def test_every_name_on_the_list_of_the_eagle_flow_is_a_mutant_that_validate_passes() -> None:
+    """Whether it still survives, `make mutants` says."""
+    path = Path(__file__).parent / "survivors" / "eagle_chicken.yaml"
+    listed = read_survivors(path.read_text(encoding="utf-8"), file=path.name)
+    mutants = {it.name: it for it in mutants_of(FLOW)}
+    assert [name for name in listed.reasons if name not in mutants] == []
+    assert [name for name in list(listed.reasons)[::4] if checked(mutants[name]) is not None] == []
