@@ -7,6 +7,9 @@
 #   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
 #   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
+#   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
+#   make soak      the same for a night                          make soak SIMULATE="1..30000"
+#   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, processes)
 #   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
@@ -23,6 +26,9 @@ ARGS ?=
 PYTEST_ARGS ?= -q -n 2
 MARKETS ?=
 FUZZ ?= 100000 1
+SIMULATE ?= 1..1000
+SOAK ?= 1..30000
+PLANTED ?= 1000 2
 KILLS ?= 2500 1 2
 SIGKILLS ?= 20 1
 
@@ -40,7 +46,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz mutants hedger kills sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger simulate soak planted kills sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -70,6 +76,19 @@ fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_bifu.py $(FUZZ)
 	$(BIN)/python tests/fuzz_okx.py $(FUZZ)
 	$(BIN)/python tests/fuzz_binance.py $(FUZZ)
+
+# The same seed goes the same way everywhere, so a seed that fails here fails on any machine. The storm is what a run must
+# come through; each seed of the catalogue plays a part of it; a single fault shows what it costs by itself.
+simulate: $(DEV_READY)
+	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults tests/storm_faults.yaml --rounds 12 --venues backpack,lighter
+	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play some --venues backpack,lighter
+	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play one --venues backpack
+
+soak: $(DEV_READY)
+	$(MAKE) simulate SIMULATE=$(SOAK)
+
+planted: $(DEV_READY)
+	$(BIN)/python tests/planted_campaign.py $(PLANTED)
 
 kills: $(DEV_READY)
 	$(BIN)/python tests/kill_campaign.py $(KILLS)

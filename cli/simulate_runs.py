@@ -132,7 +132,11 @@ def played(plan: FaultPlan, play: str, seed: int) -> FaultPlan:
     if play == "all" or not plan.rules:
         return plan
     if play == "some":
-        return FaultPlan(tuple(rule for rule in plan.rules if not chance.below(SOME)) or plan.rules[:1])
+        rules = [rule for rule in plan.rules if not chance.below(SOME)]
+        if any(rule.fault == "killed" for rule in rules):
+            # What somebody traded by hand before a death is the user's own after it (S1): another truth than ours.
+            rules = [rule for rule in rules if rule.fault not in ("foreign_trade", "liquidation")]
+        return FaultPlan(tuple(rules) or plan.rules[:1])
     rule = plan.rules[seed % len(plan.rules)]
     if rule.at_ns:
         return FaultPlan((replace(rule, at_ns=(rule.at_ns[chance.below(len(rule.at_ns))],)),))

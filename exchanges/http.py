@@ -152,7 +152,8 @@ class Http:
         self._warm_again()
         call = Call("GET", self._warm_path, Use.UPKEEP, self._clock.now_ns() + WARM_DEADLINE_NS)
         results = await asyncio.gather(*(self.ask(call) for _ in range(self._warm_connections)), return_exceptions=True)
-        errors = [result for result in results if isinstance(result, BaseException)]
+        # Without a request left they stay cold: it may not keep an account from its venue until upkeep has room again.
+        errors = [it for it in results if isinstance(it, BaseException) and not isinstance(it, RateLimited)]
         for error in errors:
             if not isinstance(error, ExchangeError) or len(errors) == self._warm_connections:
                 raise error

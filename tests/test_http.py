@@ -180,6 +180,20 @@ def test_connections_are_warmed_and_kept_warm() -> None:
     bench(main)
 
 
+def test_connections_stay_cold_rather_than_keep_an_account_away() -> None:
+    """Half of the budget is for upkeep. Accounts of Lighter that came back after a suspend used up the other half by
+    trying, and none of them ever connected again (seed 30 of the simulated catalogue)."""
+
+    async def main(it: Bench) -> None:
+        for _ in range(60):
+            await it.http.ask(Call("GET", "/ping", Use.ASK, 10 * S))
+        before = len(it.transport.asked)
+        await it.http.warm()
+        assert len(it.transport.asked) == before
+
+    bench(main, per_minute=100)
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

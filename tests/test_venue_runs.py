@@ -6,6 +6,8 @@ open order; and the run must have ended flat.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from venue_runs import Ran, persons, play
 
@@ -50,26 +52,7 @@ def test_a_run_ends_flat_and_every_ledger_agrees(name: str) -> None:
     assert [alert.code for alert in persons(ran) if alert.code not in ("account_unwilling", "hedge_stuck")] == []
 
 
-STORM = """
-faults:
-  - {fault: ack_lost, on: place, rate: 0.01}
-  - {fault: request_lost, on: place, rate: 0.005}
-  - {fault: error_accepted, on: place, rate: 0.01, body: html}
-  - {fault: ack_late, on: any, rate: 0.03, delay: 700ms}
-  - {fault: rate_limited, on: place, rate: 0.005, for: 1s}
-  - {fault: order_refused, rate: 0.02, reason: margin}
-  - {fault: partly_taken, rate: 0.1, share: 0.5}
-  - {fault: stuck_pending, rate: 0.01, for: 800ms}
-  - {fault: cancel_too_late, share: 0.5, rate: 0.3}
-  - {fault: cancel_pending, rate: 0.2, delay: 400ms}
-  - {fault: frame_lost, of: private, rate: 0.01}
-  - {fault: frame_late, of: private, rate: 0.03, delay: 600ms}
-  - {fault: frame_twice, of: private, rate: 0.05}
-  - {fault: frame_swapped, of: private, rate: 0.05}
-  - {fault: frame_garbled, of: private, rate: 0.005}
-  - {fault: stream_cut, of: fill, rate: 0.01}
-  - {fault: stream_stalled, of: fill, rate: 0.01}
-"""
+STORM = (Path(__file__).parent / "storm_faults.yaml").read_text("utf-8")
 
 
 @pytest.mark.parametrize("seed", range(4))

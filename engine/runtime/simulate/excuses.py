@@ -18,6 +18,10 @@ EXCUSES: Mapping[str, Mapping[str, str]] = {
         "no_intent": "somebody else made the order",
         "round_uncovered": "the halt ends the round before the hedge of the trade is told",
     },
+    "suspended": {"no_venue_end": "the machine slept while the venues were asked for the last time"},
+    "maintenance": {"no_venue_end": "the venue was down when it was asked for the last time"},
+    "keys_refused": {"no_venue_end": "the keys were refused when the venue was asked for the last time"},
+    "rate_limited": {"no_venue_end": "the venue let nobody in when it was asked for the last time"},
     "disk_full": {"ended_badly": "exit code 4: the journal was lost"},
     "killed": {
         "uncovered": "of a run that died: the next one covers it",

@@ -37,11 +37,15 @@ class SimulatedJournal(SqliteJournal):
 
     def fill_disk(self) -> None:
         """From now on SQLite finds no room for a further page."""
+        if self.dead or self._database.is_closed():
+            return
         self.was_full = True
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         self._connection.execute(f"PRAGMA max_page_count = {pages}")
 
     def free_disk(self) -> None:
+        if self._database.is_closed():
+            return
         self._connection.execute(f"PRAGMA max_page_count = {ROOM}")
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
