@@ -26,6 +26,7 @@ from cli.wiring import Held, Member, Options, Ran, Setup, clock_of
 from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.journal import Journal, Sync
+from engine.runtime.log_files import LogFile
 from engine.runtime.signals import StopSignals
 from engine.trading.inputs import Carried, Input
 from exchanges.base import BaseExchangeClient
@@ -33,6 +34,7 @@ from exchanges.base import BaseExchangeClient
 __all__ = ["perform_pairs"]
 
 MS = 1_000_000
+MONITOR = "monitor.csv"
 
 
 def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
@@ -116,7 +118,7 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
     members = [
         Member(
             part.setup, part.options, part.screen, part.prepared, clock=clock, pool=pool, journal=part.journal,
-            number=part.run, held=part.held, rates=accounts.rates,
+            number=part.run, held=part.held, rates=accounts.rates, monitor=_monitor_of(part),
         )
         for part, pool in zip(parts, accounts.pools, strict=True)
     ]  # fmt: skip
@@ -136,6 +138,14 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
     with StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
         async with Reload(setups, members, accounts, clock=clock, options=options, listen=listen):
             return await _all(members, stop)
+
+
+def _monitor_of(part: _Part) -> LogFile | None:
+    """Beside the pair's other logs."""
+    if part.prepared.logs is None:
+        return None
+    beside = next(iter(part.prepared.logs.values()))
+    return LogFile(Path(beside.baseFilename).with_name(MONITOR), size=beside.maxBytes, keep=beside.backupCount)
 
 
 def _runs_of(name: str, members: Sequence[Member]) -> Callable[[str], list[Callable[[Input], None]]]:

@@ -50,7 +50,9 @@ from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietRounds
 from engine.runtime.hedger_json import JsonOptions
 from engine.runtime.journal import Journal, Sync
+from engine.runtime.log_files import LogFile
 from engine.runtime.loop import VirtualLoop
+from engine.runtime.monitor_log import MonitorLog
 from engine.runtime.ports import Sink, Trace
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
@@ -581,13 +583,14 @@ async def _run(
 class Member:
     """One run of a process: its desk and runner, and what is told of it.
 
-    `first` hears of everything before all others; `rates` are windows of accounts that runs share.
+    `first` hears of everything before all others; `rates` are windows of accounts that runs share; `monitor` takes the
+    lines of a hedger's fills and hedges.
     """
 
     def __init__(
         self, setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, clock: Clock,
         pool: Pool | Clients, journal: Journal, number: int, held: Held, first: Sink | None = None,
-        rates: Mapping[str, RateWindow] | None = None,
+        rates: Mapping[str, RateWindow] | None = None, monitor: LogFile | None = None,
     ) -> None:  # fmt: skip
         self.setup = setup
         self.live = options.speed is not None
@@ -610,6 +613,11 @@ class Member:
         traces: list[Trace] = [
             *([tally.step] if self.live or outputs.traces else []), screen.step, *outputs.traces,
         ]  # fmt: skip
+        self._monitor = (
+            None if monitor is None else MonitorLog(monitor, desk, clock, tell=lambda text: self._lost(text))
+        )
+        if self._monitor is not None:
+            traces.append(self._monitor.step)
         if setup.whole is not None:
             loop = asyncio.get_running_loop()
             traces.append(Growing(setup, lambda given: loop.call_soon(self.runner.handle, given)))
@@ -633,6 +641,9 @@ class Member:
         if not self._outputs.stopping(level) and self.screen.stopping(level):
             self.runner.stop(level)
 
+    def _lost(self, text: str) -> None:
+        self.runner.alert(Alert(Level.WARNING, "logs_lost", text, {}))
+
     def flush(self) -> None:
         """Write what the journal has of this run in memory."""
         self._journal.flush()
@@ -651,8 +662,14 @@ class Member:
             self._pool.start(clock.now_ns())
             if setup.axis is not None and not options.repeat:
                 _stop_before_the_end(setup.axis, clock, self.screen, self.stop)
-            async with attendance if self.live else nullcontext():
-                exit_code = await self.runner.run()
+            if self._monitor is not None:
+                self._monitor.start()
+            try:
+                async with attendance if self.live else nullcontext():
+                    exit_code = await self.runner.run()
+            finally:
+                if self._monitor is not None:
+                    self._monitor.close()
         self._journal.run_ended(exit_code, clock.wall_ms())
         seconds = Decimal(clock.now_ns() - self.tally.start_ns) / S
         ending = self.runner.ending.text if self.runner.ending else ""
