@@ -8,7 +8,7 @@
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
 #   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
 #   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
-#   make soak      the same for a night                          make soak SIMULATE="1..30000"
+#   make soak      the same for a night                          make soak SOAK="1..30000"
 #   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, processes)
 #   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
@@ -80,7 +80,7 @@ fuzz: $(DEV_READY)
 # The same seed goes the same way everywhere, so a seed that fails here fails on any machine. The storm is what a run must
 # come through; each seed of the catalogue plays a part of it; a single fault shows what it costs by itself.
 simulate: $(DEV_READY)
-	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults tests/storm_faults.yaml --rounds 12 --venues backpack,lighter
+	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults tests/storm_faults.yaml --rounds 12 --venues backpack
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play some --venues backpack,lighter
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play one --venues backpack
 

@@ -42,7 +42,7 @@ class Bug:
 
 
 def _resend(put: Set) -> None:
-    def reply_to(error: Exception, *, signed_ns: int, written_ns: int) -> Refused:
+    def reply_to(error: Exception, *, signed_ns: int, written_ns: int, **_: int) -> Refused:
         return Refused(Refusal.VENUE, str(error), signed_ns, written_ns)
 
     put(http, "reply_to", reply_to)
