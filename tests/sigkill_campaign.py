@@ -37,7 +37,7 @@ class Campaign:
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [EAGLE, *words], cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if words[0] == "guard" else subprocess.DEVNULL,
         )  # fmt: skip
 
     def serve(self) -> tuple[subprocess.Popen[bytes], str]:
@@ -52,18 +52,24 @@ class Campaign:
         config = (self._folder / "local.yaml").read_text()
         return process, config.split("url: ")[1].split(",")[0]
 
+    def _end_of(self, guard: subprocess.Popen[bytes]) -> int:
+        guard.communicate(timeout=180)  # what it tells must be read, or it would wait for us
+        return guard.returncode
+
     def kill(self, number: int, url: str) -> tuple[bool, str]:
         """One life, its death, and what takes over; whether that was made good, and a line about it."""
         how = HOWS[number % len(HOWS)]
         which = ("--config", "local.yaml", "--journal", "j.sqlite")
         guard = self._start("guard", *which, "--silence", "2s", "--once") if how == "guard" else None
         life = self._start("run", "--live", *which, "--rounds", "50", "--view", "plain")
+        if guard is not None:
+            _until_it_watches(guard)  # a run that is stopped before it can be seen has sent nothing, and is not missed
         lived_s = self._chance.uniform(SHORTEST_S, LONGEST_S)
         time.sleep(lived_s)
         life.send_signal(signal.SIGSTOP if guard is not None else signal.SIGKILL)
         began = time.monotonic()
         if guard is not None:
-            code = guard.wait(timeout=180)
+            code = self._end_of(guard)
             life.kill()
         elif how == "run":
             code = self._eagle("run", "--live", *which, "--rounds", "1").returncode
@@ -71,11 +77,19 @@ class Campaign:
             code = self._eagle(how, *which, "--yes").returncode
         took_s = time.monotonic() - began
         life.wait()
+        if not (self._folder / "j.sqlite").exists():
+            return code == 0, f"{number + 1}: killed after {lived_s:.1f} s, before it had begun: {how} exit {code}"
         audit = self._eagle("audit", "j.sqlite")
         venue = self._eagle("audit", "j.sqlite", "--venue", url)
         good = (code, audit.returncode, venue.returncode) == (0, 0, 0)
         line = f"{number + 1}: {how} after {lived_s:.1f} s: exit {code} within {took_s:.1f} s"
-        return good, line if good else f"{line}\n{audit.stdout}\n{venue.stdout}"
+        return good, line if good else "\n".join([line, audit.stdout, audit.stderr, venue.stdout, venue.stderr])
+
+
+def _until_it_watches(guard: subprocess.Popen[bytes]) -> None:
+    assert guard.stderr is not None
+    while b"watching run" not in guard.stderr.readline():
+        assert guard.poll() is None, "the guard ended before it saw a run"
 
 
 def main(kills: int, seed: int) -> int:
