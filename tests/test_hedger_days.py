@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import hedger_days
@@ -19,6 +20,14 @@ def test_it_balances_to_the_last_digit_over_faults_and_deaths(tmp_path: Path, se
     assert [[*pair.codes[-1:], len(pair.codes) - pair.failed_starts] for pair in played.pairs] == [[0, 4]] * 3
     assert all(pair.hedges > 3 for pair in played.pairs)
     assert sum(it.count for it in played.faults) > 100
+    assert [left_without_end(pair.path) for pair in played.pairs] == [0] * 3
+
+
+def left_without_end(path: Path) -> int:
+    """Orders of the last run that a later one would ask about; a request that never arrived is none."""
+    sql = "SELECT count(*) FROM orders WHERE run = (SELECT max(number) FROM runs) AND state IN ('pending', 'open')"
+    with sqlite3.connect(path) as journal:
+        return int(journal.execute(sql).fetchone()[0])
 
 
 def test_without_faults_nobody_is_called(tmp_path: Path) -> None:

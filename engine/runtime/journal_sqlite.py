@@ -23,8 +23,9 @@ from engine.runtime.journal import RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
 from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows, judged
 from engine.runtime.secrets import redacted
-from engine.trading.effects import Alert, CancelOrder, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
+from engine.trading.effects import Alert, CancelOrder, DisarmTimer, Effect, Moved, PlaceOrder, RoundBegan, RoundEnded
 from engine.trading.inputs import Answered, Carried, Input, Looked, NotSent, Recalled, Request, Started
+from engine.trading.inquiry import OWNER as INQUIRY
 from exchanges.types import (
     ZERO,
     Fill,
@@ -215,6 +216,8 @@ class SqliteJournal:
                 round_over = True
             elif type(effect) is Alert:
                 self._alert(effect, seq, at_ns, wall_ms)
+            elif type(effect) is DisarmTimer and effect.owner == INQUIRY:
+                self._orders.given_up(effect.name)  # else every later run would ask about it again
             elif type(effect) is PlaceOrder:
                 order = effect.request
                 self._orders.decided(order.client_id, given, self._books.get((effect.venue, order.symbol), UNSEEN))

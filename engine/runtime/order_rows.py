@@ -162,6 +162,12 @@ class OrderRows:
         if row is not None:
             self._advance(row, OrderState.FAILED)
 
+    def given_up(self, client_id: str) -> None:
+        """The desk looks after this order no more: a request that no venue ever told of is dead, whatever was said."""
+        row = self.get(client_id)
+        if row is not None and not row.state.terminal:
+            self._advance(row, OrderState.FAILED if row.state is OrderState.PENDING else OrderState.CANCELED)
+
     def update(self, update: OrderUpdate) -> Decimal:
         """Take a venue's word; returns the filled quantity that it showed first (S5), 0 for a foreign order."""
         row = self.get(update.client_id)
