@@ -29,6 +29,10 @@ COMPILED = (
         )
     ),
     *(f"engine/review/report_{name}.py" for name in ("money", "rounds", "exposure", "orders", "rows")),
+    *(
+        f"engine/verify/{name}.py"
+        for name in ("projection", "stepper", "symmetry", "situation", "timers", "settling", "venues", "rules")
+    ),
     *("engine/runtime/runner.py", "engine/runtime/sender.py", "engine/runtime/chance.py", "engine/runtime/clock.py"),
 )
 # Uncompiled classes derive from these.
