@@ -159,7 +159,13 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
         _refuse_real(read, config, flow, options)
     counted = _with_rounds(read, options, demo=config is None)
     first, *others = (_setup_of_pair(flow, pair, options, demo=config is None) for pair in counted.pairs)
-    return replace(first, others=tuple(others))
+    setup = replace(first, others=tuple(others))
+    if others and not listens(setup):
+        raise CannotUse(
+            f"{counted.file}: {len(counted.pairs)} pairs, and their venues are paper, which trade one market each;"
+            " serve them: eagle venue serve bifu backpack, or name one pair"
+        )
+    return setup
 
 
 def _setup_of_pair(flow: Flow, config: Config, options: Options, *, demo: bool) -> Setup:

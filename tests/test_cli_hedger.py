@@ -136,6 +136,34 @@ def test_other_keys_of_an_account_make_another_connection(tmp_path: Path) -> Non
             assert code in (0, 1)
 
 
+PAPER_PAIRS = """\
+version: 1
+flow: hedger
+venues:
+  one: {kind: paper}
+  two: {kind: paper}
+markets:
+  ETH-PERP: {one: ETH-PERP, two: ETH-PERP}
+  BTC-PERP: {one: BTC-PERP, two: BTC-PERP}
+accounts:
+  - {name: mm, venue: one, owner: me, balance: 10000}
+  - {name: h, venue: two, owner: me, balance: 10000}
+use: {source: mm, hedgers: [h]}
+pairs:
+  ETH-PERP: {}
+  BTC-PERP: {}
+settings: {min_qty: 0.01, min_amt: 10}
+limits: {max_order: 1, max_position: 10, max_gross: 20, max_net: 10, unhedged_soft: 1, unhedged_hard: 5}
+"""
+
+
+def test_several_pairs_on_paper_are_refused_instead_of_trading_the_first_alone(tmp_path: Path, eagle: Eagle) -> None:
+    (tmp_path / "pairs.yaml").write_text(PAPER_PAIRS)
+    said = eagle("run", "--flow", "hedger", "--config", tmp_path / "pairs.yaml", "--speed", "max", "--journal", "off")
+    assert (said.code, said.out) == (2, "")
+    assert "2 pairs, and their venues are paper, which trade one market each; serve them" in said.err
+
+
 def test_without_a_file_it_tells_its_usage(eagle: Eagle) -> None:
     for args in ((), ("one.json", "two.json")):
         said = eagle("hedger", *args)
