@@ -239,9 +239,11 @@ class Venue:
             "u": str(self.update),
         }
         for socket in self.quotes:
-            self.write(socket, f"bookTicker.{SYMBOL}", said)
+            self.write(socket, f"bookTicker.{SYMBOL}", said, may_wait=True)  # of somebody who is about to leave
 
-    def write(self, socket: ServerConnection | None, stream: str, said: dict[str, Any]) -> None:
+    def write(
+        self, socket: ServerConnection | None, stream: str, said: dict[str, Any], *, may_wait: bool = False
+    ) -> None:
         """A frame, whole in the socket when this returns: `send` waits for nothing while the socket takes it."""
         if socket is None:
             return
@@ -250,7 +252,9 @@ class Venue:
             sending.send(None)
         except (StopIteration, ConnectionClosed):
             return
-        raise SystemExit("the socket is full")
+        sending.close()
+        if not may_wait:
+            raise SystemExit("the socket is full")
 
     # --- streams
 

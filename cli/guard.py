@@ -72,11 +72,10 @@ def _finish(guarded: Guarded) -> int:
         guarded.call(Alert(Level.PERSON, "guard_cannot_fence", text, {}))
         return 1
     write_note("its process is gone; taking over")
-    code = guarded.recover()
+    code, text = guarded.recover()
     if code:
-        text = f"what the run left is not closed (exit code {code}): eagle recover, or by hand"
+        text = f"what the run left is not closed (exit code {code}: {text}): eagle recover, or by hand"
         guarded.call(Alert(Level.PERSON, "guard_failed", text, {}))
     else:
-        text = "what the run left is closed, the venues confirm flat within dust"
         guarded.call(Alert(Level.WARNING, "guard_took_over", text, {}))
     return code

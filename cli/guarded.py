@@ -14,6 +14,7 @@ from engine.chart.model import Flow, FlowError
 from engine.errors import AccountInUse, EngineError
 from engine.runtime.config import Config, load_config
 from engine.runtime.fence import fence
+from engine.runtime.journal_read import open_journal, read_runs
 from engine.runtime.lease import holder_of, is_free
 from engine.trading.effects import Alert
 from exchanges.errors import ExchangeError
@@ -65,16 +66,20 @@ class Guarded:
             write_note(f"process {holder.pid}, which held {account}, is dead")
         return ""
 
-    def recover(self) -> int:
-        """Do what `eagle recover` does, with the guard's keys; its exit code. 0 as well where somebody else did."""
+    def exit_code(self, run: int) -> int | None:
+        """Of a run that came to its end; None for one that did not."""
+        with open_journal(self.journal) as journal:
+            return next((row.exit_code for row in read_runs(journal) if row.number == run), None)
+
+    def recover(self) -> tuple[int, str]:
+        """Do what `eagle recover` does, with the guard's keys: exit code, and what became of it in words."""
         from cli import wiring
         from cli.run import told_run
 
         try:
             left = left_over(self.journal, self._config, wall_ms=time.time_ns() // 1_000_000)
             if left is None:
-                write_note("nothing is left open")
-                return 0
+                return 0, "the run had left nothing open"
             for line in words_of(left):
                 write_note(f"  {line}")
             options = wiring.Options(
@@ -82,13 +87,12 @@ class Guarded:
                 outputs=OutputOptions(), resolve=self._resolve, stop=IN_ORDER, guard=True,
             )  # fmt: skip
             setup = wiring.setup_of(self._flow, self._source, options)
-            return told_run(setup, options, wish="plain", style="text")
+            code = told_run(setup, options, wish="plain", style="text")
         except AccountInUse as wrong:
-            write_note(f"{wrong}: somebody took over before")
-            return 0
+            return 0, f"somebody else took over before the guard could: {wrong}"
         except (EngineError, ExchangeError, CannotUse, FlowError) as wrong:
-            write_error(str(wrong))
-            return 1
+            return 1, str(wrong)
+        return code, "what the run left is closed, the venues confirm flat within dust"
 
     def call(self, alert: Alert) -> None:
         """Tell a person, on every channel that the config names, and here."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from cli.locate import CannotUse
+from cli.record import lived_at
 from cli.resolve import Resolve
 from engine.chart.model import Flow
 from engine.errors import NotFlatBefore
@@ -18,7 +19,7 @@ from engine.runtime.journal_read import open_journal, read_venues
 from engine.runtime.lease import Leases, held, lease_name
 from engine.trading.inputs import Carried
 from engine.trading.plan import source_role
-from exchanges.types import Position
+from exchanges.types import ZERO, Instrument, MarketKind, Position, Side
 
 LEASES = "leases"
 
@@ -119,8 +120,32 @@ def check_baseline(config: Config, held: Sequence[Position], *, known: Collectio
         )
 
 
+def check_carried(carried: Carried, instruments: Mapping[str, Instrument], held: Sequence[Position]) -> None:
+    """S1: what the journal says is ours must be there. Else the account is another one, or somebody traded on it.
+
+    What the orders without an end may have filled meanwhile explains a difference. Raises: NotFlatBefore.
+    """
+    found = []
+    for it in carried.held:
+        instrument = instruments[it.account]
+        told = sum((p.qty for p in held if (p.account, p.symbol) == (it.account, instrument.symbol)), ZERO)
+        rest = {order.client_id: order.qty - order.filled - order.provisional for order in carried.orders}
+        live = [order for order in carried.orders if order.account == it.account and not order.state.terminal]
+        bought = sum((rest[order.client_id] for order in live if order.side is Side.BUY), ZERO)
+        sold = sum((rest[order.client_id] for order in live if order.side is Side.SELL), ZERO)
+        fees = (bought + sold) / 100 if instrument.kind is MarketKind.SPOT else ZERO  # in base, at the most
+        known = it.baseline + it.ours
+        if not known - sold - fees <= told <= known + bought:
+            found.append(f"{it.account}: the journal has {known} {instrument.symbol}, the venue {told}")
+    if found:
+        raise NotFlatBefore(
+            f"{'; '.join(found)}; nothing was sent. Are these the accounts of run {carried.run}? If so somebody else"
+            " traded there: make the difference good at the venue by hand, then start again"
+        )
+
+
 def _where(config: Config, venue: str) -> str:
-    return f"{config.venues[venue].kind} {config.venues[venue].url}"
+    return " ".join(lived_at(config.venues[venue]).values())
 
 
 def _cleans_up(flow: Flow) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli.locate import CannotUse, Source
 from cli.private_file import write_private_bytes
+from cli.streams import write_note
 from engine.runtime.config import Config
 from engine.runtime.folders import make_folder, state_folder
 
@@ -21,13 +22,13 @@ ALERTS_FOR_MS = 24 * 3600 * 1000
 
 
 def note_passed(what: str, config: Source, *, wall_ms: int) -> None:
-    """Keep that a check of this very config passed; without a place for it, the check counts for nothing later."""
+    """Keep that a check of this very config passed; where that cannot be kept, it says that --live will not know."""
     path = _trace(config)
     try:
         make_folder(path.parent)
         write_private_bytes(path, json.dumps({**_passed(path), what: wall_ms}).encode(), replace=True)
-    except (OSError, CannotUse):
-        return
+    except (OSError, CannotUse) as error:
+        write_note(f"{path}: cannot be written ({error}), so `eagle run --live` will not know that this passed")
 
 
 def objections(config: Config, source: Source, *, hedged: bool, wall_ms: int) -> list[str]:

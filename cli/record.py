@@ -88,7 +88,12 @@ def run_start(
 def _encoded_venues(config: Config) -> str:
     """The venues in use: of a paper one its market and how it fills (S19)."""
     used = {account.venue: config.venues[account.venue] for account in config.used_accounts}
-    return json.dumps({name: {"kind": it.kind, "url": it.url} if it.real else _paper(it) for name, it in used.items()})
+    return json.dumps({name: lived_at(it) if it.real else _paper(it) for name, it in used.items()})
+
+
+def lived_at(venue: VenueConfig) -> dict[str, str]:
+    """What tells a venue that lives without us from any other: an account there is none elsewhere (S1)."""
+    return {"kind": venue.kind, "url": venue.url, "product": venue.product, "trading": "demo" if venue.demo else ""}
 
 
 def _paper(venue: VenueConfig) -> dict[str, object]:

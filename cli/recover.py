@@ -79,8 +79,8 @@ def _finish(
     from engine.runtime.config import load_config, masked
 
     options = wiring.Options(
-        markets={}, rounds=None, seed=1, speed=1, journal=Path(journal), repeat=False, live=False,
-        outputs=OutputOptions(None, None, None), resolve=resolver(vault, passphrase_fd), stop=level,
+        markets={}, rounds=None, seed=1, speed=1, journal=Path(journal), repeat=False, live=True,
+        outputs=OutputOptions(), resolve=resolver(vault, passphrase_fd), stop=level,
     )  # fmt: skip
     config = read_source(config_path)
     flow = read_flow_source(flow_path_for(config))

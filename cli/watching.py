@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import select
-import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from cli.attach import NotReached, Reached, open_run, running
 from cli.guarded import Guarded
 from cli.live import Lost, Watched
 from cli.locate import CannotUse
 from cli.streams import write_note
+from engine.runtime.lease import started_at
 from engine.runtime.status import StatusUnreadable
 from engine.trading.effects import Alert, Level
 
 LOOK_EVERY_S = 1  # for a run to watch: a folder tells nobody that a socket appeared in it
+AGAIN_S = 0.2  # after the run put us out
 WATCH = b'{"do": "watch"}\n'
 
 
@@ -33,6 +36,7 @@ class Watching:
 
     def __init__(self, guarded: Guarded) -> None:
         self._guarded = guarded
+        self._heard = 0.0  # when the run that is watched last showed itself
 
     def __iter__(self) -> Iterator[Seen]:
         while True:
@@ -61,30 +65,56 @@ class Watching:
             select.select([], [], [], LOOK_EVERY_S)
 
     def _watch(self, reached: Reached) -> Seen:
-        run = reached.status.run
-        try:
-            with open_run(reached.path, run) as peer:
-                peer.sendall(WATCH)
-                return self._listen(run, peer)
-        except (NotReached, OSError) as error:
-            return self._gone(run, str(error))
+        """Until it ends, hangs or dies. To be put out of its control socket is no silence: it is asked again."""
+        run, pid = reached.status.run, reached.status.pid
+        began, silence_s = started_at(pid), self._guarded.silence_s
+        self._heard = time.monotonic()
+        while True:
+            why = self._listen(reached.path, run)
+            if not why:
+                return Seen(run, orderly=True)
+            if not began or started_at(pid) != began:
+                return self._ended(run)
+            if time.monotonic() - self._heard >= silence_s:
+                return self._gone(run, why)
+            select.select([], [], [], AGAIN_S)
 
-    def _listen(self, run: int, peer: socket.socket) -> Seen:
-        watched = Watched(peer)
+    def _listen(self, path: Path, run: int) -> str:
+        """Listen while the run shows itself; why it does not any more, or empty when it ended in order."""
+        try:
+            with open_run(path, run) as peer:
+                peer.sendall(WATCH)
+                return self._follow(run, Watched(peer))
+        except (NotReached, OSError) as error:
+            return str(error)
+
+    def _follow(self, run: int, watched: Watched) -> str:
         silence_s = self._guarded.silence_s
         while True:
-            ready, _, _ = select.select([peer], [], [], silence_s)
+            left_s = self._heard + silence_s - time.monotonic()
+            ready, _, _ = select.select([watched.peer], [], [], max(0, left_s))
             if not ready:
-                return self._gone(run, f"it has shown nothing for {silence_s} s")
+                return f"it has shown nothing for {silence_s} s"
             try:
                 watched.read()
             except Lost:
-                return self._gone(run, "its process went without a word")
+                return "it went without a word"
             except StatusUnreadable as error:
                 raise CannotUse(f"run {run}: {error}; guard it with the eagle that runs it") from error
             if watched.ended is not None:
                 write_note(f"run {run} ended in order, exit code {watched.ended.exit_code}: {watched.ended.text}")
-                return Seen(run, orderly=True)
+                return ""
+            if watched.refused:
+                return f"it refuses to be watched: {watched.refused}"
+            self._heard = time.monotonic()
+
+    def _ended(self, run: int) -> Seen:
+        """Its process is no more: did the run come to its end before?"""
+        code = self._guarded.exit_code(run)
+        if code is None:
+            return self._gone(run, "its process went without a word")
+        write_note(f"run {run} ended in order, exit code {code}")
+        return Seen(run, orderly=True)
 
     def _gone(self, run: int, why: str) -> Seen:
         self._guarded.call(Alert(Level.PERSON, "guard_silent", f"run {run}: {why}; the guard takes over", {}))

@@ -19,7 +19,7 @@ from cli.attend import attended
 from cli.beside import Outputs
 from cli.demo import demo_config
 from cli.examined import Examined, ok, warning
-from cli.leftovers import check_baseline, leases_of, left_over, taken_over, with_guard_keys, words_of
+from cli.leftovers import check_baseline, check_carried, leases_of, left_over, taken_over, with_guard_keys, words_of
 from cli.live_gate import agreed, objections
 from cli.locate import CannotUse, Source
 from cli.online import Seen, ask_all, judge
@@ -520,12 +520,14 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
         if left is not None:
             write_note(f"run {left.run} left something open, which goes first: {'; '.join(words_of(left))}")
         known = () if carried is None else [it.account for it in carried.held]
+        spot = any(instrument.kind is MarketKind.SPOT for instrument in setup.listed.values())
 
         def check(held: Sequence[Position]) -> None:
-            if not (options.keep_positions or options.stop or spot or source_role(setup.flow)):  # hedges stay
+            if carried is not None:
+                check_carried(carried, setup.listed, held)
+            if not (options.keep_positions or options.stop or spot):
                 check_baseline(setup.config, held, known=known)
 
-        spot = any(instrument.kind is MarketKind.SPOT for instrument in setup.listed.values())
         return _perform(setup, options, screen, prepared, Held(carried, leases.lost, check))
 
 

@@ -18,7 +18,7 @@ faults:
 """
 
 # 19: between the first order and the next flush: without the baseline on disk the next run did not know the order.
-# 71: a maker's fill and its hedge were told by account, the hedge first, and hedged again.
+# 71: a maker's fill and its hedge were told by account, the hedge first (test_missed_fills.py).
 MOMENTS = [(1, 7), (1, 19), (1, 40), (1, 71), (1, 120), (2, 25), (2, 90), (3, 55), (4, 64)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -87,3 +88,14 @@ def test_a_folder_that_cannot_be_made_is_said_and_nothing_is_traded(tmp_path: Pa
 def test_a_name_says_nothing_of_the_key() -> None:
     assert lease_name("backpack", "url AKEY") == lease_name("backpack", "url AKEY") != lease_name("okx", "url AKEY")
     assert "AKEY" not in lease_name("backpack", "url AKEY")
+
+
+def test_a_look_at_a_free_lease_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard looks every second, and holds the lock for that moment."""
+    path = tmp_path / "v.lock"
+    path.touch()
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("engine.runtime.lease.select.select", lambda *_: os.close(looking))
+    with held({"a": path}, journal=Path("j")) as leases:
+        assert leases.lost() == ""

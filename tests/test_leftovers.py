@@ -6,17 +6,21 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import pytest
 from killed_runs import Lives, live_through
 
-from cli.leftovers import check_baseline, left_over, taken_over, words_of
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over, words_of
 from cli.locate import CannotUse
+from cli.record import lived_at
+from cli.recover import flatten, recover
 from engine.chart.load import load_flow
 from engine.errors import NotFlatBefore
 from engine.runtime.carried import Left
-from engine.trading.inputs import Carried, Held
+from engine.runtime.config import Config
+from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.vocabulary import trading_vocabulary
-from exchanges.types import Position
+from exchanges.types import OrderState, Position, Side
 
 FLOWS = Path(__file__).resolve().parent.parent / "flows"
 D = Decimal
@@ -77,3 +81,68 @@ def test_accounts_that_moved_to_another_address_are_not_the_same_accounts(dead: 
 
 def test_without_a_journal_nothing_is_known(dead: Lives, tmp_path: Path) -> None:
     assert left_over(tmp_path / "none.sqlite", dead.venues.config, wall_ms=0) is None
+
+
+BUYING = Recalled(
+    client_id="7", account="hawk", venue="one", symbol=ETH, side=Side.BUY, qty=D("0.5"), price=D(1), purpose="open",
+    leg="opening", round=1, order_id="", state=OrderState.PENDING, filled=D(0), provisional=D("0.1"), trades=(),
+)  # fmt: skip
+SELLING = replace(BUYING, client_id="8", side=Side.SELL)
+ENDED = replace(BUYING, client_id="9", state=OrderState.CANCELED)
+
+
+@pytest.mark.parametrize(
+    ("orders", "venue", "sound"),
+    [
+        ((), "3", True),
+        ((), "3.1", False),
+        ((), "0", False),
+        ((BUYING,), "3.4", True),
+        ((BUYING,), "3.41", False),
+        ((BUYING,), "2.9", False),
+        ((SELLING,), "2.6", True),
+        ((SELLING,), "2.59", False),
+        ((BUYING, SELLING), "2.6", True),
+        ((ENDED,), "3.4", False),
+    ],
+)
+def test_a_takeover_is_refused_where_the_venue_does_not_hold_what_is_ours(
+    dead: Lives, orders: tuple[Recalled, ...], venue: str, sound: bool
+) -> None:
+    """Other keys behind the same name, demo trading, a trade by hand: nothing of it may be flattened as ours."""
+    carried = Carried(4, 0, (Held("hawk", D(2), D(1)),), orders)
+    held = [Position("hawk", ETH, D(venue)), Position("hawk", "BTC", D(9)), Position("hen", ETH, D(5))]
+    instruments = {"hawk": dead.venues.instrument}
+    if sound:
+        check_carried(carried, instruments, held)
+        return
+    with pytest.raises(NotFlatBefore, match=rf"hawk: the journal has 3 {ETH}, the venue {venue}; nothing was sent"):
+        check_carried(carried, instruments, held)
+
+
+@pytest.mark.parametrize("change", [{"demo": True}, {"product": "spot"}, {"url": ""}])
+def test_an_account_of_demo_trading_is_none_of_the_real_venue(dead: Lives, change: dict[str, object]) -> None:
+    config = dead.venues.config
+    before = {name: replace(venue, **change) for name, venue in config.venues.items()}  # type: ignore[arg-type]
+    assert _where_of(replace(config, venues=before)) != _where_of(config)
+
+
+def _where_of(config: Config) -> list[str]:
+    return [" ".join(lived_at(venue).values()) for venue in config.venues.values()]
+
+
+@pytest.mark.parametrize("command", [recover, flatten])
+def test_recovery_needs_no_word_for_real_money(
+    dead: Lives, command: click.Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is open must be closed, whatever was tried before: --live and its checks are for openings."""
+    monkeypatch.setattr("cli.leftovers.left_over", lambda *_, **__: _left(dead))
+    monkeypatch.setattr("cli.wiring._setup_of_pair", _stop_here)
+    example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
+    words = ["--config", str(example), "--journal", str(tmp_path / "j"), "--yes"]
+    with pytest.raises(CannotUse, match="as far as this"):
+        command.main(words, standalone_mode=False)
+
+
+def _stop_here(*_: object, **__: object) -> None:
+    raise CannotUse("as far as this")

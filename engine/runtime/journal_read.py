@@ -91,14 +91,14 @@ def _connected(path: Path, database: SqliteDatabase) -> Iterator[sqlite3.Connect
 
 
 def read_venues(journal: sqlite3.Connection) -> dict[int, dict[str, str]]:
-    """By run: kind and address of each venue that lives without us; paper ones are left out, they end with their run.
+    """By run: what tells each venue that lives without us from any other; paper ones, which end with their run, not.
 
     Only runs at the venues' own speed. Raises: JournalCorrupt.
     """
     found: dict[int, dict[str, str]] = {}
     for run, text in journal.execute("SELECT number, venues FROM runs WHERE speed = '1x'"):
         try:
-            venues = {name: f"{it['kind']} {it['url']}" for name, it in json.loads(text).items() if "url" in it}
+            venues = {name: " ".join(it.values()) for name, it in json.loads(text).items() if "url" in it}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise JournalCorrupt(f"run {run}: its venues cannot be read ({error})") from error
         if venues:

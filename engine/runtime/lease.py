@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,10 @@ from engine.errors import AccountInUse, LeaseUnwritable
 from engine.runtime.folders import make_folder
 
 __all__ = ["Holder", "Lease", "Leases", "held", "holder_of", "is_free", "lease_name", "started_at"]
+
+
+LOOKS, LOOK_S = 3, 0.05
+DEAD = ("Z", "X")  # states of a process that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +94,26 @@ def _taken(path: Path, account: str, journal: Path) -> Iterator[Lease]:
     except OSError as error:
         raise LeaseUnwritable(f"{path}: the lease of {account} cannot be taken: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AccountInUse(_words(account, holder_of(path))) from None
+        if not _locked(number):
+            raise AccountInUse(_words(account, holder_of(path)))
         told = Holder(account, os.getpid(), started_at(os.getpid()), socket.gethostname(), str(journal))
         os.ftruncate(number, 0)
         os.pwrite(number, json.dumps(asdict(told)).encode(), 0)
         yield Lease(path, number)
     finally:
         os.close(number)  # the lock goes with it; the file stays, a lock on a file that comes and goes is none
+
+
+def _locked(number: int) -> bool:
+    """Take the lock, unless another process keeps it: `is_free` of a guard holds it for a moment only."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            select.select([], [], [], LOOK_S)
+        else:
+            return True
+    return False
 
 
 def is_free(path: Path) -> bool:
@@ -125,12 +140,13 @@ def holder_of(path: Path) -> Holder | None:
 
 
 def started_at(pid: int) -> str:
-    """When a process began, in the kernel's count; empty if there is none."""
+    """When a process began, in the kernel's count; empty if there is none, or only one that has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[19]
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] in DEAD else fields[19]
 
 
 def _words(account: str, holder: Holder | None) -> str:

@@ -547,12 +547,19 @@ class Runner:
     async def _missed(self, carried: Carried) -> list[Fill]:
         """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
 
-        One of another order is the account's own affair (S1).
+        One of another order is the account's own affair (S1). Without an answer the takeover goes on all the same: the
+        orders themselves are asked, only prices and fees are missing.
         """
         ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
         asked = {order.account: self._symbols[order.account] for order in carried.orders}
         found = []
-        for row in await self._questions.rows(asked, carried.since_ms):
+        try:
+            rows = await self._questions.rows(asked, carried.since_ms)
+        except ExchangeError as error:
+            text = f"fills since run {carried.run} cannot be read ({error}); its orders are asked about"
+            self.alert(Alert(Level.WARNING, "fills_unread", text, {}))
+            return []
+        for row in rows:
             client_id = row.client_id or ids.get(row.order_id, "")
             order = self._journal.recall(client_id) if client_id else None
             if order is not None and row.trade_id not in order.trades:

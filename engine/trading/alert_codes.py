@@ -55,6 +55,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "`eagle guard` took over from a run that hung or died, and the venues confirm flat within dust",
         "Read the journal of both runs before the next one is started.",
     ),
+    "fills_unread": _process(
+        Level.WARNING,
+        "a run that takes over from a dead one cannot read the fills of the time between",
+        "Nothing at once: quantities come from the orders. `eagle audit` will miss the rows; compare fees by hand.",
+    ),
     "lease_lost": _process(
         Level.PERSON,
         "The file that says who owns an account was removed or replaced while the run held it (S21).",

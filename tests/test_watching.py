@@ -1,0 +1,100 @@
+"""What a guard takes for silence, and what not: it kills a process, so it may not be wrong about that (S13)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from cli import watching
+from cli.attach import NotReached
+from cli.watching import Seen, Watching
+from engine.trading.effects import Alert
+
+ENDED = json.dumps({"ended": {"exit_code": 0, "text": "flat"}}) + "\n"
+NOBODY = 2**22 + 1  # above the highest number of a process
+
+
+class Guarded:
+    """`exit_code` is what the journal says of the run."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self.silence_s = 0.05
+        self.journal = Path("j.sqlite")
+        self.calls: list[str] = []
+        self._code = code
+
+    def exit_code(self, run: int) -> int | None:
+        return self._code
+
+    def call(self, alert: Alert) -> None:
+        self.calls.append(f"{alert.code}: {alert.text}")
+
+
+def watch(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str | None], *, pid: int, code: int | None = None
+) -> tuple[Seen, list[str]]:
+    """Watch a run whose control socket says one of these after the other and closes; None: nothing, and it stays."""
+    left, kept = iter(answers), []
+
+    def open_run(_path: Path, _run: int) -> socket.socket:
+        said = next(left, "")
+        if said == "refused":
+            raise NotReached("no connection")
+        ours, theirs = socket.socketpair()
+        kept.append(theirs)
+        if said is not None:
+            theirs.sendall(said.encode())
+            theirs.shutdown(socket.SHUT_WR)
+        return ours
+
+    monkeypatch.setattr(watching, "open_run", open_run)
+    guarded = Guarded(code)
+    reached = SimpleNamespace(path=Path("s"), status=SimpleNamespace(run=3, pid=pid))
+    try:
+        return Watching(guarded)._watch(reached), guarded.calls  # type: ignore[arg-type]
+    finally:
+        for each in kept:
+            each.close()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "AGAIN_S", 0)
+
+
+def test_a_run_that_ends_in_order_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert watch(monkeypatch, [ENDED], pid=os.getpid()) == (Seen(3, orderly=True), [])
+
+
+@pytest.mark.parametrize("first", ["", "refused", json.dumps({"refused": "not now"}) + "\n"])
+def test_to_be_put_out_by_a_run_that_lives_is_no_silence(monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """Other programs may crowd a control socket: that is no reason to kill a process that hedges."""
+    assert watch(monkeypatch, [first, ENDED], pid=os.getpid()) == (Seen(3, orderly=True), [])
+
+
+def test_a_process_that_lives_and_shows_nothing_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, calls = watch(monkeypatch, [None], pid=os.getpid())
+    assert not seen.orderly
+    assert calls == ["guard_silent: run 3: it has shown nothing for 0.05 s; the guard takes over"]
+
+
+def test_a_run_that_never_lets_itself_be_watched_again_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, calls = watch(monkeypatch, [], pid=os.getpid())
+    assert not seen.orderly
+    assert calls == ["guard_silent: run 3: it went without a word; the guard takes over"]
+
+
+def test_a_process_that_is_gone_is_taken_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, calls = watch(monkeypatch, [""], pid=NOBODY)
+    assert not seen.orderly
+    assert calls == ["guard_silent: run 3: its process went without a word; the guard takes over"]
+
+
+def test_one_that_is_gone_behind_its_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last word may be lost: the journal has it."""
+    assert watch(monkeypatch, [""], pid=NOBODY, code=1) == (Seen(3, orderly=True), [])
