@@ -86,6 +86,14 @@ def test_defect_8_net_zero_closes_before_any_threshold() -> None:
     assert (made.open_qty(), list(made.desk.hedging.gate.lots), made.state) == (0, [], "LISTENING")
 
 
+def test_a_fee_in_a_third_asset_is_told_once_and_is_no_money() -> None:
+    """Counted as quote, 0.001 BNB would be a tenth of a cent to the limits on loss, not its sixty."""
+    made = bench()
+    told = [made.heard(BUY, "0.1", "100", fee=D("0.001"), fee_asset=asset) for asset in ("BNB", "BNB", "USDT")]
+    assert [alerts(effects) for effects in told] == [["fee_uncounted"], [], []]
+    assert made.desk.world.ledger.books["s"].fees == D("0.001")
+
+
 def test_what_is_old_is_hedged_below_the_least_size() -> None:
     made = bench()
     made.heard(BUY, "0.4")

@@ -44,6 +44,14 @@ def test_a_base_fee_makes_the_position_smaller() -> None:
     assert (book.exposure, book.books["m"]) == (D("0.999"), Book(D("0.999"), D(-100), D("0.1"), D(100), D(1), D(0)))
 
 
+def test_a_fee_in_a_third_asset_is_no_money_of_this_market() -> None:
+    book = ledger()
+    book.add_fill(fill("m", Side.BUY, "1", "100", "0.0001", "BNB"), D(1), Purpose.OPEN)
+    book.add_fill(fill("m", Side.BUY, "1", "100", "0.0002", "BNB"), D(1), Purpose.OPEN)
+    assert book.books["m"] == Book(D(2), D(-200), D(0), D(200), D(2), D(0))
+    assert book.other_fees == {("m", "BNB"): D("0.0003")}
+
+
 def test_a_snapshot_counts_quantity_and_its_row_the_money() -> None:
     book = ledger()
     book.add_provisional("m", Side.BUY, D(1), Purpose.OPEN)

@@ -81,6 +81,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a limit of the config broke; once for each kind of limit",
         "Wait for the run to end flat; find out why before it is started again (troubleshooting.md, It halted).",
     ),
+    "fee_uncounted": _desk(
+        Level.WARNING,
+        "an account pays fees in an asset that is neither base nor quote of its market; once each",
+        "Switch the discount off (BNB at Binance), so that the books have every fee; or set tighter limits on loss.",
+    ),
     "keys_fail": _process(
         Level.PERSON,
         "an account cannot connect with the keys of a new version of the config, which a question had tried before",

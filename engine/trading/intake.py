@@ -239,7 +239,7 @@ class Intake:
             return NOTHING_NEW
         if (fill.venue, fill.symbol) in self._shared_books:
             self._self_match(fill)
-        self._open(fill, world.ledger.add_fill(fill, news, order.purpose))
+        self._count(fill, news, order.purpose)
         if order.purpose not in COVERING:
             world.quote(fill.account)  # so that the journal has the mid against which the fill is judged afterwards
         events += self.breaches(self.risk.after_fill())
@@ -257,7 +257,7 @@ class Intake:
         if not world.orders.first_heard(fill):
             return NOTHING_NEW
         before = world.exposure
-        self._open(fill, world.ledger.add_fill(fill, fill.qty, _SOURCE))
+        self._count(fill, fill.qty, _SOURCE)
         self._tell_again()
         if before != 0 and world.exposure == 0 and not world.orders.covering:
             self.effects.append(
@@ -275,16 +275,28 @@ class Intake:
         if self._breached and 2 * abs(self.world.exposure) <= self.world.plan.limits.unhedged_hard:
             self._breached -= {"unhedged", "net"}
 
-    def _open(self, fill: Fill, delta: Decimal) -> None:
-        """Note at which price and since when the exposure changed, where the hedging rule asks for it."""
+    def _count(self, fill: Fill, news: Decimal, purpose: Purpose | None) -> None:
+        """Into the ledger; at which price and since when the exposure changed, where the hedging rule asks for it."""
+        ledger = self.world.ledger
+        known = len(ledger.other_fees)
+        delta = ledger.add_fill(fill, news, purpose)
         if self.hedging is not None and self.hedging.gate is not None and delta:
             self.hedging.gate.lots.add(Lot(delta, fill.price, self.world.now_ns, fill.order_id, fill.trade_id))
+        if len(ledger.other_fees) > known:
+            self.effects.append(
+                Alert(
+                    Level.WARNING, "fee_uncounted",
+                    f"{fill.account} pays fees in {fill.fee_asset}, which is neither base nor quote of {fill.symbol}:"
+                    " profit and the limits on loss leave them out",
+                    {"account": fill.account, "asset": fill.fee_asset, "trade_id": fill.trade_id},
+                )
+            )  # fmt: skip
 
     def _foreign_fill(self, fill: Fill) -> list[StrategyEvent]:
         """A fill that no order in memory caused: exposure all the same (S9, S12), once (S5)."""
         if not self.world.orders.first_seen(fill):
             return []
-        self._open(fill, self.world.ledger.add_fill(fill, fill.qty, None))
+        self._count(fill, fill.qty, None)
         settled = fill.kind is _SETTLEMENT
         self.effects.append(
             Alert(

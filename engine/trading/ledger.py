@@ -34,7 +34,7 @@ class Book:
 class Ledger:
     """Knows nothing of orders' states and nothing of charts; each quantity is derived on its own (E12)."""
 
-    __slots__ = ("_maker", "books", "by_purpose", "exposure", "instruments", "outside", "taker_hedges")
+    __slots__ = ("_maker", "books", "by_purpose", "exposure", "instruments", "other_fees", "outside", "taker_hedges")
 
     def __init__(self, instruments: Mapping[str, Instrument], maker: str) -> None:
         self.instruments = instruments
@@ -43,6 +43,7 @@ class Ledger:
         self.by_purpose: dict[Purpose, Decimal] = dict.fromkeys(Purpose, ZERO)  # signed, maker account only
         self.taker_hedges: dict[str, Decimal] = {name: ZERO for name in instruments if name != maker}
         self.exposure = ZERO  # signed net position over all accounts since the baseline (S17)
+        self.other_fees: dict[tuple[str, str], Decimal] = {}  # by account and asset; in no sum
         self.outside = ZERO  # signed quantity that no order of ours caused (liquidation, settlement, foreign)
 
     def add_fill(self, fill: Fill, news: Decimal, purpose: Purpose | None) -> Decimal:
@@ -53,15 +54,19 @@ class Ledger:
         """
         instrument = self.instruments[fill.account]
         sign = fill.side.sign
-        base_fee = fill.fee if fill.fee_asset == instrument.base and instrument.base != instrument.quote else ZERO
+        base_fee = quote_fee = ZERO
+        if fill.fee_asset == instrument.quote:
+            quote_fee = fill.fee
+        elif fill.fee_asset == instrument.base:
+            base_fee = fill.fee
+        elif fill.fee:
+            paid = (fill.account, fill.fee_asset)
+            self.other_fees[paid] = self.other_fees.get(paid, ZERO) + fill.fee
         delta = sign * news - base_fee
         book = self.books[fill.account]
         notional = fill.qty * fill.price
-        book.cash -= sign * notional
-        quote_fee = base_fee * fill.price if base_fee else fill.fee
-        if not base_fee:
-            book.cash -= fill.fee
-        book.fees += quote_fee
+        book.cash -= sign * notional + quote_fee
+        book.fees += quote_fee + base_fee * fill.price
         if fill.kind is _TRADE:
             book.volume += notional
         if fill.side is _BUY:
