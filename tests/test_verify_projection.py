@@ -46,7 +46,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Ledger": {
         "_maker": FIXED, "books": KEPT, "by_purpose": DERIVED, "exposure": KEPT, "instruments": FIXED,
-        "outside": KEPT, "taker_hedges": DERIVED,
+        "other_fees": IDLE, "outside": KEPT, "taker_hedges": DERIVED,
     },
     "Hedging": {
         "_alarm_ns": IDLE, "_enough": DERIVED, "_enough_answer": DERIVED, "_failures": KEPT, "_last": KEPT,
