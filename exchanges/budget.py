@@ -43,7 +43,9 @@ class Others(Protocol):
 class Budget:
     """At most `limit` weight in any `span_ns`, a minute unless the venue counts otherwise."""
 
-    __slots__ = ("_blocked_ns", "_blocks", "_others", "_span_ns", "_spent", "_times", "_trades_blocked_ns", "limit")
+    __slots__ = (
+        "_blocked_ns", "_blocks", "_others", "_span_ns", "_spent", "_times", "_told_ns", "_trades_blocked_ns", "limit",
+    )  # fmt: skip
 
     def __init__(self, limit: int, *, span_ns: int = MINUTE_NS) -> None:
         self.limit = limit
@@ -52,6 +54,7 @@ class Budget:
         self._spent = 0
         self._blocked_ns = 0
         self._trades_blocked_ns = 0
+        self._told_ns = 0  # until when the venue itself said
         self._blocks = 0
         self._others: Others | None = None
 
@@ -88,15 +91,26 @@ class Budget:
         return now_ns + self._span_ns
 
     def block(self, now_ns: int, *, for_ns: int = 0) -> int:
-        """The venue said "too many": nothing leaves for `for_ns` (0: it did not say). Returns until when, in ns."""
-        self._blocks += 1
+        """The venue said "too many": nothing leaves for `for_ns` (0: it did not say). Returns until when, in ns.
+
+        While not even an order may leave, it is said to requests that left together with the first: no further one.
+        """
+        if now_ns >= self._trades_blocked_ns or not self._blocks:
+            self._blocks += 1
         wait_ns = for_ns or min(BLOCK_NS << min(self._blocks - 1, 8), BLOCK_MOST_NS)
+        if for_ns:
+            self._told_ns = max(self._told_ns, now_ns + for_ns)
         self._blocked_ns = max(self._blocked_ns, now_ns + wait_ns)
         self._trades_blocked_ns = max(self._trades_blocked_ns, now_ns + (for_ns or BLOCK_NS))
         if self._others is not None:
             self._others.blocked(self._blocked_ns, self._trades_blocked_ns)
         return self._blocked_ns
 
-    def passed(self) -> None:
-        """The venue has answered a request: the next "too many" is a first one again."""
+    def passed(self, now_ns: int) -> None:
+        """The venue has answered a request: the next "too many" is a first one again.
+
+        A request that left after it shows that what we guessed is over; what the venue said stands.
+        """
         self._blocks = 0
+        if now_ns >= self._trades_blocked_ns:
+            self._blocked_ns = self._told_ns

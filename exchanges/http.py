@@ -174,7 +174,7 @@ class Http:
             now_ns = self._clock.now_ns()
             until_ns = budget.block(now_ns, for_ns=error.retry_ms * MS)
             return RateLimited(str(error), retry_ms=_ms_until(now_ns, until_ns))
-        budget.passed()
+        budget.passed(self._clock.now_ns())
         return error
 
     def _limited(self, until_ns: int) -> RateLimited:

@@ -155,14 +155,26 @@ def test_what_a_venue_counts_apart_has_a_budget_of_its_own_with_its_own_span() -
 
 def test_blocks_double_until_a_request_passes() -> None:
     budget = Budget(100)
-    waits = [budget.block(0) // S for _ in range(7)]
+    waits = [budget.block(at * S) // S - at for at in (0, 2, 5, 10, 20, 40, 80)]
     assert waits == [1, 2, 4, 8, 16, 30, 30]
-    assert budget.take(S - 1, Use.TRADE) == S  # a hedge is held up for a second by what we only guess …
-    assert (budget.take(S, Use.TRADE), budget.take(S, Use.ASK)) == (0, 30 * S)
-    budget.passed()
+    assert budget.take(81 * S - 1, Use.TRADE) == 81 * S  # a hedge is held up for a second by what we only guess …
+    assert (budget.take(81 * S, Use.TRADE), budget.take(81 * S, Use.ASK)) == (0, 110 * S)
+    budget.passed(82 * S)
+    assert budget.take(82 * S, Use.ASK) == 0  # it has answered that hedge: the guess was too long
     assert budget.block(100 * S) == 101 * S
     budget.block(200 * S, for_ns=60 * S)
+    budget.passed(201 * S)
     assert budget.take(259 * S, Use.TRADE) == 260 * S  # … and for as long as the venue itself says
+
+
+def test_what_left_together_is_one_too_many_and_no_further_ones() -> None:
+    """Seed 8 of the catalogue on Backpack: five questions side by side made 16 s of it, in which nobody was asked."""
+    budget = Budget(100)
+    assert [budget.block(S + ms * 1_000_000) // S for ms in range(5)] == [2, 2, 2, 2, 2]
+    budget.passed(S + 6_000_000)  # left before, answered late
+    assert budget.take(S + 7_000_000, Use.ASK) > 2 * S
+    assert budget.block(3 * S) == 4 * S
+    assert budget.block(5 * S) == 7 * S
 
 
 def test_connections_are_warmed_and_kept_warm() -> None:

@@ -81,7 +81,7 @@ class OrderSession:
             if isinstance(error, RateLimited):
                 self._budget.block(self._clock.now_ns(), for_ns=error.retry_ms * MS)
             return error
-        self._budget.passed()
+        self._budget.passed(self._clock.now_ns())
         try:
             return reply.order_of(said.result)
         except BadFrame as error:

@@ -147,7 +147,7 @@ class OrderEntry:
             if any(isinstance(item, RateLimited) for item in items):
                 waiting.budget.block(self._clock.now_ns())
             else:
-                waiting.budget.passed()
+                waiting.budget.passed(self._clock.now_ns())
         waiting.on_items(items, waiting.sent)
 
 
