@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,7 +39,10 @@ COLLATERAL = {"netEquity": "100000", "netEquityAvailable": "100000", "collateral
 
 @dataclass
 class Job:
-    """One measurement: `burst` fills leave together, `ahead` quotes just before; `reply_ms` until an order's reply."""
+    """One measurement: `burst` fills leave together, `ahead` quotes just before.
+
+    Of a hedge the venue says nothing before `reply_ms`, neither its reply nor its fill; then comes the next burst.
+    """
 
     samples: int
     burst: int = 1
@@ -98,14 +102,16 @@ class Venue:
 
     # --- requests
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes, at: int) -> tuple[object, int]:
-        """The reply as JSON, and after how many ms it leaves."""
+    def answer(
+        self, method: str, target: str, headers: dict[str, str], body: bytes, at: int
+    ) -> tuple[Callable[[], object], int]:  # fmt: skip
+        """What makes the reply, and after how many ms it is to be called."""
         path = urlsplit(target).path
         if method == "POST" and path == "/api/v1/order":
             return self.place(json.loads(body), self.accounts[self.keys[headers["x-api-key"]]], at)
         if method == "DELETE":
-            return {"code": "RESOURCE_NOT_FOUND", "message": "Order not found"}, 0
-        return self.asked(path, target, headers), 0
+            return lambda: {"code": "RESOURCE_NOT_FOUND", "message": "Order not found"}, 0
+        return partial(self.asked, path, target, headers), 0
 
     def asked(self, path: str, target: str, headers: dict[str, str]) -> object:
         account = self.accounts.get(self.keys.get(headers.get("x-api-key", ""), ""), Account())
@@ -134,17 +140,18 @@ class Venue:
             "/api/v1/capital/collateral": COLLATERAL,
         }.get(path, [])  # fmt: skip
 
-    def place(self, order: dict[str, Any], account: Account, at: int) -> tuple[object, int]:
+    def place(self, order: dict[str, Any], account: Account, at: int) -> tuple[Callable[[], object], int]:
         self.order_id += 1
         order |= {"id": str(self.order_id), "createdAt": time.time_ns() // 1_000_000}
         if order.get("timeInForce") != "GTC":  # a market order, or one with a bound
-            return self.hedge(order, account, at), self.job.reply_ms
+            self.came(at)
+            return partial(self.hedge, order, account), self.job.reply_ms
         self.maker = Maker(order, account)
         self.send(account, order, "orderAccepted", "New", 0)
         asyncio.get_running_loop().call_later(0.006, self.fill)
-        return self.reply(order, "New", 0), 0
+        return partial(self.reply, order, "New", 0), 0
 
-    def hedge(self, order: dict[str, Any], account: Account, at: int) -> object:
+    def came(self, at: int) -> None:
         """A hedge has arrived: that is what counts."""
         if self.waiting:
             job = self.job
@@ -153,7 +160,9 @@ class Venue:
                 job.taken.append([])
             job.taken[place].append(at - self.waiting.pop(0))
             if not self.waiting:
-                asyncio.get_running_loop().call_later(0.006, self.fill)
+                asyncio.get_running_loop().call_later(job.reply_ms / 1000 + 0.006, self.fill)
+
+    def hedge(self, order: dict[str, Any], account: Account) -> object:
         qty = thousandths(order["quantity"])
         self.book(account, order, qty, maker=False)
         self.send(account, order, "orderFill", "Filled", qty, last=qty)
@@ -298,13 +307,14 @@ class Http(asyncio.Protocol):
                 return
             body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
             method, target, _ = lines[0].split(" ")
-            said, wait_ms = self.venue.answer(method, target, headers, body, at)
+            answer, wait_ms = self.venue.answer(method, target, headers, body, at)
             if wait_ms:
-                asyncio.get_running_loop().call_later(wait_ms / 1000, self.write, said)
+                asyncio.get_running_loop().call_later(wait_ms / 1000, self.write, answer)
             else:
-                self.write(said)
+                self.write(answer)
 
-    def write(self, said: object) -> None:
+    def write(self, answer: Callable[[], object]) -> None:
+        said = answer()
         refused = isinstance(said, dict) and "code" in said
         body = json.dumps(said).encode()
         head = f"HTTP/1.1 {404 if refused else 200} -\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +42,7 @@ class Outputs:
     def __init__(
         self, prepared: Prepared, config: Config, desk: Desk, clock: Clock, *, run: int,
         status: Callable[[], Status], decided_ns: Callable[[], int], tell: Callable[[Alert], None],
+        dedup: Callable[[], Mapping[str, int]],
     ) -> None:  # fmt: skip
         self.sinks: list[Sink] = []
         self.traces: list[Trace] = []
@@ -51,6 +52,7 @@ class Outputs:
         self._status = status
         self._decided_ns = decided_ns
         self._tell = tell
+        self._dedup = dedup
         plan = desk.world.plan
         self._about = About(run, plan.flow.name, plan.market, f"eagle-flow {metadata.version('eagle-flow')}")
         self._logs = self._made_logs()
@@ -140,7 +142,7 @@ class Outputs:
         self.sinks.append(counts.effect)
         self.traces.append(counts.step)
         calls = self._alerts.calls if self._alerts is not None else {}
-        return counts, Metrics(self._status, counts, program=self._about.program, calls=calls)
+        return counts, Metrics(self._status, counts, program=self._about.program, calls=calls, dedup=self._dedup)
 
     async def _start(self) -> None:
         about, options = self._about, self._prepared.options

@@ -67,6 +67,7 @@ from engine.trading.rates import RateWindow
 from engine.trading.reconfigure import new_settings
 from engine.trading.sections import LegSpec
 from engine.trading.vocabulary import trading_vocabulary
+from exchanges.base import BaseExchangeClient
 from exchanges.errors import MarketDataError
 from exchanges.market import MarketQuote, MarketSource
 from exchanges.matching import Depth
@@ -588,6 +589,11 @@ async def _run(
             return await member.run()
 
 
+def _dedup(clients: Mapping[str, BaseExchangeClient]) -> dict[str, int]:
+    sizes = {name: client.remembered for name, client in clients.items()}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
 class Member:
     """One run of a process: its desk and runner, and what is told of it.
 
@@ -615,7 +621,7 @@ class Member:
         self._outputs = outputs = Outputs(
             prepared, setup.config, desk, clock, run=number, decided_ns=lambda: self.runner.decided_ns,
             status=lambda: snapshot(desk, tally, pid=os.getpid(), journal=None),
-            tell=lambda alert: self.runner.alert(alert),
+            tell=lambda alert: self.runner.alert(alert), dedup=lambda: _dedup(pool.clients),
         )  # fmt: skip
         sinks: list[Sink] = [*([first] if first else []), tally.effect, screen.effect, *outputs.sinks]
         traces: list[Trace] = [

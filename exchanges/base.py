@@ -41,6 +41,11 @@ class BaseExchangeClient(ABC):
     venue: str
     capabilities: Capabilities
 
+    @property
+    def remembered(self) -> int | None:
+        """Trade ids in memory by which a fill told again is known, where they are kept by time; for a metric."""
+        return None
+
     @abstractmethod
     async def connect(self) -> None:
         """Open the streams and resync; returns when the account is TRUSTED. Raises: AuthFailed, LinkDown."""

@@ -127,6 +127,10 @@ class Part(BaseExchangeClient):
         self._shared = shared
         self._symbol = symbol
 
+    @property
+    def remembered(self) -> int | None:
+        return self._shared.client.remembered
+
     async def connect(self) -> None:
         opened = await self._shared.join(self)
         if not opened and self._shared.last_link is not None:

@@ -129,6 +129,9 @@ def test_memory_is_swept_and_a_replay_is_looked_up_not_told_again() -> None:
     assert asked == ["o1"]
     assert counts.take_row(row("late", order="o3", at_ms=T - 5)) == 1  # old, and never told
     assert asked == ["o1", "o3"]
+    assert counts.size == 3  # t1 as the journal told it, new and late; each once
+    counts.take(told("t1", "1"))
+    assert counts.size == 3
 
 
 def test_without_a_journal_to_ask_nothing_is_forgotten() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,13 +81,28 @@ def equal(eagle: Eagle, it: Serving, *, run: int) -> None:
     assert (said.out.count(": equal"), said.code) == (2, 0), said.out
 
 
+def known(folder: Path, market: str) -> int:
+    """The market maker's trades in memory, by the metrics of one pair."""
+    lines = (folder / f"m.{market}.prom").read_text().splitlines()
+    (value,) = (line.split()[1] for line in lines if line.startswith('eagle_dedup_trades{account="maker-bifu"} '))
+    return int(float(value))
+
+
+def heard(folder: Path) -> int:
+    """Its fills of both pairs and of every run so far; one that comes while a run stops is left to the next."""
+    with sqlite3.connect(folder / "state" / "eagle.sqlite") as journal:
+        ((count,),) = journal.execute("SELECT count(*) FROM fills WHERE venue = 'bifu'").fetchall()
+    return int(count)
+
+
 def test_two_pairs_are_hedged_over_a_restart_and_nothing_is_told_twice(tmp_path: Path, eagle: Eagle) -> None:
     with serving(tmp_path, *SERVED) as it:
         write(tmp_path, config_of(it))
         for first in (1, 3):
-            with hedging(tmp_path) as process:
+            with hedging(tmp_path, "--metrics", "m.prom") as process:
                 until(process, "hedge          ETH: ", "hedge          BTC: ")
                 code, told = stop(process)
+            assert 2 <= heard(tmp_path) <= known(tmp_path, "ETH") == known(tmp_path, "BTC")
             assert [row["market"] for row in told] == ["ETH", "BTC"]
             assert all(row["ending"].startswith("hedged") for row in told), told
             assert code in (0, 1)  # 1: a limit broke on the way, and was called

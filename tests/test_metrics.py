@@ -70,6 +70,7 @@ def test_every_metric_is_there_with_its_kind_and_labels_and_no_other(text: str) 
 def test_names_carry_their_unit() -> None:
     units = ("_quote", "_base", "_seconds", "_ratio")
     plain = {"eagle_info", "eagle_state", "eagle_may_open", "eagle_paused", "eagle_stopping", "eagle_orders_live",
+             "eagle_dedup_trades",
              "eagle_link_trusted"}  # fmt: skip
     for metric in METRICS:
         assert metric.name.startswith("eagle_")

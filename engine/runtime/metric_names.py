@@ -76,6 +76,11 @@ METRICS = (
     _counter("eagle_alert_calls_total", "calls for a person: delivered or failed", "channel", "outcome"),
     # streams and time
     _gauge("eagle_link_trusted", "1 if the account's streams are trusted, 0 while lost or in resync", "account"),
+    _gauge(
+        "eagle_dedup_trades",
+        "trade ids in memory by which a fill that is told again is known; of accounts that are only listened to",
+        "account",
+    ),
     _gauge("eagle_quote_age_seconds", "age of the newest quote", "venue", "symbol"),
     _gauge("eagle_bid_quote", "best bid", "venue", "symbol"),
     _gauge("eagle_ask_quote", "best offer", "venue", "symbol"),

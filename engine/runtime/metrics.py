@@ -29,16 +29,20 @@ Part = Iterator[tuple[str, Samples]]  # a metric's name with its samples
 
 
 class Metrics:
-    """`status` gives the run as it is now; `calls` counts calls for a person by channel and whether delivered."""
+    """`status` gives the run as it is now; `calls` counts calls for a person by channel and whether delivered.
+
+    `dedup` gives the trade ids in memory by account, of those that keep them by time.
+    """
 
     def __init__(
         self, status: Callable[[], Status], counts: MetricCounts, *, program: str,
-        calls: Mapping[tuple[str, bool], int],
+        calls: Mapping[tuple[str, bool], int], dedup: Callable[[], Mapping[str, int]] = dict,
     ) -> None:  # fmt: skip
         self._status = status
         self._counts = counts
         self._program = program
         self._calls = calls
+        self._dedup = dedup
 
     def pieces(self) -> Iterator[bytes]:
         """The text, a metric at a time: between two of them the loop may do what is more urgent."""
@@ -65,7 +69,10 @@ class Metrics:
 
     def _families(self, it: Status) -> Iterator[Metric]:
         counts = self._counts
-        parts = (_of_run(it, self._program), _of_money(it), _of_exposure(it), _of_streams(it), self._of_orders(it))
+        parts = (
+            _of_run(it, self._program), _of_money(it), _of_exposure(it), _of_streams(it), self._of_orders(it),
+            self._of_clients(),
+        )  # fmt: skip
         for part in parts:
             for name, samples in part:
                 yield _family(name, samples)
@@ -89,6 +96,9 @@ class Metrics:
             "eagle_alert_calls_total",
             [((channel, "delivered" if came else "failed"), count) for (channel, came), count in self._calls.items()],
         )
+
+    def _of_clients(self) -> Part:
+        yield "eagle_dedup_trades", [((account,), size) for account, size in self._dedup().items()]
 
 
 class _One(Collector):

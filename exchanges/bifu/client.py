@@ -128,7 +128,6 @@ class BifuClient(StreamedClient):
 
     @property
     def remembered(self) -> int:
-        """Trade ids in memory."""
         return self._counts.size
 
     @property

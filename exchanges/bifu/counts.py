@@ -8,7 +8,8 @@ later explain and never add to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -26,6 +27,41 @@ PROVISIONAL, BASELINE = "cum:", "base:"
 Recall = Callable[[str], Sequence[Fill]]  # every fill of an order, by its id, that was ever told or set aside
 
 
+class _Trades:
+    """What is known of each trade of an order: venue ms, quantity, and how much of it was news when it came.
+
+    Columns instead of a value for each trade: a busy market tells millions in the hours that they are kept, and the
+    garbage collector would look at every value again and again.
+    """
+
+    __slots__ = ("_at_ms", "_ids", "_news", "_qty")
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}  # in the order of the columns
+        self._at_ms = array("q")
+        self._qty: list[Decimal] = []
+        self._news: dict[str, Decimal] = {}  # of those that were not news as a whole
+
+    def __contains__(self, trade_id: str) -> bool:
+        return trade_id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, trade_id: str, at_ms: int, qty: Decimal, *, news: Decimal) -> None:
+        self._ids[trade_id] = None
+        self._at_ms.append(at_ms)
+        self._qty.append(qty)
+        if news != qty:
+            self._news[trade_id] = news
+
+    def rows(self) -> Iterator[tuple[int, Decimal, Decimal]]:
+        """Those that a row told, not those that stood for rows."""
+        for trade_id, at_ms, qty in zip(self._ids, self._at_ms, self._qty, strict=True):
+            if not trade_id.startswith(PROVISIONAL):
+                yield at_ms, qty, self._news.get(trade_id, qty)
+
+
 @dataclass(slots=True)
 class _Order:
     """One order. `counted` was told or set aside, `rows` is the part of it that rows have explained."""
@@ -39,8 +75,7 @@ class _Order:
     base_rows: Decimal = ZERO  # … beside rows that had come by then
     early: Decimal = ZERO  # rows up to base_ms, whenever they came
     overlap: Decimal = ZERO  # of the base, what rows that came later turned out to be
-    # Trade id -> venue ms, quantity, and how much of it was news when it came.
-    trades: dict[str, tuple[int, Decimal, Decimal]] = field(default_factory=dict)
+    trades: _Trades = field(default_factory=_Trades)
     newest_ms: int = 0
     recalled: bool = False
 
@@ -55,12 +90,11 @@ class _Order:
         if fill.trade_id.startswith(BASELINE):
             self.base, self.base_ms = fill.qty, fill.at_ms
             self.base_rows = Decimal(fill.trade_id.removeprefix(BASELINE)) - fill.qty
-            rows = (it for name, it in self.trades.items() if not name.startswith(PROVISIONAL))
-            self.early = sum((qty for at_ms, qty, _ in rows if at_ms <= self.base_ms), ZERO)
+            self.early = sum((qty for at_ms, qty, _ in self.trades.rows() if at_ms <= self.base_ms), ZERO)
             self._look_for_overlap()
         elif not fill.trade_id.startswith(PROVISIONAL):
             self._came(fill.at_ms, fill.qty)
-        self.trades[fill.trade_id] = (fill.at_ms, fill.qty, fill.qty)
+        self.trades.add(fill.trade_id, fill.at_ms, fill.qty, news=fill.qty)
 
     def news(self, row: FillRow) -> Decimal:
         """Take a row that is no replay; how much of it was not counted yet."""
@@ -68,22 +102,18 @@ class _Order:
         self._came(row.at_ms, row.qty)
         self.rows += row.qty
         news = max(ZERO, min(self.rows - self.counted, row.qty))
-        self.trades[row.trade_id] = (row.at_ms, row.qty, news)
-        self._count(news, row.value * news / row.qty, row.fee * news / row.qty)
+        self.trades.add(row.trade_id, row.at_ms, row.qty, news=news)
+        if news == row.qty:
+            self._count(news, row.value, row.fee)
+        else:
+            self._count(news, row.value * news / row.qty, row.fee * news / row.qty)
         return news
 
     def later_than(self, at_ms: int) -> Decimal:
         """What rows of fills after that time have added."""
         if self.newest_ms <= at_ms:
             return ZERO
-        return sum(
-            (
-                news
-                for name, (row_ms, _, news) in self.trades.items()
-                if row_ms > at_ms and not name.startswith(PROVISIONAL)
-            ),
-            ZERO,
-        )
+        return sum((news for row_ms, _, news in self.trades.rows() if row_ms > at_ms), ZERO)
 
     def _came(self, at_ms: int, qty: Decimal) -> None:
         if at_ms <= self.base_ms:
@@ -129,16 +159,12 @@ class Counts:
         self._recall = recall
         self._keep_ms = keep_ms
         self._orders: dict[str, _Order] = {}
+        self.size = 0  # trade ids in memory, for a metric
         self._forgotten_ms = 0 if recall is None else known_since_ms  # what is newer is in memory, whole
         self._known_ms = 0  # what is older may be a replay that a provisional fill had explained: nobody journals that
         for fill in known:
-            self._orders.setdefault(fill.order_id, _Order()).add(fill)
+            self.take(fill)
             self._known_ms = max(self._known_ms, fill.at_ms)
-
-    @property
-    def size(self) -> int:
-        """Trade ids in memory, for a metric."""
-        return sum(len(order.trades) for order in self._orders.values())
 
     def take_row(self, row: FillRow) -> Decimal | None:
         """How much of a row is news; 0 if a provisional fill stood for it, None for a replay."""
@@ -151,6 +177,7 @@ class Counts:
                 return None
         elif order is None:
             order = self._orders[row.order_id] = _Order()
+        self.size += 1
         return order.news(row)
 
     def missed(self, listed: OrderRow) -> Missed | None:
@@ -172,7 +199,10 @@ class Counts:
 
     def take(self, fill: Fill) -> None:
         """A provisional fill or a baseline, as it is told now."""
-        self._orders.setdefault(fill.order_id, _Order()).add(fill)
+        order = self._orders.get(fill.order_id)
+        if order is None:
+            order = self._orders[fill.order_id] = _Order()
+        self._add(order, fill)
 
     def sweep(self, now_ms: int) -> None:
         """Forget orders whose last fill is older than `keep_ms`, by the venue's time."""
@@ -180,7 +210,9 @@ class Counts:
             return
         before_ms = now_ms - self._keep_ms
         for order_id in [order_id for order_id, order in self._orders.items() if order.newest_ms <= before_ms]:
-            self._forgotten_ms = max(self._forgotten_ms, self._orders.pop(order_id).newest_ms)
+            order = self._orders.pop(order_id)
+            self.size -= len(order.trades)
+            self._forgotten_ms = max(self._forgotten_ms, order.newest_ms)
 
     def _order_of(self, listed: OrderRow) -> _Order:
         """An order with everything that was ever told of it; one made since the oldest memory is so in any case."""
@@ -195,5 +227,10 @@ class Counts:
         if not order.recalled and self._recall is not None:
             order.recalled = True
             for fill in self._recall(order_id):
-                order.add(fill)
+                self._add(order, fill)
         return order
+
+    def _add(self, order: _Order, fill: Fill) -> None:
+        before = len(order.trades)
+        order.add(fill)
+        self.size += len(order.trades) - before
