@@ -7,10 +7,22 @@ from decimal import Decimal
 
 from trading_kit import LIMITS, Bench, S, account
 
-from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish
-from engine.trading.inputs import Answered, Counted, Looked, NotSent, Request, StopAsked
+from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish, PlaceOrder
+from engine.trading.inputs import Answered, Carried, Counted, Held, Looked, NotSent, Recalled, Request, StopAsked
 from engine.trading.orders import KEEP_NS
-from exchanges.types import FillKind, LinkState, LinkUpdate, OrderState, Position, Refusal, Side, Unknown
+from exchanges.types import (
+    Fill,
+    FillKind,
+    LinkState,
+    LinkUpdate,
+    Liquidity,
+    OrderState,
+    OrderUpdate,
+    Position,
+    Refusal,
+    Side,
+    Unknown,
+)
 
 D = Decimal
 
@@ -375,3 +387,45 @@ def test_a_stop_whose_closes_are_undone_again_and_again_leaves() -> None:
                 bench.fill(order.client_id, str(order.remaining))
     assert bench.state.startswith("CLEANUP.leaving")
     assert legs.count("cleanup") <= 5
+
+
+def test_a_hedge_that_an_earlier_run_half_knew_is_asked_about_before_anything_is_hedged_against_it() -> None:
+    """S4, seed 69 of the catalogue on Backpack: the first hedge ended with a half, the second was for the other.
+
+    Rows of both came before the answers; counted as if both were still to fill, the maker's fill was hedged back.
+    """
+    bench = Bench()
+
+    def left(client_id: str, name: str, qty: str) -> Recalled:
+        return Recalled(
+            client_id=client_id, account=name, venue="b", symbol="ETHUSDT", side=Side.BUY, qty=D(qty), price=None,
+            purpose="hedge", leg="hedge", round=1, order_id="", state=OrderState.PENDING, filled=D(0),
+            provisional=D(0), trades=(),
+        )  # fmt: skip
+
+    def row(client_id: str, name: str, qty: str) -> Fill:
+        return Fill(
+            venue="b", account=name, symbol="ETHUSDT", client_id=client_id, order_id=f"v-{client_id}",
+            trade_id=f"r-{client_id}", side=Side.BUY, qty=D(qty), price=D(100), fee=D(0), fee_asset="USDT",
+            liquidity=Liquidity.TAKER, at_ms=0, recv_ns=0,
+        )  # fmt: skip
+
+    held = (Held("m", D(0), D(-2)), Held("t1", D(0), D(0)), Held("t2", D(0), D(0)))
+    bench.give(Carried(1, 0, held, (left("e1r1l2a1", "t1", "2"), left("e1r1l2a2", "t2", "1"))))
+    bench.quote("100.0", "100.1")
+    for name in bench.plan.accounts:
+        bench.give(LinkUpdate(name, LinkState.TRUSTED, bench.now))
+    assert bench.placed(bench.give(row("e1r1l2a1", "t1", "1"))) == []
+    assert bench.placed(bench.give(row("e1r1l2a2", "t2", "0.5"))) == []
+    effects = bench.begin(held=(Position("m", "ETHUSDT", D(-2)),))
+    assert [effect for effect in bench.log if isinstance(effect, PlaceOrder)] == []
+    asked = [effect for effect in effects if isinstance(effect, AskOrder)]
+    assert [effect.client_id for effect in asked] == ["e1r1l2a1", "e1r1l2a2"]
+    placed = []
+    for question, name, qty, cum in zip(asked, ("t1", "t2"), ("2", "1"), ("1", "0.5"), strict=True):
+        word = OrderUpdate(
+            account=name, symbol="ETHUSDT", client_id=question.client_id, order_id=f"v-{question.client_id}",
+            side=Side.BUY, qty=D(qty), state=OrderState.CANCELED, cum_qty=D(cum), price=None, at_ms=0, recv_ns=0,
+        )  # fmt: skip
+        placed += bench.placed(bench.give(Looked(question.client_id, question.token, ok=True, update=word)))
+    assert [(leg, side, qty) for _, leg, side, qty in placed] == [("hedge", "buy", D("0.5"))]

@@ -237,6 +237,8 @@ class Intake:
         news = world.orders.apply_fill(fill, world.now_ns)
         if news is None:
             return NOTHING_NEW
+        if not world.started:
+            order.unknown = order.live  # S4: a row tells nothing of the rest of an earlier run's order
         if (fill.venue, fill.symbol) in self._shared_books:
             self._self_match(fill)
         self._count(fill, news, order.purpose)
