@@ -17,8 +17,8 @@ from typing import Any
 from exchanges.backpack.client import _apart, _order_in
 from exchanges.backpack.rest import judge
 from exchanges.backpack.wire import reply, stream
-from exchanges.backpack.wire.stream import OrderFacts
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, Rejected
+from exchanges.facts import OrderFacts
 from exchanges.transport import Response
 
 SYMBOL = "SOL_USDC_PERP"

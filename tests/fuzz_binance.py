@@ -18,8 +18,9 @@ from fuzz_backpack import LONGEST, Broken, Reader, check_reply, mutated
 from exchanges.binance.rest import _apart, judge
 from exchanges.binance.wire import reply, stream
 from exchanges.binance.wire.reply import Fees, Risk
-from exchanges.binance.wire.stream import Answer, OrderFacts
+from exchanges.binance.wire.stream import Answer
 from exchanges.errors import BadFrame, ExchangeError, Rejected
+from exchanges.facts import OrderFacts
 from exchanges.fields import json_of
 from exchanges.transport import Response
 from exchanges.types import ZERO

@@ -16,10 +16,10 @@ from typing import Any
 from fuzz_backpack import LONGEST, Broken, Reader, check_reply, mutated
 
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown
+from exchanges.facts import OrderFacts
 from exchanges.okx.entry import _items, _said
 from exchanges.okx.rest import judge
 from exchanges.okx.wire import reply, stream
-from exchanges.okx.wire.order import OrderFacts
 from exchanges.okx.wire.reply import AccountMode
 from exchanges.okx.wire.stream import Answer, Orders
 from exchanges.transport import Response

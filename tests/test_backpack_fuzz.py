@@ -9,7 +9,8 @@ import pytest
 from fuzz_backpack import FILL, SYMBOL, Broken, check_frame, check_reply, fuzz
 
 from exchanges.backpack.wire import stream
-from exchanges.backpack.wire.stream import OrderFacts, Told
+from exchanges.backpack.wire.stream import Told
+from exchanges.facts import OrderFacts
 
 FRAME = json.dumps({"stream": f"account.orderUpdate.{SYMBOL}", "data": FILL}).encode()
 

@@ -12,10 +12,11 @@ import pytest
 
 from exchanges.backpack.wire import reply, request, stream
 from exchanges.backpack.wire.codes import EXPIRY_REFUSALS
-from exchanges.backpack.wire.reply import FillRow, PositionRow
+from exchanges.backpack.wire.reply import FillRow
 from exchanges.backpack.wire.request import Signer
-from exchanges.backpack.wire.stream import BookFacts, OrderFacts, PositionFacts, Trade, Unread
+from exchanges.backpack.wire.stream import PositionFacts, Unread
 from exchanges.errors import AuthFailed, BadFrame, OutcomeUnknown, RateLimited, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow, Trade
 from exchanges.fields import json_of
 from exchanges.types import (
     FillKind,

@@ -16,8 +16,9 @@ from exchanges.binance.wire import reply, request, stream
 from exchanges.binance.wire.product import SPOT, USDM, Product
 from exchanges.binance.wire.reply import Fees, Risk
 from exchanges.binance.wire.request import Signer
-from exchanges.binance.wire.stream import Answer, BookFacts, Ended, HeldFacts, OrderFacts, Trade, Unread
+from exchanges.binance.wire.stream import Answer, Ended, HeldFacts, Unread
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
+from exchanges.facts import BookFacts, OrderFacts, Trade
 from exchanges.types import (
     FillKind,
     MarketKind,

@@ -27,7 +27,7 @@ ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
     *("exchanges.reconcile", "exchanges.streamed", "exchanges.newest", "exchanges.venue_clock"),
-    "exchanges.switch",
+    *("exchanges.facts", "exchanges.account_feed", "exchanges.order_client", "exchanges.switch"),
     *SOURCES,
     *WORDS,
 )
@@ -90,6 +90,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.fields": WORDS,
     "exchanges.reconcile": ("exchanges.tracking", "exchanges.tasks", "exchanges.budget", *WORDS),
     "exchanges.streamed": ("exchanges.base", "exchanges.link", "exchanges.transport", *WORDS),
+    "exchanges.facts": WORDS,
+    "exchanges.account_feed": (
+        *("exchanges.reconcile", "exchanges.tracking", "exchanges.venue_clock", "exchanges.facts", "exchanges.budget"),
+        *WORDS,
+    ),
+    "exchanges.order_client": (
+        *("exchanges.streamed", "exchanges.account_feed", "exchanges.tracking", "exchanges.facts", "exchanges.http"),
+        *("exchanges.budget", *WORDS),
+    ),
     "exchanges.newest": WORDS,
     "exchanges.venue_clock": ("exchanges.tasks", *WORDS),
     "exchanges.switch": ("exchanges.tasks", *WORDS),
@@ -114,7 +123,7 @@ PURE = (
     *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.market", "exchanges.synthetic", "exchanges.transport", "exchanges.budget", "exchanges.tracking"),
     *("exchanges.venues", "exchanges.venues.*"),
-    *("exchanges.fields", "exchanges.*.wire.*"),
+    *("exchanges.fields", "exchanges.facts", "exchanges.*.wire.*"),
 )
 IMPURE = {
     *("asyncio", "time", "datetime", "random", "secrets", "uuid", "socket", "ssl", "http", "urllib", "aiohttp"),

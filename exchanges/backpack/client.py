@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from exchanges.backpack.market import MarketFeed, quote_of
+from exchanges.backpack.market import MarketFeed
 from exchanges.backpack.private import PrivateFeed
-from exchanges.backpack.rest import Rest, Signed
+from exchanges.backpack.rest import Rest
 from exchanges.backpack.wire import reply
 from exchanges.backpack.wire.request import Params, Signer, client_number, order_params
-from exchanges.backpack.wire.stream import OrderFacts
 from exchanges.base import BatchReplyHandler
 from exchanges.budget import Budget, Use
-from exchanges.errors import BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, Rejected
+from exchanges.facts import NOT_SIGNED, OrderFacts, quote_of
 from exchanges.http import Outcome, reply_to
 from exchanges.link import Link
-from exchanges.streamed import StreamedClient
+from exchanges.order_client import OrderClient
 from exchanges.tracking import Tracking
 from exchanges.transport import Response, Transport
 from exchanges.types import (
@@ -29,18 +29,15 @@ from exchanges.types import (
     Capabilities,
     ClientIdStyle,
     Clock,
-    Fill,
     Instrument,
     LinkState,
     Margin,
     MarketKind,
     OrderRequest,
-    OrderState,
     OrderUpdate,
     Position,
     Quote,
     Refused,
-    Reply,
     ReplyHandler,
     Rng,
     SelfTrade,
@@ -49,8 +46,6 @@ from exchanges.venue_clock import ClockKeeper
 
 REST_URL, STREAM_URL = "https://api.backpack.exchange", "wss://ws.backpack.exchange"
 WINDOW_MOST_MS = 2_000  # of orders and cancels (S4)
-ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
-NOT_SIGNED = Signed(0, 0)  # answered before it was: the budget let nothing leave
 BATCH_MOST = 10  # orders of one request; the venue's own limit is not documented
 
 CAPABILITIES = Capabilities(
@@ -61,8 +56,10 @@ CAPABILITIES = Capabilities(
 )  # fmt: skip
 
 
-class BackpackClient(StreamedClient):
+class BackpackClient(OrderClient):
     """One account. `markets` are the symbols that it trades, with our name of each."""
+
+    _feed: PrivateFeed
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
@@ -125,7 +122,7 @@ class BackpackClient(StreamedClient):
         signed = NOT_SIGNED
 
         def answered(outcome: Outcome, written_ns: int) -> None:
-            self._placed(order, on_reply, outcome, signed, written_ns)
+            self._placed(order, on_reply, _order_in(outcome), signed, written_ns)
 
         signed = self._rest.place(params, window_ms=min(order.valid_ms, WINDOW_MOST_MS), on_outcome=answered)
 
@@ -165,34 +162,6 @@ class BackpackClient(StreamedClient):
 
         signed = self._rest.cancel(params, window_ms=WINDOW_MOST_MS, on_outcome=answered)
 
-    def _register(self, order: OrderRequest) -> None:
-        self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._rest.venue_ms)
-
-    def _placed(
-        self,
-        order: OrderRequest,
-        on_reply: ReplyHandler,
-        outcome: Outcome | OrderFacts,
-        signed: Signed,
-        written_ns: int,
-    ) -> None:
-        """The answer of one order; the state in it is the one after matching, and counts like a frame."""
-        facts, signed_ns = _order_in(outcome), signed.signed_ns
-        if isinstance(facts, OrderFacts) and facts.client_id != order.client_id:
-            facts = OutcomeUnknown(f"the answer is about another order ({facts.client_id or 'without a client id'})")
-        if isinstance(facts, ExchangeError):
-            answer: Reply = reply_to(facts, signed_ns=signed_ns, written_ns=written_ns, dead_ns=signed.dead_ns)
-            self._feed.answered(order.client_id, refused=isinstance(answer, Refused))
-            on_reply(answer)
-            return
-        refusal = facts.refusal
-        if facts.state is OrderState.FAILED and refusal is not None:
-            on_reply(Refused(refusal, facts.text, signed_ns, written_ns))
-        else:
-            on_reply(Accepted(facts.order_id, signed_ns, written_ns))
-        self._take(facts)  # ties the order's id: fills that wait for it must find it
-        self._feed.answered(order.client_id, refused=False)
-
     def _canceled(
         self, client_id: str, on_reply: ReplyHandler, outcome: Outcome, signed_ns: int, written_ns: int
     ) -> None:
@@ -207,19 +176,6 @@ class BackpackClient(StreamedClient):
         if facts.client_id == client_id:
             self._take(facts)
 
-    def _take(self, facts: OrderFacts) -> None:
-        """The state in a reply counts like a frame; what it says to have filled has prices only in its fill frames.
-
-        Those are given a moment, so that money is booked as it was and not corrected afterwards.
-        """
-        now_ns = self._clock.now_ns()
-        self._tracking.owner(facts.order_id, facts.client_id, symbol=facts.symbol, side=facts.side)
-        sent = self._tracking.get(facts.client_id)
-        if sent is not None and facts.cum_qty > sent.traded:
-            self._clock.call_at(now_ns + ROWS_NS, self._feed.order, facts, now_ns)
-        else:
-            self._feed.order(facts, now_ns)
-
     # --- questions
 
     async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
@@ -227,43 +183,24 @@ class BackpackClient(StreamedClient):
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
         facts = await self._rest.open_order(symbol, client_number(client_id), Use.ASK)
-        now_ns = self._clock.now_ns()
         if facts is not None:
-            update = self._feed.update_of(facts, now_ns)
+            update = self._found(facts, client_id)
             if update.client_id:
-                self._tracking.update(update)
                 return update
-        sent = self._tracking.get(client_id)
-        if sent is not None and sent.state.terminal and sent.last is not None:
-            return sent.last
+        remembered = self._remembered(client_id)
+        if remembered is not None:
+            return remembered
         ended = await self._feed.find_ended(symbol, client_id, Use.ASK)
-        if ended is None:
-            if self._link.state is not LinkState.TRUSTED:
-                raise LinkDown(f"{self.venue} shows no order {client_id}, and its stream is not there to confirm it")
-            return None
-        update = self._feed.update_of(ended, now_ns)
-        self._tracking.update(update)
-        return update
-
-    async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
-        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
-
-    async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
-
-    async def get_account_positions(self) -> Sequence[Position]:
-        return await self._asked(self._positions)
+        if ended is not None:
+            return self._found(ended, client_id)
+        self._absent(client_id)
+        return None
 
     async def _positions(self) -> list[Position]:
-        if self._tracking.short:
-            await self._feed.reconcile.fetch_rows()
         found: list[Position] = []
         kinds = {symbol: instrument.kind for symbol, instrument in self._instruments.items()}
         if not kinds or MarketKind.PERP in kinds.values():
-            found += [
-                Position(self.account, row.symbol, row.qty, row.entry_price, row.liquidation_price, row.mark_price)
-                for row in await self._rest.positions(Use.ASK)
-            ]
+            found += self._listed(await self._rest.positions(Use.ASK))
         for symbol, kind in kinds.items():
             if kind is MarketKind.SPOT:
                 total = await self._rest.asset_total(self._instruments[symbol].base, Use.ASK)
@@ -291,7 +228,7 @@ class BackpackClient(StreamedClient):
         return quote_of(self.venue, book, self._clock.now_ns())
 
 
-def _order_in(outcome: Outcome | OrderFacts) -> OrderFacts | ExchangeError:
+def _order_in(outcome: Outcome) -> OrderFacts | ExchangeError:
     if not isinstance(outcome, Response):
         return outcome
     if outcome.status != 200:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from exchanges.backpack.wire import stream
 from exchanges.backpack.wire.request import subscription
-from exchanges.backpack.wire.stream import BookFacts
+from exchanges.facts import BookFacts, quote_of
 from exchanges.link import Opening
 from exchanges.newest import Newest
-from exchanges.types import Clock, Quote, QuoteHandler
+from exchanges.types import Clock, QuoteHandler
 
 _STREAM = re.compile(rb'"stream"\s*:\s*"([^"\\]{1,100})"')
 
@@ -44,7 +44,3 @@ class MarketFeed:
         handler = self._handlers.get(said.symbol)
         if handler is not None:
             handler(quote_of(self._venue, said, recv_ns))
-
-
-def quote_of(venue: str, book: BookFacts, recv_ns: int) -> Quote:
-    return Quote(venue, book.symbol, book.bid, book.bid_qty, book.ask, book.ask_qty, recv_ns, book.at_ms)

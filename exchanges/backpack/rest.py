@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from exchanges.backpack.wire import reply
-from exchanges.backpack.wire.reply import FillRow, PositionRow
+from exchanges.backpack.wire.reply import FillRow
 from exchanges.backpack.wire.request import Params, Signer, command, commands, instruction, query_text
-from exchanges.backpack.wire.stream import BookFacts, OrderFacts
 from exchanges.budget import Budget, Use
 from exchanges.errors import ExchangeError, LinkDown, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow, Signed
 from exchanges.http import Call, Http, OnOutcome, plain_error
 from exchanges.transport import Response, Transport
 from exchanges.types import Clock, Instrument, Margin, Refusal
@@ -24,14 +23,6 @@ ASK_NS = 3 * S
 ANSWER_NS = S // 2  # beyond a request's window: what was not answered by then will not be
 PAGE = 1_000  # rows of one page, the venue's most
 PAGES_MOST = 20  # of one question; more than 20,000 fills since the last known one is no gap of a stream
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """When a request was signed, and after when the venue can take it no more, in ns of our clock."""
-
-    signed_ns: int
-    dead_ns: int
 
 
 class Rest:

@@ -11,19 +11,19 @@ from decimal import Decimal
 from functools import partial
 
 from exchanges.base import BatchReplyHandler
-from exchanges.binance.market import MarketFeed, quote_of
+from exchanges.binance.market import MarketFeed
 from exchanges.binance.private import PrivateFeed
-from exchanges.binance.rest import OnOrder, OrderOutcome, Rest, Signed
+from exchanges.binance.rest import OnOrder, OrderOutcome, Rest
 from exchanges.binance.session import OrderSession
 from exchanges.binance.wire.product import USDM, Hosts, Product
 from exchanges.binance.wire.reply import Untimely
 from exchanges.binance.wire.request import Params, Signer, client_text, order_params
-from exchanges.binance.wire.stream import OrderFacts
 from exchanges.budget import Budget, Use
-from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.errors import ExchangeError, RateLimited, Rejected
+from exchanges.facts import NOT_SIGNED, Signed, quote_of
 from exchanges.http import reply_to
 from exchanges.link import Link
-from exchanges.streamed import StreamedClient
+from exchanges.order_client import OrderClient
 from exchanges.switch import Switch
 from exchanges.tracking import Tracking
 from exchanges.transport import Transport
@@ -35,13 +35,11 @@ from exchanges.types import (
     Capabilities,
     ClientIdStyle,
     Clock,
-    Fill,
     Instrument,
     LinkState,
     Margin,
     MarketKind,
     OrderRequest,
-    OrderState,
     OrderUpdate,
     Position,
     Quote,
@@ -57,9 +55,7 @@ from exchanges.venue_clock import ClockKeeper
 S = 1_000_000_000
 MS = 1_000_000
 WINDOW_MOST_MS = 1_000  # of orders and cancels (S4): the venue takes any, and a lost hedge is replaced that much sooner
-ROWS_NS = 100_000_000  # how long fills that a reply knows of wait for their frames
 AWAY_NS = 10 * S  # until a lost connection for orders is told
-NOT_SIGNED = Signed(0, 0)  # answered before it was: the budget let nothing leave
 
 
 def capabilities_of(product: Product) -> Capabilities:
@@ -70,12 +66,14 @@ def capabilities_of(product: Product) -> Capabilities:
     )  # fmt: skip
 
 
-class BinanceClient(StreamedClient):
+class BinanceClient(OrderClient):
     """One account. `markets` are the symbols that it trades, with our name of each.
 
     With `cancel_after_s` the venue cancels all orders of these markets, whoever placed them, when it has not heard of
     us for so long (futures only): for accounts whose orders are all ours (S1).
     """
+
+    _feed: PrivateFeed
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
@@ -281,45 +279,11 @@ class BinanceClient(StreamedClient):
 
         signed = self._send(method, by_rest, params, window_ms=WINDOW_MOST_MS, on_outcome=answered)
 
-    def _register(self, order: OrderRequest) -> None:
-        self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._rest.venue_ms)
-
-    def _placed(
-        self, order: OrderRequest, on_reply: ReplyHandler, outcome: OrderOutcome, signed: Signed, written_ns: int
-    ) -> None:
-        """The answer of one order; the state in it is the one after matching, and counts like a frame."""
-        if isinstance(outcome, OrderFacts) and outcome.client_id != order.client_id:
-            outcome = OutcomeUnknown(
-                f"the answer is about another order ({outcome.client_id or 'without a client id'})"
-            )
-        if isinstance(outcome, ExchangeError):
-            answer = reply_to(outcome, signed_ns=signed.signed_ns, written_ns=written_ns, dead_ns=signed.dead_ns)
-            if isinstance(outcome, Untimely):
-                self._keeper.soon()
-            if isinstance(outcome, RateLimited):
-                self._orders.block(self._clock.now_ns(), for_ns=outcome.retry_ms * MS)
-            self._tracking.answered(order.client_id, refused=isinstance(answer, Refused))
-            on_reply(answer)
-            return
-        if outcome.state is OrderState.FAILED and outcome.refusal is not None:
-            on_reply(Refused(outcome.refusal, outcome.text, signed.signed_ns, written_ns))
-        else:
-            on_reply(Accepted(outcome.order_id, signed.signed_ns, written_ns))
-        self._take(outcome)
-        self._tracking.answered(order.client_id, refused=False)
-
-    def _take(self, facts: OrderFacts) -> None:
-        """The state in a reply counts like a frame; what it says to have filled has prices only in its fill frames.
-
-        Those are given a moment, so that money is booked as it was and not corrected afterwards.
-        """
-        now_ns = self._clock.now_ns()
-        self._tracking.owner(facts.order_id, facts.client_id, symbol=facts.symbol, side=facts.side)
-        sent = self._tracking.get(facts.client_id)
-        if sent is not None and facts.cum_qty > sent.traded:
-            self._clock.call_at(now_ns + ROWS_NS, self._feed.order, facts, now_ns)
-        else:
-            self._feed.order(facts, now_ns)
+    def _failed(self, error: ExchangeError) -> None:
+        if isinstance(error, Untimely):
+            self._keeper.soon()
+        elif isinstance(error, RateLimited):
+            self._orders.block(self._clock.now_ns(), for_ns=error.retry_ms * MS)
 
     # --- questions
 
@@ -329,33 +293,15 @@ class BinanceClient(StreamedClient):
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
         facts = await self._feed.find(symbol, client_id, Use.ASK)
         if facts is not None:
-            update = self._feed.update_of(facts, self._clock.now_ns(), client_id=client_id)
-            self._tracking.update(update)
-            return update
-        sent = self._tracking.get(client_id)
-        if sent is not None and sent.state.terminal and sent.last is not None:
-            return sent.last
-        if self._link.state is not LinkState.TRUSTED:
-            raise LinkDown(f"{self.venue} shows no order {client_id}, and its stream is not there to confirm it")
-        return None
-
-    async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
-        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
-
-    async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
-
-    async def get_account_positions(self) -> Sequence[Position]:
-        return await self._asked(self._positions)
+            return self._found(facts, client_id)
+        remembered = self._remembered(client_id)
+        if remembered is None:
+            self._absent(client_id)
+        return remembered
 
     async def _positions(self) -> list[Position]:
-        if self._tracking.short:
-            await self._feed.reconcile.fetch_rows()
         if self._product.kind is MarketKind.PERP:
-            return [
-                Position(self.account, row.symbol, row.qty, row.entry_price, row.liquidation_price, row.mark_price)
-                for row in await self._rest.positions(Use.ASK)
-            ]
+            return self._listed(await self._rest.positions(Use.ASK))
         balances = await self._rest.balances(Use.ASK)
         return [
             Position(self.account, symbol, sum(balances.get(instrument.base, ()), ZERO))

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from exchanges.binance.wire import stream
 from exchanges.binance.wire.request import quotes_message
-from exchanges.binance.wire.stream import BookFacts, Ended
+from exchanges.binance.wire.stream import Ended
+from exchanges.facts import BookFacts, quote_of
 from exchanges.link import Opening
 from exchanges.newest import Newest
-from exchanges.types import Clock, Quote, QuoteHandler
+from exchanges.types import Clock, QuoteHandler
 
 _SYMBOL = re.compile(rb'"s"\s*:\s*"([^"\\]{1,40})"')
 
@@ -47,7 +48,3 @@ class MarketFeed:
         handler = self._handlers.get(said.symbol)
         if handler is not None:
             handler(quote_of(self._venue, said, recv_ns))
-
-
-def quote_of(venue: str, book: BookFacts, recv_ns: int) -> Quote:
-    return Quote(venue, book.symbol, book.bid, book.bid_qty, book.ask, book.ask_qty, recv_ns, book.at_ms)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
 from exchanges.binance.wire import reply
 from exchanges.binance.wire.product import Hosts, Product
-from exchanges.binance.wire.reply import FillRow, PositionRow, Risk
+from exchanges.binance.wire.reply import FillRow, Risk
 from exchanges.binance.wire.request import Params, Signer, batch_text, query_text
-from exchanges.binance.wire.stream import BookFacts, OrderFacts
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow, Signed
 from exchanges.fields import json_of
 from exchanges.http import Call, Http, Outcome, retry_after_ms
 from exchanges.http import plain_error as plain
@@ -33,14 +32,6 @@ T = TypeVar("T")
 OrderOutcome = OrderFacts | ExchangeError
 OnOrder = Callable[[OrderOutcome, int], None]  # with the time at which the last byte was in the socket, 0 if it was not
 OnOrders = Callable[[Sequence[OrderOutcome], int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """When a request was signed, and after when the venue can take it no more, in ns of our clock."""
-
-    signed_ns: int
-    dead_ns: int
 
 
 class Rest:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exchanges.binance.rest import ANSWER_NS, OnOrder, OrderOutcome, Rest, Signed
+from exchanges.binance.rest import ANSWER_NS, OnOrder, OrderOutcome, Rest
 from exchanges.binance.wire import reply, stream
 from exchanges.binance.wire.request import Params, Signer, api_message
 from exchanges.binance.wire.stream import Answer, Ended
 from exchanges.budget import Budget, Use
 from exchanges.errors import BadFrame, OutcomeUnknown, RateLimited
+from exchanges.facts import NOT_SIGNED, Signed
 from exchanges.link import Opening
 from exchanges.types import Cancellable, Clock
 from exchanges.venue_clock import SETTLE_NS
@@ -57,7 +58,7 @@ class OrderSession:
         if wait_until_ns:
             wait_ms = max(1, (wait_until_ns - now_ns) // MS)
             on_outcome(RateLimited("no request left in the venue's budget", retry_ms=wait_ms), 0)
-            return Signed(0, 0)
+            return NOT_SIGNED
         self._number += 1
         number = f"o{self._number}"
         whole = self._signer.params(params, timestamp_ms=self._rest.venue_ms, window_ms=window_ms)

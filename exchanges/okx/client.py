@@ -15,18 +15,19 @@ from functools import partial
 from exchanges.base import BatchReplyHandler
 from exchanges.budget import Use
 from exchanges.errors import ExchangeError, LinkDown, Rejected
+from exchanges.facts import quote_of
 from exchanges.http import reply_to
 from exchanges.link import Link
 from exchanges.okx.entry import BATCH_MOST, VALID_MOST_MS, OrderEntry
 from exchanges.okx.entry import Sent as SentCommand
 from exchanges.okx.limits import AddressLimits
-from exchanges.okx.market import MarketFeed, quote_of
-from exchanges.okx.private import PrivateFeed, Whose
+from exchanges.okx.market import MarketFeed
+from exchanges.okx.private import PrivateFeed
 from exchanges.okx.rest import Rest
 from exchanges.okx.wire import reply
 from exchanges.okx.wire.codes import UNDER_CANCEL
 from exchanges.okx.wire.request import PING, Args, Signer, Traded, order_args, plain
-from exchanges.streamed import StreamedClient
+from exchanges.order_client import OrderClient
 from exchanges.switch import Switch
 from exchanges.tracking import Tracking
 from exchanges.transport import Transport
@@ -36,9 +37,7 @@ from exchanges.types import (
     Capabilities,
     ClientIdStyle,
     Clock,
-    Fill,
     Instrument,
-    LinkState,
     Margin,
     OrderRequest,
     OrderUpdate,
@@ -64,12 +63,14 @@ CAPABILITIES = Capabilities(
 )  # fmt: skip
 
 
-class OkxClient(StreamedClient):
+class OkxClient(OrderClient):
     """One account. `markets` are the symbols that it trades, with our name of each; names ending in -SWAP are swaps.
 
     `stream_url` is where `/public` and `/private` are. `switch_s` arms the venue's dead man's switch for so long, 0 not
     at all; it takes every order of the account along.
     """
+
+    _feed: PrivateFeed
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
@@ -90,7 +91,7 @@ class OkxClient(StreamedClient):
             fresh=lambda within_ns: self._link.fresh(within_ns),
         )
         self._feed = PrivateFeed(
-            Whose(account, venue, tuple(markets)), rest=self._rest, signer=signer, entry=self._entry,
+            account, venue, symbols=tuple(markets), rest=self._rest, signer=signer, entry=self._entry,
             tracking=self._tracking, clock=clock, deliver=self._deliver, note=self._note, link=lambda: self._link,
             connects=address.connects,
         )  # fmt: skip
@@ -150,7 +151,7 @@ class OkxClient(StreamedClient):
         self._register(order)
         self._entry.send(
             "order", [args], traded, valid_ms=order.valid_ms, budget=self._rest.limits.place,
-            on_items=lambda items, sent: self._placed(order, on_reply, items[0], sent),
+            on_items=lambda items, sent: self._answered(order, on_reply, items[0], sent),
         )  # fmt: skip
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
@@ -173,7 +174,7 @@ class OkxClient(StreamedClient):
 
         def answered(items: list[str | ExchangeError], sent: SentCommand) -> None:
             for order, item in zip(orders, items, strict=True):
-                self._placed(order, partial(on_reply, order.client_id), item, sent)
+                self._answered(order, partial(on_reply, order.client_id), item, sent)
 
         limits = self._rest.limits
         self._entry.send(
@@ -215,10 +216,7 @@ class OkxClient(StreamedClient):
             budget=limits.cancel if name == "cancel-order" else limits.amend, on_items=answered,
         )  # fmt: skip
 
-    def _register(self, order: OrderRequest) -> None:
-        self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._rest.venue_ms)
-
-    def _placed(
+    def _answered(
         self, order: OrderRequest, on_reply: ReplyHandler, item: str | ExchangeError, sent: SentCommand
     ) -> None:  # fmt: skip
         answer = _reply(item, sent)
@@ -243,32 +241,17 @@ class OkxClient(StreamedClient):
         if update is not None:
             self._tracking.update(update)
             return update
-        sent = self._tracking.get(client_id)
-        if sent is not None and sent.state.terminal and sent.last is not None:
-            return sent.last  # a cancelled order that filled nothing leaves the venue's lists after two hours
-        if self._link.state is not LinkState.TRUSTED:
-            raise LinkDown(f"{self.venue} shows no order {client_id}, and its stream is not there to confirm it")
-        return None
-
-    async def get_active_orders(self, symbol: str) -> Sequence[OrderUpdate]:
-        return await self._asked(lambda: self._feed.open_orders(symbol, Use.ASK))
-
-    async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return await self._asked(lambda: self._feed.fills(symbol, since_ms, Use.ASK))
-
-    async def get_account_positions(self) -> Sequence[Position]:
-        return await self._asked(self._positions)
+        # A cancelled order that filled nothing leaves the venue's lists after two hours.
+        remembered = self._remembered(client_id)
+        if remembered is None:
+            self._absent(client_id)
+        return remembered
 
     async def _positions(self) -> list[Position]:
-        if self._tracking.short:
-            await self._feed.reconcile.fetch_rows()
         traded = self._rest.traded.values()
         found: list[Position] = []
         if any(not each.spot for each in traded):
-            found += [
-                Position(self.account, row.symbol, row.qty, row.entry_price, row.liquidation_price, row.mark_price)
-                for row in await self._rest.positions(Use.ASK)
-            ]
+            found += self._listed(await self._rest.positions(Use.ASK))
         for each in traded:
             if each.spot:
                 total = await self._feed.position(each.instrument.symbol, Use.ASK)

@@ -8,13 +8,14 @@ from decimal import Decimal
 
 from exchanges.budget import Budget, Use
 from exchanges.errors import LinkDown
+from exchanges.facts import BookFacts, quote_of
 from exchanges.link import Link, Opening
 from exchanges.newest import Newest
 from exchanges.okx.turns import turn
 from exchanges.okx.wire import stream
 from exchanges.okx.wire.request import subscription
-from exchanges.okx.wire.stream import BookFacts, Leaving
-from exchanges.types import Clock, Quote, QuoteHandler
+from exchanges.okx.wire.stream import Leaving
+from exchanges.types import Clock, QuoteHandler
 
 _BOOK = re.compile(rb'"channel"\s*:\s*"bbo-tbt"[^}]{0,200}"instId"\s*:\s*"([A-Z0-9-]{1,40})"[^}]{0,200}\}\s*,\s*"data"')
 
@@ -66,7 +67,3 @@ class MarketFeed:
         handler = self._handlers.get(said.symbol)
         if handler is not None:
             handler(quote_of(self._venue, said, recv_ns))
-
-
-def quote_of(venue: str, book: BookFacts, recv_ns: int) -> Quote:
-    return Quote(venue, book.symbol, book.bid, book.bid_qty, book.ask, book.ask_qty, recv_ns, book.at_ms)

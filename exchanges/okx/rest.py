@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, RateLimited, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow
 from exchanges.http import Call, Http, OnOutcome, plain_error
 from exchanges.okx.limits import AddressLimits, UserLimits
 from exchanges.okx.wire import reply, stream
-from exchanges.okx.wire.order import FillRow, OrderFacts
-from exchanges.okx.wire.reply import AccountMode, PositionRow
+from exchanges.okx.wire.order import FillRow
+from exchanges.okx.wire.reply import AccountMode
 from exchanges.okx.wire.request import Args, Signer, Traded, body_of, text_of
-from exchanges.okx.wire.stream import BookFacts
 from exchanges.transport import Response, Transport
 from exchanges.types import Clock, MarketKind, Refusal
 from exchanges.venue_clock import VenueClock

@@ -17,8 +17,9 @@ from exchanges.backpack.wire.codes import (
     SYSTEM_ORDERS,
     UNKNOWN_CODES,
 )
-from exchanges.backpack.wire.stream import BookFacts, OrderFacts, Trade, client_id_of, expired, side_of, trade_id_of
+from exchanges.backpack.wire.stream import client_id_of, expired, side_of, trade_id_of
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow, Trade
 from exchanges.fields import decimal_of, entry, integer_of, json_of, listing, mapping, milliseconds, one_line, text_of
 from exchanges.types import ZERO, FillKind, Instrument, Margin, MarketKind, OrderState, Refusal, Side
 from exchanges.values import quick
@@ -161,16 +162,6 @@ def _fill_row(row: Mapping[str, Any], filled: dict[str, Decimal]) -> FillRow:
             row["isMaker"],
         ),
     )  # fmt: skip
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class PositionRow:
-    symbol: str
-    qty: Decimal
-    entry_price: Decimal
-    liquidation_price: Decimal | None
-    mark_price: Decimal | None
 
 
 def position_rows(body: bytes) -> list[PositionRow]:

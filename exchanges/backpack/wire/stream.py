@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from exchanges.backpack.wire.codes import AUTH_CODES, EXPIRY_REFUSALS, ORIGINS, SIDES, STATES, plain
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError
+from exchanges.facts import BookFacts, OrderFacts, Trade
 from exchanges.fields import decimal_of, integer_of, json_of, mapping, one_line, text_of
 from exchanges.types import ZERO, FillKind, OrderState, Refusal, Side
 from exchanges.values import quick
@@ -32,59 +33,11 @@ T = TypeVar("T")
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """One fill inside an order event."""
-
-    trade_id: str
-    qty: Decimal
-    price: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class OrderFacts:
-    """What the venue says of one order; `cum_qty` is filled so far, `trade` the fill that caused an `orderFill`."""
-
-    symbol: str
-    side: Side
-    order_id: str
-    client_id: str
-    qty: Decimal
-    price: Decimal | None
-    state: OrderState
-    cum_qty: Decimal
-    at_ms: int
-    reduce_only: bool
-    kind: FillKind
-    refusal: Refusal | None = None
-    text: str = ""
-    trade: Trade | None = None
-
-
-@quick
-@dataclass(frozen=True, slots=True)
 class PositionFacts:
     """A signed position as the stream tells it."""
 
     symbol: str
     qty: Decimal
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class BookFacts:
-    """Best bid and offer; `number` only grows."""
-
-    symbol: str
-    bid: Decimal
-    bid_qty: Decimal
-    ask: Decimal
-    ask_qty: Decimal
-    number: int
-    at_ms: int
 
 
 @quick

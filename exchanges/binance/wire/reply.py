@@ -19,8 +19,9 @@ from exchanges.binance.wire.codes import (
     UNKNOWN_CODES,
     UNTIMELY_CODE,
 )
-from exchanges.binance.wire.stream import BookFacts, OrderFacts, Trade, cause_of, client_id_of, ended, known, side_of
+from exchanges.binance.wire.stream import cause_of, client_id_of, ended, known, side_of
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
+from exchanges.facts import BookFacts, OrderFacts, PositionRow, Trade
 from exchanges.fields import decimal_of, integer_of, json_of, listing, mapping, one_line, text_of
 from exchanges.types import (
     ZERO,
@@ -174,16 +175,6 @@ def _fill_row(row: Mapping[str, Any]) -> FillRow:
 
 
 # --- the account
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class PositionRow:
-    symbol: str
-    qty: Decimal
-    entry_price: Decimal
-    liquidation_price: Decimal | None
-    mark_price: Decimal | None
 
 
 def position_rows(body: bytes) -> list[PositionRow]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from exchanges.binance.wire.codes import CAUSES, SIDES, STATES
 from exchanges.errors import BadFrame
+from exchanges.facts import BookFacts, OrderFacts, Trade
 from exchanges.fields import decimal_of, entry, integer_of, json_of, listing, mapping, one_line, text_of
 from exchanges.types import ZERO, FillKind, OrderState, Refusal, Side
 from exchanges.values import quick
@@ -32,58 +33,10 @@ T = TypeVar("T")
 
 @quick
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """One fill inside an order event. `fee_asset` is empty where nothing was paid."""
-
-    trade_id: str
-    qty: Decimal
-    price: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class OrderFacts:
-    """What the venue says of one order; `cum_qty` is filled so far, `trade` the fill that the event tells of."""
-
-    symbol: str
-    side: Side
-    order_id: str
-    client_id: str
-    qty: Decimal
-    price: Decimal | None
-    state: OrderState
-    cum_qty: Decimal
-    at_ms: int
-    reduce_only: bool
-    kind: FillKind
-    refusal: Refusal | None = None
-    text: str = ""
-    trade: Trade | None = None
-
-
-@quick
-@dataclass(frozen=True, slots=True)
 class HeldFacts:
     """What the account holds now: signed positions by symbol on futures, totals by asset on spot."""
 
     amounts: tuple[tuple[str, Decimal], ...]
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class BookFacts:
-    """Best bid and offer; `number` only grows. Spot does not say when (0)."""
-
-    symbol: str
-    bid: Decimal
-    bid_qty: Decimal
-    ask: Decimal
-    ask_qty: Decimal
-    number: int
-    at_ms: int
 
 
 @quick

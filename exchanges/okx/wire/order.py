@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from exchanges.errors import BadFrame
+from exchanges.facts import OrderFacts, Trade
 from exchanges.fields import decimal_of, integer_of, one_line, text_of
 from exchanges.okx.wire.codes import CANCEL_REFUSALS, CATEGORIES, SIDES, STATES
 from exchanges.types import ZERO, FillKind, OrderState, Refusal, Side
@@ -28,42 +29,6 @@ _LIQUIDATION, _TRADE = FillKind.LIQUIDATION, FillKind.TRADE
 
 Row = Mapping[str, Any]
 Units = Mapping[str, Decimal]
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """One fill. `fee` is positive where paid; the venue's own sign is the other one."""
-
-    trade_id: str
-    qty: Decimal
-    price: Decimal
-    fee: Decimal
-    fee_asset: str
-    maker: bool
-    at_ms: int
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class OrderFacts:
-    """What the venue says of one order; `trade` is the fill that caused a message of the stream."""
-
-    symbol: str
-    side: Side
-    order_id: str
-    client_id: str
-    qty: Decimal
-    price: Decimal | None
-    state: OrderState
-    cum_qty: Decimal
-    at_ms: int
-    made_ms: int
-    reduce_only: bool
-    kind: FillKind
-    refusal: Refusal | None = None
-    text: str = ""
-    trade: Trade | None = None
 
 
 @quick
@@ -91,8 +56,9 @@ def order_of(row: Row, units: Units, *, pushed: bool) -> OrderFacts:
     category = row.get("category", "")
     return OrderFacts(
         symbol, _side(row), text_of(row, "ordId"), _client_id(row), max(qty, cum), _price(row), state, cum,
-        integer_of(row, "uTime"), integer_of(row, "cTime"), row.get("reduceOnly") in ("true", True),
+        integer_of(row, "uTime"), row.get("reduceOnly") in ("true", True),
         CATEGORIES.get(category, _LIQUIDATION) if type(category) is str else _LIQUIDATION, refusal, text, trade,
+        integer_of(row, "cTime"),
     )  # fmt: skip
 
 

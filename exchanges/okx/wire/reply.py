@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
+from exchanges.facts import OrderFacts, PositionRow
 from exchanges.fields import decimal_of, integer_of, json_of, listing, mapping, one_line, text_of
 from exchanges.okx.wire.codes import AUTH_CODES, RATE_CODES, UNKNOWN_CODES, refusal_of
-from exchanges.okx.wire.order import FillRow, OrderFacts, Units, fill_row, order_of
+from exchanges.okx.wire.order import FillRow, Units, fill_row, order_of
 from exchanges.okx.wire.request import Traded
 from exchanges.types import ZERO, Instrument, Margin, MarketKind, Refusal
 
@@ -226,20 +227,8 @@ def spot_margin(account: str, held: Mapping[str, Mapping[str, Any]], instrument:
     return Margin(account, cash + total(held, instrument.base) * mid, free, ZERO)
 
 
-@dataclass(frozen=True, slots=True)
-class PositionRow:
-    """A position in one swap, in base units."""
-
-    symbol: str
-    qty: Decimal
-    entry_price: Decimal
-    liquidation_price: Decimal | None
-    mark_price: Decimal | None
-    maintenance: Decimal
-
-
 def position_rows(body: bytes, units: Units) -> list[PositionRow]:
-    """Positions in the account's symbols here. Raises: BadFrame, also for one of the long/short mode."""
+    """Positions in the account's symbols here, with margins. Raises: BadFrame, also for one of the long/short mode."""
     found = []
     for row in rows(body):
         symbol = text_of(row, "instId")

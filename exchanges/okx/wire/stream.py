@@ -8,29 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown
+from exchanges.facts import BookFacts, OrderFacts
 from exchanges.fields import decimal_of, integer_of, json_of, listing, mapping, one_line, text_of
 from exchanges.okx.wire.codes import AUTH_CODES
-from exchanges.okx.wire.order import OrderFacts, Units, order_of
+from exchanges.okx.wire.order import Units, order_of
 from exchanges.types import ZERO
-from exchanges.values import quick
 
 ORDERS, BOOK = "orders", "bbo-tbt"
 PONG = b"pong"
 LEAVING = "64008"  # of a notice: the venue closes this connection in about 30 s
-
-
-@quick
-@dataclass(frozen=True, slots=True)
-class BookFacts:
-    """Best bid and offer; `number` grows, but for a reset of the venue."""
-
-    symbol: str
-    bid: Decimal
-    bid_qty: Decimal
-    ask: Decimal
-    ask_qty: Decimal
-    number: int
-    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
