@@ -6,21 +6,21 @@ Beside `wiring.py`, which does the same for a run that a person starts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from cli.client_wiring import listed_by, open_clients
-from cli.leftovers import left_over, taken_over
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.simulate_story import Story
 from cli.simulated import SimulatedVenue, SimulatedWorld
 from cli.wiring import FLUSH_AFTER_NS, Setup, plan_of, watch_of
 from engine.chart.model import Flow
-from engine.errors import EngineError
+from engine.errors import EngineError, NotFlatBefore
 from engine.runtime.audit import audit
 from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import GapWatch, S
@@ -41,6 +41,7 @@ from engine.trading.desk import Desk
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Started
 from exchanges.errors import ExchangeError
+from exchanges.types import Position
 from exchanges.venues.faults import FaultPlan, FaultRule
 from exchanges.venues.ledger_page import ledger_page
 
@@ -65,6 +66,7 @@ class Lived:
     failures: list[BaseException] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # intents that the journal could not store, as they were printed
     disk_was_full: bool = False
+    refused: str = ""  # why the last start refused to take over: a person has to look
 
 
 def simulate(
@@ -102,6 +104,8 @@ async def _started(life: Life, flow: Flow, *, down_ns: int, start_ns: int) -> st
         await life.live(flow, down_ns, start_ns)
     except (CannotUse, ExchangeError) as error:
         return str(error)
+    except NotFlatBefore as error:
+        life.refuse(str(error))
     return ""
 
 
@@ -136,6 +140,13 @@ class Life:
             config, listed.instruments, clock=clock, seed=seed, resolve=world.resolve, network=world
         )  # fmt: skip
         plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
+        known = () if carried is None else [it.account for it in carried.held]
+
+        def check(held: Sequence[Position]) -> None:
+            if carried is not None:
+                check_carried(carried, listed.instruments, held)
+            check_baseline(config, held, known=known)
+
         chance = Chance(seed)
         self._desk = desk = Desk(plan, run=self.number, chance=chance)
         world.witness.attend(desk)
@@ -144,7 +155,7 @@ class Life:
             clock=clock, watch=watch_of(plan), journal=journal, chance=chance,
             orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
             may_send=desk.objection, traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
-            gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried,
+            gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried, check_baseline=check,
         )  # fmt: skip
         journal.run_started(run_start(plan, config, number=self.number, seed=seed, speed=1, wall_ms=clock.wall_ms()))
         self._lived.runs = self.number
@@ -156,6 +167,10 @@ class Life:
         if self.died is None:
             journal.run_ended(exit_code, clock.wall_ms())
             lived.exit_code, lived.ending = exit_code, runner.ending.text if runner.ending else ""
+
+    def refuse(self, why: str) -> None:
+        """It does not take over what it finds."""
+        self._lived.refused = why
 
     def end(self) -> None:
         """Nothing of it runs any more."""
@@ -257,8 +272,10 @@ class Life:
 def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
-    left = lived.exit_code == LEFT
+    left = lived.exit_code == LEFT or bool(lived.refused)
     witness.close(left=left)
+    if lived.refused and not lived.disk_was_full:
+        witness.violate("start_refused", lived.refused)
     for failure in lived.failures:
         witness.violate("failed", f"{type(failure).__name__}: {failure}")
     if lived.exit_code and not _halted_rightly(world, lived):

@@ -389,26 +389,28 @@ def test_a_stop_whose_closes_are_undone_again_and_again_leaves() -> None:
     assert legs.count("cleanup") <= 5
 
 
+def left(client_id: str, name: str, qty: str) -> Recalled:
+    return Recalled(
+        client_id=client_id, account=name, venue="b", symbol="ETHUSDT", side=Side.BUY, qty=D(qty), price=None,
+        purpose="hedge", leg="hedge", round=1, order_id="", state=OrderState.PENDING, filled=D(0),
+        provisional=D(0), trades=(),
+    )  # fmt: skip
+
+
+def row(client_id: str, name: str, qty: str) -> Fill:
+    return Fill(
+        venue="b", account=name, symbol="ETHUSDT", client_id=client_id, order_id=f"v-{client_id}",
+        trade_id=f"r-{client_id}", side=Side.BUY, qty=D(qty), price=D(100), fee=D(0), fee_asset="USDT",
+        liquidity=Liquidity.TAKER, at_ms=0, recv_ns=0,
+    )  # fmt: skip
+
+
 def test_a_hedge_that_an_earlier_run_half_knew_is_asked_about_before_anything_is_hedged_against_it() -> None:
     """S4, seed 69 of the catalogue on Backpack: the first hedge ended with a half, the second was for the other.
 
     Rows of both came before the answers; counted as if both were still to fill, the maker's fill was hedged back.
     """
     bench = Bench()
-
-    def left(client_id: str, name: str, qty: str) -> Recalled:
-        return Recalled(
-            client_id=client_id, account=name, venue="b", symbol="ETHUSDT", side=Side.BUY, qty=D(qty), price=None,
-            purpose="hedge", leg="hedge", round=1, order_id="", state=OrderState.PENDING, filled=D(0),
-            provisional=D(0), trades=(),
-        )  # fmt: skip
-
-    def row(client_id: str, name: str, qty: str) -> Fill:
-        return Fill(
-            venue="b", account=name, symbol="ETHUSDT", client_id=client_id, order_id=f"v-{client_id}",
-            trade_id=f"r-{client_id}", side=Side.BUY, qty=D(qty), price=D(100), fee=D(0), fee_asset="USDT",
-            liquidity=Liquidity.TAKER, at_ms=0, recv_ns=0,
-        )  # fmt: skip
 
     held = (Held("m", D(0), D(-2)), Held("t1", D(0), D(0)), Held("t2", D(0), D(0)))
     bench.give(Carried(1, 0, held, (left("e1r1l2a1", "t1", "2"), left("e1r1l2a2", "t2", "1"))))
@@ -429,3 +431,24 @@ def test_a_hedge_that_an_earlier_run_half_knew_is_asked_about_before_anything_is
         )  # fmt: skip
         placed += bench.placed(bench.give(Looked(question.client_id, question.token, ok=True, update=word)))
     assert [(leg, side, qty) for _, leg, side, qty in placed] == [("hedge", "buy", D("0.5"))]
+
+
+def test_nothing_is_hedged_before_the_positions_of_a_takeover_were_read() -> None:
+    """S1, seed 83 of the catalogue on Backpack: an order of the dead run fills while the accounts are connected.
+
+    Its hedge left at once, and moved the very position that tells whether these are the accounts of that run.
+    """
+    bench = Bench()
+    held = tuple(Held(name, D(0), D(0)) for name in bench.plan.accounts)
+    opening = replace(left("e1r1l1a1", "m", "1"), venue="a", purpose="open", leg="opening", price=D(100))
+    bench.give(Carried(1, 0, held, (opening,)))
+    bench.quote("100.0", "100.1")
+    for name in bench.plan.accounts:
+        bench.give(LinkUpdate(name, LinkState.TRUSTED, bench.now))
+    word = OrderUpdate(
+        account="m", symbol="ETHUSDT", client_id="e1r1l1a1", order_id="v-1", side=Side.BUY, qty=D(1),
+        state=OrderState.FILLED, cum_qty=D(1), price=D(100), at_ms=0, recv_ns=0,
+    )  # fmt: skip
+    assert bench.placed(bench.give(word)) == []
+    effects = bench.begin(held=(Position("m", "ETHUSDT", D(1)),))
+    assert bench.placed(effects) == [("t1", "hedge", "sell", D(1))]

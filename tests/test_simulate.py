@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
+from engine.errors import NotFlatBefore
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.loop import Forbidden
@@ -165,6 +166,31 @@ def test_a_process_that_dies_is_started_again_and_nothing_is_lost(eagle: Eagle, 
     told = json.loads(said.out)
     assert (said.code, told["broken"]) == (0, [])
     assert sum(it["times"] for it in told["cells"] if it["fault"] == "killed") > 2
+
+
+@pytest.mark.parametrize(("full", "broken"), [(False, "start_refused"), (True, "")])
+def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
+    full: bool, broken: str, eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was bought while the disk was full no journal tells: then a person has to look (S1)."""
+
+    def refuse(*_: object) -> None:
+        raise NotFlatBefore("chick: the journal has 0, the venue 1")
+
+    monkeypatch.setattr("cli.simulated_life.check_carried", refuse)
+    plan = tmp_path / "deaths.yaml"
+    disk = "  - {fault: disk_full, at: 2s}\n" if full else ""
+    plan.write_text(f"faults:\n{disk}  - {{fault: killed, nth: [60], for: 500ms}}\n")
+    said = eagle("simulate", "--seeds", "1", "--rounds", "5", "--faults", plan, "--venues", "backpack",
+                 "--format", "json")  # fmt: skip
+    codes = [it["code"] for seed in json.loads(said.out)["broken"] for it in seed["violations"]]
+    assert codes == [broken] * bool(broken)
+
+
+@pytest.mark.parametrize(("venues", "seed"), [("backpack", 8), ("backpack", 69), ("backpack", 83)])
+def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
+    said = eagle("simulate", "--seeds", str(seed), "--faults", "catalogue", "--play", "some", "--venues", venues)
+    assert said.code == 0, said.out
 
 
 STORM = """

@@ -229,8 +229,8 @@ class World:
 
         Bounded from the first resync that began: an account that stays away must not hold up the others (S3).
         """
-        if self.left_over and self.now_ns < self.left_until_ns and self.unknown:
-            return True  # answers about the orders of earlier runs
+        if self.left_over and (not self.started or (self.now_ns < self.left_until_ns and self.unknown)):
+            return True  # are these the accounts of the earlier runs (S1)? Then: answers about the orders of those
         return not self.links.all_trusted and self.now_ns < self.resync_until_ns
 
     @property
