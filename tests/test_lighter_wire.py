@@ -28,6 +28,7 @@ from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.lighter.wire.stream import BookFacts, OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
 from exchanges.transport import Response
 from exchanges.types import FillKind, OrderState, Refusal, Side
+from exchanges.venues.lighter.wire import read_tx
 
 S, R = OrderState, Refusal
 AT = 1_777_941_383_900
@@ -314,6 +315,17 @@ def test_the_stand_in_is_deterministic_and_of_the_venues_form() -> None:
     ]  # fmt: skip
     assert (len(info["Sig"]), len(one.tx_hash), len(signer.public_key)) == (108, 80, 80)
     assert signer.token(5).startswith(f"5:{ACCOUNT}:5:")
+
+
+def test_a_local_venue_knows_a_transaction_of_the_stand_in_by_the_hash_that_it_was_signed_with() -> None:
+    """Else an order whose answer is lost, and whose cancel's as well, could be asked about for ever (seed 98 of the
+    catalogue on local Lighter)."""
+    signer = StandInSigner(account_index=ACCOUNT, api_key_index=5, seed="s", clock=VirtualClock(start_wall_ms=AT))
+    for signed in (
+        signer.order(OrderTx(0, 123, 1000, 405000, True, 0, 1, False, AT + 360_000, 1), nonce=1),
+        signer.cancel(CancelTx(0, 5), nonce=2),
+    ):
+        assert read_tx(signed.tx_type, signed.tx_info, now_ms=AT).hash == signed.tx_hash
 
 
 def test_a_key_that_is_none_and_a_library_that_is_not_the_known_one_are_refused(tmp_path: Path) -> None:

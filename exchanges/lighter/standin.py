@@ -1,14 +1,15 @@
 """Stands in for the native signer where no signature is checked: tests, the simulator, local venues.
 
 Deterministic, where the native one draws a nonce for each signature. The form is the venue's: 80 bytes of signature,
-hashes of 80 hex digits, the fields in their order.
+hashes of 80 hex digits, the fields in their order. A transaction has the hash by which a local venue knows it
+(docs/venues.md), so that it can be asked about when its answer is lost, as at the real one.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from hashlib import shake_256
+from hashlib import sha512, shake_256
 
 from exchanges.lighter.signer import SignedTx
 from exchanges.lighter.wire.codes import CANCEL_ORDER, CREATE_ORDER
@@ -58,4 +59,5 @@ class StandInSigner:
         hashed = json.dumps([tx_type, head, body, tail, attributes]).encode()
         signature = b64encode(shake_256(hashed + self._seed.encode()).digest(80)).decode()
         info = {**head, **body, **tail, "Sig": signature, "L2TxAttributes": attributes}
-        return SignedTx(tx_type, json.dumps(info, separators=(",", ":")), shake_256(hashed).hexdigest(40))
+        text = json.dumps(info, separators=(",", ":"))
+        return SignedTx(tx_type, text, sha512(f"{tx_type}/{text}".encode()).hexdigest()[:80])
