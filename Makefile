@@ -39,7 +39,7 @@ DEV_READY := $(VENV)/dev-ready
 FAST_VENV := .venv-fast
 FAST_READY := $(FAST_VENV)/ready
 PY ?= $(BIN)/python
-BENCHES := step chart_step loop journal rounds commands metrics report live prove
+BENCHES := step chart_step loop journal rounds simulate commands metrics report live prove
 LOCK_VENV := build/lock-venv
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # setuptools is in the locks, so the project is built with it and nothing unlocked is fetched for the build.

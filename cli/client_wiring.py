@@ -23,6 +23,7 @@ from engine.trading.inputs import Input, LeftOut, SourceChecked
 from engine.trading.plan import AccountPlan
 from engine.trading.rates import RateWindow
 from exchanges.backpack.client import REST_URL, STREAM_URL, BackpackClient
+from exchanges.backpack.standin import StandInSigner as StandInBackpackSigner
 from exchanges.backpack.wire.request import Signer
 from exchanges.base import BaseExchangeClient
 from exchanges.bifu import client as bifu
@@ -56,7 +57,7 @@ BACKPACK_REQUESTS = 1_200  # a minute, of all accounts on one address: the pace 
 class Network(Protocol):
     """How clients reach their venues; a simulation hands in its own."""
 
-    native: bool  # may a venue's native signer be loaded?
+    signed: bool  # are signatures real? Stand-ins cost a simulation no time, and are the same in every run
 
     def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
         """The network of one account at `venue`."""
@@ -65,7 +66,7 @@ class Network(Protocol):
 class Sockets:
     """The real network."""
 
-    native = True
+    signed = True
 
     def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
         return SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url))
@@ -289,7 +290,7 @@ def _backpack(
 ) -> BaseExchangeClient:  # fmt: skip
     key, secret = (_credential(config, account, name, resolve) for name in ("api_key", "api_secret"))
     try:
-        signer = Signer(secret)
+        signer = Signer(secret) if network.signed else StandInBackpackSigner(secret)
     except AuthFailed as error:
         raise CannotUse(f"{_place(config, account)}: api_secret of {account.name}: {error}") from None
     if signer.public_key != key.strip():
@@ -317,7 +318,7 @@ def _lighter(
     try:
         signer: lighter_signer.Signer = (
             NativeSigner(key, account_index=index, api_key_index=number, chain_id=lighter.CHAIN_ID)
-            if network.native
+            if network.signed
             else stand_in
         )
     except AuthFailed as error:

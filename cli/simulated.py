@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Protocol
 
 from cli.simulate_story import Story
@@ -99,7 +100,7 @@ class Struck(Protocol):
 class SimulatedWorld:
     """Venues, network and truth of one seed. It outlives the processes that trade in it."""
 
-    native = False  # as a `Network`: no native signer, whose signatures differ from run to run
+    signed = False  # as a `Network`: signatures are stand-ins
 
     def __init__(
         self, scenario: Scenario, plan: FaultPlan, *, bounds: Bounds, story: Story | None = None
@@ -145,6 +146,8 @@ class SimulatedWorld:
             heard=lambda rule, account: self._note(venue.name, rule, account),
         )  # fmt: skip
         faults.off = True  # until a process trades
+        if kind.open_simulated is not None:
+            return SimulatedVenue(venue.kind, exchange, kind.open_simulated(exchange, faults), faults)
         return SimulatedVenue(venue.kind, exchange, kind.open(exchange, faults, TIER), faults)
 
     @staticmethod
@@ -242,7 +245,7 @@ class SimulatedWorld:
                 transport.abandon()
 
     def resolve(self, reference: Reference, *, what: str) -> Secret:
-        return Secret(reference.name if reference.source == "number" else self.secrets[reference.name])
+        return _secret(reference.name if reference.source == "number" else self.secrets[reference.name])
 
     def config_text(self) -> str:
         """The config of a person who trades on these venues."""
@@ -284,6 +287,12 @@ def _label(rule: FaultRule, kind: str) -> str:
     if kind == "lighter" and rule.fault in ("order_refused", "request_lost"):
         return f"{rule.fault} {'by the sequencer' if rule.fault == 'order_refused' else 'of a nonce'}"
     return rule.fault
+
+
+@cache
+def _secret(text: str) -> Secret:
+    """Demo keys are the same in every seed, and how a secret may show is worked out at each that is made."""
+    return Secret(text)
 
 
 def _host(number: int) -> str:

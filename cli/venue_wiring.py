@@ -22,7 +22,7 @@ from exchanges.market import MarketQuote, MarketSource
 from exchanges.recording import Recording, common_axis, infer_instrument
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Instrument, MarketKind
-from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
+from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack, open_simulated
 from exchanges.venues.bifu.demo import bifu_credentials, bifu_symbol, open_bifu
 from exchanges.venues.bifu.maker import MakerOptions as MakerOptions
 from exchanges.venues.bifu.maker import MarketMaker
@@ -60,7 +60,7 @@ class Kind:
 
     `open` and `instrument` take the tier, which only some venues have. `instrument` gives a market its name and fees on
     the venue, `credentials` an account's secrets by field. With `one_owner` all accounts are of one user, as far as the
-    venue is concerned.
+    venue is concerned. `open_simulated` opens a model that wants stand-ins of signatures, where it is not `open`.
     """
 
     open: Callable[[Exchange, Faults, str], LocalVenue]
@@ -70,6 +70,7 @@ class Kind:
     first_order_id: int = 1  # 0: of the time at which the venue starts, so that ids never come back
     one_owner: bool = False
     by_product: bool = False  # one symbol names a market of spot and another one of futures
+    open_simulated: Callable[[Exchange, Faults], LocalVenue] | None = None
     source: bool = False  # its first account makes a market, and is there to be hedged elsewhere
 
 
@@ -78,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
         lambda exchange, faults, _: open_backpack(exchange, faults),
         lambda plain, _: backpack_symbol(plain),
         backpack_credentials,
+        open_simulated=open_simulated,
     ),
     "lighter": Kind(
         lambda exchange, faults, tier: open_lighter(exchange, faults, LighterOptions(tier=tier)),

@@ -9,10 +9,13 @@ import pytest
 from paper_clock import PaperClock
 from venue_kit import PERP, SPOT, BackpackUser, D, ask, backpack, decoded, exchange, picked, public, public_of
 
+from exchanges.backpack.standin import StandInSigner
+from exchanges.backpack.wire.request import Signer
 from exchanges.market import MarketQuote, MarketTrade
 from exchanges.types import Side
+from exchanges.venues.backpack.demo import backpack_credentials
 from exchanges.venues.backpack.model import Backpack, BackpackOptions
-from exchanges.venues.backpack.wire import signed_texts, verifies
+from exchanges.venues.backpack.wire import signed_texts, stands_in, verifies
 from exchanges.venues.seam import Request
 
 KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="  # of the seed 0, 1, 2, ... 31, which nobody uses
@@ -63,6 +66,17 @@ def test_documented_signatures_verify(
     texts = signed_texts(instruction, query=query, body=body, timestamp=timestamp, window="5000")
     assert verifies(KEY, signature, texts)
     assert not verifies(KEY, signature, [text.replace("window=5000", "window=5001") for text in texts])
+
+
+def test_a_stand_in_of_a_signature_covers_what_is_signed_and_is_taken_only_in_a_simulation() -> None:
+    credentials = backpack_credentials(exchange(), "alice")
+    key, text = credentials["api_key"], "instruction=orderExecute&timestamp=1&window=2"
+    signed = StandInSigner(credentials["api_secret"]).sign(text)
+    assert stands_in(key, signed, ["another", text])
+    assert not stands_in(key, signed, [text + "0"])
+    assert not stands_in(KEY, signed, [text])
+    assert not verifies(key, signed, [text])
+    assert not stands_in(key, Signer(credentials["api_secret"]).sign(text), [text])
 
 
 def test_decimals_are_signed_as_they_are_written() -> None:

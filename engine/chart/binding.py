@@ -201,6 +201,8 @@ class Binder:
         self._post = post
         self._chance = draw
         self._deeds: dict[int, Deed] = {}
+        self._guards: dict[int, Guard] = {}
+        self._waits: dict[tuple[str, ...], tuple[Waiting, ...]] = {}
         self.waiting = {
             name: self._waiting(name) for name, state in flow.states.items() if state.delays or state.invoke
         }
@@ -220,11 +222,24 @@ class Binder:
             candidate=candidate,
             move=Move(row.event, candidate.source, candidate.target, row),
             leaf=candidate.source if candidate.target is None else candidate.target,
-            guard=None if row.when is None else _bound(row.when, self._scope),
+            guard=None if row.when is None else self._guard(row.when),
             deeds=tuple(map(self.deed, candidate.actions)),
-            left=tuple(self.waiting[name] for name in candidate.exits if name in self.waiting),
-            entered=tuple(self.waiting[name] for name in candidate.entries if name in self.waiting),
+            left=self._waiting_in(candidate.exits),
+            entered=self._waiting_in(candidate.entries),
         )
+
+    def _guard(self, when: Expression) -> Guard:
+        """Bound once, as the actions: a flow has a dozen times as many candidates as rows."""
+        bound = self._guards.get(id(when))
+        if bound is None:
+            bound = self._guards[id(when)] = _bound(when, self._scope)
+        return bound
+
+    def _waiting_in(self, names: tuple[str, ...]) -> tuple[Waiting, ...]:
+        found = self._waits.get(names)
+        if found is None:
+            found = self._waits[names] = tuple(self.waiting[name] for name in names if name in self.waiting)
+        return found
 
     def deed(self, action: Action) -> Deed:
         """An action that many leaves inherit is bound once."""

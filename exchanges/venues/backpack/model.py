@@ -5,7 +5,7 @@ No I/O: a mount hands in requests and connections, the clock hands in time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -49,7 +49,8 @@ class BackpackOptions:
 
     `post_only_expires`: an order that would take is accepted and expires, instead of being refused with 400.
     `gone_status`: the HTTP status of a cancel of an order that is not open. `requests_per_minute`: by API key, and by
-    address without one; the venue publishes no numbers.
+    address without one; the venue publishes no numbers. `verifies`: of a key, a signature and the texts that it may
+    cover, whether it covers one.
     """
 
     post_only_expires: bool = False
@@ -57,6 +58,7 @@ class BackpackOptions:
     requests_per_minute: int = 6_000
     ping_every_ns: int = 60 * S
     pong_within_ns: int = 120 * S
+    verifies: Callable[[str, str, Iterable[str]], bool] = verifies
 
 
 class Backpack(LocalVenue):
@@ -71,7 +73,7 @@ class Backpack(LocalVenue):
         self.options = options or BackpackOptions()
         self._days = {symbol: public.Day() for symbol in exchange.markets}
         self._budget = SlidingWindow(self.options.requests_per_minute, 60 * S)
-        self.streams = BackpackStreams(exchange, self.hub, self.keys, self._days)
+        self.streams = BackpackStreams(exchange, self.hub, self.keys, self._days, verifies=self.options.verifies)
         exchange.audience = self
 
     def reply(self, request: Request) -> Reply:
@@ -133,7 +135,7 @@ class Backpack(LocalVenue):
             INSTRUCTIONS[request.method, request.path], query=request.query, body=request.body,
             timestamp=timestamp, window=window,
         )  # fmt: skip
-        if not verifies(key, signature, texts):
+        if not self.options.verifies(key, signature, texts):
             raise ApiError(400, "INVALID_SIGNATURE", "Invalid signature")
         return self.exchange.accounts[self.keys[key]]
 

@@ -6,12 +6,12 @@ A subscription that succeeds is not acknowledged; data simply starts. Order upda
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from exchanges.types import ZERO, Fill, MarketKind
 from exchanges.venues.backpack import frames, public
-from exchanges.venues.backpack.wire import ApiError, check_window, verifies
+from exchanges.venues.backpack.wire import ApiError, check_window
 from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.ledger import End, PublicTrade, VenueOrder
@@ -47,9 +47,11 @@ class BackpackStreams:
     """All connections, and what they hear."""
 
     def __init__(
-        self, exchange: Exchange, hub: Hub, keys: Mapping[str, str], days: Mapping[str, public.Day]
+        self, exchange: Exchange, hub: Hub, keys: Mapping[str, str], days: Mapping[str, public.Day], *,
+        verifies: Callable[[str, str, Iterable[str]], bool],
     ) -> None:  # fmt: skip
         self.exchange = exchange
+        self._verifies = verifies
         self.hub = hub
         self._keys = keys
         self._days = days
@@ -89,7 +91,7 @@ class BackpackStreams:
         if key not in self._keys:
             raise ApiError(401, "UNAUTHORIZED", "Unknown API key")
         check_window(timestamp, window, now_ms=self.exchange.now_ms())
-        if not verifies(key, signed, [f"instruction=subscribe&timestamp={timestamp}&window={window}"]):
+        if not self._verifies(key, signed, [f"instruction=subscribe&timestamp={timestamp}&window={window}"]):
             raise ApiError(400, "INVALID_SIGNATURE", "Invalid signature")
         return self.exchange.accounts[self._keys[key]]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -251,3 +252,11 @@ def _verifies(public: Ed25519PublicKey, signature: bytes, text: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def stands_in(key: str, signature: str, texts: Iterable[str]) -> bool:
+    """As `verifies`, of what a simulation signs with: a hash of the text, keyed with the verifying key."""
+    return any(
+        hmac.compare_digest(signature, base64.b64encode(hmac.digest(key.encode(), text.encode(), "sha512")).decode())
+        for text in texts
+    )
