@@ -108,7 +108,10 @@ class OrderClient(StreamedClient):
     async def _read_positions(self) -> Sequence[Position]:
         if self._tracking.short:
             await self._feed.reconcile.fetch_rows()
-        return await self._positions()
+        moves = self._tracking.moves
+        held = await self._positions()
+        await self._feed.reconcile.explain(held, moves=moves)
+        return held
 
     @abstractmethod
     async def _positions(self) -> Sequence[Position]:

@@ -16,7 +16,7 @@ from exchanges.budget import Use
 from exchanges.errors import ExchangeError
 from exchanges.tasks import Tasks
 from exchanges.tracking import Sent, Tracking
-from exchanges.types import Cancellable, Clock, Fill, OrderUpdate
+from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, Position
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -119,6 +119,17 @@ class Reconcile:
         for symbol in self._symbols:
             since_ms = self._rows_since_ms()
             self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
+
+    async def explain(self, held: Sequence[Position], *, moves: int) -> None:
+        """Deliver the rows of positions that the told fills do not make. `moves` are those from before they were read.
+
+        S17: a stream that has just fallen silent is still trusted, and who compares `held` with what was told would
+        take a fill that it kept back for somebody else's trade. Raises: ExchangeError.
+        """
+        for symbol in self._symbols:
+            qty = sum((it.qty for it in held if it.symbol == symbol), Decimal(0))
+            if self._tracking.moves == moves and self._tally.get(symbol, qty) != qty:
+                self._deliver(await self._sources.fills(symbol, self._rows_since_ms(), Use.ASK), ())
 
     def _rows_since_ms(self) -> int:
         """From before the last known fill, and from where an order began whose row is missing: later ones hide it."""

@@ -597,6 +597,26 @@ async def broken(*_: object) -> None:
     raise KeyError("no such")
 
 
+def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that_it_makes() -> None:
+    """Who compares them would take it for somebody else's trade (S17)."""
+
+    async def main(it: Stage) -> None:
+        it.submit()
+        await asyncio.sleep(0.1)
+        row = {"symbol": SYMBOL, "netQuantity": "1", "entryPrice": "1", "markPrice": "1", "mmf": "0"}
+        it.answers["GET api/v1/position"] = [row]
+        it.answers["GET wapi/v1/history/fills"] = [
+            {"clientId": "4242", "fee": "0.1", "feeSymbol": "USDC", "isMaker": False, "orderId": "77",
+             "price": "2000.25", "quantity": "1", "side": "Bid", "symbol": SYMBOL, "tradeId": 5,
+             "timestamp": "2023-11-14T22:13:21"},
+        ]  # fmt: skip
+        [position] = await it.client.get_account_positions()
+        assert position.qty == 1
+        assert [(fill.client_id, fill.trade_id) for fill in it.of(Fill)] == [("4242", "5")]
+
+    stage(main)
+
+
 def test_a_position_that_fills_do_not_explain_is_found_within_a_second_and_said() -> None:
     async def main(it: Stage) -> None:
         row = {"symbol": SYMBOL, "netQuantity": "0.5", "entryPrice": "1", "markPrice": "1", "mmf": "0"}

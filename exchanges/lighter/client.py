@@ -278,14 +278,17 @@ class LighterClient(StreamedClient):
         if self._tracking.short:
             await self._feed.reconcile.fetch_rows()
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
+        moves = self._tracking.moves
         account = await self._account()
-        return [
+        held = [
             Position(
                 self.account, symbols[row.market_id], row.qty, row.entry_price, row.liquidation_price, row.mark_price
             )
             for row in account.positions
             if row.market_id in symbols
         ]
+        await self._feed.reconcile.explain(held, moves=moves)
+        return held
 
     async def _account(self) -> Account:
         """As the venue tells it; for some seconds what it told before, where the stream shows that nothing moved since.
