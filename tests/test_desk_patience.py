@@ -103,16 +103,24 @@ def crossed_takers() -> Bench:
     return bench
 
 
-def refuse_slices(bench: Bench, until_ns: int, *accounts: str) -> None:
+def refuse_slices(bench: Bench, until_ns: int, *accounts: str, refusal: Refusal = Refusal.VENUE) -> None:
     """Time goes on; covering orders of these accounts are refused, those of the others fill."""
     while bench.now < until_ns:
         for order in list(bench.desk.world.orders.covering.values()):
             if order.account in accounts:
-                bench.refuse(order.client_id)
+                bench.refuse(order.client_id, refusal)
             else:
                 bench.fill(order.client_id, str(order.qty))
         owner, name = min((key for key in bench.timers if key[0] != "desk"), key=lambda key: bench.timers[key].at_ns)
         bench.fire(name, owner=owner)
+
+
+def test_a_cleanup_without_requests_left_goes_on_each_second() -> None:
+    bench = crossed_takers()
+    refuse_slices(bench, 30 * S, "t1", "t2", refusal=Refusal.RATE)
+    late = [it for it in bench.orders.values() if it.leg == "flatten" and it.not_after_ns > 20 * S]
+    assert len(late) >= 8
+    assert "account_unwilling" not in [e.code for e in bench.log if isinstance(e, Alert)]
 
 
 def test_a_cleanup_whose_takers_refuse_calls_a_person_and_goes_on() -> None:

@@ -257,6 +257,20 @@ def test_refusals_are_tried_again_ever_less_often() -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 128, 128]
 
 
+def test_requests_that_are_used_up_are_tried_again_each_second_and_call_a_person() -> None:
+    """They come back within the minute; after a pause of half a minute the exposure would stand for nothing."""
+    made = bench(limits=replace(LIMITS, unhedged_soft_age_ns=1000 * S, unhedged_hard_age_ns=2000 * S))
+    made.heard(BUY, "1")
+    pauses, told = [], []
+    for _ in range(8):
+        before = made.now
+        told += alerts(made.refuse(made.last, Refusal.RATE))
+        made.fire("again", "hedging")
+        pauses.append((made.now - before) // (250 * MS))
+    assert pauses == [1, 2, 4, 4, 4, 4, 4, 4]
+    assert [code for code in told if code != "hedge_refused"] == ["hedge_stuck"]
+
+
 def test_a_refusal_moves_on_to_the_next_hedge_account_at_once() -> None:
     made = bench(hedgers=(account("h1", "b"), account("h2", "c")))
     made.heard(BUY, "1")

@@ -22,7 +22,7 @@ from engine.trading.lots import Lot, Lots
 from engine.trading.orders import Order
 from engine.trading.terms import Gate, Terms
 from engine.trading.world import MS, OrderShape, S, World
-from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Side
+from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Refusal, Side
 
 # Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
 _TRUSTED = LinkState.TRUSTED
@@ -30,6 +30,7 @@ _SPOT = MarketKind.SPOT
 _CANCELED, _FILLED = OrderState.CANCELED, OrderState.FILLED
 _FLATTEN, _HEDGE, _UNDO = Purpose.FLATTEN, Purpose.HEDGE, Purpose.UNDO
 _BUY, _SELL = Side.BUY, Side.SELL
+_RATE = Refusal.RATE
 
 OWNER = "hedging"
 TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
@@ -533,6 +534,8 @@ class Hedging:
         self._refused[order.account] = self._refused.get(order.account, 0) + 1
         self._last = ""
         self._unfilled(order)
+        if self.gate is not None and order.refusal is _RATE:  # asked again each second: it comes back by itself
+            self._failures = min(self._failures, CALLS_AT - 1)
         why = order.refusal.value if order.refusal is not None else "not sent"
         return [
             Alert(
@@ -595,7 +598,7 @@ class Hedging:
         return 0 if self.gate is None else CALLS_AT
 
     def _pause_ns(self) -> int:
-        """S3: 250 ms; on terms growing with every refusal of all, and a second where only the price is waited for."""
+        """S3: 250 ms; on terms growing with every refusal of all, a second where price or requests are waited for."""
         if self.gate is None:
             return TRY_AGAIN_NS
         return min(TRY_AGAIN_NS << max(self._failures - 1, 0), MOST_PAUSE_NS) if self._refused else S

@@ -29,6 +29,7 @@ from exchanges.types import (
     OrderRequest,
     OrderType,
     Quote,
+    Refusal,
     Rng,
     SelfTrade,
     Side,
@@ -47,6 +48,7 @@ _CANCEL_BOTH, _CANCEL_MAKER, _CANCEL_TAKER, _NONE = (
 )
 _BUY = Side.BUY
 _FLATTEN = Purpose.FLATTEN
+_RATE = Refusal.RATE
 _GTC, _IOC = TimeInForce.GTC, TimeInForce.IOC
 
 MS = 1_000_000
@@ -264,7 +266,7 @@ class World:
         if order.done_qty > 0:
             self.slice_waits.pop(order.account, None)
         elif self.now_ns >= until_ns:
-            wait = min(2 * wait, SLICE_WAIT_MOST_NS) or SLICE_WAIT_NS
+            wait = SLICE_WAIT_NS if order.refusal is _RATE else min(2 * wait, SLICE_WAIT_MOST_NS) or SLICE_WAIT_NS
             self.slice_waits[order.account] = (wait, self.now_ns + wait)
             return wait
         return 0
