@@ -60,7 +60,8 @@ class _Hands:
         self._runner = runner
 
     def stop(self, level: int) -> str:
-        words = stop_words(hedged=self._desk.world.plan.hedged)
+        plan = self._desk.world.plan
+        words = [what for what, _ in stop_words(hedged=plan.hedged, listens=bool(plan.heard))]
         if not self._screen.stopping(level, by="eagle stop"):
             return f"it is {words[self._screen.level]} already"
         self._runner.stop(level)

@@ -13,6 +13,7 @@ from engine.chart.report import as_text
 from engine.chart.validate import check
 from engine.chart.yaml_nodes import read_nodes
 from engine.runtime.config_values import Config
+from engine.runtime.hedger_json import JsonOptions
 from engine.trading.plan import DIRECTIONAL, is_hedged
 from engine.trading.vocabulary import trading_vocabulary
 
@@ -21,7 +22,7 @@ from engine.trading.vocabulary import trading_vocabulary
 KINDS: Sequence[tuple[str, frozenset[str]]] = (
     ("table", frozenset({"table", "rows"})),
     ("flow", frozenset({"states", "legs"})),
-    ("config", frozenset({"market", "markets", "venues", "use"})),
+    ("config", frozenset({"market", "markets", "venues", "use", "token_parameter", "private_ws_client"})),
     ("flow", frozenset({"flow"})),
     ("config", frozenset({"version", "accounts"})),
 )
@@ -32,6 +33,7 @@ class Checker:
     """Collects the findings of several files; flows come first, because configs and tables are read against them."""
 
     flow_path: str | None
+    json_options: JsonOptions | None = None
     findings: list[Finding] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
@@ -114,7 +116,7 @@ class Checker:
         self.texts[source.file] = masked(source.text)
         flow = self._flow_of(source)
         if flow is not None:
-            config = load_config(source.text, file=source.file, flow=flow)
+            config = load_config(source.text, file=source.file, flow=flow, json_options=self.json_options)
             self.configs.append((config, flow))
             found, cost = on_paper(config, flow)
             self.findings += found

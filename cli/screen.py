@@ -107,14 +107,9 @@ class Screen:
         """A signal came, or what stands for one (E18); True if that is a step further, not the same once more."""
         further = level > self.level
         self.level = max(self.level, min(level, 3))
-        hedged = self._desk is None or self._desk.world.plan.hedged
-        again = (
-            "",
-            f"; again for {'market orders now' if hedged else 'its quickest way out'}",
-            "; again to leave with what is open",
-            "",
-        )
-        text = f"{stop_words(hedged=hedged)[self.level]}{again[self.level]}"
+        plan = None if self._desk is None else self._desk.world.plan
+        words = stop_words(hedged=plan is None or plan.hedged, listens=plan is not None and bool(plan.heard))
+        text = "; ".join(part for part in words[self.level] if part)
         self._line("STOP", f"{text}{f' ({by})' if by else ''}", "alarm")
         self._left()
         return further

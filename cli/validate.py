@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, vault_options
+from cli.options import FILE, json_options, json_options_of, vault_options
 from cli.streams import colourful, format_option, write_result
 
 if TYPE_CHECKING:
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILE...")
 @click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow that configs are checked against.")
 @click.option("--online", is_flag=True, help="Ask the venues of configs too; nothing is traded.")
+@json_options
 @vault_options
 @format_option("text", "json")
 def validate(
-    files: tuple[str, ...], flow_path: str | None, online: bool, vault: str, passphrase_fd: int | None, style: str
+    files: tuple[str, ...], flow_path: str | None, online: bool, plain_keys: bool, rest_url: str | None,
+    public_url: str | None, vault: str, passphrase_fd: int | None, style: str,
 ) -> int:  # fmt: skip
     """Find every fault of flows, configs and transition tables.
 
@@ -39,13 +41,14 @@ def validate(
     Examples:
       eagle validate flows/eagle_chicken.yaml docs/examples/eagle_paper.yaml
       eagle validate --online eagle.yaml
+      eagle validate hedger.json --plain-keys --rest-url http://api.example --public-url https://public.example
     """
     from cli.checking import Checker
     from cli.examined import Health
     from cli.findings import has_errors
     from engine.chart.report import as_json
 
-    checker = Checker(flow_path)
+    checker = Checker(flow_path, json_options_of(plain_keys, rest_url, public_url))
     checker.check(files)
     wrong = has_errors(checker.findings)
     found = _asked(checker.configs, vault, passphrase_fd) if online and not wrong else {}

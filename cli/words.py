@@ -5,21 +5,25 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 
-def stop_words(*, hedged: bool) -> tuple[str, ...]:
-    """What each step of a stop does (E18); without hedging the flow alone says what becomes of what it holds."""
-    if hedged:
-        return (
-            "",
-            "stopping in order: no opening, cancel, hedge, close, flatten",
-            "flattening by market now",
-            "leaving",
+def stop_words(*, hedged: bool, listens: bool) -> tuple[tuple[str, str], ...]:
+    """What each step of a stop does (E18), and what the next one would.
+
+    A hedger, which `listens`, keeps what it hedged; without hedging the flow alone says what becomes of what it holds.
+    """
+    if listens:
+        steps = ("stopping in order: hedge what is open, then compare", "hedging at any price, waiting for no source")
+        further = "to hedge at any price now"
+    elif hedged:
+        steps = ("stopping in order: no opening, cancel, hedge, close, flatten", "flattening by market now")
+        further = "for market orders now"
+    else:
+        steps = (
+            "stopping in order: no opening, cancel, then as the flow says",
+            "the quickest way out that the flow knows",
         )
-    return (
-        "",
-        "stopping in order: no opening, cancel, then as the flow says",
-        "the quickest way out that the flow knows",
-        "leaving",
-    )
+        further = "for its quickest way out"
+    first, second = steps
+    return ("", ""), (first, f"again {further}"), (second, "again to leave with what is open"), ("leaving", "")
 
 
 def plain(value: Decimal, *, sign: bool = False) -> str:

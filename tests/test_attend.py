@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hedger_kit import HedgeBench
 from trading_kit import Bench
 
 from cli.attend import _Hands
@@ -19,8 +20,8 @@ from engine.trading.inputs import PauseAsked
 class Attended:
     """A bench desk with a screen, and a runner that only notes what it is asked; `began` lets it take a pause."""
 
-    def __init__(self, *, began: bool = True) -> None:
-        self.bench = Bench()
+    def __init__(self, *, began: bool = True, bench: Bench | None = None) -> None:
+        self.bench = bench or Bench()
         self.bench.begin()
         self.began = began
         self.stops: list[int] = []
@@ -36,6 +37,17 @@ class Attended:
     @property
     def words(self) -> list[str]:
         return [line.word for line in self.screen.tally.lines]
+
+
+def test_a_hedger_that_is_stopped_promises_no_flattening() -> None:
+    run = Attended(bench=HedgeBench())
+    assert run.hands.stop(1) == "stopping in order: hedge what is open, then compare"
+    assert run.hands.stop(2) == "hedging at any price, waiting for no source"
+    assert run.hands.stop(3) == "leaving"
+    told = [line.text for line in run.screen.tally.lines if line.word == "STOP"]
+    assert [text.partition("; ")[2] for text in told] == [
+        "again to hedge at any price now (eagle stop)", "again to leave with what is open (eagle stop)", "",
+    ]  # fmt: skip
 
 
 def test_a_stop_is_taken_once_whoever_asks_and_the_next_level_is_a_step_further() -> None:

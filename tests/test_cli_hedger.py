@@ -112,7 +112,24 @@ def test_two_pairs_are_hedged_over_a_restart_and_nothing_is_told_twice(tmp_path:
                 assert said.code == 0, said.out
 
 
-def test_another_version_of_the_config_is_applied_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+def test_what_a_killed_hedger_left_is_finished_pair_by_pair(tmp_path: Path, eagle: Eagle) -> None:
+    """And what the source filled after its death, which no journal knows."""
+    with serving(tmp_path, *SERVED) as it:
+        write(tmp_path, config_of(it))
+        with hedging(tmp_path) as process:
+            until(process, "hedge          ETH: ", "hedge          BTC: ")
+        said = eagle("recover", "--config", "hedger.yaml", "--yes")
+        assert [line.split(":")[0] for line in said.out.splitlines() if " hedged" in line] == ["ETH", "BTC"], said.out
+        for run in (3, 4):
+            equal(eagle, it, run=run)
+        said = eagle("recover", "--config", "hedger.yaml", "--yes")
+        assert "no run has left anything open" in said.err
+        assert "what its source has filled since is not in the journal" in said.err
+        for run in (5, 6):
+            equal(eagle, it, run=run)
+
+
+def test_another_version_of_the_config_is_applied_and_a_wrong_one_is_not(tmp_path: Path, eagle: Eagle) -> None:
     with serving(tmp_path, *SERVED) as it:
         config = config_of(it)
         write(tmp_path, config)
@@ -130,6 +147,9 @@ def test_another_version_of_the_config_is_applied_and_a_wrong_one_is_not(tmp_pat
             until(process, "roles, accounts cannot change while it runs; start again for that")
             code, _ = stop(process)
             assert code in (0, 1)
+        for run in (1, 2):  # the new version is one input of the journal, and its steps follow from it
+            said = eagle("replay", "state/eagle.sqlite", "--run", run)
+            assert said.code == 0, said.out
 
 
 def test_other_keys_of_an_account_make_another_connection(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_kit import FLOW, ROOT, Eagle, Said, eagle
+from test_hedger_json import STREAM, TOKEN
 
 __all__ = ["eagle"]
 
@@ -137,6 +138,17 @@ def test_a_config_is_checked_against_the_flow_that_it_names(eagle: Eagle, tmp_pa
     shipped = "eagle_chicken.yaml, hedger.yaml, take_profit.yaml, twap.yaml"
     assert said == Said(2, "", f"eagle: sparrow: no such file, and no shipped flow of that name; shipped: {shipped}\n")
     assert eagle("validate", "c.yaml", "--flow", "other.yaml").code == 0
+
+
+def test_the_users_json_is_a_config_of_the_hedger(eagle: Eagle, tmp_path: Path) -> None:
+    path = tmp_path / "hedger.json"
+    path.write_text(json.dumps({"token_parameter": TOKEN, "private_ws_client": {**STREAM, "Secret": "plain"}}))
+    hosts = ["--rest-url", "http://api.example", "--public-url", "https://public.example"]
+    said = eagle("validate", path, *hosts)
+    assert (said.code, "G712: private_ws_client: Secret stands here in plain" in said.err + said.out) == (1, True)
+    assert "plain" not in said.out.replace("in plain", "").replace("--plain-keys", "")
+    said = eagle("validate", path, *hosts, "--plain-keys")
+    assert (said.code, said.out) == (0, f"{path} (config): 0 errors, 0 warnings\n")
 
 
 def test_a_config_that_names_its_flow_is_no_flow(eagle: Eagle, tmp_path: Path) -> None:

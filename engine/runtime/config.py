@@ -59,7 +59,14 @@ from engine.runtime.config_values import (
     VenueConfig,
 )
 from engine.runtime.credentials import PLAIN, Reference, masked, read_references
-from engine.runtime.hedger_json import JsonOptions, Translated, looks_like_hedger_json, read_json_nodes, translate
+from engine.runtime.hedger_json import (
+    HEDGER,
+    JsonOptions,
+    Translated,
+    looks_like_hedger_json,
+    read_json_nodes,
+    translate,
+)
 from engine.runtime.secrets import Secret
 from engine.trading.plan import Guards, Limits, RoleSpec, is_hedged
 
@@ -141,6 +148,8 @@ def _with_plain_keys(config: Config, said: Translated) -> Config:
 
 def flow_named(text: str, *, file: str) -> str | None:
     """The flow that the config says it is for; None where it says nothing or cannot be read."""
+    if looks_like_hedger_json(text):
+        return HEDGER
     try:
         return _text(_entries(read_nodes(text, file=file)).get("flow")) or None
     except FlowError:

@@ -25,6 +25,7 @@ NEEDS_PASSPHRASE = ("okx",)
 HEDGE_KINDS = ("okx", "binance", "backpack", PAPER)
 DECIMALS_MOST = 12
 BPS = Decimal(10_000)
+HEDGER = "hedger"  # the flow that the file is for
 TOKEN_KEYS = (
     "Maker Exchange", *JSON_SECRETS, "Stream URL", "Maker Symbol", "Hedge Symbol", "Hedge Exchange", "Hedger Exchange",
     "Hedger Price Decimals", "Hedger Qty Decimals", "Min Qty", "Min Amt", "Slippage", "Market Type",

@@ -156,9 +156,9 @@ class _Comparison:
         """
         ours = self._told_by_order(account)
         names = {self._ledger.orders[it].account for it in ours if it in self._ledger.orders}
-        since_ms, until_ms = self._heard_since(account), self._heard_until()
-        made = self._made_by_order(names, account.symbol, span_ms=range(since_ms, until_ms))
-        within = range(since_ms + ON_ITS_WAY_MS, until_ms - ON_ITS_WAY_MS)
+        since_ms = self._heard_since(account)
+        made = self._made_by_order(names, account.symbol, span_ms=range(since_ms, self._span_ms.stop))
+        within = range(since_ms + ON_ITS_WAY_MS, self._heard_until() - ON_ITS_WAY_MS)
         surely = self._made_by_order(names, account.symbol, span_ms=within)
         self._report.accounts[account.name] = ", ".join(sorted(names))
         self._report.fills += len(ours)
@@ -188,7 +188,7 @@ class _Comparison:
         return 0
 
     def _heard_until(self) -> int:
-        """A run that is asked to stop hears no more: what is filled then, the next one is told."""
+        """A run that was asked to stop may end before it heard all: what fills from then on, the next one is told."""
         sql = "SELECT min(wall_ms) FROM inputs WHERE run = ? AND kind = 'stop'"
         (asked_ms,) = self._journal.execute(sql, (self._run,)).fetchone()
         return self._span_ms.stop if asked_ms is None else int(asked_ms)
