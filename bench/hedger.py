@@ -1,0 +1,125 @@
+"""From a market maker's fill on BiFu's wire to its hedge on OKX's or Binance's wire, stamped by the venues' process.
+
+    python bench/hedger.py [--runs 5] [--samples 400] [--on okx --on binance]
+
+The whole program (`eagle hedger`: journal, chart, ledger, terms, adapters, logs) with thresholds that every fill meets at
+once, beside a bare script with the same libraries that only reads, prices, signs and sends. Both take turns in every run,
+the bare one twice: it is measured against itself. Fills are 40 ms apart, as the venues' limits of orders want it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from figures import print_machine
+from hedge import print_line
+
+HERE = Path(__file__).resolve().parent
+GAP_MS = 40
+EAGLE = Path(sys.executable).with_name("eagle")
+
+
+class Bench:
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.venue = subprocess.Popen(
+            [sys.executable, HERE / "hedger_venue.py", kind], cwd=folder, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        told = self.heard()
+        (folder / "h.yaml").write_text(told["config"])
+        (folder / "venues.json").write_text(json.dumps(told))
+
+    def heard(self, client: subprocess.Popen[bytes] | None = None) -> Any:
+        """The venues' next word; a client that ends before is no measurement."""
+        assert self.venue.stdout is not None
+        while not select.select([self.venue.stdout], [], [], 0.5)[0]:
+            if client is not None and client.poll() is not None:
+                self.venue.kill()
+                words = (self.folder / "out").read_text()[-2000:]
+                raise SystemExit(f"{words}\nthe client ended with exit code {client.returncode}")
+        return json.loads(self.venue.stdout.readline())
+
+    def eagle(self, samples: int) -> list[int]:
+        home = tempfile.mkdtemp(dir=self.folder)
+        environment = {**os.environ, "XDG_STATE_HOME": home}
+        command = [EAGLE, "hedger", "h.yaml", "--journal", f"{home}/eagle.sqlite"]
+        return self.measured(command, b"LISTENING", samples, environment)
+
+    def bare(self, samples: int) -> list[int]:
+        command = [sys.executable, HERE / "hedger_bare.py", self.kind, "venues.json"]
+        return self.measured(command, b"", samples, dict(os.environ))
+
+    def measured(
+        self, command: list[str | Path], begun: bytes, samples: int, environment: dict[str, str]
+    ) -> list[int]:  # fmt: skip
+        out = self.folder / "out"
+        with out.open("wb") as to:
+            process = subprocess.Popen(command, cwd=self.folder, stdout=to, stderr=to, env=environment)
+            while begun not in out.read_bytes():
+                time.sleep(0.05)
+                if process.poll() is not None:
+                    raise SystemExit(f"{out.read_text()[-2000:]}\nthe hedger did not begin")
+            assert self.venue.stdin is not None
+            self.venue.stdin.write(json.dumps({"samples": samples, "gap_ms": GAP_MS}) + "\n")
+            self.venue.stdin.flush()
+            told = self.heard(process)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        taken: list[int] = told["taken"]
+        if 20 * told["missed"] > samples:
+            raise SystemExit(f"{told['missed']} of {samples} fills had no hedge within a second")
+        return taken
+
+
+def measure(kind: str, *, runs: int, samples: int) -> None:
+    every: dict[str, list[int]] = {"bare": [], "bare again": [], "eagle": []}
+    medians = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(kind, Path(folder))
+            one = {"bare": bench.bare(samples), "eagle": bench.eagle(samples), "bare again": bench.bare(samples)}
+            bench.venue.kill()
+            bench.venue.wait()
+        for name, values in one.items():
+            every[name] += values
+        medians.append(statistics.median(one["eagle"]) / statistics.median(one["bare"]))
+    title = f"us from BiFu's fill to the hedge on {kind}"
+    print(f"{title:44}{'p10':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'fills':>8}")
+    for name, values in every.items():
+        print_line(name, values, floor=None if name == "bare" else every["bare"])
+    runs_told = ", ".join(f"{median:.2f}" for median in sorted(medians))
+    print(f"eagle to bare by run: {runs_told}; target 1.5, aim 1.3")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=400, help="fills of each run")
+    parser.add_argument("--on", action="append", choices=("okx", "binance"), help="where it is hedged; both by default")
+    options = parser.parse_args()
+    print_machine()
+    for kind in options.on or ("okx", "binance"):
+        measure(kind, runs=options.runs, samples=options.samples)
+    print_machine()
+
+
+if __name__ == "__main__":
+    os.chdir(HERE.parent)
+    main()
