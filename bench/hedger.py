@@ -2,9 +2,9 @@
 
     python bench/hedger.py [--runs 5] [--samples 400] [--on okx --on binance]
 
-The whole program (`eagle hedger`: journal, chart, ledger, terms, adapters, logs) with thresholds that every fill meets at
-once, beside a bare script with the same libraries that only reads, prices, signs and sends. Both take turns in every run,
-the bare one twice: it is measured against itself. Fills are 40 ms apart, as the venues' limits of orders want it.
+The whole program (`eagle hedger`: journal, chart, ledger, terms, adapters, logs) with thresholds that every fill meets
+at once, beside a bare script with the same libraries that only reads, prices, signs and sends. Both take turns in every
+run, the bare one twice: it is measured against itself. Fills are 40 ms apart, as the venues' limits of orders want it.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Bench:
     def eagle(self, samples: int) -> list[int]:
         home = tempfile.mkdtemp(dir=self.folder)
         environment = {**os.environ, "XDG_STATE_HOME": home}
-        command = [EAGLE, "hedger", "h.yaml", "--journal", f"{home}/eagle.sqlite"]
+        command: list[str | Path] = [EAGLE, "hedger", "h.yaml", "--journal", f"{home}/eagle.sqlite"]
         return self.measured(command, b"LISTENING", samples, environment)
 
     def bare(self, samples: int) -> list[int]:
-        command = [sys.executable, HERE / "hedger_bare.py", self.kind, "venues.json"]
+        command: list[str | Path] = [sys.executable, HERE / "hedger_bare.py", self.kind, "venues.json"]
         return self.measured(command, b"", samples, dict(os.environ))
 
     def measured(

@@ -1,4 +1,4 @@
-"""What no hedger with these libraries can do without: read a fill, price it, sign, send. No ledger, no journal, no rule.
+"""What no hedger with these libraries can do without: read a fill, price it, sign, send. No ledger, no journal.
 
     python bench/hedger_bare.py okx|binance FILE
 

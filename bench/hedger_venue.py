@@ -102,7 +102,8 @@ async def main() -> None:
     kind, cash = sys.argv[1], Decimal(10**9)
     options = ServeOptions(
         kinds={"bifu": "bifu", kind: kind}, port=0, accounts={"maker": str(cash), "hedge": str(cash)}, markets={},
-        plan=None, keys="keys", seed=1, tier="premium", speed=1, maker=MakerOptions(rate=0, lots_max=0),  # its own orders would meet the market's trades
+        plan=None, keys="keys", seed=1, tier="premium", speed=1,
+        maker=MakerOptions(rate=0, lots_max=0),  # orders of its own would meet the market's trades
     )  # fmt: skip
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str] = asyncio.Queue()
