@@ -20,7 +20,8 @@ class Use(IntEnum):
     """What a request is for, as the tenths of the budget that it may use: what waits longest leaves the most."""
 
     TRADE = 10  # orders and cancels: the sender has kept the hedges' reserve among them
-    ASK = 9  # about one order, positions or margin
+    ASK = 9  # for fills and ends that may not be known: about one order, after a stream was away
+    COUNT = 7  # positions and margin, where a venue weighs them so much that they would use up what finds fills
     UPKEEP = 5  # reconciles and warm connections
 
 

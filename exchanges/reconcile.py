@@ -110,15 +110,16 @@ class Reconcile:
                 self._note(f"{symbol}: the fills that the venue tells do not explain its position")
         self._arm(self._pace.live_ns)
 
-    def tally(self, symbol: str) -> Decimal | None:
-        """The position that the fills make; None before the first reading."""
-        return self._tally.get(symbol)
+    def expected(self, symbol: str) -> Decimal | None:
+        """The position that what was told makes, rows or not; None before the first reading."""
+        tally = self._tally.get(symbol)
+        return None if tally is None else tally + self._tracking.rowless(symbol)
 
-    async def fetch_rows(self) -> None:
+    async def fetch_rows(self, use: Use = Use.ASK) -> None:
         """Deliver the rows of what is known to have filled; before positions are compared with them (S17)."""
         for symbol in self._symbols:
             since_ms = self._rows_since_ms()
-            self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
+            self._deliver(await self._sources.fills(symbol, since_ms, use), ())
 
     async def explain(self, held: Sequence[Position], *, moves: int) -> None:
         """Deliver the rows of positions that the told fills do not make. `moves` are those from before they were read.
@@ -128,7 +129,7 @@ class Reconcile:
         """
         for symbol in self._symbols:
             qty = sum((it.qty for it in held if it.symbol == symbol), Decimal(0))
-            if self._tracking.moves == moves and self._tally.get(symbol, qty) != qty:
+            if self._tracking.moves == moves and self.expected(symbol) not in (None, qty):
                 self._deliver(await self._sources.fills(symbol, self._rows_since_ms(), Use.ASK), ())
 
     def _rows_since_ms(self) -> int:
@@ -204,7 +205,7 @@ class Reconcile:
         if symbol not in self._tally:
             self._tally[symbol] = position
             return True
-        if self._tally[symbol] == position:
+        if self.expected(symbol) == position:
             self._doubts[symbol] = 0
             return True
         return self._doubt(symbol, position, quiet=quiet, resync=resync)

@@ -154,6 +154,13 @@ class Tracking:
         order = self.get(client_id)
         return ZERO if order is None else order.cum_qty - order.traded
 
+    def rowless(self, symbol: str) -> Decimal:
+        """Signed: what orders in a market have filled without rows to show for it; told all the same."""
+        orders = [order for client_id in self._short if (order := self.get(client_id)) is not None]
+        return sum(
+            (it.request.side.sign * (it.cum_qty - it.traded) for it in orders if it.request.symbol == symbol), ZERO
+        )
+
     def give_up(self, client_id: str) -> None:
         """Look after an order no more that the venue does not show; what is told of it still counts."""
         self._end(client_id)

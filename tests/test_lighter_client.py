@@ -12,7 +12,8 @@ import pytest
 from lighter_kit import ACCOUNT, Bench, D, order_row, play, trade_row
 from transport_kit import as_json, run_virtual
 
-from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, Rejected
+from exchanges.budget import Use
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.lighter.signer import SignedTx, SignerThread
 from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.types import (
@@ -503,6 +504,56 @@ def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that
         await asyncio.sleep(5.5)  # the last answer is too old to be told again
         await it.client.get_account_positions()
         assert [(fill.client_id, fill.trade_id, fill.qty) for fill in it.fills] == [("1", "5", D("0.01"))]
+
+    play(main)
+
+
+def test_what_has_filled_is_known_where_no_request_is_left_for_its_price() -> None:
+    """S11: how much counts at once; the row with the price comes when there is room for its 600 of weight."""
+
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.venue.ended = [it.venue.now(
+            order_row(1, status="canceled", filled_base_amount="0.0100", remaining_base_amount="0.0000"))]  # fmt: skip
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1))], D("0.01")
+        budget = it.client._rest._budget
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.UPKEEP // 10)
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, told.cum_qty, it.fills) == (OrderState.CANCELED, D("0.01"), [])
+        it.wire.cut()
+        await asyncio.sleep(1)
+        assert (it.links[-1].state, it.fills) == (TRUSTED, [])  # nor does the stream's trust wait for it
+        await asyncio.sleep(90)
+        assert [fill.trade_id for fill in it.fills] == ["5"]
+
+    play(main)
+
+
+def test_counting_leaves_room_for_what_finds_fills() -> None:
+    """S11: who counts again and again would use up the questions that tell of a fill."""
+
+    async def main(it: Bench) -> None:
+        budget = it.client._rest._budget
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 10)
+        with pytest.raises(RateLimited):
+            await it.client.get_account_positions()
+        it.wire.cut()
+        await asyncio.sleep(1)
+        assert it.links[-1].state is TRUSTED
+        assert await it.client.get_order_info("ETH", "999") is None
+
+    play(main)
+
+
+def test_coming_back_asks_for_neither_key_nor_tier_nor_markets_again() -> None:
+    async def main(it: Bench) -> None:
+        await it.client.disconnect()
+        before = len(it.net.asked)
+        await it.client.connect()
+        names = {asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[before:]}
+        assert names == {"", "nextNonce", "account"}
 
     play(main)
 

@@ -488,6 +488,22 @@ def test_positions_that_cannot_be_read_are_never_flat() -> None:
     assert room.seen[-1] == (2, counted)
 
 
+def test_an_answer_on_its_way_is_not_given_up_because_another_account_cannot_be_asked() -> None:
+    """It has been paid for: who asked again and again would never have all answers within a venue's budget (S11)."""
+    ended_ms: list[int] = []
+
+    def arrange(room: Room) -> None:
+        room.at(1, lambda: room.clients["m"].errors.update(positions=[RateLimited("none left", retry_ms=9)]))
+        room.at(1, lambda: room.clients["t"].delays.update(positions=0.1))
+        room.at(1, lambda: room.clients["t"].during.update(
+            positions=lambda: ended_ms.append((room.loop.clock.now_ns() - START) // MS)))  # fmt: skip
+        room.at(200, room.runner.handle, fill())
+
+    counted = Counted(5, False, False, (), (), "RateLimited: none left")
+    room, _ = run(reacts({fill(): [AskPositions(("m", "t"), 5)], counted: [DONE]}), arrange)
+    assert (room.seen[-1], ended_ms[0]) == ((300, counted), 300)
+
+
 @pytest.mark.parametrize(
     ("errors", "delay", "read", "asked"),
     [

@@ -189,7 +189,14 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 
 @pytest.mark.parametrize(
     ("venues", "seed"),
-    [("backpack", 8), ("backpack", 69), ("backpack", 83), ("backpack,lighter", 71), ("backpack,lighter", 98)],
+    [
+        ("backpack", 8),
+        ("backpack", 69),
+        ("backpack", 83),
+        ("backpack,lighter", 50),
+        ("backpack,lighter", 71),
+        ("backpack,lighter", 98),
+    ],
 )
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
     said = eagle("simulate", "--seeds", str(seed), "--faults", "catalogue", "--play", "some", "--venues", venues)

@@ -103,3 +103,15 @@ def test_what_is_forgotten_is_not_asked_for_again() -> None:
         it.fill(replace(FILL, trade_id=f"t{number}", at_ms=SENT_MS + number))
     assert it.forgotten_ms == SENT_MS + 2
     assert it.fill(replace(FILL, trade_id="t3")) is False
+
+
+def test_what_has_filled_without_a_row_is_told_by_market_and_direction() -> None:
+    it = sent()
+    assert it.rowless("ETH") == 0
+    it.update(replace(UPDATE, cum_qty=D("1.5")))
+    assert (it.rowless("ETH"), it.rowless("BTC")) == (D("1.5"), 0)
+    it.fill(FILL)
+    assert it.rowless("ETH") == D("0.5")
+    it.sent(replace(ORDER, client_id="8", side=SELL), now_ns=1, wall_ms=SENT_MS)
+    it.update(replace(UPDATE, client_id="8", order_id="o2", side=SELL, cum_qty=D(2), state=OrderState.FILLED))
+    assert it.rowless("ETH") == D("-1.5")

@@ -86,7 +86,7 @@ class Questions:
         before = [self._moves(account) for account in accounts]
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
-                read = await all_of(self._of_account(account) for account in accounts)
+                read = await all_to_the_end(self._of_account(account) for account in accounts)
         except TimeoutError:
             raise LinkDown(f"no answer about positions within {ASK_TIMEOUT_S} s") from None
         return Holdings(
@@ -156,6 +156,19 @@ async def all_of(coros: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def all_to_the_end(coros: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """As `all_of`, but a failure is raised only when all have ended.
+
+    What was asked has been paid for: were an answer on its way given up because another account's question could not
+    leave, the next try would ask again, and nobody would ever have all answers within the venue's budget.
+    """
+    results = await asyncio.gather(*coros, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _text(error: BaseException) -> str:

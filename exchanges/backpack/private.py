@@ -68,7 +68,7 @@ class PrivateFeed(AccountFeed):
 
     def _settled(self, told: PositionFacts) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""
-        if self._positions.get(told.symbol) == told.qty != self.reconcile.tally(told.symbol):
+        if self._positions.get(told.symbol) == told.qty != self.reconcile.expected(told.symbol):
             self.reconcile.suspect()
 
     # --- fills that cannot be tied to an order yet

@@ -106,7 +106,7 @@ class PrivateFeed(AccountFeed):
         for symbol, instrument in self._instruments.items():
             name = instrument.base if self._spot else symbol
             for told_name, amount in told.amounts:
-                if told_name == name and self._held.get(name) == amount != self.reconcile.tally(symbol):
+                if told_name == name and self._held.get(name) == amount != self.reconcile.expected(symbol):
                     self.reconcile.suspect()
 
     async def resync(self) -> None:

@@ -86,6 +86,7 @@ class LighterClient(StreamedClient):
         self._signer = signer
         self._stream_url = stream_url
         self._markets: dict[str, Market] = {}
+        self._learned = False  # its key, tier and markets
         self._thread = SignerThread(signer)
         self._tracking = Tracking()
         self._rest = Rest(
@@ -111,10 +112,12 @@ class LighterClient(StreamedClient):
 
     async def _start(self) -> None:
         await self._rest.read_clock()
-        await self._rest.check_key()
-        await self._rest.read_tier()
-        for symbol in self._names:
-            self._markets[symbol], _ = await self._rest.market(symbol)
+        if not self._learned:  # coming back costs no more than it must: it is a large part of a minute's requests
+            await self._rest.check_key()
+            await self._rest.read_tier()
+            for symbol in self._names:
+                self._markets[symbol], _ = await self._rest.market(symbol)
+            self._learned = True
         self._sending.start(await self._rest.next_nonce())
         await self._rest.http.warm()
         self._feed.reconcile.begin(self._rest.venue_ms)
@@ -255,6 +258,7 @@ class LighterClient(StreamedClient):
             raise
         if update is not None:
             self._tracking.update(update)
+            self._feed.look_for_rows(client_id)
         return update
 
     def _told_by_stream(self, order: Sent) -> bool:
@@ -276,7 +280,7 @@ class LighterClient(StreamedClient):
 
     async def _positions(self) -> list[Position]:
         if self._tracking.short:
-            await self._feed.reconcile.fetch_rows()
+            await self._feed.reconcile.fetch_rows(Use.COUNT)
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
         moves = self._tracking.moves
         account = await self._account()
@@ -299,7 +303,7 @@ class LighterClient(StreamedClient):
         trusted = self._link.state is LinkState.TRUSTED
         if read is not None and trusted and read.moves == moves and now_ns - read.asked_ns <= SAME_ANSWER_NS:
             return read.account
-        account = await self._rest.account(Use.ASK)
+        account = await self._rest.account(Use.COUNT)
         self._read = _Read(account, moves, now_ns)
         return account
 

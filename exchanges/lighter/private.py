@@ -8,7 +8,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 from exchanges.budget import Use
-from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown
+from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, RateLimited
 from exchanges.lighter.rest import STREAM_TOKEN_S, Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.wire import reply, stream
@@ -69,6 +69,7 @@ class PrivateFeed:
         self._state = state
         self._positions: dict[int, Decimal] = {}
         self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
+        self._rowless: set[str] = set()  # orders whose missing rows are being asked for
         self._tasks = Tasks()
         self._quiet: dict[str, Decimal] = {}  # positions that a comparison has read already
         self._life = 0  # of the stream; what an earlier one planned is not done
@@ -132,6 +133,8 @@ class PrivateFeed:
     def _still_missing(self, client_id: str, attempt: int) -> None:
         if self._tracking.missing(client_id) > 0:
             self._tasks.spawn(self._fetch_rows(client_id, attempt))
+        else:
+            self._rowless.discard(client_id)
 
     async def _fetch_rows(self, client_id: str, attempt: int) -> None:
         """A frame with a fill was lost: its row is asked for, and again if the venue has no answer to spare."""
@@ -139,10 +142,12 @@ class PrivateFeed:
         if order is None:
             return
         with suppress(ExchangeError, BadFrame):  # the next attempt comes
-            await self._take_rows(order, Use.ASK)
+            await self._take_rows(order, Use.UPKEEP)  # what has filled is known, and what is missing is its price
         if self._tracking.missing(client_id) > 0 and attempt < ROW_ATTEMPTS:
             wait_ns = min(LATE_ROW_NS << attempt, ROW_PAUSE_NS)
             self._clock.call_at(self._clock.now_ns() + wait_ns, self._still_missing, client_id, attempt + 1)
+        else:
+            self._rowless.discard(client_id)
 
     async def _take_rows(self, order: Sent, use: Use) -> None:
         for fill in await self.rows(order.request.symbol, order.sent_ms - CLOCKS_APART_MS, use):
@@ -151,7 +156,7 @@ class PrivateFeed:
     def _settled(self, market_id: int, qty: Decimal) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""
         symbol = self._symbol(market_id)
-        if symbol is not None and self._positions.get(market_id) == qty != self.reconcile.tally(symbol):
+        if symbol is not None and self._positions.get(market_id) == qty != self.reconcile.expected(symbol):
             self.reconcile.suspect()
 
     # --- orders and their transactions
@@ -185,7 +190,7 @@ class PrivateFeed:
         return await self._by_transaction(client_id, order, tx, use)
 
     async def _listed(self, symbol: str, client_id: str, order: Sent | None, use: Use) -> OrderUpdate | None:
-        """From the lists of the account; the fills that an update counts come before it."""
+        """From the lists of the account; the fills that an update counts come before it where requests are left."""
         market_id = self._markets[symbol].market_id
         if order is not None and order.request.tif is TimeInForce.IOC:
             lists = [self._rest.ended_orders]  # it cannot rest, and this list is the cheaper one
@@ -198,7 +203,8 @@ class PrivateFeed:
                 update = self.update_of(facts, self._clock.now_ns()) if facts.client_id == client_id else None
                 if update is not None and update.client_id == client_id:
                     if order is not None and update.cum_qty > order.traded:
-                        await self._take_rows(order, use)
+                        with suppress(RateLimited):  # how much has filled may not wait for at which prices
+                            await self._take_rows(order, Use.UPKEEP)
                     return update
         return None
 
@@ -232,6 +238,7 @@ class PrivateFeed:
     async def stop(self) -> None:
         self._life += 1
         await self._tasks.cancel()
+        self._rowless.clear()
         await self.reconcile.stop()
 
     @property
@@ -252,9 +259,10 @@ class PrivateFeed:
         self._quiet.pop(symbol, None)  # of a comparison that was broken off
         if not self._tracking.moves:
             return []  # before the first order of this process there is nothing to count
-        if not self._tracking.short and self.reconcile.tally(symbol) is not None:
+        resync = self._state() is LinkState.RESYNC  # rows that only bring a price do not hold up the trust in a stream
+        if (resync or not self._tracking.short) and self.reconcile.expected(symbol) is not None:
             position = await self._read_position(symbol, use)
-            if position == self.reconcile.tally(symbol):
+            if position == self.reconcile.expected(symbol):
                 self._quiet[symbol] = position
                 return []
         return await self.rows(symbol, since_ms, use)
@@ -286,8 +294,13 @@ class PrivateFeed:
             return
         if self._tracking.update(update):
             self._deliver(update)
-        if self._tracking.missing(update.client_id) > 0:
-            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, update.client_id, 1)
+        self.look_for_rows(update.client_id)
+
+    def look_for_rows(self, client_id: str) -> None:
+        """What an order has filled without a row for it comes soon, or is asked for."""
+        if self._tracking.missing(client_id) > 0 and client_id not in self._rowless:
+            self._rowless.add(client_id)
+            self._clock.call_at(self._clock.now_ns() + LATE_ROW_NS, self._still_missing, client_id, 1)
 
     def take_fill(self, fill: Fill) -> bool:
         if not self._tracking.fill(fill):
