@@ -34,12 +34,13 @@ _SPAN = re.compile(r"([0-9]{1,6})(ms|s)")
 )
 @click.option(
     "--play",
-    type=click.Choice(["all", "some", "one"]),
+    type=click.Choice(["all", "some", "one", "cell"]),
     default="all",
     show_default=True,
-    help="How much of the plan a seed plays: all rules, some of them, or one of them, once.",
+    help="How much of the plan a seed plays: all rules, some, or one, once; `cell`: in one phase of the flow.",
 )
 @click.option("--matrix", is_flag=True, help="Show which fault of the catalogue acted in which phase of the flow.")
+@click.option("--exposure", "spans", is_flag=True, help="Show how long exposure stayed open after each single fault.")
 @click.option("--venues", "kinds", metavar="KIND[,KIND]", help="Kinds of venues to draw from; all, if left out.")
 @click.option("--set", "chosen", multiple=True, metavar="NAME=VALUE", help="A setting of the flow, for all seeds.")
 @click.option(
@@ -54,27 +55,31 @@ _SPAN = re.compile(r"([0-9]{1,6})(ms|s)")
 @click.option("--keep", "folder", type=FILE, metavar="FOLDER", help="Keep the journals of broken runs there.")
 @format_option("text", "json")
 def simulate(
-    flow: str, seeds: str, rounds: int, faults: str | None, play: str, matrix: bool, kinds: str | None,
+    flow: str, seeds: str, rounds: int, faults: str | None, play: str, matrix: bool, spans: bool,
+    kinds: str | None,
     chosen: tuple[str, ...], exposed: str, jobs: int | None, folder: str | None, style: str,
 ) -> int:  # fmt: skip
     """Run a flow many times in virtual time, on venues that fail, and watch that nothing is lost.
 
-    The whole process runs, on a clock that jumps: runner, adapters with their real requests and signatures, journal,
+    The whole process runs, on a clock that jumps: runner, adapters with their real requests, journal,
     against the models behind `eagle venue serve`. A seed decides the venues, their sizes, the network and all chance,
     and goes the same way every time. While a run goes on, the venues' own books are compared with ours: no hedge may
     grow exposure, none may stay open for long, no fill may stay unknown. At the end orders, fills, fees and positions
     must be equal, and the journal must replay. What breaks is shown with the command that repeats it.
-    Exit code 1 if anything broke, with --matrix also if a fault was not played in a phase where it can happen.
+    Exit code 1 if anything broke, with --matrix also if a fault was not played in a phase where it can happen, with
+    --exposure also if exposure stayed open for longer than the table allows.
 
     \b
     Examples:
       eagle simulate --seeds 1..20
       eagle simulate --seeds 1..1000 --faults catalogue --play some --matrix
+      eagle simulate --seeds 1..1000 --faults catalogue --play cell --exposure
       eagle simulate --seeds 1..1000 --faults faults.yaml
       eagle simulate --seeds 51 --faults faults.yaml --keep broken
     """
     from cli.locate import read_flow_source
     from cli.simulate_runs import RunOptions, check, read_plan
+    from engine.runtime.simulate.alone import over
     from engine.runtime.simulate.catalogue import missed
     from engine.runtime.simulate.witness import Bounds
 
@@ -92,8 +97,9 @@ def simulate(
 
         write_result(as_json(totals, seconds=seconds, repeat=repeat))
     else:
-        _write_text(options, totals, seconds=seconds, repeat=repeat, folder=folder, matrix=matrix)
-    return 0 if totals.holds and not (matrix and missed(totals.cells)) else 1
+        _write_text(options, totals, seconds=seconds, repeat=repeat, folder=folder, matrix=matrix, spans=spans)
+    short = (matrix and missed(totals.cells)) or (spans and over(totals.alone, totals.home_ns))
+    return 0 if totals.holds and not short else 1
 
 
 def _run(options: RunOptions, seeds: range, *, jobs: int | None) -> tuple[Totals, float]:
@@ -125,9 +131,10 @@ def _progress(totals: Totals, of: int, seconds: float) -> str:
 
 
 def _write_text(
-    options: RunOptions, totals: Totals, *, seconds: float, repeat: str, folder: str | None, matrix: bool
-) -> None:
-    from cli.simulate_words import matrix_lines, summary
+    options: RunOptions, totals: Totals, *, seconds: float, repeat: str, folder: str | None, matrix: bool,
+    spans: bool,
+) -> None:  # fmt: skip
+    from cli.simulate_words import exposure_lines, matrix_lines, summary
 
     blocks = [
         "\n".join(_broken(options, outcome, repeat=repeat, folder=folder, whole=number < SHOWN))
@@ -139,6 +146,8 @@ def _write_text(
         blocks.append(f"trace {digest}")
     if matrix:
         blocks.append("\n".join(matrix_lines(totals)))
+    if spans:
+        blocks.append("\n".join(exposure_lines(totals)))
     blocks.append("\n".join(summary(totals, word=word, seconds=seconds)))
     write_result("\n\n".join(blocks))
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from multiprocessing import get_context
@@ -16,22 +16,20 @@ from pathlib import Path
 from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
 from cli.locate import Source, read_source
+from cli.simulate_play import played
 from cli.simulate_story import Story, last_rows
 from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
 from cli.wiring import sound_flow
 from engine.chart.model import Flow
-from engine.runtime.chance import Stream
+from engine.runtime.simulate.alone import Alone
 from engine.runtime.simulate.outcome import Outcome
 from engine.runtime.simulate.scenario import draw_scenario
 from engine.runtime.simulate.witness import Bounds
-from exchanges.venues.faults import KINDS as KINDS_OF_FAULTS
 from exchanges.venues.faults import FaultPlan
 
 VENUES = ("one", "two")
 CATALOGUE = "catalogue"
-SOME = 3  # one in so many rules
-MANY: Mapping[str, int] = {"frame": 60, "request": 60, "effect": 120}  # hits of a run among which the one fault acts
 BATCH = 4  # seeds of one order to a worker
 ACCOUNTS = ("hawk", "chick", "hen", "duck")
 
@@ -42,7 +40,7 @@ class RunOptions:
 
     flow: Source
     faults: Source | None
-    play: str  # all rules of the plan, some of them by chance, or one of them, once
+    play: str  # how much of the plan a seed plays, a word of `simulate_play`
     kinds: tuple[str, ...]
     rounds: int
     settings: tuple[tuple[str, str], ...]
@@ -64,7 +62,7 @@ def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, fold
         seed, kinds=options.kinds, rounds=options.rounds,
         settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
     )  # fmt: skip
-    plan = played(_plan(options.faults), options.play, seed)
+    plan = played(_plan(options.faults), options.play, scenario)
     return simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
 
 
@@ -123,25 +121,6 @@ def _one(options: RunOptions, seed: int, folder: Path) -> Outcome:
     outcome = run_seed(options, seed, folder=folder)
     (folder / f"seed-{seed}.sqlite").unlink(missing_ok=True)
     return outcome
-
-
-def played(plan: FaultPlan, play: str, seed: int) -> FaultPlan:
-    """The part of a plan that a seed plays. The fewer faults act, the longer a run stays where it can break (some); a
-    single one shows what it costs by itself (one)."""
-    chance = Stream(seed, "play")
-    if play == "all" or not plan.rules:
-        return plan
-    if play == "some":
-        rules = [rule for rule in plan.rules if not chance.below(SOME)]
-        if any(rule.fault == "killed" for rule in rules):
-            # What somebody traded by hand before a death is the user's own after it (S1): another truth than ours.
-            rules = [rule for rule in rules if rule.fault not in ("foreign_trade", "liquidation")]
-        return FaultPlan(tuple(rules) or plan.rules[:1])
-    rule = plan.rules[seed % len(plan.rules)]
-    if rule.at_ns:
-        return FaultPlan((replace(rule, at_ns=(rule.at_ns[chance.below(len(rule.at_ns))],)),))
-    many = MANY.get(KINDS_OF_FAULTS[rule.fault].hook, 20)
-    return FaultPlan((replace(rule, nth=(1 + chance.below(many),), every=0, rate_ppm=0, times=1),))
 
 
 @cache
@@ -205,6 +184,8 @@ class Totals:
     span_ns: int = 0
     exposed_ns: list[int] = field(default_factory=list)
     unknown_ns: list[int] = field(default_factory=list)
+    alone: list[Alone] = field(default_factory=list)
+    home_ns: list[int] = field(default_factory=list)
     cells: dict[tuple[str, str], int] = field(default_factory=dict)
     broken: dict[int, Outcome] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
@@ -221,6 +202,10 @@ class Totals:
         self.span_ns += outcome.span_ns
         self.exposed_ns.append(outcome.exposed_ns)
         self.unknown_ns.append(outcome.unknown_ns)
+        if outcome.alone is not None:
+            self.alone.append(outcome.alone)
+        if outcome.home_ns:
+            self.home_ns.append(outcome.home_ns)
         self.digests[outcome.scenario.seed] = outcome.digest
         for cell, times in outcome.cells.items():
             self.cells[cell] = self.cells.get(cell, 0) + times
@@ -230,9 +215,3 @@ class Totals:
     @property
     def holds(self) -> bool:
         return not self.broken
-
-
-def percentile(values: Sequence[int], percent: int) -> int:
-    """The smallest value that `percent` in a hundred do not exceed; 0 of none."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0

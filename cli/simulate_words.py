@@ -6,15 +6,17 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cli.simulate_runs import Told, Totals, percentile
+from cli.simulate_runs import Told, Totals
 from cli.simulate_story import indented
 from cli.words import span
+from engine.runtime.simulate.alone import HOME_NS, LIMITS, Alone, limit_of, over, percentile
 from engine.runtime.simulate.catalogue import CATALOGUE, PHASES, cell, missed
 
 if TYPE_CHECKING:
     from engine.runtime.simulate.outcome import Outcome
 
 MS = 1_000_000
+S = 1_000_000_000
 FAULTS_SHOWN = 40
 
 
@@ -54,6 +56,28 @@ def matrix_lines(totals: Totals) -> list[str]:
     left = [f"{row.number} in {phase}" for row, phase in missed(totals.cells)]
     lines.append(f"not reached: {', '.join(left)}" if left else "every cell that can be reached was reached")
     return lines
+
+
+def exposure_lines(totals: Totals) -> list[str]:
+    """How long exposure stayed open in runs with a single fault, by fault; how long the way home took; what is over."""
+    by_fault: dict[str, list[Alone]] = {}
+    for it in totals.alone:
+        by_fault.setdefault(it.fault, []).append(it)
+    lines = [f"{'exposure after a single fault':<34}{'runs':>7}{'p50':>10}{'p99':>10}{'max':>10}   in ms"]
+    for limit in LIMITS:
+        mine = {fault: runs for fault, runs in sorted(by_fault.items()) if limit_of(fault) is limit}
+        asked = f"p99 {limit.p99_ns // S} s, " if limit.p99_ns else ""
+        lines += ["", f"{limit.about} (at most {asked}{limit.most_ns // S} s)"]
+        lines += [_row(f"  {fault}", [limit.counted_ns(it) for it in runs]) for fault, runs in mine.items()]
+        lines.append(_row("  all of them", [limit.counted_ns(it) for runs in mine.values() for it in runs]))
+    lines += ["", f"asked to stop, faults off: flat and idle (at most {HOME_NS // S} s)", _row("", totals.home_ns), ""]
+    found = over(totals.alone, totals.home_ns)
+    return lines + ([f"too long: {line}" for line in found] or ["nothing took longer than it may"])
+
+
+def _row(name: str, spans_ns: list[int]) -> str:
+    figures = "".join(f"{percentile(spans_ns, percent) // MS:>10,}" for percent in (50, 99, 100))
+    return f"{name:<34}{len(spans_ns):>7,}{figures}"
 
 
 def _spread(spans_ns: list[int]) -> str:
@@ -99,6 +123,11 @@ def as_json(totals: Totals, *, seconds: float, repeat: str) -> str:
         "fills": totals.fills, "hedges": totals.hedges, "steps": totals.steps, "messages": totals.messages,
         "quiet_cuts": totals.quiet_cuts, "virtual_ms": totals.span_ns // MS, "seconds": round(seconds, 3),
         "exposed_ms": _figures(totals.exposed_ns), "unknown_ms": _figures(totals.unknown_ns),
+        "alone": [
+            {"fault": it.fault, "took_ms": it.took_ns // MS, "exposed_ms": it.exposed_ns // MS} for it in totals.alone
+        ],
+        "home_ms": _figures(totals.home_ns),
+        "too_long": over(totals.alone, totals.home_ns),
         "cells": [
             {"fault": fault, "state": state, "times": times} for (fault, state), times in sorted(totals.cells.items())
         ],

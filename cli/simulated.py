@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol
 
+from cli.simulate_play import label_of
 from cli.simulate_story import Story
 from cli.venue_wiring import KINDS
 from engine.runtime.chance import Stream
@@ -118,12 +119,13 @@ class SimulatedWorld:
         self._transports: list[MemoryTransport] = []
         self._hidden_ns = -HIDDEN_NS
         self._quiet = False
+        self._phase = ""
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
         for number, venue in enumerate(scenario.venues):
             self.venues[venue.name] = self._open(venue, venue_plan, number)
         self._process_faults = Faults(
             process_plan, venue="", clock=self.clock, rng_of=lambda purpose: Stream(scenario.seed, purpose),
-            heard=lambda rule, _: self._note("", rule, ""),
+            heard=lambda rule, _: self._note("", rule, ""), phase=self._state,
         )  # fmt: skip
         self._process_faults.off = True
         self.witness.watch(list(self.venues.values()))
@@ -143,7 +145,7 @@ class SimulatedWorld:
             exchange.open_account(account, cash=CASH, owner=self.owner(account))
         faults = Faults(
             plan, venue=venue.name, clock=self.clock, rng_of=lambda purpose: Stream(seed, purpose),
-            heard=lambda rule, account: self._note(venue.name, rule, account),
+            heard=lambda rule, account: self._note(venue.name, rule, account), phase=self._state,
         )  # fmt: skip
         faults.off = True  # until a process trades
         if kind.open_simulated is not None:
@@ -173,6 +175,8 @@ class SimulatedWorld:
         if self.story is not None:
             self.story.stepped(seq, at_ns, given, effects)
             self.story.over = bool(self.witness.violations)
+        if self._state() != self._phase:
+            self._begin_phase(self._state())
         if type(given) is Fill:
             self._process_faults.on_fill(given.account, given.symbol, self._strike)
 
@@ -184,6 +188,15 @@ class SimulatedWorld:
         for venue in self.venues.values():
             venue.faults.off = not on
         self._process_faults.off = not on
+
+    def _state(self) -> str:
+        return "start" if self.life is None else self.life.state
+
+    def _begin_phase(self, phase: str) -> None:
+        self._phase = phase
+        for venue in self.venues.values():
+            venue.model.phase_began(phase)
+        self._process_faults.on_phase(phase, self._strike)
 
     def end_faults(self) -> None:
         self._quiet = True
@@ -205,15 +218,16 @@ class SimulatedWorld:
         return sum(took + EACH_NS for until_ns, took in self._took if until_ns >= since_ns)
 
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
-        state = "start" if self.life is None else self.life.state
         now_ns = self.clock.now_ns()
         kind = self.venues[venue].kind if venue else ""
-        self.played.append(Played(now_ns, rule.fault, _label(rule, kind), venue, account, state))
+        took_ns = LASTS_NS.get(rule.fault, 0) or rule.for_ns + rule.delay_ns
+        self.played.append(Played(now_ns, rule.fault, label_of(rule, kind), venue, account, self._state(), took_ns))
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
         if self.story is not None:
             self.story.faulted(now_ns, venue, account, rule.fault)
-        took_ns = LASTS_NS.get(rule.fault, 0) or rule.for_ns + rule.delay_ns
         self._took.append((now_ns + took_ns, took_ns))
+        if rule.phase:
+            self.end_faults()  # it is the only one of its run, also where two venues could play it
         if rule.fault in HIDING:
             self._hidden_ns = now_ns + rule.for_ns + rule.delay_ns
 
@@ -276,17 +290,6 @@ class SimulatedWorld:
                 self.secrets[key] = value
                 lines.append(f'      {field}: {{secret: "env:{key}"}}')
         return lines
-
-
-def _label(rule: FaultRule, kind: str) -> str:
-    """What the catalogue calls it: some of its rows are about a target of a fault, or about one venue."""
-    if rule.of == "book" and rule.fault in ("stream_stalled", "frame_lost"):
-        return f"{rule.fault} book"
-    if rule.fault == "order_refused" and rule.reason == "post_only":
-        return "order_refused post_only"
-    if kind == "lighter" and rule.fault in ("order_refused", "request_lost"):
-        return f"{rule.fault} {'by the sequencer' if rule.fault == 'order_refused' else 'of a nonce'}"
-    return rule.fault
 
 
 @cache

@@ -66,6 +66,7 @@ class Lived:
     failures: list[BaseException] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)  # intents that the journal could not store, as they were printed
     disk_was_full: bool = False
+    asked_ns: int = 0  # when it was asked to stop, as the seed wanted it
     refused: str = ""  # why the last start refused to take over: a person has to look
 
 
@@ -250,6 +251,7 @@ class Life:
         def stop() -> None:
             if runner.ending is None:
                 world.end_faults()
+                self._lived.asked_ns = self.clock.now_ns() if planned_s else 0
                 if not planned_s:
                     witness.violate("not_done", f"{scenario.rounds} rounds took more than {after_s} s")
                 runner.stop(1)
@@ -365,4 +367,5 @@ def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int) -> Outcome:
         fills=witness.fills, hedges=witness.hedges, quiet_cuts=witness.quiet_cuts,
         exposed_ns=max((it.length_ns for it in witness.episodes), default=0), unknown_ns=witness.longest_unknown_ns,
         played=tuple(world.played), violations=tuple(witness.violations),
+        home_ns=world.clock.now_ns() - lived.asked_ns if lived.asked_ns else 0,
     )  # fmt: skip

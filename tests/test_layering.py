@@ -42,7 +42,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
     ),
     **dict.fromkeys(
-        ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_runs"),
+        ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_play", "cli.simulate_runs"),
         ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS),
     ),
     "cli.budgets": ("cli", "engine", "exchanges.budget", *WORDS),

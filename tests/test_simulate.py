@@ -151,7 +151,7 @@ def test_runs_without_faults_hold_and_say_what_they_did(eagle: Eagle) -> None:
 
 
 def test_the_shipped_catalogue_is_a_plan_that_can_be_played_whole_in_part_or_one_by_one(eagle: Eagle) -> None:
-    for play in ("all", "some", "one"):
+    for play in ("all", "some", "one", "cell"):
         said = eagle("simulate", "--seeds", "2", "--rounds", "1", "--faults", "catalogue", "--play", play, "--matrix",
                      "--venues", "backpack", "--format", "text")  # fmt: skip
         assert "not reached: " in said.out

@@ -123,6 +123,8 @@ class FaultRule:
     body: str = "json"
     share: Decimal = Decimal(1)
     reason: str = "margin"
+    phase: str = ""  # only while the flow is there; a simulation sets it, which alone knows
+    after_ns: int = 0  # of a fault of time with a phase: how long after it has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +146,14 @@ class Faults:
 
     def __init__(
         self, plan: FaultPlan, *, venue: str, clock: Clock, rng_of: Callable[[str], Rng],
-        heard: Callable[[FaultRule, str], None] | None = None,
+        heard: Callable[[FaultRule, str], None] | None = None, phase: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self.off = False  # from then on nothing acts any more; what lasts for a time ends by itself
         self.rules = [rule for rule in plan.rules if rule.venue in ("", venue)]
         self.played: list[dict[str, Any]] = []
         self.count = 0
         self._heard = heard
+        self._phase = phase
         self._clock = clock
         self._hits = [0] * len(self.rules)
         self._fired = [0] * len(self.rules)
@@ -207,9 +210,18 @@ class Faults:
 
     def on_fill(self, account: str, symbol: str, act: Callable[[FaultRule], None]) -> None:
         """Faults of time that count fills act right after this one is dealt with."""
-        rule = self._first("time", lambda rule: not rule.at_ns and _target(rule, account, symbol), account)
+        rule = self._first("time", lambda rule: _counts_fills(rule) and _target(rule, account, symbol), account)
         if rule is not None:
             self._clock.call_at(self._clock.now_ns(), act, rule)
+
+    def on_phase(self, phase: str, act: Callable[[FaultRule], None]) -> None:
+        """Faults of time that belong to this phase of the flow, which begins now, count it and act in it."""
+        for number in self._has["time"]:
+            rule = self.rules[number]
+            if rule.phase == phase and not self.off:
+                self._hits[number] += 1
+                if self._acts(number, rule):
+                    self._clock.call_at(self._clock.now_ns() + rule.after_ns, self._act, number, act)
 
     @property
     def acts_on_frames(self) -> bool:
@@ -222,7 +234,7 @@ class Faults:
         found: FaultRule | None = None
         for number in self._has[hook]:
             rule = self.rules[number]
-            if fits(rule):
+            if fits(rule) and (not rule.phase or rule.phase == self._phase()):
                 self._hits[number] += 1
                 if found is None and self._acts(number, rule):
                     found = rule
@@ -256,6 +268,10 @@ class Faults:
             self.played.append(
                 {"at_ms": at_ms, "fault": self.rules[number].fault, "rule": number + 1, "account": account}
             )
+
+
+def _counts_fills(rule: FaultRule) -> bool:
+    return not rule.at_ns and not rule.phase
 
 
 def _target(rule: FaultRule, account: str, symbol: str) -> bool:

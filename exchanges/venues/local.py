@@ -82,6 +82,11 @@ class LocalVenue(ABC):
         if self.faults is not None:
             self.faults.on_fill(fill.account, fill.symbol, self._act)
 
+    def phase_began(self, phase: str) -> None:
+        """Of the flow that trades here, as only a simulation knows it."""
+        if self.faults is not None:
+            self.faults.on_phase(phase, self._act)
+
     # -- faults --------------------------------------------------------------------------------------------------
 
     def _play(self, rule: FaultRule, request: Request, target: Target, answer: Answer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.runtime.simulate.alone import Alone
 from engine.runtime.simulate.scenario import Scenario
 from engine.runtime.simulate.witness import Violation
 
@@ -21,6 +22,7 @@ class Played:
     venue: str
     account: str
     state: str
+    took_ns: int  # how long it lasted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,19 @@ class Outcome:
     unknown_ns: int  # the longest time for which a fill was not known
     played: tuple[Played, ...]
     violations: tuple[Violation, ...]
+    home_ns: int = 0  # from the wish to stop, with all faults switched off, to the end; 0: it ended by itself
     rows: tuple[str, ...] = ()  # the journal's last, where something was broken
 
     @property
     def holds(self) -> bool:
         return not self.violations
+
+    @property
+    def alone(self) -> Alone | None:
+        """Of a run with a single fault."""
+        if len(self.played) != 1:
+            return None
+        return Alone(self.played[0].label, self.played[0].took_ns, self.exposed_ns)
 
     @property
     def cells(self) -> Mapping[tuple[str, str], int]:

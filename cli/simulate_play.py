@@ -1,0 +1,84 @@
+"""The part of a fault plan that a seed plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engine.runtime.chance import Stream
+from engine.runtime.simulate.catalogue import CATALOGUE, PHASES
+from engine.runtime.simulate.scenario import MAKER, Scenario
+from exchanges.venues.faults import KINDS, FaultPlan, FaultRule
+
+__all__ = ["PLAYS", "cells", "label_of", "played"]
+
+PLAYS = ("all", "some", "one", "cell")
+SOME = 3  # one in so many rules
+MANY: Mapping[str, int] = {"frame": 60, "request": 60, "effect": 120}  # hits of a run among which the one fault acts
+RARE = ("IDLE", "CLEANUP")  # once in a run, or every few rounds
+FEW = 3  # hits in its phase among which the one fault acts: a phase comes once in a round
+LATE_NS = 100_000_000  # within this after its phase has begun a fault of time strikes
+
+
+def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
+    """All of it, some rules, one rule once, or one once in one phase of the flow (`cell`).
+
+    The fewer faults act, the longer a run stays where it can break (some); a single one shows what it costs by itself.
+    Cells go by the number of the seed, so that as many seeds as there are cells play each of them.
+    """
+    chance = Stream(scenario.seed, "play")
+    if play == "all" or not plan.rules:
+        return plan
+    if play == "some":
+        rules = [rule for rule in plan.rules if not chance.below(SOME)]
+        if any(rule.fault == "killed" for rule in rules):
+            # What somebody traded by hand before a death is the user's own after it (S1): another truth than ours.
+            rules = [rule for rule in rules if rule.fault not in ("foreign_trade", "liquidation")]
+        return FaultPlan(tuple(rules) or plan.rules[:1])
+    if play == "cell":
+        there = cells(plan)
+        rule, phase = there[scenario.seed % len(there)]
+        return FaultPlan((_in_phase(rule, phase, scenario, chance),))
+    rule = plan.rules[scenario.seed % len(plan.rules)]
+    if rule.at_ns:
+        return FaultPlan((replace(rule, at_ns=(rule.at_ns[chance.below(len(rule.at_ns))],)),))
+    many = MANY.get(KINDS[rule.fault].hook, 20)
+    return FaultPlan((_once(rule, nth=1 + chance.below(many)),))
+
+
+def cells(plan: FaultPlan) -> Sequence[tuple[FaultRule, str]]:
+    """Every rule with each phase of the flow in which the catalogue says that it can happen."""
+    return [
+        (rule, phase)
+        for rule in plan.rules
+        for phase in PHASES
+        if any(label_of(rule, "") in row.faults and phase not in row.impossible for row in CATALOGUE)
+    ]
+
+
+def _in_phase(rule: FaultRule, phase: str, scenario: Scenario, chance: Stream) -> FaultRule:
+    nth = 1 if phase in RARE or chance.below(2) else 1 + chance.below(FEW)  # many runs are over soon
+    after_ns = 0 if phase in RARE or chance.below(2) else chance.below(LATE_NS)
+    venue = scenario.venues[0 if rule.account == MAKER else chance.below(len(scenario.venues))].name
+    if rule.account and rule.account != MAKER:
+        venue = scenario.venues[-1].name
+    of_time = KINDS[rule.fault].hook == "time" and not KINDS[rule.fault].of_process
+    return replace(
+        _once(rule, nth=nth), phase=phase, at_ns=(), after_ns=after_ns if KINDS[rule.fault].hook == "time" else 0,
+        venue=venue if of_time else "",
+    )  # fmt: skip
+
+
+def _once(rule: FaultRule, *, nth: int) -> FaultRule:
+    return replace(rule, nth=(nth,), every=0, rate_ppm=0, times=1)
+
+
+def label_of(rule: FaultRule, kind: str) -> str:
+    """What the catalogue calls it: some of its rows are about a target of a fault, or about one kind of venue."""
+    if rule.of == "book" and rule.fault in ("stream_stalled", "frame_lost"):
+        return f"{rule.fault} book"
+    if rule.fault == "order_refused" and rule.reason == "post_only":
+        return "order_refused post_only"
+    if kind == "lighter" and rule.fault in ("order_refused", "request_lost"):
+        return f"{rule.fault} {'by the sequencer' if rule.fault == 'order_refused' else 'of a nonce'}"
+    return rule.fault

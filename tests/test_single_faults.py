@@ -1,0 +1,84 @@
+"""A single fault in one phase of the flow: that it acts there and only once, and how its cost is judged."""
+
+from __future__ import annotations
+
+import pytest
+from paper_clock import PaperClock
+
+from cli.simulate_play import PLAYS, cells, played
+from cli.simulate_runs import _plan, read_plan
+from engine.runtime.chance import Stream
+from engine.runtime.simulate.alone import Alone, over
+from engine.runtime.simulate.catalogue import CATALOGUE, PHASES
+from engine.runtime.simulate.scenario import draw_scenario
+from exchanges.venues.faults import FaultPlan, FaultRule, Faults
+
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("runs", "home_s", "words"),
+    [
+        ([], [], []),
+        ([Alone("ack_lost", 0, 6 * S), *[Alone("ack_lost", 0, 4 * S)] * 199], [30], []),
+        ([Alone("ack_lost", 0, 6 * S + 1)], [], ["any other fault: 6.000 s", "any other fault: p99 6.000 s"]),
+        ([Alone("ack_lost", 0, 5 * S)] * 2, [], ["any other fault: p99 5.000 s, at most 4 s"]),
+        ([Alone("maintenance", 3 * S, 5 * S)], [], []),
+        ([Alone("maintenance", 3 * S, 6 * S)], [], ["the venue is away, lets nobody in, or the machine sleeps"]),
+        ([Alone("stuck_pending", S, 9 * S)], [], []),
+        ([Alone("killed", S, 8 * S)], [], ["the process dies, and is started again: p99"]),
+        ([], [31], ["asked to stop: 31.000 s until flat and idle, at most 30 s"]),
+    ],
+)
+def test_what_took_longer_than_it_may_is_said(runs: list[Alone], home_s: list[int], words: list[str]) -> None:
+    found = over(runs, [s * S for s in home_s])
+    assert len(found) == len(words)
+    for line, begins in zip(found, words, strict=True):
+        assert line.startswith(begins)
+
+
+def test_every_cell_of_the_catalogue_has_a_seed_and_one_fault_in_its_phase() -> None:
+    plan = _plan(read_plan("catalogue"))
+    there = cells(plan)
+    for seed, (rule, phase) in enumerate(there):
+        scenario = draw_scenario(seed, kinds=("backpack",), rounds=1, settings={}, offered=())
+        (only,) = played(plan, "cell", scenario).rules
+        assert (only.fault, only.phase, only.times, only.at_ns, len(only.nth)) == (rule.fault, phase, 1, (), 1)
+        assert only.venue in ("", *(venue.name for venue in scenario.venues))
+    with_a_rule = {rule.fault for rule, _ in there}
+    assert with_a_rule == {rule.fault for rule in plan.rules}
+    assert "cell" in PLAYS
+    for row in CATALOGUE:
+        for fault in (it for it in row.faults if " " not in it):
+            possible = {phase for phase in PHASES if phase not in row.impossible}
+            assert possible <= {phase for rule, phase in there if rule.fault == fault}, row.title
+
+
+def test_a_fault_of_a_phase_waits_for_it() -> None:
+    clock, phase, acted = PaperClock(), ["IDLE"], []
+    rules = (
+        FaultRule("streams_cut", nth=(2,), times=1, phase="HOLDING", after_ns=5),
+        FaultRule("order_refused", nth=(1,), times=1, phase="HOLDING"),
+    )
+    faults = Faults(
+        FaultPlan(rules), venue="v", clock=clock, rng_of=lambda name: Stream(1, name), phase=lambda: phase[0]
+    )  # fmt: skip
+
+    def act(rule: FaultRule) -> None:
+        acted.append((clock.now_ns() - began, rule.fault))
+
+    began = clock.now_ns()
+    assert faults.on_order("a", "s", takes=True) is None
+    faults.on_fill("a", "s", act)
+    faults.on_phase("IDLE", act)
+    faults.on_phase("HOLDING", act)
+    phase[0] = "HOLDING"
+    assert faults.on_order("a", "s", takes=True) is rules[1]
+    assert faults.on_order("a", "s", takes=True) is None
+    faults.on_phase("HOLDING", act)
+    clock.run_until(began + 4)
+    assert acted == []
+    clock.run_until(began + 5)
+    faults.on_phase("HOLDING", act)
+    clock.run_until(began + 20)
+    assert acted == [(5, "streams_cut")]
