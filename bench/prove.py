@@ -18,7 +18,7 @@ from figures import ROOT, print_machine
 sys.path.insert(0, str(ROOT))
 
 from cli.locate import read_flow_source
-from cli.wiring import sound_flow
+from cli.setups import sound_flow
 from engine.verify.bounds import FAULTS, parts_of
 from engine.verify.proof import prove
 

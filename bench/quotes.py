@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from cli.locate import read_source
 from cli.screen import Screen
-from cli.wiring import Options, Setup, load_setup, perform_run
+from cli.setups import Options, Setup, load_setup
+from cli.wiring import perform_run
 from engine.runtime.clock import S
 from exchanges.market import MarketQuote
 

@@ -28,7 +28,8 @@ from figures import ROOT, in_own_process, print_head, print_machine, print_row
 
 from cli.locate import Source, read_source
 from cli.screen import Screen
-from cli.wiring import Options, Setup, load_setup, perform_run
+from cli.setups import Options, Setup, load_setup
+from cli.wiring import perform_run
 from engine.runtime.chance import Stream
 from engine.trading.effects import Effect, Moved, PlaceOrder, RoundEnded
 from engine.trading.inputs import Input

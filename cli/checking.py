@@ -110,7 +110,7 @@ class Checker:
         return self.flows[source.file]
 
     def _config(self, source: Source) -> None:
-        from cli.wiring import on_paper
+        from cli.costs import on_paper
         from engine.runtime.config import load_config, masked
 
         self.texts[source.file] = masked(source.text)

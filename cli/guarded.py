@@ -27,13 +27,13 @@ class Guarded:
 
     def __init__(self, config_path: str, journal: Path, silence_s: int, vault: str, passphrase_fd: int | None) -> None:
         """Raises: CannotUse, SecretUnreadable, FlowError."""
-        from cli import wiring
+        from cli import setups
 
         self.journal = journal
         self.silence_s = silence_s
         self._resolve = resolver(vault, passphrase_fd)
         self._source: Source = read_source(config_path)
-        self._flow: Flow = wiring.sound_flow(read_flow_source(flow_path_for(self._source)))
+        self._flow: Flow = setups.sound_flow(read_flow_source(flow_path_for(self._source)))
         self._config: Config = load_config(self._source.text, file=self._source.file, flow=self._flow)
         self._leases = lease_paths(self._config, self._resolve)
         if not self._leases:
@@ -73,7 +73,7 @@ class Guarded:
 
     def recover(self) -> tuple[int, str]:
         """Do what `eagle recover` does, with the guard's keys: exit code, and what became of it in words."""
-        from cli import wiring
+        from cli import setups
         from cli.run import told_run
 
         try:
@@ -82,11 +82,11 @@ class Guarded:
                 return 0, "the run had left nothing open"
             for line in words_of(left):
                 write_note(f"  {line}")
-            options = wiring.Options(
+            options = setups.Options(
                 markets={}, rounds=None, seed=1, speed=1, journal=self.journal, repeat=False, live=True,
                 outputs=OutputOptions(), resolve=self._resolve, stop=IN_ORDER, guard=True,
             )  # fmt: skip
-            setup = wiring.setup_of(self._flow, self._source, options)
+            setup = setups.setup_of(self._flow, self._source, options)
             code = told_run(setup, options, wish="plain", style="text")
         except AccountInUse as wrong:
             return 0, f"somebody else took over before the guard could: {wrong}"

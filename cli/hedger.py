@@ -46,7 +46,7 @@ def hedger(
     if len(files) != 1:
         write_note(USAGE)
         return 1
-    from cli import view, wiring
+    from cli import setups, view
     from cli.locate import CannotUse, read_flow_source, read_source
     from cli.outputs import OutputOptions, parse_address
     from cli.performing import perform
@@ -54,7 +54,7 @@ def hedger(
     from engine.chart.model import FlowError
 
     (file,) = files
-    options = wiring.Options(
+    options = setups.Options(
         markets={}, rounds=None, seed=1, speed=1, journal=Path(journal), repeat=False, live=live,
         outputs=OutputOptions(
             logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
@@ -63,7 +63,7 @@ def hedger(
     )  # fmt: skip
     try:
         source = read_source(file)
-        setup = wiring.setup_of(wiring.sound_flow(read_flow_source("hedger")), source, options)
+        setup = setups.setup_of(setups.sound_flow(read_flow_source("hedger")), source, options)
     except CannotUse as wrong:
         write_note(f"Error: failed to load config file {file}: {wrong.message.removeprefix(f'{file}: ')}")
         return 1

@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cli.locate import CannotUse, Source
+from cli.setups import Options, setup_of
 from cli.streams import write_note
 from cli.venue_ledger import fetch_ledger
 from cli.venue_wiring import MakerOptions, ServeOptions, config_of, opened_venues
-from cli.wiring import Options, setup_of
 from engine.chart.model import Flow
 from engine.runtime.audit import audit
 from engine.runtime.venue_audit import audit_venue

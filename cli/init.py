@@ -168,7 +168,7 @@ def _check_place(path: Path, *, may_replace: bool) -> None:
 def _flow(given: str | None, *, asking: bool) -> tuple[str, Flow]:
     """The flow and how the config names it."""
     from cli.locate import CannotUse, read_flow_source
-    from cli.wiring import sound_flow
+    from cli.setups import sound_flow
     from engine.chart.model import FlowError
 
     while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from cli import wiring
+from cli import costs, setups
 from cli.init_draft import Draft
 from cli.init_text import config_text
 from cli.locate import CannotUse, Source
@@ -14,7 +14,7 @@ from engine.runtime.config import Config, load_config
 from engine.trading.limits import ExpectedCost
 from exchanges.errors import ExchangeError
 
-DRY = wiring.Options(markets={}, rounds=None, seed=1, speed=None, journal=None, repeat=False, live=False)
+DRY = setups.Options(markets={}, rounds=None, seed=1, speed=None, journal=None, repeat=False, live=False)
 SAME_OWNER = "G719"
 UNANSWERED = frozenset({"G702", "G717"})  # a setting or limit without a value
 PAPER_WORDS = "a paper venue has no terms and nobody else trades there"
@@ -40,9 +40,9 @@ def judge(draft: Draft, flow: Flow, *, file: str) -> Judged:
         config = load_config(source.text, file=file, flow=flow)
         if draft.real:
             return Judged(config)
-        setup = wiring.setup_of(flow, source, DRY)
+        setup = setups.setup_of(flow, source, DRY)
         instrument = next(iter(setup.instruments.values()))
-        return Judged(config, wiring.expected_cost(setup), instrument.quote)
+        return Judged(config, costs.expected_cost(setup), instrument.quote)
     except FlowError as wrong:
         raise Unusable(_told(wrong.findings)) from wrong
     except (CannotUse, ExchangeError) as wrong:

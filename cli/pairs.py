@@ -20,9 +20,10 @@ from cli.outputs import LOGS, OFF, Prepared, prepare
 from cli.record import open_record
 from cli.reload import Reload
 from cli.screen import Screen
+from cli.setups import Options, Setup
 from cli.streams import write_note
 from cli.view import View
-from cli.wiring import Held, Member, Options, Ran, Setup, clock_of
+from cli.wiring import Held, Member, Ran, clock_of
 from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.journal import Journal, Sync

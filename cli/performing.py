@@ -6,23 +6,23 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cli import screen, wiring
+from cli import screen, setups, wiring
 from cli.streams import notes_to, write_result
 from cli.view import View
 
 __all__ = ["perform", "performed"]
 
 
-def perform(setup: wiring.Setup, options: wiring.Options, view: View, *, style: str) -> int:
+def perform(setup: setups.Setup, options: setups.Options, view: View, *, style: str) -> int:
     """The exit code; of several pairs the worst. Raises: EngineError, ExchangeError, CannotUse."""
     return performed(setup, options, view, style=style)[1]
 
 
-def performed(setup: wiring.Setup, options: wiring.Options, view: View, *, style: str) -> tuple[list[wiring.Ran], int]:
+def performed(setup: setups.Setup, options: setups.Options, view: View, *, style: str) -> tuple[list[wiring.Ran], int]:
     """As `perform`, with the runs."""
     with _no_signal_in_between():
         with view, notes_to(view.note):
-            if wiring.listens(setup):
+            if setups.listens(setup):
                 from cli.pairs import perform_pairs
 
                 ran = perform_pairs(setup, options, view)

@@ -66,7 +66,7 @@ def prove(
       eagle prove flows/mine.yaml --mutate --survivors mine_survivors.yaml
     """
     from cli.locate import CannotUse, read_flow_source
-    from cli.wiring import sound_flow
+    from cli.setups import sound_flow
     from engine.verify.bounds import parts_of, small_parts_of
     from engine.verify.proof import Verdict
     from engine.verify.proof import prove as prove_flow

@@ -68,7 +68,7 @@ def _finish(
     config_path: str, journal: str, yes: bool, style: str, *, level: int, vault: str, passphrase_fd: int | None,
     plain_keys: bool, rest_url: str | None, public_url: str | None,
 ) -> int:  # fmt: skip
-    from cli import wiring
+    from cli import setups
     from cli.findings import tell
     from cli.leftovers import left_over, words_of
     from cli.locate import CannotUse, flow_path_for, read_flow_source, read_source
@@ -79,7 +79,7 @@ def _finish(
     from engine.runtime.config import load_config, masked
     from engine.trading.plan import source_role
 
-    options = wiring.Options(
+    options = setups.Options(
         markets={}, rounds=None, seed=1, speed=1, journal=Path(journal), repeat=False, live=True,
         outputs=OutputOptions(), resolve=resolver(vault, passphrase_fd), stop=level,
         json_options=json_options_of(plain_keys, rest_url, public_url),
@@ -87,7 +87,7 @@ def _finish(
     config = read_source(config_path)
     flow = read_flow_source(flow_path_for(config))
     try:
-        sound = wiring.sound_flow(flow)
+        sound = setups.sound_flow(flow)
         read = load_config(config.text, file=config.file, flow=sound, json_options=options.json_options)
         wall_ms = time.time_ns() // 1_000_000
         found = [left for pair in read.pairs if (left := left_over(Path(journal), pair, wall_ms=wall_ms)) is not None]
@@ -102,7 +102,7 @@ def _finish(
                 write_note(f"  {line}")
         if not yes and not _agreed(level, listens=bool(source_role(sound))):
             raise CannotUse("nothing was sent")
-        setup = wiring.setup_of(sound, config, options)
+        setup = setups.setup_of(sound, config, options)
     except FlowError as wrong:
         return tell(wrong.findings, {flow.file: flow.text, config.file: masked(config.text)})
     return told_run(setup, options, wish="plain", style=style)

@@ -17,7 +17,8 @@ from types import TracebackType
 from cli.budgets import Budgets
 from cli.client_wiring import SharedAccounts, client_for
 from cli.locate import CannotUse, read_source
-from cli.wiring import Member, Options, Setup
+from cli.setups import Options, Setup
+from cli.wiring import Member
 from engine.chart.model import FlowError
 from engine.errors import EngineError
 from engine.runtime.config import Config, load_config

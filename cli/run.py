@@ -12,7 +12,7 @@ from cli.options import FILE, JOURNAL, json_options, json_options_of, vault_opti
 from cli.streams import format_option
 
 if TYPE_CHECKING:
-    from cli.wiring import Options, Setup
+    from cli.setups import Options, Setup
 
 _VENUE_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)=(.+)")
 _SPEED = re.compile(r"([1-9][0-9]{0,3})x")
@@ -109,7 +109,7 @@ def run(
       eagle run --flow flows/eagle_chicken.yaml --speed max --rounds 1000 --journal off
       eagle run --flow flows/eagle_chicken.yaml --speed max --market recordings/binance_spot_ethusdt
     """
-    from cli import wiring
+    from cli import setups
     from cli.demo import demo_config
     from cli.findings import tell
     from cli.locate import flow_path_for, read_flow_source, read_source
@@ -121,7 +121,7 @@ def run(
 
     if repeat and rounds is None:
         raise click.UsageError("--repeat needs --rounds: a recording that repeats has no end")
-    options = wiring.Options(
+    options = setups.Options(
         markets=_markets(markets), rounds=rounds, seed=seed, speed=speed,
         journal=None if journal == "off" else Path(journal), repeat=repeat, live=live,
         outputs=OutputOptions(
@@ -135,14 +135,14 @@ def run(
     flow = read_flow_source(flow_path or flow_path_for(config))
     texts = {flow.file: flow.text}
     try:
-        sound = wiring.sound_flow(flow)
+        sound = setups.sound_flow(flow)
         if config is None and speed == 1 and not markets and source_role(sound):
             from cli.hedger_demo import perform_demo
 
             return perform_demo(sound, options, wish=wish, style=style)
         source = config or demo_config(sound)
         texts[source.file] = masked(source.text)
-        setup = wiring.setup_of(sound, config, options)
+        setup = setups.setup_of(sound, config, options)
     except FlowError as wrong:
         return tell(wrong.findings, texts)
     return told_run(setup, options, wish=wish, style=style)

@@ -50,7 +50,7 @@ def run_scenario(source: Source) -> Scenario:
     """Raises: FlowError for a file that cannot be used, CannotUse for a flow that is not there."""
     from cli.locate import flow_path_of_table, read_flow_source
     from cli.rehearsal import rehearse
-    from cli.wiring import sound_flow
+    from cli.setups import sound_flow
     from engine.verify.script import read_script
 
     script = read_script(source.text, file=source.file)

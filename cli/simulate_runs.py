@@ -16,11 +16,11 @@ from pathlib import Path
 from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
 from cli.locate import Source, read_source
+from cli.setups import sound_flow
 from cli.simulate_play import played
 from cli.simulate_story import Story, last_rows
 from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
-from cli.wiring import sound_flow
 from engine.chart.model import Flow
 from engine.runtime.simulate.alone import Alone
 from engine.runtime.simulate.outcome import Outcome

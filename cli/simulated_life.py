@@ -16,9 +16,10 @@ from cli.client_wiring import listed_by, open_clients
 from cli.leftovers import check_baseline, check_carried, left_over, taken_over
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
+from cli.setups import Setup, plan_of
 from cli.simulate_story import Story
 from cli.simulated import SimulatedVenue, SimulatedWorld
-from cli.wiring import FLUSH_AFTER_NS, Setup, plan_of, watch_of
+from cli.wiring import FLUSH_AFTER_NS, watch_of
 from engine.chart.model import Flow
 from engine.errors import EngineError, NotFlatBefore
 from engine.runtime.audit import audit

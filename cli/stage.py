@@ -1,6 +1,6 @@
 """The real runner on paper venues of a proof's sizes, in virtual time: where a rehearsal takes place.
 
-The third file that knows everybody: runner, clients and venues are those of a run.
+Runner, clients and venues are those of a run.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _asked(
 ) -> Mapping[str, Sequence[Examined]]:
     import time
 
-    from cli import wiring
+    from cli import costs
     from cli.examined import Health, failed
     from cli.live_gate import ONLINE, note_passed
     from cli.locate import read_source
@@ -72,7 +72,7 @@ def _asked(
 
     found: dict[str, Sequence[Examined]] = {}
     for config, flow in configs:
-        checks = list(wiring.examine_online(config, flow, resolver(vault, passphrase_fd)))
+        checks = list(costs.examine_online(config, flow, resolver(vault, passphrase_fd)))
         if checks and not any(it.health is Health.FAILED for it in checks):
             note_passed(ONLINE, read_source(config.file), wall_ms=time.time_ns() // 1_000_000)
         nothing = failed("venues", "all of them are paper: there is nobody to ask", "leave --online out")

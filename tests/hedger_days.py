@@ -26,7 +26,7 @@ from cli.fault_plan import load_fault_plan
 from cli.leftovers import left_over
 from cli.locate import Source
 from cli.record import desk_of_run, run_start
-from cli.wiring import Setup, plan_of
+from cli.setups import Setup, plan_of
 from engine.runtime.audit import audit
 from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import S, VirtualClock

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cli_kit import FLOW, ROOT, Eagle, Said, eagle, write_recording
 
-from cli import plan_json, screen, wiring
+from cli import paper_pool, plan_json, screen, setups, wiring
 from cli.locate import Source
 from cli.record import COUNTER
 from engine.runtime.clock import VirtualClock
@@ -336,11 +336,11 @@ def test_a_journal_that_cannot_be_used_is_refused_and_left_alone(eagle: Eagle, t
 
 
 def test_a_plan_comes_back_from_its_json() -> None:
-    options = wiring.Options(markets={}, rounds=1, seed=1, speed=None, journal=None, repeat=False, live=False)
+    options = setups.Options(markets={}, rounds=1, seed=1, speed=None, journal=None, repeat=False, live=False)
     text = Path(FLOW).read_text()
-    setup = wiring.load_setup(Source(FLOW, text), None, options)
-    pool = wiring.open_pool(setup, clock=VirtualClock(), seed=1, repeat=False, on_failure=_fail)
-    plan = wiring.plan_of(setup, pool.accounts)
+    setup = setups.load_setup(Source(FLOW, text), None, options)
+    pool = paper_pool.open_pool(setup, clock=VirtualClock(), seed=1, repeat=False, on_failure=_fail)
+    plan = setups.plan_of(setup, pool.accounts)
     stored = plan_json.encode_plan(plan), plan_json.encode_settings(plan.settings)
     assert plan_json.decode_plan(*stored, flow=setup.flow) == plan
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import init as init_command
-from cli import wiring
+from cli import setups
 from cli.init_draft import Wrong, draft_of
 from cli.init_judge import DRY, Unusable, judge
 from cli.init_questions import Interview
@@ -283,7 +283,7 @@ def test_whatever_is_answered_is_refused_with_words_or_makes_a_config_that_says_
     text = config_text(draft, EAGLE, file="f.yaml")
     config = load_config(text, file="f.yaml", flow=EAGLE)
     if not draft.real:
-        wiring.setup_of(EAGLE, Source("f.yaml", text), DRY)
+        setups.setup_of(EAGLE, Source("f.yaml", text), DRY)
     said_of = {
         "market": config.market,
         "symbol.paper": config.symbols.get("paper"),

@@ -137,7 +137,7 @@ def test_recovery_needs_no_word_for_real_money(
 ) -> None:
     """What is open must be closed, whatever was tried before: --live and its checks are for openings."""
     monkeypatch.setattr("cli.leftovers.left_over", lambda *_, **__: _left(dead))
-    monkeypatch.setattr("cli.wiring._setup_of_pair", _stop_here)
+    monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
     example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
     words = ["--config", str(example), "--journal", str(tmp_path / "j"), "--yes"]
     with pytest.raises(CannotUse, match="as far as this"):

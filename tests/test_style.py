@@ -58,6 +58,16 @@ def float_literals(*, name: str, text: str) -> Iterator[str]:
             yield f"{name}:{node.lineno}: float {node.value!r}; money is Decimal built from text"
 
 
+def never_played(*, name: str, text: str) -> Iterator[str]:
+    """Tests that define what they would check and never call it."""
+    for test in ast.walk(ast.parse(text)):
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test"):
+            used = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+            for inner in test.body:
+                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner.name not in used:
+                    yield f"{name}:{inner.lineno}: {test.name} defines {inner.name} and never calls it"
+
+
 def test_every_module_says_what_it_is_for() -> None:
     silent = [
         name for name, text in MODULES.items() if name.startswith(OURS) and not ast.get_docstring(ast.parse(text))
@@ -101,3 +111,11 @@ def test_the_patterns_catch_what_they_name(pattern: re.Pattern[str], line: str, 
 def test_a_float_is_caught_unless_the_line_says_it_is_not_money() -> None:
     text = "price = 0.5\nshare = 0.5  # not money\ncount = 5\n"
     assert list(float_literals(name="f", text=text)) == ["f:1: float 0.5; money is Decimal built from text"]
+
+
+def test_no_test_only_defines_what_it_would_check() -> None:
+    tests = {name: text for name, text in MODULES.items() if name.startswith("tests/")}
+    assert [found for name, text in tests.items() for found in never_played(name=name, text=text)] == []
+    planted = "def test_x():\n    async def main(it):\n        assert it\n"
+    assert list(never_played(name="x.py", text=planted)) == ["x.py:2: test_x defines main and never calls it"]
+    assert list(never_played(name="x.py", text=planted + "    play(main)\n")) == []

@@ -1,7 +1,7 @@
 """Reads the config of a run: YAML text to typed values, every fault at its place.
 
 A config says where a flow's strategy trades: markets and symbols, venues, accounts, who plays which role, settings,
-limits and guards. Knows no venue module; `cli/wiring.py` builds venues and accounts from these values.
+limits and guards. Knows no venue module; `cli/paper_pool.py` and `cli/client_wiring.py` build venues from these values.
 """
 
 from __future__ import annotations
