@@ -27,7 +27,8 @@ class Timing:
 
     ping_ns: int = 700 * MS
     stale_ns: int = 2 * S
-    open_ns: int = 10 * S  # for connection, and for the answer to the first ping
+    open_ns: int = 10 * S  # for connection, and at the start for the answer to the first ping
+    answer_ns: int = 3 * S  # for that answer later on: fills come unseen meanwhile, and a new stream may be silent too
     resync_ns: int = 20 * S
     pause_ns: int = 250 * MS  # before the second attempt, doubled at each further one; half of it is left to chance …
     pause_most_ns: int = 10 * S  # … up to this
@@ -186,7 +187,7 @@ class Link:
         self._ping(
             connection
         )  # its pong says that the venue has read the subscription: what comes later is in the stream
-        if not await self._first_of(pong, down, within_ns=timing.open_ns):
+        if not await self._first_of(pong, down, within_ns=timing.answer_ns if first.done() else timing.open_ns):
             return self._ended(down, "no answer to the first ping")
         self._heard_ns = self._clock.now_ns()
         self._beat()

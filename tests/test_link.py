@@ -210,6 +210,23 @@ def test_a_silent_stream_is_given_up() -> None:
     assert it.link.state is LOST  # closed at the end of the test
 
 
+def test_a_stream_that_is_silent_from_its_beginning_is_given_up_as_soon() -> None:
+    """Seed 152 of the catalogue on Backpack: orders were live, and nobody told of them for ten seconds."""
+
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.transport.answers_pings = False
+        it.wire.cut()
+        await asyncio.sleep(3)
+        it.transport.answers_pings = True
+        await asyncio.sleep(3)
+        assert it.link.state is TRUSTED
+
+    told = bench(main).told
+    assert [state for _, state, _ in told] == [RESYNC, TRUSTED, LOST, RESYNC, TRUSTED]
+    assert told[3][0] < 4_000
+
+
 def test_frames_alone_keep_a_stream() -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
