@@ -53,6 +53,7 @@ MOST_STARTS, AGAIN_NS = 40, 2 * S  # a venue that is away, or lets nobody in for
 MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an end
 HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s, by a step that comes late
 LEFT = 130  # exit code of a run that was left at once
+GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
 
 
 @dataclass(slots=True)
@@ -275,13 +276,14 @@ class Life:
 def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
-    left = lived.exit_code == LEFT or bool(lived.refused)
-    witness.close(left=left)
+    left, cut_short = lived.exit_code == LEFT or bool(lived.refused), _cut_short(world, lived)
+    rightly = _halted_rightly(world, flow, lived) or cut_short
+    witness.close(left=left, cut_short=cut_short)
     if lived.refused and not lived.disk_was_full:
         witness.violate("start_refused", lived.refused)
     for failure in lived.failures:
         witness.violate("failed", f"{type(failure).__name__}: {failure}")
-    if lived.exit_code and not _halted_rightly(world, lived):
+    if lived.exit_code and not rightly:
         witness.violate("ended_badly", f"exit code {lived.exit_code}: {lived.ending}")
     if not left:
         for name, venue in world.venues.items():
@@ -295,16 +297,31 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
                 witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
-    if _halted_rightly(world, lived):
+    if rightly:
         witness.violations[:] = [it for it in witness.violations if it.code != "round_uncovered"]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
 
 
-def _halted_rightly(world: SimulatedWorld, lived: Lived) -> bool:
-    """The limit on the age of exposure ends a run; it was open for so long because of what was played."""
-    longest_ns = max((it.length_ns for it in world.witness.episodes), default=0)
-    return "age of unhedged size" in lived.ending and longest_ns >= HARD_AGE_NS and "not flat" not in lived.ending
+def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
+    """A limit ended the run, and what was played had brought it there: exposure that stayed, or tries in vain."""
+    cause = lived.ending.partition("halted: ")[2]
+    if "not flat" in lived.ending:
+        return False
+    if cause.startswith("age of unhedged size"):
+        return max((it.length_ns for it in world.witness.episodes), default=0) >= HARD_AGE_NS
+    return cause.partition(" ")[0] in flow.states and _spoilt(world, world.witness.halted_ns)
+
+
+def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:
+    """Asked to stop, by a person or a full disk, among faults: its time was up, and it told what is open."""
+    asked = any(it.fault in ("stop_asked", "disk_full") for it in world.played)
+    return asked and lived.ending.startswith("not flat; ") and _spoilt(world, world.clock.now_ns())
+
+
+def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
+    """Did so much go wrong just before that the flow's own limits of tries were bound to be reached?"""
+    return sum(at_ns - GIVES_UP_NS <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
 
 
 def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterator[tuple[str, str]]:

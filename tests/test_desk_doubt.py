@@ -96,6 +96,26 @@ def test_a_request_that_is_known_to_have_left_at_once_is_dead_after_its_own_wind
     assert bench.now - began < 3_200 * MS
 
 
+def test_a_hedge_that_the_venue_has_taken_and_does_not_show_is_no_dead_one() -> None:
+    """Row 15, seed 127 of the catalogue on OKX and Binance: acknowledged, in no query for six seconds, then filled.
+
+    Taken for never accepted when its request was over, it was hedged a second time, and was still to fill.
+    """
+    bench = Bench()
+    bench.begin()
+    bench.ack(bench.newest("opening"))
+    bench.fill(bench.newest("opening"), "1")
+    hedge = bench.newest("hedge")
+    bench.ack(hedge)
+    bench.fire(hedge, owner="inquiry")
+    missing_ns = bench.now
+    assert bench.placed(ask_until(bench, hedge, missing_ns + 5 * S)) == []
+    assert [cancel.client_id for cancel in bench.cancels] == [hedge] * 6  # once a second
+    effects = ask_until(bench, hedge, missing_ns + 7 * S)
+    assert [e.code for e in effects if isinstance(e, Alert)] == ["order_lost"]
+    assert bench.placed(effects) == [("t2", "hedge", "sell", D(1))]
+
+
 def test_an_order_recalled_without_its_end_is_asked_about() -> None:
     """It would count as in flight for ever, and what is open would never be hedged."""
     bench = Bench()

@@ -281,7 +281,8 @@ def test_a_halt_does_not_end_while_an_order_rests() -> None:
     assert [e for e in bench.log if isinstance(e, Finish)] == []
     bench.update(first, OrderState.CANCELED)
     go_on(bench, 5)
-    assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [(1, "flat")]
+    why = "flat; halted: MAKER_OPENING.resting on limit.breached (E15)"
+    assert [(e.exit_code, e.text) for e in bench.log if isinstance(e, Finish)] == [(1, why)]
 
 
 def go_on(bench: Bench, times: int) -> None:
@@ -337,7 +338,7 @@ def test_a_halt_ends_when_nothing_is_left_that_an_order_could_take_off() -> None
     bench.update(closing, OrderState.CANCELED, "2")
     effects = bench.confirm()
     assert [effect.text for effect in effects if isinstance(effect, Finish)] == [
-        "not flat; m: +1 ETHUSDT; t2: -1 ETHUSDT"
+        "not flat; halted: MAKER_CLOSING.resting on limit.breached (E15); m: +1 ETHUSDT; t2: -1 ETHUSDT"
     ]
 
 

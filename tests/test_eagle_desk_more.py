@@ -335,7 +335,8 @@ def test_leaving_with_something_open_exits_with_one_and_says_what() -> None:
     """E18: the second SIGINT does not wait for ever."""
     bench = hedged()
     bench.give(StopAsked(2))
-    assert finished(bench.fire("leave_timeout")) == [(1, "not flat; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
+    why = "halted: CLEANUP.leaving.everyone on leave_timeout (E18 no venue has confirmed it)"
+    assert finished(bench.fire("leave_timeout")) == [(1, f"not flat; {why}; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
 
 
 def test_a_halted_run_that_is_flat_exits_with_one() -> None:
@@ -372,6 +373,8 @@ def test_a_person_is_called_when_cancels_bring_no_end() -> None:
     assert bench.state == "ERROR.cancelling"
     assert [e.code for e in effects if isinstance(e, Alert) and e.level is Level.PERSON] == ["halt"]
     assert bench.placed(bench.log) == [("m", "opening", "buy", D(1))]
+    bench.update(first, OrderState.CANCELED)
+    assert finished(bench.confirm()) == [(1, "flat; halted: MAKER_OPENING.cancelling on cancel_timeout (E13)")]
 
 
 def test_a_filled_order_and_a_spent_hold_go_straight_on() -> None:
@@ -525,7 +528,8 @@ def test_a_stop_whose_maker_stream_is_lost_comes_to_an_end() -> None:
     assert bench.state == "CLEANUP.maker"
     bench.fire("stop_timeout")
     assert "cleanup.leaving.cancelling" in moves(bench.fire("recheck"))
-    assert finished(bench.fire("leave_timeout")) == [(1, "not flat; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
+    why = "halted: CLEANUP.leaving.again on leave_timeout (E18 no venue has confirmed it)"
+    assert finished(bench.fire("leave_timeout")) == [(1, f"not flat; {why}; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
     assert bench.now - asked_at <= 30 * S + 250 * MS
 
 

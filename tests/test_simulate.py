@@ -11,17 +11,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
+from cli.simulated_life import Lived, _cut_short, _halted_rightly
 from engine.errors import NotFlatBefore
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.loop import Forbidden
 from engine.runtime.simulate.guarded import inside
+from engine.runtime.simulate.outcome import Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 
 __all__ = ["eagle"]
@@ -190,6 +194,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 @pytest.mark.parametrize(
     ("venues", "seed"),
     [
+        *(("okx,binance", seed) for seed in (46, 127, 139)),
         ("backpack", 8),
         ("backpack", 69),
         ("backpack", 83),
@@ -201,6 +206,35 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
     said = eagle("simulate", "--seeds", str(seed), "--faults", "catalogue", "--play", "some", "--venues", venues)
     assert said.code == 0, said.out
+
+
+def judged(ending: str, *, faults: int, asked: bool = False) -> tuple[bool, bool]:
+    """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?"""
+    fault = Played(20 * S, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
+    played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
+    world = SimpleNamespace(
+        played=played, witness=SimpleNamespace(halted_ns=25 * S, episodes=()), clock=VirtualClock(start_ns=30 * S)
+    )
+    lived = Lived(Path(), exit_code=1, ending=ending)
+    flow: Any = SimpleNamespace(states={"MAKER_CLOSING.cancelling"})
+    return _halted_rightly(world, flow, lived), _cut_short(world, lived)  # type: ignore[arg-type]
+
+
+def test_a_flow_may_give_up_only_among_faults_and_with_its_reason() -> None:
+    gave_up = "flat; halted: MAKER_CLOSING.cancelling on cancel.refused (E13)"
+    assert judged(gave_up, faults=3) == (True, False)
+    assert judged(gave_up, faults=2) == (False, False)
+    assert judged("flat", faults=9) == (False, False)
+    assert judged("flat; halted: positions differ", faults=9) == (False, False)
+    assert judged("flat; halted: age of unhedged size", faults=9) == (False, False)  # nothing was open for so long
+
+
+def test_only_a_stop_that_was_asked_for_may_leave_something_open_among_faults() -> None:
+    left = "not flat; halted: CLEANUP.leaving.again on leave_timeout (E18); hawk: +1 ETH"
+    assert judged(left, faults=3, asked=True) == (False, True)
+    assert judged(left, faults=1, asked=True) == (False, False)
+    assert judged(left, faults=9) == (False, False)
+    assert judged("flat", faults=9, asked=True) == (False, False)
 
 
 STORM = """

@@ -60,7 +60,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Verbs": {
         "_world": FIXED, "_legs": FIXED, "_view": FIXED, "asked": KEPT, "answered_now": IDLE, "_cash_before": IDLE,
-        "_fees_before": IDLE, "_volume_before": IDLE, "_table": FIXED,
+        "_fees_before": IDLE, "_volume_before": IDLE, "_table": FIXED, "_cause": FIXED,
     },
     "Leg": {
         "_world": FIXED, "attempts": KEPT, "filled": KEPT, "last_price": KEPT, "newest": KEPT, "scope": FIXED,
@@ -69,7 +69,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Order": {
         "client_id": KEPT, "account": KEPT, "venue": DERIVED, "symbol": DERIVED, "side": KEPT, "qty": KEPT,
         "price": KEPT, "purpose": KEPT, "leg": KEPT, "round": KEPT, "attempt": IDLE, "reduce_only": IDLE,
-        "created_ns": IDLE, "dead_after_ns": KEPT, "state": KEPT, "order_id": IDLE, "filled": KEPT,
+        "created_ns": IDLE, "dead_after_ns": KEPT, "state": KEPT, "order_id": DERIVED, "filled": KEPT,
         "provisional": KEPT, "unknown": KEPT, "asked": KEPT, "asked_ns": KEPT, "missing_ns": KEPT, "cancel_ns": KEPT,
         "refusal": IDLE, "ended_ns": IDLE, "trades": KEPT,
     },

@@ -128,6 +128,11 @@ class Chart:
         return self._decider.leaf
 
     @property
+    def newest(self) -> Move | None:
+        """The candidate that was taken last; while actions run, theirs."""
+        return self._moves[-1] if self._moves else None
+
+    @property
     def done(self) -> bool:
         return self._decider.leaf in self._finals
 

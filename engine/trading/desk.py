@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from engine.chart.machine import Chart, StepFailed
-from engine.chart.model import CancelTimer, Outcome, StartTimer
+from engine.chart.model import CancelTimer, Move, Outcome, StartTimer
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -105,7 +105,7 @@ class Desk:
         self.intake = Intake(
             self.world, legs=self.legs, hedging=self.hedging, inquiry=Inquiry(self.world), risk=self.risk
         )
-        self.verbs = Verbs(self.world, self.legs, self.view)
+        self.verbs = Verbs(self.world, self.legs, self.view, cause=lambda: _cause(self.chart.newest))
         self._decider: Literal["transitions", "table"] = decider
         self.chart = self._chart_of(plan)
         self._standstill = Standstill()
@@ -356,3 +356,12 @@ class Desk:
         if not self._finished and not self.world.orders.resting and self.view.settled:
             self._finished = True
             self._effects.append(Finish(1, "; ".join(("the flow failed", *residue_lines(self.world)))))
+
+
+def _cause(move: Move | None) -> str:
+    """Where a flow gave up of its own accord, no limit of the config being broken: on which event, by which rule."""
+    if move is None:
+        return "the flow begins with a halt"
+    kind, _, rest = move.event.partition(":")
+    on = {"after": rest.rpartition(":")[2], "done": "the answer", "error": "no answer"}.get(kind, move.event)
+    return f"{move.source}{' on ' if on else ''}{on} ({move.row.because})"

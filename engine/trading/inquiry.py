@@ -46,6 +46,9 @@ class Inquiry:
                 return []  # found: its leg looks after it
         elif order.state in (_OPEN, _PARTIALLY_FILLED) and not order.unknown:
             return [world.cancel(order), self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
+        elif order.order_id and not order.unknown:  # taken and not shown yet: asked about more often than cancelled
+            cancels = world.cancel_all([order])
+            return [*cancels, self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
         return [self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
 
     def _ask(self, order: Order) -> AskOrder:

@@ -478,7 +478,7 @@ class Intake:
     def _unknown_there(self, order: Order, *, standing: bool) -> list[StrategyEvent]:
         """The venue knows no such order: not yet, never, or no more. Ask on until one of these is certain (S4)."""
         world, before = self.world, order.state
-        if order.state is not _PENDING:
+        if order.state is not _PENDING or order.order_id:  # an order that the venue has given an id may only be slow
             order.missing_ns = order.missing_ns or world.now_ns
             trusted = world.links[order.account] is _TRUSTED
             if not trusted or world.now_ns - order.missing_ns < MISSING_NS:

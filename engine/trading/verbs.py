@@ -33,10 +33,14 @@ _BUY, _SELL = Side.BUY, Side.SELL
 
 
 class Verbs:
-    """Runs the verbs of one desk. `asked` counts the answers that a chart token still waits for."""
+    """Runs the verbs of one desk. `asked` counts the answers that a chart token still waits for.
 
-    def __init__(self, world: World, legs: Mapping[str, Leg], view: View) -> None:
+    `cause` tells what the chart has just done, for a person who reads why it halted.
+    """
+
+    def __init__(self, world: World, legs: Mapping[str, Leg], view: View, *, cause: Callable[[], str]) -> None:
         self._world = world
+        self._cause = cause
         self._legs = legs
         self._view = view
         self.asked: dict[int, int] = {}
@@ -235,9 +239,12 @@ class Verbs:
     # --- words and the end
 
     def _halt(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:
-        before = self._world.halted
-        self._world.undo.append(lambda: setattr(self._world, "halted", before))
-        self._world.halted = True
+        world = self._world
+        halted, trouble = world.halted, world.trouble
+        world.undo.append(lambda: setattr(world, "trouble", trouble))
+        world.undo.append(lambda: setattr(world, "halted", halted))
+        world.halted = True
+        world.trouble = trouble or self._cause()
         return (Alert(Level.PERSON, "halt", str(arguments["text"]), {}),)
 
     def _alert(self, arguments: Mapping[str, object], token: int) -> Sequence[Effect]:

@@ -124,7 +124,7 @@ class World:
         self.left_over = False  # an earlier run left orders or positions; until the first round of this one
         self.left_until_ns = 0  # until when answers about its orders are waited for before the rest is hedged
         self.halted = False
-        self.trouble = ""  # the limit that broke first
+        self.trouble = ""  # the limit that broke first, or where the flow itself gave up
         self.paused = False  # a person wants no opening for now
         self.started = False  # every account is connected and read
         self.hedge_all = False  # the flow wants everything hedged now, below its thresholds too …

@@ -100,6 +100,7 @@ class Witness:
         self.quiet_cuts = 0
         self.fills = 0
         self.hedges = 0
+        self.halted_ns = 0  # when the flow first gave up
         self._now_ns = now_ns
         self._venues: Sequence[Venue] = ()
         self._bounds = bounds
@@ -264,6 +265,8 @@ class Witness:
                 self.violate(
                     "cleanup_repairs", f"the cleanup begins with {self.exposure} open that the desk takes for hedged"
                 )
+        if phase == HOME[1] and not self.halted_ns:
+            self.halted_ns = self._now_ns()
         self._phase = phase
 
     def _settled(self, desk: Desk) -> bool:
@@ -320,16 +323,23 @@ class Witness:
 
     # --- the end
 
-    def close(self, *, left: bool = False) -> None:
-        """Judge what is open when the world stops; a run that was `left` at once may leave it so."""
+    def close(self, *, left: bool = False, cut_short: bool = False) -> None:
+        """Judge what is open when the world stops.
+
+        A run that was `left` at once may leave it so. One that was `cut_short` in order, told what was open and had no
+        more time may leave what it was still about to hedge, and what it could still have heard of.
+        """
         now_ns = self._now_ns()
         if left:
             return
         self._check_long(now_ns)
         if self._since_ns:
             self.episodes.append(Episode(self._since_ns, now_ns, self._most))
-            self.violate("left_exposed", f"the run ended with {self.exposure} open")
+            if not cut_short:
+                self.violate("left_exposed", f"the run ended with {self.exposure} open")
         for client_id, order in self._behind.items():
+            if cut_short and not self._late(now_ns - order.behind_since_ns, order.behind_since_ns):
+                continue
             self.violate("never_known", f"{client_id}: {order.there - order.known} has filled and was never told")
         for account, order_id, trade_id in self._foreign:
             self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")
