@@ -530,6 +530,31 @@ def test_the_positions_at_the_end_are_asked_for_again(errors: int, delay: int, r
 # --- the stop ladder (E18)
 
 
+@pytest.mark.parametrize(
+    ("closes_ms", "ending", "ended_ms", "readings"),
+    [
+        (1_200, Ending(0, "flat"), 1_400, 2),
+        (None, Ending(1, "flat; then left open: m: sold 1; to recover: eagle recover"), 500 + 200 + 3 * 5_200, 4),
+    ],
+)
+def test_what_comes_in_after_the_end_was_said_is_waited_for_or_told(
+    closes_ms: int | None, ending: Ending, ended_ms: int, readings: int
+) -> None:
+    def arrange(room: Room) -> None:
+        room.at(400, room.clients["m"].delays.update, {"positions": 0.2})
+        room.at(500, room.runner.stop, 1)
+        room.at(600, room.desk.open.append, "m: sold 1")
+        room.at(600, room.runner.handle, fill())
+        if closes_ms is not None:
+            room.at(closes_ms, room.desk.open.clear)
+            room.at(closes_ms, room.runner.handle, fill("t"))
+
+    room, code = run(reacts({}), arrange, recovery="eagle recover")
+    assert (code, room.runner.ending) == (ending.exit_code, ending)
+    assert room.calls.count("t positions") == 1 + readings
+    assert (room.loop.clock.now_ns() - START) // MS == ended_ms
+
+
 def test_the_first_two_stops_are_the_desks_business() -> None:
     def arrange(room: Room) -> None:
         room.at(1, room.runner.stop, 1)

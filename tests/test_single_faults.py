@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from paper_clock import PaperClock
 
+from cli.locate import read_flow_source
+from cli.setups import sound_flow
 from cli.simulate_play import PLAYS, cells, played
 from cli.simulate_runs import _plan, read_plan
+from cli.simulated_life import simulate
 from engine.runtime.chance import Stream
 from engine.runtime.simulate.alone import Alone, over
 from engine.runtime.simulate.catalogue import CATALOGUE, PHASES
 from engine.runtime.simulate.scenario import draw_scenario
+from engine.runtime.simulate.witness import Bounds
 from exchanges.venues.faults import FaultPlan, FaultRule, Faults
 
 S = 1_000_000_000
@@ -82,3 +88,19 @@ def test_a_fault_of_a_phase_waits_for_it() -> None:
     faults.on_phase("HOLDING", act)
     clock.run_until(began + 20)
     assert acted == [(5, "streams_cut")]
+
+
+def test_what_is_traded_after_the_flow_has_said_flat_is_hedged_and_waited_for(tmp_path: Path) -> None:
+    """Found by a seed: the hedge left, and the run ended with exit code 0 before its fill was told."""
+    flow = sound_flow(read_flow_source("eagle_chicken"))
+    scenario = draw_scenario(
+        193, kinds=("backpack", "lighter"), rounds=4, settings={"quantity": "0.02", "rounds": "4"},
+        offered=tuple(flow.settings),
+    )  # fmt: skip
+    late = FaultRule(
+        "foreign_trade", nth=(3,), times=1, account="chick", venue="two", lots=-30, phase="IDLE", after_ns=63_717_832
+    )
+    outcome = simulate(flow, scenario, FaultPlan((late,)), folder=tmp_path, bounds=Bounds())
+    assert [it.state for it in outcome.played] == ["IDLE"]
+    assert outcome.violations == ()
+    assert outcome.exposed_ns > 0

@@ -55,6 +55,8 @@ MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more th
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
+COVER_NS = 5 * S  # for the hedges of what comes in while the venues are asked for the last time
+LATE_TRIES = 3  # such waits, each with a last reading behind it in which more may come in
 LEFT = 130  # exit code at the third interrupt
 JOURNAL_LOST = 4
 
@@ -125,6 +127,8 @@ class Runner:
         self._busy = False
         self._began = False
         self._closed = False
+        self._said_open: list[str] | None = None  # what was open when the flow said its end
+        self._covered: asyncio.Future[None] | None = None
         self._deaf = False  # to accounts that are only listened to: the run is on its way out
         self._journal_told = False
         self._intent_lost = False
@@ -264,6 +268,8 @@ class Runner:
             effects = list(self._sent)  # the journal must know why they left
         self._note_intents(effects)
         self._perform(effects)
+        if self._covered is not None and desk.exposure_lines() == self._said_open:
+            self._stop_waiting()
         read, drawn = desk.take_used_quotes(), self._chance.take_draws()
         step = (seq, at_ns, wall_ms, given, read, drawn, effects, self.decided_ns)
         if not self._sent and not self._behind:
@@ -400,6 +406,7 @@ class Runner:
             self._tell_all(self._move_sinks, effect)
 
     def _finish(self, effect: Finish, at_ns: int) -> None:
+        self._said_open = list(self._desk.exposure_lines())
         self._tell(effect)
         self._end(effect.exit_code, effect.text)
 
@@ -608,7 +615,7 @@ class Runner:
     async def _leave(self) -> None:
         self._catch_up()
         if self._began and not self._closed:
-            held = await self._questions.last_holdings(self._asked)
+            held = await self._last_held()
             self._journal.venue_end(held.positions, held.margins)
         self._shut()
         for task in tuple(self._tasks):
@@ -617,6 +624,26 @@ class Runner:
         in_a_hurry = self.ending is not None and self.ending.exit_code == LEFT
         await self._questions.disconnect_all(within_s=1 if in_a_hurry else DISCONNECT_TIMEOUT_S)
         self._journal.flush()
+
+    async def _last_held(self) -> Holdings:
+        """Positions at the end. What comes in meanwhile is hedged, and its hedges are waited for, or told as open."""
+        said = self._said_open
+        held = await self._questions.last_holdings(self._asked)
+        for _ in range(LATE_TRIES):
+            if said is None or self._desk.exposure_lines() == said:
+                return held
+            self._covered = asyncio.get_running_loop().create_future()
+            timer = self._clock.call_at(self._clock.now_ns() + COVER_NS, self._stop_waiting)
+            await self._covered
+            timer.cancel()
+            held = await self._questions.last_holdings(self._asked)
+        if said is not None and self._desk.exposure_lines() != said and self.ending is not None:
+            self.ending = Ending(max(1, self.ending.exit_code), f"{self.ending.text}; then {self._left_text()}")
+        return held
+
+    def _stop_waiting(self) -> None:
+        if self._covered is not None and not self._covered.done():
+            self._covered.set_result(None)
 
     def exit_code(self) -> int:
         """Of a run that has ended."""
