@@ -152,7 +152,7 @@ class Counters:
 
     def saved(self) -> tuple[object, ...]:
         """Every value, in the order of the declaration."""
-        return tuple(getattr(self.values, name) for name in self._declared)
+        return tuple(vars(self.values).values())
 
     def restore(self, saved: tuple[object, ...]) -> None:
         vars(self.values).update(zip(self._declared, saved, strict=True))

@@ -22,7 +22,7 @@ from engine.trading.lots import Lot, Lots
 from engine.trading.orders import Order
 from engine.trading.terms import Gate, Terms
 from engine.trading.world import MS, OrderShape, S, World
-from exchanges.types import ZERO, LinkState, MarketKind, OrderState, Refusal, Side
+from exchanges.types import ZERO, FastEnum, LinkState, MarketKind, OrderState, Refusal, Side
 
 # Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
 _TRUSTED = LinkState.TRUSTED
@@ -45,7 +45,7 @@ class Rung(Enum):
     UNDO_ON_MAKER = "undo on maker"  # take the fill back on the maker itself
 
 
-class Stage(Enum):
+class Stage(FastEnum):
     CALM = "calm"
     COVERED = "covered"
     BLOCKED = "blocked"

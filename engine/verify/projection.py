@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.chart.machine import Saved
 from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
-from engine.trading.hedging import Stage
+from engine.trading.hedging import Hedging, Stage
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Book
 from engine.trading.orders import COVERING, Order
@@ -22,7 +21,7 @@ from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
 from engine.verify.heard import NO_GATE, GateKey, gate_key, put_gate
 from exchanges.types import ZERO, LinkState, OrderState, Side
 
-_CALM, _WAITING = Stage.CALM, Stage.WAITING
+_WAITING = Stage.WAITING
 
 NOW = 1_000_000 * S  # when every step of a proof happens
 EPOCH = 1_000  # chart epochs and tokens above it were given by the step itself
@@ -94,6 +93,8 @@ class DeskKey(NamedTuple):
     gate: GateKey  # what a source's fills left open, where the flow listens to one
 
 
+HedgingKey = tuple[Stage, tuple[str, ...], bool, str, int, bool]  # `stage` to `waiting` of a desk
+NO_HEDGING: HedgingKey = (Stage.CALM, (), False, "", 0, False)
 OF_A_LEG = ("filled", "attempts", "last_price")
 
 
@@ -106,6 +107,7 @@ class Projection:
         self._most = most
         flow = desk.chart.flow
         self._context = {leaf: [f"context.{name}" in names for name in flow.context] for leaf, names in needed.items()}
+        self._contexts: dict[tuple[str, tuple[object, ...]], tuple[object, ...]] = {}
         self._fresh = tuple(counter.start for counter in flow.context.values())
         self._legs = {
             leaf: [tuple(f"{leg}.{word}" in names for word in OF_A_LEG) for leg in desk.legs]
@@ -123,28 +125,20 @@ class Projection:
 
     def key(self) -> DeskKey:
         desk = self._desk
-        world, hedging, intake = desk.world, desk.hedging, desk.intake
-        now = world.now_ns
-        saved = desk.chart.snapshot()
-        token_of = {state: token for state, (token, _) in saved.calls}
+        world, hedging, intake, chart = desk.world, desk.hedging, desk.intake, desk.chart
+        now, leaf = world.now_ns, chart.leaf
+        calls, timers = chart._calls, chart._live
         asked = desk.verbs.asked
-        ledger = world.ledger
-        all_orders = world.orders.all
-        places = {client_id: n + 1 for n, client_id in enumerate(all_orders)}
-        age = 0 if hedging is None or hedging.since_ns is None else self._age(now - hedging.since_ns)
+        ledger, orders, waits = world.ledger, world.orders, world.slice_waits
+        places = {client_id: n + 1 for n, client_id in enumerate(orders.all)}
         self._stands = found = DeskKey(
-            saved.leaf,
-            tuple(
-                [
-                    value if counts else fresh
-                    for value, fresh, counts in zip(saved.context, self._fresh, self._context[saved.leaf], strict=True)
-                ]
-            ),
-            tuple(sorted(event for event, _ in saved.timers)),
-            tuple((state, left) for state, (_, left) in saved.calls),
-            saved.deferred,
-            tuple((state, asked[token]) for state, token in token_of.items() if token in asked) if asked else (),
-            tuple([self._order(order, now) for order in all_orders.values()]),
+            leaf,
+            self._remembered(leaf, chart._counters.saved()),
+            tuple(sorted(timers)) if len(timers) > 1 else tuple(timers),
+            tuple([(state, left) for state, (_, left) in calls.items()]) if calls else (),
+            chart._deferred,
+            tuple([(state, asked[token]) for state, (token, _) in calls.items() if token in asked]) if asked else (),
+            tuple([self._order(order, now) for order in orders.all.values()]),
             tuple(
                 [
                     (
@@ -153,7 +147,7 @@ class Projection:
                         places.get(leg.newest, 0),
                         leg.last_price if price else ZERO,
                     )
-                    for leg, (fills, attempts, price) in zip(desk.legs.values(), self._legs[saved.leaf], strict=True)
+                    for leg, (fills, attempts, price) in zip(desk.legs.values(), self._legs[leaf], strict=True)
                 ]
             ),
             tuple([int(book.position) for book in ledger.books.values()]),
@@ -171,22 +165,31 @@ class Projection:
                 world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
             ),
             min(intake._doubts, 2),
-            tuple(sorted(intake._breached)),
-            (*world.orders._seen, *sorted(world.orders._heard)),
-            _CALM if hedging is None else hedging.stage,
-            () if hedging is None else tuple(sorted(hedging._refused)),
-            hedging is not None and hedging._failures > 0,
-            "" if hedging is None else hedging._last,
-            age,
-            hedging is not None and hedging.stage is _WAITING and now < hedging.waiting_until_ns,
-            tuple(sorted(name for name, (_, until) in world.slice_waits.items() if until > now)),
+            tuple(sorted(intake._breached)) if intake._breached else (),
+            (*orders._seen, *sorted(orders._heard)) if orders._seen or orders._heard else (),
+            *(NO_HEDGING if hedging is None else self._hedging(hedging, now)),
+            tuple(sorted([name for name, (_, until) in waits.items() if until > now])) if waits else (),
             tuple([name for name, rate in world.rates.items() if rate.spent(now)]),
             NO_GATE if hedging is None or hedging.gate is None else gate_key(hedging.gate, now),
         )  # fmt: skip
         return found
 
-    def _age(self, age_ns: int) -> int:
-        return SOFT if age_ns >= self._soft_ns else YOUNG
+    def _remembered(self, leaf: str, saved: tuple[object, ...]) -> tuple[object, ...]:
+        """What of the flow's memory still counts in the leaf, the rest as at the start."""
+        found = self._contexts.get((leaf, saved))
+        if found is None:
+            parts = zip(saved, self._fresh, self._context[leaf], strict=True)
+            kept = tuple([value if counts else fresh for value, fresh, counts in parts])
+            found = self._contexts[leaf, saved] = kept
+        return found
+
+    def _hedging(self, hedging: Hedging, now: int) -> HedgingKey:
+        since, refused = hedging.since_ns, hedging._refused
+        return (
+            hedging.stage, tuple(sorted(refused)) if refused else (), hedging._failures > 0, hedging._last,
+            0 if since is None else SOFT if now - since >= self._soft_ns else YOUNG,
+            hedging.stage is _WAITING and now < hedging.waiting_until_ns,
+        )  # fmt: skip
 
     def _order(self, order: Order, now: int) -> OrderKey:
         flags = UNKNOWN if order.unknown else 0
@@ -219,13 +222,7 @@ class Projection:
         world, hedging, intake = desk.world, desk.hedging, desk.intake
         at = self._stands
         world.now_ns = NOW
-        tokens = self._tokens
-        desk.chart.restore(
-            Saved(
-                key.leaf, key.context, EPOCH, tuple([(event, 1) for event in key.timers]),
-                tuple([(state, (tokens[state], left)) for state, left in key.calls]), key.deferred,
-            )
-        )  # fmt: skip
+        self._put_chart(key, at)
         if at is None or at.orders != key.orders or at.seen != key.seen:
             world.round = RUN
             self._put_orders(key)
@@ -234,18 +231,19 @@ class Projection:
         if at is None or at.links != key.links:
             for name, state in zip(self._names, key.links, strict=True):
                 world.links.put(name, state)
-        for leg, (filled, attempts, newest, price) in zip(desk.legs.values(), key.legs, strict=True):
-            leg.filled = LOTS[filled]
-            leg.attempts = attempts
-            leg.newest = IDS[newest] if newest else ""
-            leg.last_price = price
-        desk.verbs.asked = {tokens[state]: left for state, left in key.asked}
+        if at is None or at.leaf != key.leaf or at.legs != key.legs:
+            for leg, (filled, attempts, newest, price) in zip(desk.legs.values(), key.legs, strict=True):
+                leg.filled = LOTS[filled]
+                leg.attempts = attempts
+                leg.newest = IDS[newest] if newest else ""
+                leg.last_price = price
         world.resync_until_ns = (0, NOW + S, NOW)[key.resync]
         world.market = key.market
-        (
-            world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
-            world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
-        ) = key.switches  # fmt: skip
+        if at is None or at.switches != key.switches:
+            (
+                world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
+                world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
+            ) = key.switches  # fmt: skip
         desk._told_round = world.round
         world.sequence = len(key.orders)
         world.trouble = ""
@@ -256,21 +254,34 @@ class Projection:
             if name in key.spent:
                 rate._times.extend([NOW] * rate.per_minute)
         intake._doubts = key.doubts
-        intake._breached = set(key.breached)
+        if at is None or at.breached != key.breached:
+            intake._breached = set(key.breached)
         desk.view.why_closed = None
         if hedging is not None:
-            hedging.stage = key.stage
-            hedging._refused = dict.fromkeys(key.refused, 1)
-            hedging._failures = int(key.failing)
-            hedging._last = key.last
-            hedging.since_ns = None if not key.age else (NOW if key.age == YOUNG else NOW - self._soft_ns)
-            hedging.waiting_until_ns = NOW + 1 if key.waiting else 0
-            hedging.epoch = 0
-            hedging._alarm_ns = NEVER
-            hedging._enough = ()
-            if hedging.gate is not None:
-                put_gate(hedging.gate, key.gate, NOW)
+            self._put_hedging(key, hedging)
         self._stands = key
+
+    def _put_chart(self, key: DeskKey, at: DeskKey | None) -> None:
+        desk, tokens = self._desk, self._tokens
+        chart = desk.chart
+        calls = {state: (tokens[state], left) for state, left in key.calls} if key.calls else {}
+        chart._put_back((key.leaf, EPOCH, dict.fromkeys(key.timers, 1), calls, key.deferred))
+        if at is None or at.leaf != key.leaf or at.context != key.context:
+            chart._counters.restore(key.context)
+        desk.verbs.asked = {tokens[state]: left for state, left in key.asked} if key.asked else {}
+
+    def _put_hedging(self, key: DeskKey, hedging: Hedging) -> None:
+        hedging.stage = key.stage
+        hedging._refused = dict.fromkeys(key.refused, 1)
+        hedging._failures = int(key.failing)
+        hedging._last = key.last
+        hedging.since_ns = None if not key.age else (NOW if key.age == YOUNG else NOW - self._soft_ns)
+        hedging.waiting_until_ns = NOW + 1 if key.waiting else 0
+        hedging.epoch = 0
+        hedging._alarm_ns = NEVER
+        hedging._enough = ()
+        if hedging.gate is not None:
+            put_gate(hedging.gate, key.gate, NOW)
 
     def _put_orders(self, key: DeskKey) -> None:
         orders = self._desk.world.orders

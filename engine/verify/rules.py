@@ -40,6 +40,7 @@ FOR_HEDGED_FLOWS = (HEDGED, AT_ONCE, GROWS, OVER, SELF)
 
 Kind = Literal["flow", "every flow", "hedged flow"]
 Fact = Callable[[Desk], bool]
+Way = tuple[tuple[str, str | None], ...]  # moves of one step: from where, and whereto
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Rules:
         self.sometimes: list[Sometimes] = []
         self._on_exit: list[tuple[str, str, Property]] = []
         self._on_entry: list[tuple[str, str, Property]] = []
+        self._on_way: dict[Way, list[tuple[str, Expression | None]]] = {}
         for rule in (*flow.invariants, *flow.properties):
             self._take(rule)
         self.ledger_true = self._bit(_never)
@@ -151,18 +153,26 @@ class Rules:
 
     def crossed(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
         """Rules on leaving and on entering a state that these moves break."""
-        broken = []
+        way = tuple([(it.source, it.target) for it in hops])
+        asked = self._on_way.get(way)
+        if asked is None:
+            asked = self._on_way[way] = self._asked_on(way)
+        return [name for name, held in asked if held is None or not held.value(desk.view)]
+
+    def _asked_on(self, way: Way) -> list[tuple[str, Expression | None]]:
+        """What must hold behind these moves; None is a rule that they break whatever holds."""
+        asked: list[tuple[str, Expression | None]] = []
         for name, state, rule in self._on_exit:
-            left = any(_in(it.source, state) and not _in(it.target or it.source, state) for it in hops)
-            if left and not rule.expressions["holds"].value(desk.view):
-                broken.append(name)
+            if any(_in(source, state) and not _in(target or source, state) for source, target in way):
+                asked.append((name, rule.expressions["holds"]))
         for name, state, rule in self._on_entry:
-            entered = [
-                it for it in hops if it.target is not None and _in(it.target, state) and not _in(it.source, state)
-            ]
-            if entered and not _may_enter(desk, rule, entered):
-                broken.append(name)
-        return broken
+            sources = [
+                source for source, target in way if target and _in(target, state) and not _in(source, state)
+            ]  # fmt: skip
+            if not sources or (rule.origins and all(_from(source, rule) for source in sources)):
+                continue
+            asked.append((name, rule.expressions.get("unless" if rule.origins else "holds")))
+        return asked
 
     def judge(self, before: DeskKey, after: DeskKey, placed: Sequence[Place]) -> list[str]:
         """Rules on orders that were made."""
@@ -252,12 +262,8 @@ def _never(_: Desk) -> bool:
     return False  # a fact of the venues: the proof adds it
 
 
-def _may_enter(desk: Desk, rule: Property, hops: Sequence[Hop]) -> bool:
-    origins = [it.lower() for it in rule.origins]
-    if origins and all(any(_in(hop.source, origin) for origin in origins) for hop in hops):
-        return True
-    held = rule.expressions.get("unless" if origins else "holds")
-    return held is not None and bool(held.value(desk.view))
+def _from(source: str, rule: Property) -> bool:
+    return any(_in(source, origin.lower()) for origin in rule.origins)
 
 
 def _in(leaf: str, state: str) -> bool:
