@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from engine.chart.binding import ALWAYS, Asking, Binder, Counters, Fault, Plan, Waiting, lineage
@@ -24,6 +24,7 @@ NOTHING = Outcome((), (), handled=False)
 IGNORED = Outcome((), (), handled=True)
 DEFERRED = Outcome((), (), handled=True, deferred=True)
 TAKEN = Outcome((), (), handled=True)
+NO_TOKENS: Mapping[str, int] = MappingProxyType({})
 
 _V = TypeVar("_V")
 _Mark = tuple[str, int, Mapping[str, int], Mapping[str, tuple[int, int]], tuple[tuple[str, object], ...]]
@@ -144,6 +145,8 @@ class Chart:
     @property
     def tokens(self) -> Mapping[str, int]:
         """Invoking states with the token that `reply` wants back."""
+        if not self._calls:
+            return NO_TOKENS
         return {state: token for state, (token, _) in self._calls.items()}
 
     def inside(self, name: str) -> bool:

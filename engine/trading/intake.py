@@ -601,8 +601,9 @@ class Intake:
             self.effects.append(AskPositions(accounts=world.traded, token=0))
             return self.breaches(self.risk.money())
         if given.owner == INQUIRY:
-            self.effects.extend(self.inquiry.timer(given.name))
-            return []
+            asked = self.inquiry.timer(given.name)
+            self.effects.extend(asked)
+            return [] if asked else NOTHING_NEW  # of an order that has ended or was found: nothing has happened
         if given.owner != HEDGING or self.hedging is None:
             return []
         if given.name in ("soft age", "hard age") and given.epoch != self.hedging.epoch:

@@ -92,6 +92,10 @@ class DeskKey(NamedTuple):
     spent: tuple[str, ...]  # accounts that have no request of this minute left
     gate: GateKey  # what a source's fills left open, where the flow listens to one
 
+    @property
+    def finished(self) -> bool:
+        return self.switches[6]
+
 
 HedgingKey = tuple[Stage, tuple[str, ...], bool, str, int, bool]  # `stage` to `waiting` of a desk
 NO_HEDGING: HedgingKey = (Stage.CALM, (), False, "", 0, False)
@@ -161,8 +165,8 @@ class Projection:
             0 if not world.resync_until_ns else (1 if now < world.resync_until_ns else 2),
             world.market,
             (
-                world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
-                world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
+                world.self_matched, world.positions_doubted, world.halted, world.paused, world.distrusted,
+                desk._crippled, desk._finished, world.hedge_all, world.any_price,
             ),
             min(intake._doubts, 2),
             tuple(sorted(intake._breached)) if intake._breached else (),
@@ -241,10 +245,11 @@ class Projection:
         world.market = key.market
         if at is None or at.switches != key.switches:
             (
-                world.round_open, world.self_matched, world.positions_doubted, world.halted, world.paused,
-                world.distrusted, desk._crippled, desk._finished, world.hedge_all, world.any_price,
+                world.self_matched, world.positions_doubted, world.halted, world.paused, world.distrusted,
+                desk._crippled, desk._finished, world.hedge_all, world.any_price,
             ) = key.switches  # fmt: skip
         desk._told_round = world.round
+        world.round_open = True
         world.sequence = len(key.orders)
         world.trouble = ""
         world.attempts.clear()

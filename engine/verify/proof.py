@@ -29,6 +29,7 @@ MOST_ATTEMPTS = 3
 MONEY = Decimal(10**6)
 Needed = Mapping[str, frozenset[str]]
 NAMES_ONE = "event.account"  # the one fact of a flow that tells equal accounts apart
+SAYS_FILLED = "event.qty"  # the one that tells what has filled of an order
 NOBODY_OWES = frozenset({"filled", "nothing more fills", "source filled", "stop asked"})
 
 
@@ -75,8 +76,9 @@ class World:
         """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given.
 
         `needed`: names of the flow's memory that are told apart in each leaf, at least those that matter there.
-        `folded`: of situations that only swap equal accounts, one stands for all. It proves the same with fewer states,
-        but what it finds broken need not be a way of the desk itself: see `prove`.
+        `folded`: of situations that only swap equal accounts one stands for all, and so it does of those that differ
+        only in what has filled of a leg's order. It proves the same with fewer states, but what it finds broken need
+        not be a way of the desk itself: see `prove`.
         """
         self.flow = flow
         self.bounds = bounds
@@ -91,6 +93,7 @@ class World:
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()), self.plan.heard)
         takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
         needed = needed or needed_by(flow, self.plan.settings)
+        self._shrinks = folded and not any(SAYS_FILLED in read for read in needed.values())
         told_apart = bool(self.plan.heard) or any(NAMES_ONE in read for read in needed.values())
         self._symmetry = Symmetry(names, _alike(self.plan, takers) if folded and not told_apart else ())
         self.stepper = Stepper(
@@ -103,6 +106,7 @@ class World:
         self.venues = Venues(
             self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps,
             heard=tuple(n for n, name in enumerate(names) if name in self.plan.heard), fills=bounds.fills,
+            shrinks=self._shrinks,
         )  # fmt: skip
 
         self._first = self._begin()
@@ -110,7 +114,7 @@ class World:
     @property
     def folds(self) -> bool:
         """Does one situation stand for several here?"""
-        return bool(self._symmetry.orders_to)
+        return self._shrinks or bool(self._symmetry.orders_to)
 
     def first(self) -> State:
         return self._first
@@ -149,7 +153,7 @@ class World:
         return any(abs(exposure) // lot * lot >= least for lot, least in self._takers)
 
     def done(self, state: State) -> bool:
-        return self.stepper.keys[state.desk].switches[7]
+        return self.stepper.keys[state.desk].finished
 
     def duty(self, action: Action) -> object | None:
         """Who has to act at last: the venues, the streams and the clock do, strangers and persons need not.

@@ -5,36 +5,50 @@ What makes no difference to any desk makes none between two states.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.trading.inquiry import OWNER as INQUIRY
-from engine.verify.projection import UNKNOWN
-from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Scratch, State
+from engine.trading.orders import COVERING
+from engine.verify.projection import ASKED, MISSING, UNKNOWN, OrderKey
+from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Frame, Scratch, State
 from engine.verify.stepper import STALE, Stepper
 from engine.verify.symmetry import Swap
 from engine.verify.timers import Timers
-from exchanges.types import LinkState
+from exchanges.types import LinkState, OrderState
 
-TRUSTED = LinkState.TRUSTED
+TRUSTED, PENDING = LinkState.TRUSTED, OrderState.PENDING
+LOOKED_AFTER = UNKNOWN | ASKED | MISSING  # orders that the standing rule asks about
 
 
 class Settling:
     """Makes states of what was changed."""
 
-    def __init__(self, stepper: Stepper, timers: Timers) -> None:
+    def __init__(self, stepper: Stepper, timers: Timers, *, depth: int, shrinks: bool) -> None:
+        """`shrinks`: what has filled of a leg's order and is counted goes, and the order is for the rest."""
         self._stepper = stepper
         self._timers = timers
+        self._depth = depth
+        self._shrinks = shrinks
 
     def frozen(self, scratch: Scratch) -> State:
-        self._collect(scratch)
+        if scratch.orders:
+            self._collect(scratch)
         if self._stepper.tied[scratch.desk]:
             self._break_ties(scratch)
+        if scratch.timers:
+            self._put_by(scratch)
         timers = scratch.timers
         quiet = self.quiet(scratch)
         calm = quiet and self._calm(scratch)
         if calm:
             scratch.depth = 0
-        if timers and quiet:
+        if timers:
+            late = scratch.depth >= self._depth  # then the chart's wait for calm, and are ripe by then
             timers = [
-                timer._replace(ripe=True) if not timer.ripe and (calm or self._timers.patient(timer)) else timer
+                timer._replace(ripe=True)
+                if not timer.ripe
+                and (calm or (quiet and self._timers.patient(timer)) or (late and self._timers.outside(timer)))
+                else timer
                 for timer in timers
             ]
         return State(
@@ -72,8 +86,11 @@ class Settling:
             if self._over(scratch, at):
                 self._forget(scratch, at)
                 continue
-            if len(scratch.orders[at].fills) > 1:
-                self._gather(scratch, at)
+            if scratch.orders[at].fills:
+                if self._shrinks:
+                    self._shrink(scratch, at)
+                elif len(scratch.orders[at].fills) > 1:
+                    self._gather(scratch, at)
             at += 1
 
     def _gather(self, scratch: Scratch, at: int) -> None:
@@ -87,6 +104,38 @@ class Settling:
         scratch.orders[at] = order._replace(fills=(order.cum,))
         scratch.cleared.append(("gather", place))
         self._put_desk(scratch, *self._stepper.gather(scratch.desk, place))
+
+    def _shrink(self, scratch: Scratch, at: int) -> None:
+        """An order of a leg of which a part has filled and was counted is as good as one for the rest.
+
+        Nothing looks at what has filled of it but the leg, which counts by itself. Rows on their way again stay.
+        """
+        order, place = scratch.orders[at], at + 1
+        known = self._stepper.keys[scratch.desk].orders[at]
+        if known.purpose in COVERING or not known.trades:
+            return
+        again = {it.row for queue in scratch.queues for it in queue if it.place == place and it.kind == "row"}
+        kept = [row for row in range(1, len(order.fills) + 1) if row in again or f"t{row}" not in known.trades]
+        if len(kept) == len(order.fills):
+            return
+        fills = tuple([order.fills[row - 1] for row in kept])
+        done = order.cum - sum(fills)
+        scratch.orders[at] = order._replace(qty=order.qty - done, fills=fills)
+        rows = {old: new for new, old in enumerate(kept, start=1)}
+        for account, queue in enumerate(scratch.queues):
+            if queue:
+                scratch.queues[account] = tuple([_of_rest(it, place, rows, done) for it in queue])
+        scratch.cleared.append(("shrink", place))
+        trades = tuple([f"t{new}" for old, new in rows.items() if f"t{old}" in known.trades])
+        self._put_desk(scratch, *self._stepper.shrink(scratch.desk, place, done, trades))
+
+    def _put_by(self, scratch: Scratch) -> None:
+        """Timers of orders that nobody has to ask about any more: they would find nothing to do, until armed anew."""
+        orders = self._stepper.keys[scratch.desk].orders
+        for timer in scratch.timers:
+            owner, place, _, _ = self._timers.keys[timer.number]
+            if owner == INQUIRY and isinstance(place, int) and nobody_asks(orders[place - 1]):
+                self._timers.disarm(scratch, owner, place)
 
     def _put_desk(self, scratch: Scratch, desk: int, swap: Swap | None) -> None:
         scratch.desk = desk
@@ -120,3 +169,19 @@ class Settling:
                     frame._replace(place=frame.place - 1) if frame.place > place else frame for frame in queue
                 )
         self._timers.rename(scratch, place)
+
+
+def _of_rest(frame: Frame, place: int, rows: Mapping[int, int], done: int) -> Frame:
+    """A frame of an order that has become one for the rest."""
+    if frame.place != place:
+        return frame
+    if frame.kind == "row":
+        return frame._replace(row=rows[frame.row])
+    return frame._replace(qty=frame.qty - done) if frame.kind == "end" else frame
+
+
+def nobody_asks(it: OrderKey) -> bool:
+    """Has it ended, or does its leg look after it (engine/trading/inquiry.py: Inquiry.timer)?"""
+    if not it.live:
+        return True
+    return it.purpose not in COVERING and it.state is not PENDING and not it.flags & LOOKED_AFTER

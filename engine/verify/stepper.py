@@ -247,22 +247,29 @@ class Choices:
         self.script: Sequence[int] = ()
         self.drawn: list[int] = []
         self.of: list[int] = []
+        self.picked = 0  # how often one of several was picked
 
     def start(self, script: Sequence[int]) -> None:
-        self.script, self.drawn, self.of = script, [], []
+        self.script, self.drawn, self.of, self.picked = script, [], [], 0
 
     def below(self, n: int) -> int:
+        self.picked += 1
+        return self._choose(n)
+
+    def between(self, low: int, high: int) -> int:
+        """One end or the other: what is drawn in between leads nowhere else, or is not searched."""
+        return high if low < high and self._choose(2) else low
+
+    def _choose(self, n: int) -> int:
         at = len(self.drawn)
         choice = self.script[at] if at < len(self.script) else 0
         self.drawn.append(choice)
         self.of.append(n)
         return choice
 
-    def between(self, low: int, high: int) -> int:
-        """One end or the other: what is drawn in between leads nowhere else, or is not searched."""
-        return high if low < high and self.below(2) else low
 
-
+Change = int | tuple[int, tuple[str, ...]]  # what was made of an order
+FORGET, GATHER = range(2)
 Judge = Callable[[DeskKey, DeskKey, Sequence[Place]], list[str]]
 LeftJudge = Callable[[Desk, Sequence[Hop]], list[str]]
 _QUIET = frozenset({RoundBegan, RoundEnded})
@@ -291,14 +298,14 @@ class Stepper:
         self._numbers: dict[DeskKey, int] = {}
         self._memo: dict[tuple[int, tuple[Given, ...]], tuple[Outcome, ...]] = {}
         self.tied: list[bool] = []  # of each: are some equal accounts alike for it?
-        self._made: dict[tuple[int, int, Callable[[DeskKey, int], DeskKey]], tuple[int, Swap | None]] = {}
+        self._made: dict[tuple[int, int, Change], tuple[int, Swap | None]] = {}
         self._names = tuple(desk.world.plan.accounts)
+        self._by_name = False  # did an outcome of this step order from an equal account that chance did not choose?
 
     def number(self, key: DeskKey, facts: int | None = None) -> int:
         """Of a desk; the stepper's own stands in it, or in one like it, unless `facts` are given."""
-        found = self._numbers.get(key)
-        if found is None:
-            found = self._numbers[key] = len(self.keys)
+        found = self._numbers.setdefault(key, len(self.keys))
+        if found == len(self.keys):
             self.keys.append(key)
             self.facts.append(self._look(self._desk) if facts is None else facts)
             self.tied.append(self.symmetry.tied(key))
@@ -322,18 +329,25 @@ class Stepper:
 
     def forget(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """An order that has ended for venue and desk alike, with nothing on its way any more, leaves the table."""
-        return self._changed(desk, place, forgotten)
+        return self._made.get((desk, place, FORGET)) or self._changed(desk, place, FORGET, forgotten)
 
     def gather(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """The rows of an order become one."""
-        return self._changed(desk, place, gathered)
+        return self._made.get((desk, place, GATHER)) or self._changed(desk, place, GATHER, gathered)
 
-    def _changed(self, desk: int, place: int, change: Callable[[DeskKey, int], DeskKey]) -> tuple[int, Swap | None]:
+    def shrink(self, desk: int, place: int, done: int, trades: tuple[str, ...]) -> tuple[int, Swap | None]:
+        """An order becomes one for what is left without `done`; `trades` are the rows that were counted beside it."""
+        rest = (done, trades)
+        return self._made.get((desk, place, rest)) or self._changed(
+            desk, place, rest, lambda key, place: shrunk(key, place, done, trades)
+        )
+
+    def _changed(
+        self, desk: int, place: int, how: Change, change: Callable[[DeskKey, int], DeskKey]
+    ) -> tuple[int, Swap | None]:
         """Nothing that a flow can read has changed."""
-        found = self._made.get((desk, place, change))
-        if found is None:
-            key, swap = self._sorted(change(self.keys[desk], place))
-            found = self._made[desk, place, change] = self.number(key, self.facts[desk]), swap
+        key, swap = self._sorted(change(self.keys[desk], place))
+        found = self._made[desk, place, how] = self.number(key, self.facts[desk]), swap
         return found
 
     def _sorted(self, key: DeskKey) -> tuple[DeskKey, Swap | None]:
@@ -342,11 +356,15 @@ class Stepper:
         return (key, None) if swap is None else (self.symmetry.swapped(key, swap), swap)
 
     def _step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
+        """Where a step orders from one of equal accounts, swapped too: not if chance chose each, which is as fair."""
         before, symmetry = self.keys[desk], self.symmetry
+        self._by_name = False
         outcomes = self._outcomes(before, given)
-        if symmetry.orders_to and any(_orders(outcome, symmetry.orders_to) for outcome in outcomes):
+        if self._by_name:
             for swap in symmetry.swaps():
                 outcomes += self._outcomes(symmetry.swapped(before, swap), self._swapped(given, swap), swap)
+        if len(outcomes) == 1:
+            return (outcomes[0],)
         return tuple({(it.desk, it.swap, tuple((type(one), one) for one in it.done)): it for it in outcomes}.values())
 
     def _outcomes(self, before: DeskKey, given: tuple[Given, ...], swap: Swap | None = None) -> list[Outcome]:
@@ -371,11 +389,16 @@ class Stepper:
             real = self._real(before, one)
             if real is not None:
                 calls = chart.tokens
-                done += self.done_of(calls, step(real, NOW))
+                effects = step(real, NOW)
+                if effects or calls:
+                    done += self.done_of(calls, effects)
                 self.steps += 1
         key = self._projection.key()
         placed = [it for it in done if type(it) is Place]
         if placed:
+            orders_to = self.symmetry.orders_to
+            if orders_to and sum([it.account in orders_to for it in placed]) > choices.picked:
+                self._by_name = True
             done += [Broke(rule) for rule in self._judge(before, key, placed)]
         key, again = self._sorted(key)
         if again is not None and placed:
@@ -405,34 +428,41 @@ class Stepper:
         current = {token: state for state, token in chart.tokens.items()}
         places = PLACE_OF if world.sequence == len(world.orders.all) else self._places()
         done: list[Done] = [Left(state) for state, token in calls.items() if token not in current]
+        hops: list[Hop] = []
         for effect in effects:
             kind = type(effect)
             if kind in _QUIET:
                 continue
-            done.append(self._one(effect, current, places))
-        hops = [it for it in done if type(it) is Hop]
+            one = self._one(effect, current, places)
+            done.append(one)
+            if type(one) is Hop:
+                hops.append(one)
         if hops:
             done += [Broke(rule) for rule in self._left(self._desk, hops)]
         return done
 
     def _one(self, effect: Effect, current: Mapping[int, str], places: Mapping[str, int]) -> Done:
+        if isinstance(effect, ArmTimer):
+            owner, name = effect.owner, effect.name
+            if owner == CHART:
+                known = self._ranges.get(name)
+                if known is not None:
+                    return Arm(owner, name, *known)
+            delay = max(0, effect.at_ns - NOW)
+            return Arm(owner, places[name] if owner == INQUIRY else name, delay, delay)
+        if isinstance(effect, Moved):
+            return Hop(effect.source, effect.target, effect.event)
+        if isinstance(effect, DisarmTimer):
+            return Disarm(effect.owner, places[effect.name] if effect.owner == INQUIRY else effect.name)
+        if isinstance(effect, Alert):
+            return Broke(FAILS) if effect.code in FAILED else Told(effect.code)
+        if isinstance(effect, PlaceOrder):
+            request = effect.request
+            return Place(
+                request.account, request.side.sign, int(request.qty), effect.purpose, request.post_only,
+                request.reduce_only,
+            )  # fmt: skip
         match effect:
-            case ArmTimer():
-                name = places[effect.name] if effect.owner == INQUIRY else effect.name
-                delay = max(0, effect.at_ns - NOW)
-                known = self._ranges.get(effect.name) if effect.owner == CHART else None
-                return Arm(effect.owner, name, *(known or (delay, delay)))
-            case DisarmTimer():
-                return Disarm(effect.owner, places[effect.name] if effect.owner == INQUIRY else effect.name)
-            case Moved():
-                return Hop(effect.source, effect.target, effect.event)
-            case PlaceOrder(request=request):
-                return Place(
-                    request.account, request.side.sign, int(request.qty), effect.purpose, request.post_only,
-                    request.reduce_only,
-                )  # fmt: skip
-            case Alert():
-                return Broke(FAILS) if effect.code in FAILED else Told(effect.code)
             case CancelOrder():
                 return Cancel(places[effect.client_id])
             case AskOrder():
@@ -552,8 +582,13 @@ def gathered(key: DeskKey, place: int) -> DeskKey:
     return key._replace(orders=(*key.orders[: place - 1], it, *key.orders[place:]))
 
 
-def _orders(outcome: Outcome, accounts: frozenset[str]) -> bool:
-    return any(type(it) is Place and it.account in accounts for it in outcome.done)
+def shrunk(key: DeskKey, place: int, done: int, trades: tuple[str, ...]) -> DeskKey:
+    it = key.orders[place - 1]
+    untouched = it.state is OrderState.PARTIALLY_FILLED and it.done == done
+    it = it._replace(
+        qty=it.qty - done, filled=it.filled - done, state=OrderState.OPEN if untouched else it.state, trades=trades
+    )
+    return key._replace(orders=(*key.orders[: place - 1], it, *key.orders[place:]))
 
 
 def _side(sign: int) -> Side:

@@ -2,7 +2,7 @@
 
 Which of two equal accounts comes first in the plan decides nothing but which of them gets an order. So a step that
 sends no order to one of them does the same, swapped, where they are swapped; for one that does, both are computed.
-`tests/test_verify_symmetry.py` compares with the search that keeps them apart.
+`tests/test_verify_folding.py` compares with the search that keeps them apart.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Symmetry:
         """The swap that leads to the desk that stands for this one; None if it is that itself."""
         if not self._alike or key.breached or key.deferred:  # those may name accounts
             return None
+        if len(self._alike) == 2:  # most of the time the positions alone decide
+            one, other = self._alike
+            if key.positions[one] < key.positions[other]:
+                return None
         return self._sorted([self._of_account(key, place) for place in self._alike])
 
     def _sorted(self, marks: Sequence[object]) -> Swap | None:
@@ -62,12 +66,15 @@ class Symmetry:
             key.positions[place], _RANK[key.links[place]], name in key.refused, name in key.slices, name == key.last,
             name in key.spent,
             [at for at, it in enumerate(key.orders) if it.account == name],
-            [at for at, row in enumerate(key.seen) if row[0] == name],
+            [at for at, row in enumerate(key.seen) if row[0] == name] if key.seen else [],
         )  # fmt: skip
 
     def tied(self, key: DeskKey) -> bool:
         """Does the desk itself not tell some of them apart?"""
         if not self._alike or key.breached or key.deferred:
+            return False
+        held = [key.positions[place] for place in self._alike]
+        if len(set(held)) == len(held):
             return False
         marks = [self._of_account(key, place) for place in self._alike]
         return any(one == other for one, other in pairwise(marks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.trading.desk import CHART
 from engine.trading.hedging import OWNER as HEDGING
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.situation import Scratch, Timer
@@ -30,10 +31,17 @@ class Timers:
         owner, name, _, _ = self.keys[timer.number]
         return owner == INQUIRY or (owner, name) in PATIENT
 
+    def outside(self, timer: Timer) -> bool:
+        """Does it fire as a move of the outside, of which there are few while something is under way?"""
+        return self.keys[timer.number][0] == CHART
+
     def arm(self, scratch: Scratch, owner: str, name: str | int, low: int, high: int) -> None:
-        self.disarm(scratch, owner, name)
+        if scratch.timers:
+            self.disarm(scratch, owner, name)
         key = (owner, name, low, high)
-        number = self._numbered(key)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbered(key)
         after = 0
         for timer in scratch.timers:
             if self.keys[timer.number][3] <= low:
@@ -41,19 +49,19 @@ class Timers:
         scratch.timers.append(Timer(number, after, False))
 
     def disarm(self, scratch: Scratch, owner: str, name: str | int) -> None:
+        keys = self.keys
         for at, timer in enumerate(scratch.timers):
-            key = self.keys[timer.number]
-            if key[0] == owner and key[1] == name:
+            key = keys[timer.number]
+            if key[1] == name and key[0] == owner:
                 self._drop(scratch, at)
                 return
 
     def _drop(self, scratch: Scratch, at: int) -> None:
-        gone = ~(1 << scratch.timers[at].number)
-        del scratch.timers[at]
-        scratch.timers = [
-            timer if timer.after & gone == timer.after else timer._replace(after=timer.after & gone)
-            for timer in scratch.timers
-        ]
+        timers = scratch.timers
+        bit = 1 << timers.pop(at).number
+        for place, timer in enumerate(timers):
+            if timer.after & bit:
+                timers[place] = timer._replace(after=timer.after & ~bit)
 
     def rename(self, scratch: Scratch, place: int) -> None:
         """Timers of orders behind a forgotten one belong to the place before."""

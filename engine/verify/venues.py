@@ -85,9 +85,9 @@ class Venues:
 
     def __init__(
         self, stepper: Stepper, *, accounts: tuple[str, ...], lots: tuple[int, ...], takers: tuple[int, ...],
-        faults: frozenset[str], depth: int, heard: tuple[int, ...] = (), fills: int = 0,
+        faults: frozenset[str], depth: int, heard: tuple[int, ...] = (), fills: int = 0, shrinks: bool = False,
     ) -> None:  # fmt: skip
-        """`heard` are accounts on which somebody else trades, `fills` how often in all."""
+        """`heard` are accounts on which somebody else trades, `fills` how often in all. `shrinks`: see `Settling`."""
         self._heard = heard
         self._most_fills = fills
         self._stepper = stepper
@@ -98,7 +98,7 @@ class Venues:
         self._faults = faults
         self._depth = depth
         self.timers = Timers()
-        self._settling = Settling(stepper, self.timers)
+        self._settling = Settling(stepper, self.timers, depth=depth, shrinks=shrinks)
         self._state: State
         self._out: list[Step]
 
@@ -124,13 +124,13 @@ class Venues:
             self._nothing_else = True  # a world that stands still has all the time it needs
             out.clear()
             self._look(state)
-            if self._heard and not out and not self.key.switches[7]:
+            if self._heard and not out and not self.key.finished:
                 self._happen(Action("nothing more fills"), [])  # a flow that listens may listen for ever
         return out
 
     def _look(self, state: State) -> None:
         self.key = key = self._stepper.keys[state.desk]
-        if key.switches[7]:
+        if key.finished:
             return
         self.links = key.links
         self._overlaps = state.depth < self._depth or self._nothing_else
@@ -156,16 +156,23 @@ class Venues:
             if queue and self.links[account] is TRUSTED:
                 self._deliver(account, queue)
         for account, link in enumerate(self.links):
-            self._link(account, link)
-        self._timers()
+            if link is not TRUSTED or self._faulty:
+                self._link(account, link)
+        if state.timers:
+            self._timers()
         for name in key.slices:
             self._happen(Action("wait over", account=self._number[name]), [Rested(name)])
-        self._market()
+        if not key.market.open:
+            self._happen(Action("market opens"), [GiveMarket(MARKET_OPEN)])
         for account in self._heard:
             self._somebody_else(account)
-        self._compare()
-        self._rates()
-        self._people()
+        for name in key.spent:
+            self._happen(Action("minute over", account=self._number[name]), [MinuteOver(name)])
+        if self._faulty:
+            self._market()
+            self._compare()
+            self._rates()
+            self._people()
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
         scratch = change if change is not None else Scratch(self._state)
@@ -519,9 +526,7 @@ class Venues:
             self._happen(action, [GiveTimer(owner, name)], scratch)
 
     def _market(self) -> None:
-        if not self.key.market.open:
-            self._happen(Action("market opens"), [GiveMarket(MARKET_OPEN)])
-        elif self._may("market closes") and self._overlaps:
+        if self.key.market.open and self._may("market closes") and self._overlaps:
             scratch = Scratch(self._state)
             scratch.depth += 1
             self._happen(Action("market closes", fault=1), [GiveMarket(MARKET_SHUT)], scratch)
@@ -574,9 +579,7 @@ class Venues:
 
     def _rates(self) -> None:
         for account, name in enumerate(self._accounts):
-            if self._spent(account):
-                self._happen(Action("minute over", account=account), [MinuteOver(name)])
-            elif self._may("rate spent"):
+            if self._may("rate spent") and not self._spent(account):
                 self._happen(Action("rate spent", account=account, fault=1), [Spent(name)])
 
     def _spent(self, account: int) -> bool:
@@ -610,6 +613,8 @@ class Venues:
     def _do(self, scratch: Scratch, done: tuple[Done, ...]) -> None:
         scratch.done += done
         for effect in done:
+            if isinstance(effect, Hop | Told):
+                continue
             match effect:
                 case Arm(owner, name, low, high):
                     self.timers.arm(scratch, owner, name, low, high)
@@ -624,14 +629,13 @@ class Venues:
                 case Count(of):
                     scratch.asks.append((of, 0))
                 case Left(state):
-                    scratch.asks = [(STALE if of == state else of, place) for of, place in scratch.asks]
+                    if scratch.asks:
+                        scratch.asks = [(STALE if of == state else of, place) for of, place in scratch.asks]
                 case Broke(rule):
                     scratch.broke.append(rule)
                 case End(exit_code):
                     if exit_code == 0 and not self._flat(scratch):
                         scratch.broke.append(NOT_FLAT)
-                case Hop() | Told():
-                    pass
 
     def _flat(self, scratch: Scratch) -> bool:
         """Is nothing left at the venues that the desk does not know of, and can no order fill any more?"""
