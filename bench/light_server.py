@@ -13,6 +13,7 @@ from typing import Any
 
 from websockets.frames import Opcode
 from websockets.http11 import Request as Handshake
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from exchanges.venues.seam import Reply, Request, StreamSession, VenueModel
@@ -140,6 +141,8 @@ class Wire(asyncio.Protocol):
         if self._session is None:
             self._early.append(text)
             return
+        if self._frames.state is not State.OPEN:
+            return  # the client is about to leave
         self._server.leaves(text)
         self._frames.send_text(text.encode())
         self._write()

@@ -11,6 +11,7 @@ import threading
 from queue import SimpleQueue
 
 MOST_LINES = 5_000  # that wait; what comes on top is counted and not shown
+AT_ONCE = 4_096  # bytes of short lines that go out in one write
 
 
 class Backlog:
@@ -44,14 +45,28 @@ class Backlog:
 
     def _write_all(self) -> None:
         while (line := self._waiting.get()) is not None:
+            lines, over = self._rest(line)
             try:
-                self._write(line)
+                self._write(lines)
             except OSError:  # the reader has gone for good: what comes is taken and forgotten
                 self._fd = os.open(os.devnull, os.O_WRONLY)
+            if over:
+                return
 
-    def _write(self, line: bytes) -> None:
-        while line:
+    def _rest(self, line: bytes) -> tuple[bytes, bool]:
+        """What waits behind the line goes out with it: at thousands of lines a second each turn of a thread counts."""
+        lines, size = [line], len(line)
+        while size < AT_ONCE and not self._waiting.empty():  # nobody else takes from it
+            more = self._waiting.get()
+            if more is None:
+                return b"".join(lines), True
+            lines.append(more)
+            size += len(more)
+        return b"".join(lines), False
+
+    def _write(self, lines: bytes) -> None:
+        while lines:
             try:
-                line = line[os.write(self._fd, line) :]
+                lines = lines[os.write(self._fd, lines) :]
             except BlockingIOError:  # somebody made the terminal non-blocking for all that share it
                 select.select([], [self._fd], [])

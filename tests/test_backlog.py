@@ -98,3 +98,23 @@ def test_what_the_encoding_lacks_is_escaped() -> None:
         backlog.add("老鹰")
         backlog.close(within_s=20)
         assert read_lines(reading, 1) == ["\\u8001\\u9e70"]
+
+
+def test_short_lines_that_wait_go_out_together() -> None:
+    """Nobody reads while the first line fills the pipe; the lines behind it leave in a few writes, and all of them."""
+    written: list[int] = []
+    write = os.write
+
+    def counted(fd: int, data: bytes) -> int:
+        written.append(len(data))
+        return write(fd, data)
+
+    with small_pipe() as (reading, writing), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlog_module.os, "write", counted)
+        backlog = Backlog(writing)
+        backlog.add("x" * 2 * PIPE_BYTES)
+        for number in range(200):
+            backlog.add(f"line {number}")
+        assert read_lines(reading, 201)[1:] == [f"line {number}" for number in range(200)]
+        backlog.close(within_s=20)
+    assert len(written) < 20

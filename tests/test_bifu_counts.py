@@ -134,11 +134,43 @@ def test_memory_is_swept_and_a_replay_is_looked_up_not_told_again() -> None:
     assert counts.size == 3
 
 
+def test_more_trades_than_there_is_room_for_leave_the_oldest_to_the_journal() -> None:
+    journal = [told(f"t{number}", "1", order=f"o{number // 2}", at_ms=T + number * HOUR) for number in range(40)]
+    asked: list[str] = []
+
+    def recall(order_id: str) -> list[Fill]:
+        asked.append(order_id)
+        return [it for it in journal if it.order_id == order_id]
+
+    counts = Counts(recall=recall, most=20)
+    for number in range(40):
+        assert counts.take_row(row(f"t{number}", order=f"o{number // 2}", at_ms=T + number * HOUR)) == 1
+        if counts.crowded:
+            counts.make_room(T + number * HOUR)
+        assert counts.size <= 20
+    assert counts.take_row(row("t39", order="o19", at_ms=T + 39 * HOUR)) is None
+    assert not asked  # a fill of today is looked up nowhere
+    assert counts.take_row(row("t0", order="o0", at_ms=T)) is None  # forgotten, and known all the same
+    assert asked == ["o0"]
+
+
+def test_what_the_journal_may_not_have_on_its_disk_yet_is_not_forgotten() -> None:
+    """Else its replay would be told again, and its order's list would tell it a second time."""
+    counts = Counts(recall=lambda _: (), most=10)
+    for number in range(50):
+        assert counts.take_row(row(f"t{number}", order=f"o{number}", at_ms=T + number)) == 1
+        if counts.crowded:
+            counts.make_room(T + number)
+    assert counts.size == 50
+    assert counts.take_row(row("t0", order="o0", at_ms=T)) is None
+    assert missed(counts, listed("1", order="o0")) == 0
+
+
 def test_without_a_journal_to_ask_nothing_is_forgotten() -> None:
-    counts = Counts(keep_ms=1)
+    counts = Counts(keep_ms=1, most=0)
     assert counts.take_row(row("t1")) == 1
     counts.sweep(T + 99 * HOUR)
-    assert counts.size == 1
+    assert (counts.size, counts.crowded) == (1, False)
     assert counts.take_row(row("t1")) is None
 
 

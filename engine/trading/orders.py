@@ -24,7 +24,7 @@ _CANCELED, _FAILED, _FILLED, _PARTIALLY_FILLED = (
 
 KEEP_NS = 600 * 1_000_000_000  # terminal orders stay in memory this long …
 KEEP_COUNT = 10_000  # … or until this many are there; then they are looked up in the journal
-KEEP_HEARD = 200_000  # fill rows of a source that are known again; its client knows older ones by the journal
+KEEP_HEARD = 50_000  # fill rows of a source that are known again; its client knows older ones by the journal
 KEEP_TRADES = 5_000  # fill rows without an order in memory that are known again: a resync tells its overlap twice
 
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})

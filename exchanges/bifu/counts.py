@@ -1,9 +1,9 @@
 """Which fills of a BiFu account were told already: each trade once, over reconnects, restarts and forgetting. Pure.
 
-A trade is known by its order and trade id. Of what is older than `keep_ms` nothing stays in memory: a row from before
-that time is looked up in the journal, by `recall`, before it counts. Beside its trades each order has a watermark (S5):
-what the venue's order list knows to have filled and no row has told is told as a provisional fill, which rows that come
-later explain and never add to.
+A trade is known by its order and trade id. Of what is older than `keep_ms` nothing stays in memory, and less where
+there is no room: a row from before that time is looked up in the journal, by `recall`, before it counts. Beside its
+trades each order has a watermark (S5): what the venue's order list knows to have filled and no row has told is told as
+a provisional fill, which rows that come later explain and never add to.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from exchanges.types import ZERO, Fill
 
 HOUR_MS = 3_600_000
 KEEP_MS = 2 * HOUR_MS
+MOST_TRADES = 1_000_000  # in memory, 260 bytes each; a market that makes more in KEEP_MS is looked up sooner
+SETTLED_MS = 60_000  # a fill told so long ago is in the journal's file
 SAME_MS = 20  # a match so soon after an order's last change may be the change itself, by another clock of the venue
 
 # Trade ids of fills that no row told; the quantity is the order's count when it was read.
@@ -154,10 +156,11 @@ class Counts:
 
     def __init__(
         self, known: Iterable[Fill] = (), *, known_since_ms: int = 0, recall: Recall | None = None,
-        keep_ms: int = KEEP_MS,
+        keep_ms: int = KEEP_MS, most: int = MOST_TRADES,
     ) -> None:  # fmt: skip
         self._recall = recall
         self._keep_ms = keep_ms
+        self._most = self._crowded_at = most
         self._orders: dict[str, _Order] = {}
         self.size = 0  # trade ids in memory, for a metric
         self._forgotten_ms = 0 if recall is None else known_since_ms  # what is newer is in memory, whole
@@ -210,9 +213,29 @@ class Counts:
             return
         before_ms = now_ms - self._keep_ms
         for order_id in [order_id for order_id, order in self._orders.items() if order.newest_ms <= before_ms]:
-            order = self._orders.pop(order_id)
-            self.size -= len(order.trades)
-            self._forgotten_ms = max(self._forgotten_ms, order.newest_ms)
+            self._forget(order_id)
+
+    @property
+    def crowded(self) -> bool:
+        """Is it time to make room?"""
+        return self.size > self._crowded_at and self._recall is not None
+
+    def make_room(self, now_ms: int) -> None:
+        """Forget a tenth: orders whose last fill is oldest, and none that the journal may still have in its memory.
+
+        So an order that goes on filling stays, however much it has.
+        """
+        settled_ms = now_ms - SETTLED_MS
+        for order_id in sorted(self._orders, key=lambda it: self._orders[it].newest_ms):
+            if self.size <= self._most * 9 // 10 or self._orders[order_id].newest_ms > settled_ms:
+                break
+            self._forget(order_id)
+        self._crowded_at = max(self._most, self.size + self._most // 10)
+
+    def _forget(self, order_id: str) -> None:
+        order = self._orders.pop(order_id)
+        self.size -= len(order.trades)
+        self._forgotten_ms = max(self._forgotten_ms, order.newest_ms)
 
     def _order_of(self, listed: OrderRow) -> _Order:
         """An order with everything that was ever told of it; one made since the oldest memory is so in any case."""

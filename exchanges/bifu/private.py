@@ -113,6 +113,8 @@ class PrivateFeed:
                     self._row(row, recv_ns)
                 elif type(row) is BadRow:
                     self._bad(f"a fill of order {row.order_id or '?'} cannot be read: {row.text}")
+            if self._counts.crowded:
+                self._counts.make_room(self._rest.venue_ms)
         elif type(said) is Ping:
             self._say(pong(said.time))
         elif type(said) is Unread:

@@ -176,6 +176,9 @@ def _kind(said: Mapping[str, Any]) -> FillKind:
 def amount_of(said: Mapping[str, Any], name: str) -> Decimal:
     """A quantity, value or fee. Raises: BadFrame, also for a number that no market has."""
     number = decimal_of(said, name)
+    text = said.get(name)
+    if type(text) is str and len(text) <= DIGITS_BEHIND and "e" not in text.lower():
+        return number  # as most are: too short to have too many digits anywhere
     exponent = number.as_tuple().exponent
     if number.adjusted() >= DIGITS_BEFORE or not (isinstance(exponent, int) and exponent >= -DIGITS_BEHIND):
         raise BadFrame(f"{name}: {one_line(said.get(name), 40)} is no amount")
