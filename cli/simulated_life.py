@@ -299,6 +299,8 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
     if rightly:
         witness.violations[:] = [it for it in witness.violations if it.code != "round_uncovered"]
+    if _waits_for_a_person(lived):
+        witness.violations[:] = [it for it in witness.violations if it.code not in ("not_done", "not_home")]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
 
@@ -311,6 +313,14 @@ def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
     if cause.startswith("age of unhedged size"):
         return max((it.length_ns for it in world.witness.episodes), default=0) >= HARD_AGE_NS
     return cause.partition(" ")[0] in flow.states and _spoilt(world, world.witness.halted_ns)
+
+
+def _waits_for_a_person(lived: Lived) -> bool:
+    """A disk was full before a death: who took over found that its books are not the venue's, and trades nothing (S17).
+
+    As a start that refuses for the same reason; here orders without an end could have made the difference.
+    """
+    return lived.disk_was_full and lived.runs > 1 and "halted: positions differ" in lived.ending
 
 
 def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:

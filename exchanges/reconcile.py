@@ -83,6 +83,7 @@ class Reconcile:
         self._timer: Cancellable | None = None
         self._since_ms = 0
         self._tally: dict[str, Decimal] = {}
+        self._first_ms: dict[str, int] = {}  # venue time of the first reading, which all fills before it are part of
         self._doubts: dict[str, int] = {}
         self._busy = False
         self._due_ns = 0
@@ -93,10 +94,21 @@ class Reconcile:
         """Fills before this moment, of the venue's clock, belong to nobody's run. The first call counts."""
         self._since_ms = self._since_ms or venue_ms
 
+    @property
+    def since_ms(self) -> int:
+        """From when on, of the venue's clock, fills are this run's."""
+        return self._since_ms
+
     def took(self, fill: Fill) -> None:
-        """A row was delivered, by the stream or from here: the position must have moved by it."""
-        if fill.symbol in self._tally:
-            self._tally[fill.symbol] += self._sources.change_of(fill)
+        """A row was delivered, by the stream or from here: the position must have moved by it.
+
+        Not by one of a former life, or of somebody else, that the first reading has in it already.
+        """
+        symbol = fill.symbol
+        if symbol not in self._tally:
+            return
+        if self._tracking.get(fill.client_id) is not None or fill.at_ms >= self._first_ms[symbol]:
+            self._tally[symbol] += self._sources.change_of(fill)
 
     async def resync(self) -> None:
         """Deliver everything that was missed, until the fills explain the position. Raises: ExchangeError."""
@@ -191,7 +203,7 @@ class Reconcile:
     async def _look(self, symbol: str, use: Use, *, resync: bool) -> bool:
         """One comparison; True if all adds up. An order or fill that moves meanwhile makes it no reading (S17)."""
         tracking, sources = self._tracking, self._sources
-        moves, began_ns = tracking.moves, self._clock.now_ns()
+        moves, began_ns, began_ms = tracking.moves, self._clock.now_ns(), sources.venue_ms
         since_ms = self._rows_since_ms()
         if self._doubts.get(symbol):  # a row may have come much later than its time says
             since_ms = max(self._since_ms, tracking.forgotten_ms + 1)
@@ -203,7 +215,7 @@ class Reconcile:
         if late and not resync:
             self._lost(f"the stream did not tell of {late} fill{'s' if late > 1 else ''}")
         if symbol not in self._tally:
-            self._tally[symbol] = position
+            self._tally[symbol], self._first_ms[symbol] = position, began_ms
             return True
         if self.expected(symbol) == position:
             self._doubts[symbol] = 0
@@ -241,8 +253,8 @@ class Reconcile:
             return False
         self._doubts[symbol] = doubts = self._doubts.get(symbol, 0) + 1
         if doubts >= (self._pace.tries if resync else 2):
-            told = self._tally[symbol]
-            self._tally[symbol] = position
+            told = self.expected(symbol)
+            self._tally[symbol] = position - self._tracking.rowless(symbol)
             self._doubts[symbol] = 0
             self._note(f"{symbol}: the venue's position is {position}, its fills make {told}")
             return True

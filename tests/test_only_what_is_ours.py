@@ -9,7 +9,7 @@ from trading_kit import Bench, D, account
 
 from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Finish, PlaceOrder
 from engine.trading.inputs import Counted, Looked, StopAsked
-from exchanges.types import OrderState, Position
+from exchanges.types import Fill, Liquidity, OrderState, Position, Side
 
 HELD = {"m": D(7), "t1": D(-4), "t2": D(0)}
 
@@ -41,6 +41,23 @@ def test_a_position_that_differs_from_what_was_held_before_is_a_difference() -> 
     bench = begun()
     told = bench.give(Counted(0, ok=True, quiet=True, positions=positions(m=D(0), t1=D(-4)), margins=()))
     assert [e.text for e in told if isinstance(e, Alert)] == ["ledger and venue differ: m: ledger 7 venue 0"]
+
+
+def test_a_trade_by_hand_while_the_first_positions_are_read_is_part_of_them() -> None:
+    """Its frame comes before the positions that it made: counted as well, it would be hedged, and then differ."""
+    bench = Bench()
+    bench.quote("100.0", "100.1")
+    by_hand = Fill(
+        "b", "t1", "ETHUSDT", "", "o9", "t9", Side.SELL, D(4), D(100), D(0), "USDT", Liquidity.TAKER, 1, bench.now
+    )
+    assert bench.give(by_hand) == []
+    bench.begin(held=positions(t1=D(-4)))
+    assert (bench.desk.world.exposure, bench.state) == (0, "MAKER_OPENING.resting")
+    assert bench.give(by_hand) == []  # told again by a resync
+    told = bench.give(Counted(0, ok=True, quiet=True, positions=positions(t1=D(-4)), margins=()))
+    assert [e for e in told if isinstance(e, Alert)] == []
+    again = bench.give(replace(by_hand, trade_id="t10"))
+    assert [effect.code for effect in again if isinstance(effect, Alert)][:1] == ["fill_trade"]
 
 
 def test_an_order_of_somebody_else_is_never_cancelled_and_never_counted() -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
-from cli.simulated_life import Lived, _cut_short, _halted_rightly
+from cli.simulated_life import Lived, _cut_short, _halted_rightly, _waits_for_a_person
 from engine.errors import NotFlatBefore
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
@@ -198,14 +198,27 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 8),
         ("backpack", 69),
         ("backpack", 83),
-        ("backpack,lighter", 50),
-        ("backpack,lighter", 71),
-        ("backpack,lighter", 98),
+        *(("backpack,lighter", seed) for seed in (9, 50, 71, 73, 98)),
     ],
 )
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
     said = eagle("simulate", "--seeds", str(seed), "--faults", "catalogue", "--play", "some", "--venues", venues)
     assert said.code == 0, said.out
+
+
+@pytest.mark.parametrize(
+    ("full", "runs", "ending", "waits"),
+    [
+        (True, 2, "not flat; halted: positions differ; hen: -1", True),
+        (False, 2, "not flat; halted: positions differ; hen: -1", False),
+        (True, 1, "not flat; halted: positions differ; hen: -1", False),  # no death: its own books are whole
+        (True, 2, "not flat; halted: age of unhedged size; hen: -1", False),
+    ],
+)
+def test_only_after_a_full_disk_and_a_death_may_a_run_wait_for_a_person(
+    full: bool, runs: int, ending: str, waits: bool
+) -> None:
+    assert _waits_for_a_person(Lived(Path(), runs=runs, ending=ending, disk_was_full=full)) is waits
 
 
 def judged(ending: str, *, faults: int, asked: bool = False) -> tuple[bool, bool]:

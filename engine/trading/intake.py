@@ -298,6 +298,8 @@ class Intake:
         """A fill that no order in memory caused: exposure all the same (S9, S12), once (S5)."""
         if not self.world.orders.first_seen(fill):
             return []
+        if not self.world.started and fill.account not in self.world.baseline:
+            return []  # the positions that the run begins with are being read, and have it in them (S1)
         self._count(fill, fill.qty, None)
         settled = fill.kind is _SETTLEMENT
         self.effects.append(

@@ -150,8 +150,10 @@ class PrivateFeed:
             self._rowless.discard(client_id)
 
     async def _take_rows(self, order: Sent, use: Use) -> None:
+        """Those of an order, whatever the clocks say; others no further back than this run."""
         for fill in await self.rows(order.request.symbol, order.sent_ms - CLOCKS_APART_MS, use):
-            self.take_fill(fill)
+            if fill.client_id == order.request.client_id or fill.at_ms >= self.reconcile.since_ms:
+                self.take_fill(fill)
 
     def _settled(self, market_id: int, qty: Decimal) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""
