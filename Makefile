@@ -9,7 +9,7 @@
 #   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
 #   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
 #   make soak      the same for a night                          make soak SOAK="1..30000"
-#   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, processes)
+#   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, or `known`; processes)
 #   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
@@ -28,7 +28,7 @@ MARKETS ?=
 FUZZ ?= 100000 1
 SIMULATE ?= 1..1000
 SOAK ?= 1..30000
-PLANTED ?= 1000 2
+PLANTED ?= known 2
 KILLS ?= 2500 1 2
 SIGKILLS ?= 20 1
 

@@ -118,6 +118,8 @@ class Witness:
         self._behind: dict[str, _Order] = {}
         self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
         self._decisions: dict[str, _Decision] = {}
+        self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
+        self._desks = 0
         self._phase = ""
 
     def watch(self, venues: Sequence[Venue]) -> None:
@@ -126,6 +128,7 @@ class Witness:
     def attend(self, desk: Desk) -> None:
         """From now on this desk is the one that trades; a new life has a new one, which knows what the journal told."""
         self._desk = desk
+        self._desks += 1
         self._began = False
         self._decisions.clear()
         self._foreign.clear()
@@ -166,6 +169,8 @@ class Witness:
         now_ns = self._now_ns()
         self.fills += 1
         change = fill.side.sign * fill.qty
+        cash, fees = self._money.get(fill.account, (ZERO, ZERO))
+        self._money[fill.account] = (cash - change * fill.price - fill.fee, fees + fill.fee)
         intent = self._intents.get(fill.client_id)
         before, after = self.exposure, self.exposure + change
         if intent is not None and intent.purpose in ONE_SIDED:
@@ -310,6 +315,15 @@ class Witness:
                 if ours != theirs:
                     self.violate("ledger_differs", f"{account}: the ledger has {ours}, the venue {theirs}")
 
+    def _compare_money(self) -> None:
+        """At the end of a run that took over from nobody: limits on losses go by the desk's own sums."""
+        assert self._desk is not None
+        for account, (cash, fees) in self._money.items():
+            book = self._desk.world.ledger.books[account]
+            if (book.cash, book.fees) != (cash, fees):
+                ours = f"{book.cash} with fees of {book.fees}"
+                self.violate("money_differs", f"{account}: the desk counts {ours}, the venue {cash} with {fees}")
+
     def _price_dust(self, desk: Desk) -> None:
         """What some taker could trade is no dust (S6)."""
         sizes = []
@@ -341,5 +355,7 @@ class Witness:
             if cut_short and not self._late(now_ns - order.behind_since_ns, order.behind_since_ns):
                 continue
             self.violate("never_known", f"{client_id}: {order.there - order.known} has filled and was never told")
+        if not self._behind and not self._foreign and self._desks == 1:
+            self._compare_money()
         for account, order_id, trade_id in self._foreign:
             self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")
