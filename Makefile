@@ -10,6 +10,7 @@
 #   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
 #   make soak      the same for a night                          make soak SOAK="1..30000"
 #   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, or `known`; processes)
+#   make stops     stop runs at every effect, up to three times   make stops STOPS="500 1 2"  (how many, first seed, processes)
 #   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
@@ -30,6 +31,7 @@ SIMULATE ?= 1..1000
 SOAK ?= 1..30000
 PLANTED ?= known 2
 KILLS ?= 2500 1 2
+STOPS ?= 500 1 2
 SIGKILLS ?= 20 1
 
 VENV := .venv
@@ -46,7 +48,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz mutants hedger simulate soak planted kills sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger simulate soak planted kills stops sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -95,6 +97,9 @@ kills: $(DEV_READY)
 
 hedger: $(DEV_READY)
 	$(BIN)/python tests/hedger_campaign.py $(HEDGER)
+
+stops: $(DEV_READY)
+	$(BIN)/python tests/stop_campaign.py $(STOPS)
 
 sigkills: $(DEV_READY)
 	$(BIN)/python tests/sigkill_campaign.py $(SIGKILLS)

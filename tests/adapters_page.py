@@ -15,8 +15,8 @@ HEAD = f"""\
 
 How a venue is reached: orders, fills, positions, streams. {MADE}
 
-Each account has one client behind `exchanges/base.py: BaseExchangeClient`. [venues.md](venues.md) says how to rehearse on
-local venues, [operations.md](operations.md) what real money asks for first.
+Each account has one client behind `exchanges/base.py: BaseExchangeClient`. [venues.md](venues.md) says how to rehearse
+on local venues, [operations.md](operations.md) what real money asks for first.
 
 ## What every adapter promises
 
@@ -29,8 +29,8 @@ local venues, [operations.md](operations.md) what real money asks for first.
 - **Refused is only what the venue itself refused.** A lost reply, a 5xx, an error page, an answer about something else:
   the outcome is unknown, and is asked about. An order that never left is refused at once. No order is sent twice.
 - **No such order** is said only by a venue that was asked, while the account's stream is live.
-- An order is valid for 2 s (on OKX and Binance 1 s), where the venue has such a thing, signed in the venue's time; a clock that
-  is more than 1 s apart refuses the start.
+- An order is valid for 2 s (on OKX and Binance 1 s), where the venue has such a thing, signed in the venue's time; a
+  clock that is more than 1 s apart refuses the start.
 - A fill counts for one of our orders only if symbol, side and time agree with it (S15); else it is exposure of nobody's
   order, and calls a person.
 - Quotes have a stream of their own; of a backlog only the newest is decoded.

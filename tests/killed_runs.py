@@ -1,4 +1,4 @@
-"""Runs on local venues whose process dies at an effect, and those that take over: real adapters, journal, venues.
+"""Runs on local venues whose process dies or is stopped at an effect, and those that take over, with real adapters.
 
 A death stops everything of the process at once: nothing is sent, answered or written any more, and what waited in
 memory is lost. The venues live on, and so do the orders on them.
@@ -7,9 +7,10 @@ memory is lost. The venues live on, and so do the orders on them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,21 @@ from engine.trading.effects import Alert, Effect
 from exchanges.backpack.client import BackpackClient
 from exchanges.base import BaseExchangeClient
 
+NO_STOPS: Mapping[int, int] = {}
 MOST_SECONDS = 300  # of virtual time that a run is given before it is stopped in order
 
 
 class Mortal:
     """The journal of a process that dies at its `at`-th effect: an intent written, a request about to leave, a step
-    recorded. Afterwards it takes nothing; what was not written is lost."""
+    recorded. Afterwards it takes nothing; what was not written is lost. `asked` is called at effects of its own."""
 
     def __init__(self, journal: SqliteJournal, at: int) -> None:
         self._journal = journal
-        self._left = at
+        self._at = at
+        self.moments = 0  # at which it could have died so far
         self.dead = False
-        self.die: Callable[[], None] = lambda: None
+        self.die: Callable[[], None] = _nothing
+        self.asked: Mapping[int, Callable[[], None]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
@@ -70,8 +74,9 @@ class Mortal:
         for _ in range(2):
             if self.dead:
                 return
-            self._left -= 1
-            if self._left == 0:
+            self.moments += 1
+            self.asked.get(self.moments, _nothing)()
+            if self.moments == self._at:
                 self.dead = True
                 self.die()
                 return
@@ -94,7 +99,13 @@ class Lives:
     left: list[Left | None] = field(default_factory=list)
     seconds: list[Decimal] = field(default_factory=list)  # of each life
     alerts: list[Alert] = field(default_factory=list)
-    effects: int = 0  # of the last life
+    moments: int = 0  # of the last life
+    stopped_s: dict[int, Decimal] = field(default_factory=dict)  # level of a stop -> how long the life went on after it
+
+    @property
+    def sent(self) -> int:
+        """Orders that any venue has seen."""
+        return sum(len(it.ledger.orders) for it in self.venues.exchanges.values())
 
     def wrong(self) -> list[str]:
         """What the venues' ledgers say against a journal that must be whole again."""
@@ -118,10 +129,32 @@ def live_through(
 
     The last one is told to stop at once, at level `last_stop`; 0 lets it trade its rounds.
     """
+    return _played(lambda loop: _lives(loop, path, kills, seed, rounds, faults, down_s, last_stop))
+
+
+def stop_at(path: Path, stops: Mapping[int, int], *, seed: int = 1, rounds: int = 2, faults: str = "") -> Lives:
+    """One run that is asked to stop at effects, `stops`: effect -> level, as by signals that come while it works.
+
+    After a third signal, with which it leaves at once, another run finishes what is open.
+    """
+    return _played(lambda loop: _stopped(loop, path, stops, seed, rounds, faults))
+
+
+def _played(story: Callable[[VirtualLoop], Coroutine[Any, Any, Lives]]) -> Lives:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        return runner.run(_lives(loop, path, kills, seed, rounds, faults, down_s, last_stop))
+        return runner.run(story(loop))
+
+
+async def _stopped(
+    loop: VirtualLoop, path: Path, stops: Mapping[int, int], seed: int, rounds: int, faults: str
+) -> Lives:
+    lives = Lives(open_venues(loop, faults, rounds, seed, same_venue=False), path)
+    await _life(lives, 1, 0, stop=0, stops=stops)
+    if 3 in lives.stopped_s:
+        await _life(lives, 2, 0, stop=1)
+    return lives
 
 
 async def _lives(
@@ -135,7 +168,7 @@ async def _lives(
     return lives
 
 
-async def _life(lives: Lives, number: int, at: int, *, stop: int) -> None:
+async def _life(lives: Lives, number: int, at: int, *, stop: int, stops: Mapping[int, int] = NO_STOPS) -> None:
     venues, clock = lives.venues, lives.venues.clock
     config = venues.config
     mounts: list[MemoryMount] = []
@@ -169,7 +202,15 @@ async def _life(lives: Lives, number: int, at: int, *, stop: int) -> None:
             mount.cut()
         runner.stop(3)
 
+    asked_ns: dict[int, int] = {}
+
+    def ask(level: int) -> None:
+        """As a signal: between two turns of the loop."""
+        asked_ns[level] = clock.now_ns()
+        asyncio.get_running_loop().call_soon(runner.stop, level)
+
     journal.die = die
+    journal.asked = {moment: partial(ask, level) for moment, level in stops.items()}
     began_ns = clock.now_ns()
     inner.run_started(run_start(plan, config, number=number, seed=venues.seed, speed=1, wall_ms=clock.wall_ms()))
     watchdog = clock.call_at(began_ns + MOST_SECONDS * S, runner.stop, 1)
@@ -177,6 +218,8 @@ async def _life(lives: Lives, number: int, at: int, *, stop: int) -> None:
     watchdog.cancel()
     lives.seconds.append(Decimal(clock.now_ns() - began_ns) / S)
     lives.codes.append(None if journal.dead else code)
+    lives.moments = journal.moments
+    lives.stopped_s |= {level: Decimal(clock.now_ns() - at_ns) / S for level, at_ns in asked_ns.items()}
     if journal.dead:
         inner._database.close()
     else:
