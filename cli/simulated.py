@@ -46,7 +46,7 @@ TRADES = SyntheticMarket(quote_interval_ns=250_000_000, move_permille=100, trade
 HIDING = frozenset(
     {
         "frame_lost", "frame_late", "frame_swapped", "frame_garbled", "stream_cut", "stream_stalled", "streams_cut",
-        "streams_stalled", "maintenance", "rate_limited",
+        "streams_stalled", "maintenance", "rate_limited", "keys_refused", "suspended",
     }
 )  # fmt: skip
 EACH_NS = S  # what a fault may cost beside its own length
