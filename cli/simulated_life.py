@@ -297,10 +297,10 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
                 witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
-    if rightly:
-        witness.violations[:] = [it for it in witness.violations if it.code != "round_uncovered"]
-    if _waits_for_a_person(lived):
-        witness.violations[:] = [it for it in witness.violations if it.code not in ("not_done", "not_home")]
+    told = {"round_uncovered"} if rightly else set()
+    told |= {"uncovered"} if cut_short else set()
+    told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
+    witness.violations[:] = [it for it in witness.violations if it.code not in told]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
 
@@ -311,7 +311,8 @@ def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
     if "not flat" in lived.ending:
         return False
     if cause.startswith("age of unhedged size"):
-        return max((it.length_ns for it in world.witness.episodes), default=0) >= HARD_AGE_NS
+        open_ns = max((it.length_ns for it in world.witness.episodes), default=0)
+        return max(open_ns, world.witness.longest_unknown_ns) >= HARD_AGE_NS  # or hedged, and not told of it
     return cause.partition(" ")[0] in flow.states and _spoilt(world, world.witness.halted_ns)
 
 

@@ -194,7 +194,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 @pytest.mark.parametrize(
     ("venues", "seed"),
     [
-        *(("okx,binance", seed) for seed in (46, 127, 139)),
+        *(("okx,binance", seed) for seed in (46, 127, 139, 165, 171, 215)),
         ("backpack", 8),
         ("backpack", 69),
         ("backpack", 83),
@@ -221,13 +221,14 @@ def test_only_after_a_full_disk_and_a_death_may_a_run_wait_for_a_person(
     assert _waits_for_a_person(Lived(Path(), runs=runs, ending=ending, disk_was_full=full)) is waits
 
 
-def judged(ending: str, *, faults: int, asked: bool = False) -> tuple[bool, bool]:
+def judged(ending: str, *, faults: int, asked: bool = False, unknown_ns: int = 0) -> tuple[bool, bool]:
     """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?"""
     fault = Played(20 * S, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
     played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
     world = SimpleNamespace(
-        played=played, witness=SimpleNamespace(halted_ns=25 * S, episodes=()), clock=VirtualClock(start_ns=30 * S)
-    )
+        played=played, witness=SimpleNamespace(halted_ns=25 * S, episodes=(), longest_unknown_ns=unknown_ns),
+        clock=VirtualClock(start_ns=30 * S),
+    )  # fmt: skip
     lived = Lived(Path(), exit_code=1, ending=ending)
     flow: Any = SimpleNamespace(states={"MAKER_CLOSING.cancelling"})
     return _halted_rightly(world, flow, lived), _cut_short(world, lived)  # type: ignore[arg-type]
@@ -240,6 +241,7 @@ def test_a_flow_may_give_up_only_among_faults_and_with_its_reason() -> None:
     assert judged("flat", faults=9) == (False, False)
     assert judged("flat; halted: positions differ", faults=9) == (False, False)
     assert judged("flat; halted: age of unhedged size", faults=9) == (False, False)  # nothing was open for so long
+    assert judged("flat; halted: age of unhedged size", faults=0, unknown_ns=4 * S) == (True, False)
 
 
 def test_only_a_stop_that_was_asked_for_may_leave_something_open_among_faults() -> None:

@@ -197,6 +197,16 @@ def test_a_stuck_order_is_shown_by_no_query_until_it_reaches_the_book() -> None:
     assert stage.events() == ["orderAccepted", "orderFill"]
 
 
+def test_a_stuck_order_that_is_cancelled_meanwhile_never_reaches_the_book() -> None:
+    """Seed 165 of the catalogue on OKX, which finds it by its client id: cancelled, and filled later all the same."""
+    stage = Stage("fault: stuck_pending, for: 5s, nth: 1")
+    assert body(stage.bid(price="2600.10", clientId=5))["status"] == "New"
+    (order,) = stage.venue.exchange.ledger.orders.values()
+    stage.venue.exchange.cancel(order)
+    stage.run(5 * S)
+    assert stage.venue.exchange.ledger.fills == []
+
+
 def test_a_cancel_comes_too_late() -> None:
     stage = Stage("fault: cancel_too_late, nth: 1", "fault: cancel_too_late, share: 0.5, nth: 2")
     stage.bid(clientId=1)

@@ -227,7 +227,9 @@ class Exchange:
         return order
 
     def _release(self, order: VenueOrder) -> None:
-        """Let an order that was held back reach the book; it expires if it would now be refused."""
+        """Let an order that was held back reach the book unless it was cancelled; it expires if refused by now."""
+        if order.book.state.terminal:
+            return
         account, market = self.accounts[order.account], self.markets[order.symbol]
         self._enter(order, end=End.EXPIRED if self._refuse(account, market, order.book) else None, most=None)
 
