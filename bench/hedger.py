@@ -39,7 +39,8 @@ class Bench:
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         told = self.heard()
-        (folder / "h.yaml").write_text(told["config"])
+        plenty = told["config"].replace("limits: {", "limits: {orders_per_minute: 20000, ")
+        (folder / "h.yaml").write_text(plenty)
         (folder / "venues.json").write_text(json.dumps(told))
 
     def heard(self, client: subprocess.Popen[bytes] | None = None) -> Any:
@@ -52,19 +53,20 @@ class Bench:
                 raise SystemExit(f"{words}\nthe client ended with exit code {client.returncode}")
         return json.loads(self.venue.stdout.readline())
 
-    def eagle(self, samples: int) -> list[int]:
+    def eagle(self, samples: int, **job: int) -> list[list[int]]:
+        """Of each message the times of its hedges."""
         home = tempfile.mkdtemp(dir=self.folder)
         environment = {**os.environ, "XDG_STATE_HOME": home}
         command: list[str | Path] = [EAGLE, "hedger", "h.yaml", "--journal", f"{home}/eagle.sqlite"]
-        return self.measured(command, b"LISTENING", samples, environment)
+        return self.measured(command, b"LISTENING", environment, samples=samples, **job)
 
-    def bare(self, samples: int) -> list[int]:
+    def bare(self, samples: int) -> list[list[int]]:
         command: list[str | Path] = [sys.executable, HERE / "hedger_bare.py", self.kind, "venues.json"]
-        return self.measured(command, b"", samples, dict(os.environ))
+        return self.measured(command, b"", dict(os.environ), samples=samples)
 
     def measured(
-        self, command: list[str | Path], begun: bytes, samples: int, environment: dict[str, str]
-    ) -> list[int]:  # fmt: skip
+        self, command: list[str | Path], begun: bytes, environment: dict[str, str], *, samples: int, **job: int
+    ) -> list[list[int]]:
         out = self.folder / "out"
         with out.open("wb") as to:
             process = subprocess.Popen(command, cwd=self.folder, stdout=to, stderr=to, env=environment)
@@ -73,7 +75,7 @@ class Bench:
                 if process.poll() is not None:
                     raise SystemExit(f"{out.read_text()[-2000:]}\nthe hedger did not begin")
             assert self.venue.stdin is not None
-            self.venue.stdin.write(json.dumps({"samples": samples, "gap_ms": GAP_MS}) + "\n")
+            self.venue.stdin.write(json.dumps({"samples": samples, "gap_ms": GAP_MS, **job}) + "\n")
             self.venue.stdin.flush()
             told = self.heard(process)
             process.send_signal(signal.SIGINT)
@@ -82,7 +84,7 @@ class Bench:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        taken: list[int] = told["taken"]
+        taken: list[list[int]] = told["taken"]
         if 20 * told["missed"] > samples:
             raise SystemExit(f"{told['missed']} of {samples} fills had no hedge within a second")
         return taken
@@ -94,9 +96,10 @@ def measure(kind: str, *, runs: int, samples: int) -> None:
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(kind, Path(folder))
-            one = {"bare": bench.bare(samples), "eagle": bench.eagle(samples), "bare again": bench.bare(samples)}
+            turns = {"bare": bench.bare(samples), "eagle": bench.eagle(samples), "bare again": bench.bare(samples)}
             bench.venue.kill()
             bench.venue.wait()
+        one = {name: [first for (first,) in taken] for name, taken in turns.items()}
         for name, values in one.items():
             every[name] += values
         medians.append(statistics.median(one["eagle"]) / statistics.median(one["bare"]))

@@ -1,4 +1,4 @@
-"""The venues of bench/hedger.py and bench/intake.py, in a process of their own.
+"""The venues of bench/hedger.py and bench/lighter_burst.py, in a process of their own.
 
 A BiFu whose market maker is hit, and one venue where its fills are hedged: local venues of this project on a light
 server. A sample is the time from just before a fill's message goes to its socket until the hedge's request is whole in
@@ -22,18 +22,21 @@ from cli.venue_wiring import MakerOptions, Served, ServeOptions, opened_venues
 from exchanges.types import OrderRequest, OrderType, Refused, SelfTrade, Side, TimeInForce
 
 FILL = '"orderFillTransaction"'
-PLACED = ('"op":"order"', '"method":"order.place"', '"op": "order"', '"method": "order.place"')
+PLACED = (
+    '"op":"order"', '"method":"order.place"', '"op": "order"', '"method": "order.place"', "POST /api/v1/sendTx",
+)  # fmt: skip
 PATIENCE_S = 1.0  # for a hedge; one that does not come by then is no sample
 QUANTITY = 100  # lots of one fill: the least size that the printed config hedges
 
 
 @dataclass
 class Job:
-    """`samples` fills, the next one `gap_ms` after the last one's hedge."""
+    """`samples` times `burst` fills in one message, the next one `gap_ms` after the last hedge has come."""
 
     samples: int
     gap_ms: int
-    taken: list[int] = field(default_factory=list)
+    burst: int = 1
+    taken: list[list[int]] = field(default_factory=list)  # of each message, in the order in which hedges came
     missed: int = 0
 
 
@@ -44,7 +47,8 @@ class Measure:
         self.market = next(iter(source.exchange.markets.values()))
         self.job = Job(0, 0)
         self.number = 0
-        self.sent = 0
+        self.sent = 0  # when the message left whose hedges are awaited
+        self.came_ns: list[int] = []
         self.timer: asyncio.TimerHandle | None = None
         self.done = asyncio.Event()
         self.servers: tuple[LightServer, LightServer] = (source.server, hedges.server)  # type: ignore[assignment]
@@ -65,12 +69,14 @@ class Measure:
         job = self.job
         job.missed += self.sent > 0
         self.sent = 0
+        self.came_ns.clear()
         if len(job.taken) + job.missed >= job.samples:
             self.done.set()
             return
         self.number += 1
         self.again(int(PATIENCE_S * 1000))
-        self.fill(Side.BUY if self.number % 2 else Side.SELL)
+        for _ in range(job.burst):
+            self.fill(Side.BUY if self.number % 2 else Side.SELL)
 
     def fill(self, side: Side) -> None:
         """An order of the market maker comes to the touch and is filled whole."""
@@ -92,9 +98,11 @@ class Measure:
 
     def came(self, text: str, at: int) -> None:
         if self.sent and any(mark in text for mark in PLACED):
-            self.job.taken.append(at - self.sent)
-            self.sent = 0
-            self.again(self.job.gap_ms)
+            self.came_ns.append(at - self.sent)
+            if len(self.came_ns) == self.job.burst:
+                self.job.taken.append(self.came_ns.copy())
+                self.sent = 0
+                self.again(self.job.gap_ms)
 
 
 async def main() -> None:

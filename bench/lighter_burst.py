@@ -1,0 +1,87 @@
+"""A burst of fills hedged on Lighter with the venue's own signer: does the k-th hedge leave within k native signatures?
+
+    python bench/lighter_burst.py [--runs 3] [--samples 100]
+
+Needs the signer: pip install 'eagle-flow[lighter]'. Five fills come in one message of a local BiFu and are hedged by
+`eagle hedger` on a local Lighter in the same process, which stamps both ends. A native signature is timed by itself
+before and after each run, in a process of its own, as the machine is then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from figures import print_machine
+from hedger import Bench
+
+from exchanges.lighter.native import INSTALL, NativeSigner, installed
+from exchanges.lighter.wire.scale import OrderTx
+
+HERE = Path(__file__).resolve().parent
+BURST = 5
+GAP_MS = 300
+SIGNATURES = 60
+
+
+def sign() -> None:
+    """Print what native signatures take, in us, one a line."""
+    signer = NativeSigner("1" * 80, account_index=1, api_key_index=2, chain_id=304)
+    order = OrderTx(
+        market_id=0, client_index=1, base_amount=100, price=260_000, is_ask=False, type=0, time_in_force=0,
+        reduce_only=False, expiry_ms=0, self_trade=0, equality=1,
+    )  # fmt: skip
+    signer.order(order, nonce=0)
+    for number in range(SIGNATURES):
+        time.sleep(0.02)
+        began = time.perf_counter_ns()
+        signer.order(order, nonce=number + 1)
+        print((time.perf_counter_ns() - began) // 1000)
+
+
+def signatures() -> list[int]:
+    done = subprocess.run([sys.executable, __file__, "--sign"], capture_output=True, text=True, check=True)
+    return [1000 * int(line) for line in done.stdout.split()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=100, help="bursts of each run")
+    parser.add_argument("--sign", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not installed():
+        raise SystemExit(f"Lighter's own signer is not installed; run: {INSTALL}")
+    if options.sign:
+        sign()
+        return
+    print_machine()
+    native: list[int] = []
+    bursts: list[list[int]] = []
+    for _ in range(options.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            native += signatures()
+            bench = Bench("lighter", Path(folder))
+            bursts += bench.eagle(options.samples, burst=BURST, gap_ms=GAP_MS)
+            bench.venue.kill()
+            bench.venue.wait()
+            native += signatures()
+    one = statistics.median(native)
+    print(f"{'us, medians':44}{'took':>9}{'of k signatures':>18}")
+    print(f"{'one native signature':44}{one / 1000:9.0f}")
+    for place, values in enumerate(zip(*bursts, strict=True), start=1):
+        took = statistics.median(values)
+        print(f"{f'from fill to hedge {place} of {BURST}':44}{took / 1000:9.0f}{took / (place * one):18.2f}")
+    print("target: at most k signatures for the k-th")
+    print_machine()
+
+
+if __name__ == "__main__":
+    os.chdir(HERE.parent)
+    main()
