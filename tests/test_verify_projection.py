@@ -69,7 +69,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "Order": {
         "client_id": KEPT, "account": KEPT, "venue": DERIVED, "symbol": DERIVED, "side": KEPT, "qty": KEPT,
         "price": KEPT, "purpose": KEPT, "leg": KEPT, "round": KEPT, "attempt": IDLE, "reduce_only": IDLE,
-        "created_ns": IDLE, "dead_after_ns": KEPT, "state": KEPT, "order_id": DERIVED, "filled": KEPT,
+        "created_ns": IDLE, "dead_after_ns": KEPT, "state": KEPT, "order_id": KEPT, "filled": KEPT,
         "provisional": KEPT, "unknown": KEPT, "asked": KEPT, "asked_ns": KEPT, "missing_ns": KEPT, "cancel_ns": KEPT,
         "refusal": IDLE, "ended_ns": IDLE, "trades": KEPT,
     },

@@ -21,7 +21,7 @@ from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
 from engine.verify.heard import NO_GATE, GateKey, gate_key, put_gate
 from exchanges.types import ZERO, LinkState, OrderState, Side
 
-_WAITING = Stage.WAITING
+_WAITING, _PENDING = Stage.WAITING, OrderState.PENDING
 
 NOW = 1_000_000 * S  # when every step of a proof happens
 EPOCH = 1_000  # chart epochs and tokens above it were given by the step itself
@@ -31,7 +31,7 @@ IDS = [str(RUN << 34 | n) for n in range(64)]
 PLACE_OF = {client_id: n for n, client_id in enumerate(IDS)}
 LOTS = {n: Decimal(n) for n in range(-512, 513)}
 
-UNKNOWN, ASKED, ASKED_LATE, DEAD, MISSING, CURRENT = 1, 2, 4, 8, 16, 32  # flags of an order
+UNKNOWN, ASKED, ASKED_LATE, DEAD, MISSING, CURRENT, TAKEN = 1, 2, 4, 8, 16, 32, 64  # flags of an order
 NOT_ASKED, RECENT, OLD = range(3)  # of a cancel
 YOUNG, SOFT = 1, 2  # age of what is open
 
@@ -205,6 +205,8 @@ class Projection:
             flags |= MISSING
         if order.round == self._desk.world.round or order.purpose in COVERING:
             flags |= CURRENT
+        if order.order_id and order.state is _PENDING:  # the venue's answer is known, and no frame of it yet
+            flags |= TAKEN
         cancel = NOT_ASKED if not order.cancel_ns else (OLD if now - order.cancel_ns >= CANCEL_AGAIN_NS else RECENT)
         return OrderKey(
             order.account, order.side.sign, int(order.qty), order.price, order.purpose, order.leg, order.state,
@@ -304,10 +306,11 @@ class Projection:
         for place, it in enumerate(key.orders, start=1):
             client_id, flags, spec = IDS[place], it.flags, instruments[it.account]
             dead = bool(flags & DEAD)
+            order_id = f"v{place}" if flags & TAKEN or it.state is not _PENDING else ""
             order = Order(
                 client_id, it.account, spec.venue, spec.symbol, Side.BUY if it.sign > 0 else Side.SELL, LOTS[it.qty],
                 it.price, it.purpose, it.leg, RUN if flags & CURRENT else RUN - 1, 1, False, NOW,
-                NOW - 2 if dead else NOW + S, it.state, "", LOTS[it.filled], LOTS[it.provisional],
+                NOW - 2 if dead else NOW + S, it.state, order_id, LOTS[it.filled], LOTS[it.provisional],
                 bool(flags & UNKNOWN), bool(flags & ASKED),
                 (NOW - 1 if flags & ASKED_LATE else NOW - 3 if dead else NOW) if flags & ASKED else 0,
                 NOW if flags & MISSING else 0, (0, NOW, NOW - CANCEL_AGAIN_NS)[it.cancel], None, 0, set(it.trades),

@@ -511,7 +511,7 @@ class Stepper:
             case GiveUpdate(place, state, cum):
                 return self._update(key, place, state, cum)
             case GiveAnswer(place, request, reply):
-                return Answered(IDS[place], request, _reply(reply))
+                return Answered(IDS[place], request, _reply(reply, place))
             case GiveNotSent(place, request):
                 return NotSent(IDS[place], request, "dropped before the wire")
             case GiveLook(place, of, ok, state, cum):
@@ -603,7 +603,7 @@ def _paid(it: OrderKey) -> Decimal:
     return min(it.price, touch) if it.sign > 0 else max(it.price, touch)
 
 
-def _reply(word: str) -> Reply:
+def _reply(word: str, place: int) -> Reply:
     if word == "accepted":
-        return Accepted("")
+        return Accepted(f"v{place}")
     return Unknown("no answer") if word == "unknown" else Refused(Refusal(word), "refused")
