@@ -12,6 +12,7 @@ from pathlib import Path
 
 import adapters_page
 import alerts_page
+import catalogue_block
 import cli_page
 import click
 import layers_block
@@ -45,6 +46,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page.page,
     "metrics.md": metrics_page.page,
     "semantics.md": rules_page.page,
+    "simulate.md": catalogue_block.with_catalogue,
     "settings.md": settings_page.page,
     "verbs.md": verbs_page.page,
     "../schemas/flow.schema.json": schema_page.flow_schema,
