@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -882,6 +883,112 @@ def test_what_is_being_signed_when_the_session_closes_is_answered_as_not_sent(mo
         assert got == [Accepted("")]
 
     play(main)
+
+
+def ahead(it: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """A signer with a thread that is always as fast as it can be; returns what it signs: client index and nonce."""
+    signed: list[tuple[int, int]] = []
+    sign = it.signer.order
+
+    def noted(tx: OrderTx, *, nonce: int) -> SignedTx:
+        signed.append((tx.client_index, nonce))
+        if tx.client_index == 9:
+            raise ValueError("no such number")
+        return sign(tx, nonce=nonce)
+
+    def begin(_: SignerThread, work: Callable[[], Any]) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work())
+        except ValueError as error:
+            done.set_exception(error)
+        return done
+
+    monkeypatch.setattr(it.signer, "order", noted)
+    monkeypatch.setattr(SignerThread, "begin", begin)
+    return signed
+
+
+def test_hedges_of_one_message_are_signed_before_the_loop_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(it: Bench) -> None:
+        signed = ahead(it, monkeypatch)
+        got = it.send(*(it.order() for _ in range(3)))
+        assert signed == [(1, 100), (2, 101), (3, 102)]
+        await asyncio.sleep(0.3)
+        assert got == [Accepted("")] * 3
+        assert len(signed) == 3
+        assert [info["Nonce"] for info in it.venue.taken] == [100, 101, 102]
+        it.send(it.order())
+        assert signed[3:] == [(4, 103)]
+
+    play(main)
+
+
+def test_what_was_signed_with_a_nonce_that_is_not_its_own_is_signed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may not leave: what became of it would be asked of another nonce."""
+    begun: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def begin(_: SignerThread, work: Callable[[], Any]) -> Future[Any]:
+        begun.append((Future(), work))
+        return begun[-1][0]
+
+    async def finish() -> None:
+        """The thread has done all that it was given and that nobody has called off."""
+        waiting, begun[:] = begun[:], []
+        for future, work in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_result(work())
+        await asyncio.sleep(0.1)
+
+    async def main(it: Bench) -> None:
+        monkeypatch.setattr(SignerThread, "begin", begin)
+        it.venue.nonce = 300  # another program used the key meanwhile
+        got = it.send(*(it.order() for _ in range(3)))
+        second, third = begun.pop(1), begun.pop(1)
+        await finish()  # the first is refused for its nonce while the second is being signed
+        begun.append(second)
+        await finish()
+        begun.append(third)
+        while begun:
+            await finish()
+        assert got == [Accepted("")] * 3
+        sent = [json.loads(form["tx_info"][0]) for form in it.venue.forms]
+        assert [(info["ClientOrderIndex"], info["Nonce"]) for info in sent] == [
+            (1, 100), (2, 101), (1, 300), (2, 301), (3, 302),
+        ]  # fmt: skip
+
+    play(main)
+
+
+def test_a_refused_transaction_leaves_its_nonce_to_the_next_though_that_was_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main(it: Bench) -> None:
+        ahead(it, monkeypatch)
+        it.venue.answers.append(lambda _: as_json({"code": 21739, "message": "not enough margin"}, status=400))
+        got = it.send(*(it.order() for _ in range(3)))
+        await asyncio.sleep(0.3)
+        assert [type(reply) for reply in got] == [Refused, Accepted, Accepted]
+        assert [(info["Nonce"], info["ClientOrderIndex"]) for info in it.venue.taken] == [(100, 2), (101, 3)]
+
+    play(main)
+
+
+def test_one_that_cannot_be_signed_ahead_is_told_in_its_turn_and_costs_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def perform(loop: Any) -> None:
+        it = Bench(loop)
+        await it.client.connect()
+        loop.set_exception_handler(lambda *_: None)
+        ahead(it, monkeypatch)
+        got = it.send(it.order(client_id="9"), it.order(), it.order())
+        await asyncio.sleep(0.3)
+        assert [type(reply) for reply in got] == [Refused, Accepted, Accepted]
+        assert [info["Nonce"] for info in it.venue.taken] == [100, 101]
+        await it.client.disconnect()
+
+    run_virtual(perform)
 
 
 def test_a_signer_that_fails_costs_neither_the_answer_nor_the_next_order(monkeypatch: pytest.MonkeyPatch) -> None:

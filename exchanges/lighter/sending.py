@@ -1,7 +1,8 @@
 """Transactions of one API key, in the order of their nonces; and which of them can never be executed any more.
 
 The venue takes a transaction only with exactly the next nonce of its key, and executes at most one with each. So each
-one is signed when its turn comes, and leaves without waiting for the answer to the one before. What comes back as
+one leaves when its turn comes, without waiting for the answer to the one before. It is signed ahead with the nonce that
+it will have if nothing comes back, and anew if it has another. What comes back as
 "wrong nonce" was not taken and is signed anew. What got no answer is *open* until its nonce is known to be used: by
 itself, or by another of ours, which makes it void; where neither got an answer, the venue is asked which it knows
 (S4: the signer gives every transaction ten minutes and takes no shorter time, so that waiting for its end is no way
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -73,6 +75,8 @@ class Sending:
         self._weight = weight
         self._tasks = Tasks()
         self._waiting: deque[Tx] = deque()
+        self._ahead: dict[Tx, tuple[int, Future[SignedTx]]] = {}  # of those that wait: signed with this nonce, or soon
+        self._in_hand = 0  # 1 while one is being signed in its turn
         self._working = False
         self._open = False
         self._next: int | None = None  # None: to be asked for, once nothing is on its way
@@ -92,6 +96,8 @@ class Sending:
         if not self._open:
             self._tell(tx, LinkDown("the session is closed"))
             return
+        if self._next is not None and tx.voids is None:
+            self._sign_ahead(tx, self._next + self._in_hand + len(self._waiting))
         self._waiting.append(tx)
         self._work_on()
 
@@ -165,7 +171,7 @@ class Sending:
             self._tell(tx, LinkDown("it waited for its turn until its time was over"))
             return
         try:
-            signed = await self._thread.call(lambda: tx.sign(nonce))
+            signed = await self._signature(tx, nonce)
         except ExchangeError as error:
             self._tell(tx, error)
             return
@@ -189,6 +195,24 @@ class Sending:
             ),
             lambda outcome, written_ns: self._answered(tx, outcome, written_ns),
         )  # fmt: skip
+
+    def _sign_ahead(self, tx: Tx, nonce: int) -> None:
+        """The fills of one message are signed while the rest of it is read; without a thread that is no gain."""
+        begun = self._thread.begin(lambda: tx.sign(nonce))
+        if begun is not None:
+            self._ahead[tx] = (nonce, begun)
+
+    async def _signature(self, tx: Tx, nonce: int) -> SignedTx:
+        ahead = self._ahead.pop(tx, None)
+        self._in_hand = 1
+        try:
+            if ahead is not None and ahead[0] == nonce:
+                return await asyncio.wrap_future(ahead[1])
+            if ahead is not None:
+                ahead[1].cancel()
+            return await self._thread.call(lambda: tx.sign(nonce))
+        finally:
+            self._in_hand = 0
 
     def _answered(self, tx: Tx, outcome: Outcome, written_ns: int) -> None:
         self._flying.pop(tx, None)
@@ -229,6 +253,9 @@ class Sending:
         self._waiting.insert(place, tx)
 
     def _tell(self, tx: Tx, said: str | ExchangeError) -> None:
+        ahead = self._ahead.pop(tx, None)
+        if ahead is not None:
+            ahead[1].cancel()
         if not tx.left:
             tx.fate = Fate.VOID
         if not tx.done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -46,11 +46,16 @@ class SignerThread:
         self._pool: ThreadPoolExecutor | None = None
 
     async def call(self, work: Callable[[], T]) -> T:
+        begun = self.begin(work)
+        return work() if begun is None else await asyncio.wrap_future(begun)
+
+    def begin(self, work: Callable[[], T]) -> Future[T] | None:
+        """Hand a call to the thread at once, before anybody waits for it; None where a call does not block."""
         if not self._blocking:
-            return work()
+            return None
         if self._pool is None:  # the first call, also of a session that was closed and opened again
             self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="eagle-lighter")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return self._pool.submit(work)
 
     def close(self) -> None:
         """What is being signed is finished, what waits is not signed."""
