@@ -151,13 +151,15 @@ class Instrument:
         """The largest multiple of the lot that is not above `qty` (which must not be negative)."""
         return (qty / self.lot).to_integral_value(ROUND_FLOOR) * self.lot
 
-    def price_down(self, price: Decimal) -> Decimal:
-        """The nearest multiple of the tick at or below `price`."""
-        return (price / self.tick).to_integral_value(ROUND_FLOOR) * self.tick
+    def price_down(self, price: Decimal, ticks: int = 1) -> Decimal:
+        """The nearest multiple of so many ticks at or below `price`."""
+        step = self.tick if ticks == 1 else self.tick * ticks
+        return (price / step).to_integral_value(ROUND_FLOOR) * step
 
-    def price_up(self, price: Decimal) -> Decimal:
-        """The nearest multiple of the tick at or above `price`."""
-        return (price / self.tick).to_integral_value(ROUND_CEILING) * self.tick
+    def price_up(self, price: Decimal, ticks: int = 1) -> Decimal:
+        """The nearest multiple of so many ticks at or above `price`."""
+        step = self.tick if ticks == 1 else self.tick * ticks
+        return (price / step).to_integral_value(ROUND_CEILING) * step
 
     def tradable(self, qty: Decimal, price: Decimal) -> Decimal:
         """The largest quantity up to `qty` that the venue accepts at `price`, or 0 if even that is below a minimum."""

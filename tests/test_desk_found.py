@@ -453,3 +453,31 @@ def test_nothing_is_hedged_before_the_positions_of_a_takeover_were_read() -> Non
     assert bench.placed(bench.give(word)) == []
     effects = bench.begin(held=(Position("m", "ETHUSDT", D(1)),))
     assert bench.placed(effects) == [("t1", "hedge", "sell", D(1))]
+
+
+def test_a_hedge_whose_price_is_refused_is_priced_in_more_ticks() -> None:
+    """Catalogue 26, seed 8 on Backpack: the venue's tick was five of ours, and no hedge was taken at its price."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "b"))))
+    bench.quote("100.01", "100.09")
+    bench.fill(bench.newest("opening"), "1")
+    worst: list[Decimal | None] = []
+    while len(worst) < 4:
+        request = bench.orders[bench.newest("hedge")].request
+        if request.account == "t1":
+            worst.append(request.worst_price)
+        bench.refuse(request.client_id, Refusal.PRICE if request.account == "t1" else Refusal.MARGIN)
+        if bench.newest("hedge") == request.client_id:
+            bench.fire("again", owner="hedging")
+    parts = [(price, price % (D("0.1") * ticks)) for price, ticks in zip(worst, (1, 10, 100, 1), strict=True) if price]
+    assert [rest for _, rest in parts] == [0] * 4
+    assert all(price < D("100.01") for price, _ in parts)
+
+
+def test_a_resting_order_whose_price_is_refused_rests_further_from_the_touch() -> None:
+    bench = Bench()
+    bench.begin()
+    bench.refuse(bench.newest("opening"), Refusal.PRICE)
+    bench.quote("100.4", "100.5")
+    bench.fire("reprice_wait")
+    assert bench.orders[bench.newest("opening")].request.price == 100
+    assert bench.desk.world.orders.all[bench.newest("opening")].price == 100

@@ -36,6 +36,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "_tradable": DERIVED, "links": KEPT, "resync_until_ns": KEPT, "margins": FIXED, "baseline": FIXED,
         "market": KEPT, "rates": KEPT, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
         "round": DERIVED, "round_open": IDLE, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
+        "price_doubts": IDLE,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
         "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
         "left_over": FIXED, "left_until_ns": FIXED, "started": FIXED,

@@ -77,6 +77,7 @@ from exchanges.types import (
     MarketKind,
     OrderState,
     OrderUpdate,
+    Refusal,
     Refused,
 )
 
@@ -85,6 +86,7 @@ _SETTLEMENT = FillKind.SETTLEMENT
 _LOST, _RESYNC, _TRUSTED = LinkState.LOST, LinkState.RESYNC, LinkState.TRUSTED
 _FAILED, _PENDING = OrderState.FAILED, OrderState.PENDING
 _CANCEL = Request.CANCEL
+_PRICE = Refusal.PRICE
 _SOURCE = Purpose.SOURCE
 
 DESK = "desk"
@@ -422,6 +424,8 @@ class Intake:
             return []  # frames of the order came before a refusal that cannot be true
         before = order.state
         self.world.orders.fail(order, reply.refusal, self.world.now_ns)
+        if reply.refusal is _PRICE:
+            self.world.price_refused(order.account)
         if order.purpose in COVERING:
             self._covering_changed(order, before)
             return []

@@ -61,6 +61,8 @@ UINT32_ORDERS = 1 << 22  # orders of one run on venues with 32-bit ids …
 UINT48_ORDERS = 1 << 34  # … and with 48-bit ids
 IDS_KEPT_BACK = 100_000  # for hedges and the way home: openings stop before
 CANCEL_AGAIN_NS = 1 * S  # a standing cancel that brought no answer is asked again
+COARSER = (1, 10, 100)  # ticks of a price at an account that has refused one: it may know another tick by now …
+COARSER_NS = 600 * S  # … for so long (catalogue 26)
 
 _URGENCY = {
     Purpose.OPEN: Urgency.OPEN,
@@ -118,6 +120,7 @@ class World:
         self.sequence = 0
         self.attempts: dict[str, int] = {}
         self.slice_waits: dict[str, tuple[int, int]] = {}  # account -> (wait, until when) after a covering order failed
+        self.price_doubts: dict[str, tuple[int, int]] = {}  # account -> (place in COARSER, until when)
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
@@ -271,6 +274,28 @@ class World:
             return wait
         return 0
 
+    def price_refused(self, account: str) -> None:
+        """The venue found a price of ours wrong: the next ones are multiples of more ticks, at last of one again."""
+        place, until_ns = self.price_doubts.get(account, (0, 0))
+        place = 0 if self.now_ns >= until_ns else place
+        self.price_doubts[account] = ((place + 1) % len(COARSER), self.now_ns + COARSER_NS)
+
+    def _coarser(self, account: str) -> int:
+        """How many ticks a price of this account is a multiple of."""
+        if not self.price_doubts:
+            return 1
+        place, until_ns = self.price_doubts.get(account, (0, 0))
+        return COARSER[place] if self.now_ns < until_ns else 1
+
+    def _limit(self, account: str, shape: OrderShape) -> Decimal | None:
+        """The order's own price; in doubt about the tick away from the touch if it is to rest, else towards it."""
+        ticks = self._coarser(account)
+        if shape.price is None or ticks == 1:
+            return shape.price
+        up = (shape.side is _BUY) is not shape.post_only
+        instrument = self.instruments[account]
+        return instrument.price_up(shape.price, ticks) if up else instrument.price_down(shape.price, ticks)
+
     # --- making orders
 
     def place(
@@ -289,9 +314,10 @@ class World:
             number, attempt = numbered
         client_id = self._next_id(spec.capabilities.client_id, number, leg, attempt)
         valid_ns = VALID_MS * MS
+        price = self._limit(account, shape)
         order = Order(
             client_id=client_id, account=account, venue=spec.venue, symbol=spec.instrument.symbol, side=shape.side,
-            qty=shape.qty, price=shape.price, purpose=purpose, leg=leg, round=number, attempt=attempt,
+            qty=shape.qty, price=price, purpose=purpose, leg=leg, round=number, attempt=attempt,
             reduce_only=shape.reduce_only, created_ns=self.now_ns,
             dead_after_ns=self.now_ns + 2 * valid_ns + DEAD_MARGIN_NS,  # sent at `not_after_ns`, and valid from then on
         )  # fmt: skip
@@ -302,8 +328,8 @@ class World:
         return PlaceOrder(
             request=OrderRequest(
                 client_id=client_id, account=account, symbol=order.symbol, side=shape.side, qty=shape.qty,
-                price=shape.price, type=_MARKET if shape.price is None else _LIMIT,
-                tif=_IOC if shape.ioc or shape.price is None else _GTC,
+                price=price, type=_MARKET if price is None else _LIMIT,
+                tif=_IOC if shape.ioc or price is None else _GTC,
                 post_only=shape.post_only, reduce_only=shape.reduce_only and _knows_reduce_only(spec),
                 valid_ms=VALID_MS, self_trade=self._self_trade[account],
                 worst_price=self._worst_price(account, shape),
@@ -351,10 +377,10 @@ class World:
         if touch is None:
             return None
         slip = self._slip if shape.slack == 1 else self._slip * shape.slack
-        instrument = self.instruments[account]
+        instrument, ticks = self.instruments[account], self._coarser(account)
         if shape.side is _BUY:
-            return instrument.price_up(touch + touch * slip)
-        return instrument.price_down(touch - touch * slip)
+            return instrument.price_up(touch + touch * slip, ticks)
+        return instrument.price_down(touch - touch * slip, ticks)
 
     @property
     def ids_left(self) -> bool:
