@@ -143,7 +143,7 @@ class Days:
     faults: list[Faults]
     secrets: dict[str, str]
     pairs: list[Pair]
-    native: bool = False
+    signed: bool = True
     mounting: Pair | None = None
     over: bool = False
 
@@ -376,9 +376,7 @@ def _made(days: Days, pair: Pair, journal: Mortal, number: int) -> Runner:
 def _end(days: Days, pair: Pair, dies: bool) -> None:
     if dies:
         assert pair.mortal is not None
-        pair.mortal._left = 1 + COINS.index(
-            pair.coin
-        )  # at its next effect, or the one after; the first takes all along
+        pair.mortal.doom(1 + COINS.index(pair.coin))  # at an effect soon; the first takes all along
         return
     days.over = True
     for faults in days.faults:

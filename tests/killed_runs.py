@@ -49,6 +49,10 @@ class Mortal:
         self.die: Callable[[], None] = _nothing
         self.asked: Mapping[int, Callable[[], None]] = {}
 
+    def doom(self, after: int) -> None:
+        """It dies at the `after`-th moment from now on."""
+        self._at = self.moments + after
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)
 

@@ -68,10 +68,10 @@ def test_a_venue_that_said_too_many_to_one_is_left_alone_by_all(tmp_path: Path) 
 
 def test_a_guess_holds_up_questions_longer_than_orders(tmp_path: Path) -> None:
     ours, theirs = budget(tmp_path / "w"), budget(tmp_path / "w")
-    for _ in range(4):
-        ours.block(NOW)
-    assert theirs.take(NOW + 2 * S, Use.TRADE) == 0
-    assert theirs.take(NOW + 2 * S, Use.ASK) == NOW + 8 * S
+    for after_s in (0, 2, 5):
+        ours.block(NOW + after_s * S)
+    assert theirs.take(NOW + 6 * S, Use.TRADE) == 0
+    assert theirs.take(NOW + 6 * S, Use.ASK) == NOW + 9 * S
 
 
 def test_a_process_that_died_frees_nothing_that_it_sent(tmp_path: Path) -> None:
