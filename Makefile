@@ -1,23 +1,24 @@
 # `make run` and `make test` need only make and Python 3.11 or newer; they set up everything else in .venv.
 #
-#   make run      the eagle flow on the embedded paper venues          make run ARGS="--rounds 2"
-#   make test     the tests                                            make test PYTEST_ARGS="-q -k ledger"
-#   make check    ruff, the format and mypy --strict
-#   make mutants  break the eagle flow in every place and compare what no rule notices with the list of reasons
-#   make fuzz     feed an adapter what no venue should send           make fuzz FUZZ="100000 7"  (how many, which seed)
+#   make run       the eagle flow on the embedded paper venues   make run ARGS="--rounds 2"
+#   make test      the tests                                     make test PYTEST_ARGS="-q -k ledger"
+#   make check     ruff, the format and mypy --strict
+#   make mutants   break the eagle flow in every place and compare what no rule notices with the list of reasons
+#   make fuzz      feed an adapter what no venue should send     make fuzz FUZZ="100000 7"  (how many, which seed)
+#   make storms    the desk alone, where everything goes wrong    make storms STORMS="2000 2"  (how many of a kind, processes)
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
-#   make hedger    two days of the hedger in virtual time          make hedger HEDGER="2 1"  (days, which seed)
+#   make hedger    two days of the hedger in virtual time        make hedger HEDGER="2 1"  (days, which seed)
 #   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
 #   make soak      the same for a night                          make soak SOAK="1..30000"
 #   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, or `known`; processes)
-#   make stops     stop runs at every effect, up to three times   make stops STOPS="500 1 2"  (how many, first seed, processes)
-#   make sigkills  SIGKILL real runs on local venues              make sigkills SIGKILLS="20 1"  (how many, which seed)
-#   make bench    print the figures of bench/                          make bench MARKETS="recordings/binance_spot_ethusdt"
-#   make peers    let public clients of the real venues trade on the local ones, and write docs/peers.md
-#   make fast     a second environment, .venv-fast, with the hot path compiled by mypyc; needs a C compiler
-#   make docs     write the generated pages of docs/ anew
-#   make lock     resolve the dependencies anew and write both lock files
-#   make clean    remove .venv, build results and caches
+#   make stops     stop runs at every effect, up to three times  make stops STOPS="500 1 2"  (how many, first seed, processes)
+#   make sigkills  SIGKILL real runs on local venues             make sigkills SIGKILLS="20 1"  (how many, which seed)
+#   make bench     print the figures of bench/                   make bench MARKETS="recordings/binance_spot_ethusdt"
+#   make peers     let public clients of the real venues trade on the local ones, and write docs/peers.md
+#   make fast      a second environment, .venv-fast, with the hot path compiled by mypyc; needs a C compiler
+#   make docs      write the generated pages of docs/ anew
+#   make lock      resolve the dependencies anew and write both lock files
+#   make clean     remove .venv, build results and caches
 #
 # Another interpreter: make run PYTHON=python3.13 (after `make clean` if .venv was made with a different one).
 
@@ -30,6 +31,7 @@ FUZZ ?= 100000 1
 SIMULATE ?= 1..1000
 SOAK ?= 1..30000
 PLANTED ?= known 2
+STORMS ?= 2000 2
 KILLS ?= 2500 1 2
 STOPS ?= 500 1 2
 SIGKILLS ?= 20 1
@@ -48,7 +50,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz mutants hedger simulate soak planted kills stops sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger simulate soak planted storms kills stops sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -91,6 +93,9 @@ soak: $(DEV_READY)
 
 planted: $(DEV_READY)
 	$(BIN)/python tests/planted_campaign.py $(PLANTED)
+
+storms: $(DEV_READY)
+	$(BIN)/python tests/storm_campaign.py $(STORMS)
 
 kills: $(DEV_READY)
 	$(BIN)/python tests/kill_campaign.py $(KILLS)
