@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.attend import attended
@@ -22,6 +23,7 @@ from cli.setups import Options, Setup, plan_of
 from cli.streams import write_note
 from engine.runtime.chance import Chance
 from engine.runtime.clock import MS, GapWatch, LiveClock, S, ScaledClock, VirtualClock
+from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietRounds
 from engine.runtime.journal import Journal, Sync
@@ -41,7 +43,7 @@ from engine.trading.rates import RateWindow
 from engine.trading.reconfigure import new_settings
 from exchanges.base import BaseExchangeClient
 from exchanges.recording import TimeAxis
-from exchanges.types import Clock, MarketKind, Position
+from exchanges.types import Clock, Instrument, MarketKind, Position
 
 if TYPE_CHECKING:
     from cli.client_wiring import Clients
@@ -150,6 +152,12 @@ async def _run(
             return await member.run()
 
 
+def _steps_of(config: Config, account: str, listed: Instrument) -> Instrument:
+    from cli.client_wiring import coarsened
+
+    return next((coarsened(listed, it) for it in config.used_accounts if it.name == account), listed)
+
+
 def _dedup(clients: Mapping[str, BaseExchangeClient]) -> dict[str, int]:
     sizes = {name: client.remembered for name, client in clients.items()}
     return {name: size for name, size in sizes.items() if size is not None}
@@ -209,7 +217,7 @@ class Member:
             recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
             stop_at_once=options.stop, check_baseline=held.check,
             day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
-            heard=plan.heard, rates=rates or {},
+            heard=plan.heard, rates=rates or {}, steps=partial(_steps_of, setup.config),
         )  # fmt: skip
 
     def stop(self, level: int) -> None:

@@ -100,6 +100,7 @@ class FakeClient(BaseExchangeClient):
         self.answer: Reply | None = Accepted("o1")
         self.positions: Sequence[Position] = ()
         self.update: OrderUpdate | None = None
+        self.listed: Instrument | None = None
         self.private: PrivateHandler = print
         self.quotes: dict[str, QuoteHandler] = {}
 
@@ -145,7 +146,9 @@ class FakeClient(BaseExchangeClient):
         return margin(self.account)
 
     async def get_contract_attributes(self, symbol: str) -> Instrument:
-        raise NotImplementedError
+        await self._asked("listed")
+        assert self.listed is not None
+        return self.listed
 
     async def fetch_bbo_prices(self, symbol: str) -> Quote:
         raise NotImplementedError

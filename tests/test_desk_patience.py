@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from test_desk_found import hedged
 from trading_kit import Bench, S
 
 from engine.trading.effects import Alert, AskOrder, CancelOrder, Effect, Level
-from engine.trading.inputs import Answered, Looked, Request, StopAsked
+from engine.trading.inputs import Answered, Looked, Relisted, Request, StopAsked
 from exchanges.types import LinkState, LinkUpdate, OrderState, Refusal, Refused
 
 D = Decimal
@@ -168,3 +169,22 @@ def test_a_stop_calls_no_person_for_an_account_that_refuses_once() -> None:
     flatten = bench.newest("flatten")
     bench.refuse(flatten)
     assert persons(bench.log) == []
+
+
+def test_a_market_in_other_steps_is_traded_in_them_at_once_and_told_once() -> None:
+    """Fault catalogue 26: else every order at a price of the old tick is refused for as long as the run goes on."""
+    bench, order = cancelling()
+    maker = bench.desk.world.maker
+    before = bench.desk.world.instruments[maker]
+    same = Relisted(maker, before.tick, before.lot, before.min_qty, before.min_notional)
+    assert bench.give(same) == []
+    bench.desk.world.price_refused(maker)
+    effects = bench.give(replace(same, tick=before.tick * 50))
+    assert persons(effects) == ["relisted"]
+    assert bench.desk.world.price_doubts == {}
+    assert bench.give(replace(same, tick=before.tick * 50)) == []
+    bench.update(order, OrderState.CANCELED)
+    price = bench.orders[bench.newest("opening")].request.price
+    assert bench.newest("opening") != order
+    assert price is not None
+    assert price % (before.tick * 50) == 0

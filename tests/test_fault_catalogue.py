@@ -199,10 +199,14 @@ def repriced(seen: Seen) -> None:
         assert again[0] - at_ns >= 200 * MS
 
 
-def refused_and_came_back(seen: Seen) -> None:
-    """26: prices of the old tick are refused; nothing is exposed by it, and trading goes on when they are taken."""
-    assert [it for _, it in seen.given(Answered) if isinstance(it.reply, Refused)]
-    assert seen.outcome.exposed_ns < 4 * S
+def read_anew(seen: Seen) -> None:
+    """26: a refused price makes the market be read anew; the next order has the new tick, and a person is told."""
+    refused = [at_ns for at_ns, it in seen.given(Answered) if isinstance(it.reply, Refused)]
+    assert 1 <= len(refused) <= 3  # one of each account
+    assert "relisted" in seen.alerts
+    prices = [it.request.price for at_ns, it in seen.placed() if at_ns > refused[-1] + S and it.request.price]
+    assert prices
+    assert {price % Decimal("0.1") for price in prices} == {0}
 
 
 def _filled(seen: Seen) -> Decimal:
@@ -251,7 +255,7 @@ PLAYED: Mapping[int, Played] = {
     22: Played("fault: order_refused, nth: 2\nfault: request_lost, on: place, nth: 4", nonces_in_order, kind="lighter"),
     24: Played("fault: disk_slow, at: 1s, delay: 600ms, for: 4s", went_on_slowly),
     25: Played("fault: order_refused, nth: [1, 2], venue: one, reason: post_only", repriced),
-    26: Played("fault: tick_changed, at: 2s, to: 10, for: 4s", refused_and_came_back),
+    26: Played("fault: tick_changed, at: 2s, to: 10", read_anew),
     28: Played("fault: keys_refused, at: 2s, for: 2s, venue: one", nothing_opened_while_away),
 }
 ELSEWHERE: Mapping[int, str] = {

@@ -58,13 +58,15 @@ from engine.trading.inputs import (
     NotSent,
     PauseAsked,
     Recalled,
+    Relisted,
     Request,
     Started,
     StopAsked,
     TimerFired,
 )
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
-from exchanges.types import Accepted, Fill, OrderState, Position, Quote, Refusal, Unknown
+from exchanges.synthetic import demo_instrument
+from exchanges.types import Accepted, Fill, Instrument, OrderState, Position, Quote, Refusal, Refused, Unknown
 
 DONE = Finish(0, "flat")
 MOVED = Moved("order.filled", "opening", "hedging", 1)
@@ -251,6 +253,28 @@ def test_answers_that_come_inside_a_send_are_taken_after_the_step() -> None:
     )
     assert room.seen == [STARTED, (1, fill()), (1, Answered("h", Request.PLACE, Accepted("o1")))]
     assert [step[2] for step in room.trace] == [given for _, given in room.seen]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "asked"), [(Refusal.PRICE, [1, 10_001]), (Refusal.SIZE, [1, 10_001]), (Refusal.MARGIN, [])]
+)
+def test_a_refused_price_or_size_has_the_market_read_anew_now_and_then(refusal: Refusal, asked: list[int]) -> None:
+    listed = replace(demo_instrument("v"), tick=D("0.5"))
+
+    def arrange(room: Room) -> None:
+        room.clients["m"].answer = Refused(refusal, "no")
+        room.clients["m"].listed = listed
+        for ms in (1, 2, 9_999, 10_001):
+            room.at(ms, room.runner.handle, fill())
+        room.at(20_000, room.runner.stop, 1)
+
+    def coarse(account: str, it: Instrument) -> Instrument:
+        return replace(it, lot=D(len(account)))
+
+    hedge = place("h", urgency=Urgency.HEDGE, not_after_ns=START + 60 * S)
+    room, _ = run(reacts({fill(): [hedge]}), arrange, steps=coarse)
+    relisted = Relisted("m", D("0.5"), D(1), listed.min_qty, listed.min_notional)
+    assert [(at, it) for at, it in room.seen if isinstance(it, Relisted)] == [(at, relisted) for at in asked]
 
 
 def test_private_events_reach_the_desk_as_they_are_and_each_book_is_asked_for_once() -> None:

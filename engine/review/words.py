@@ -20,6 +20,7 @@ from engine.trading.inputs import (
     PauseAsked,
     Recalled,
     Reconfigured,
+    Relisted,
     SourceChecked,
     Started,
     StopAsked,
@@ -187,6 +188,7 @@ _WORDS: dict[type, str] = {
     Carried: "left over",
     Recalled: "recalled",
     LeftOut: "left out",
+    Relisted: "listed",
     SourceChecked: "compared",
     Started: "start",
 }
@@ -241,6 +243,8 @@ def given_text(given: Input) -> str:
             return "all accounts are connected and read"
         case LeftOut():
             return f"{given.account} ({given.why.replace('_', ' ')}): {given.text}"
+        case Relisted():
+            return f"{given.account}: prices in steps of {number(given.tick)}, sizes of {number(given.lot)}"
         case SourceChecked():
             return f"{given.account} agrees with its venue's list of orders"
     assert_never(given)

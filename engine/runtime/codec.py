@@ -48,6 +48,7 @@ from engine.trading.inputs import (
     PauseAsked,
     Recalled,
     Reconfigured,
+    Relisted,
     Request,
     SourceChecked,
     Started,
@@ -381,6 +382,11 @@ def _read_left_out(fields: list[Any]) -> LeftOut:
     return LeftOut(account, why, text, alarm, None if fill is None else _read_fill(fill))
 
 
+def _relisted(value: Relisted) -> str:
+    steps = (value.tick, value.lot, value.min_qty, value.min_notional)
+    return f"[{quoted(value.account)},{','.join(quoted(str(step)) for step in steps)}]"
+
+
 def _source_checked(value: SourceChecked) -> str:
     return f"[{quoted(value.account)},{quoted(value.address)},{value.since_ms},{value.compared_ms}]"
 
@@ -404,6 +410,7 @@ _INPUTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Reconfigured: ("reconfigured", _reconfigured),
     Recalled: ("recalled", _recalled),
     LeftOut: ("left_out", _left_out),
+    Relisted: ("relisted", _relisted),
     SourceChecked: ("source_checked", _source_checked),
 }
 
@@ -418,6 +425,7 @@ _INPUT_DECODERS: dict[str, Callable[[list[Any]], Any]] = {
     "looked": _read_looked,
     "counted": _read_counted,
     "timer": lambda fields: TimerFired(*fields),
+    "relisted": lambda fields: Relisted(fields[0], *map(Decimal, fields[1:])),
     "market": _read_market,
     "stop": lambda fields: StopAsked(*fields),
     "pause": lambda fields: PauseAsked(*fields),

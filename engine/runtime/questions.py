@@ -12,7 +12,7 @@ from engine.trading.effects import AskOrder, AskPositions
 from engine.trading.inputs import Counted, Looked
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
-from exchanges.types import Fill, Margin, Position, Refusal
+from exchanges.types import Fill, Instrument, Margin, Position, Refusal
 
 CONNECT_TIMEOUT_S = 30
 ASK_TIMEOUT_S = 5
@@ -126,6 +126,13 @@ class Questions:
                         return await self.holdings((account,))
                     await asyncio.sleep(LAST_PAUSE_S)
         return Holdings((), (), quiet=False)
+
+    async def listed(self, account: str, symbol: str) -> Instrument | None:
+        """What the venue says of a market now; None where it does not answer."""
+        with suppress(ExchangeError, TimeoutError):
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                return await self._clients[account].get_contract_attributes(symbol)
+        return None
 
     async def count(self, asked: AskPositions) -> Counted:
         try:

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -36,12 +37,14 @@ from engine.trading.effects import (
     RoundEnded,
 )
 from engine.trading.inputs import (
+    Answered,
     Carried,
     ClockJumped,
     Counted,
     Input,
     Looked,
     PauseAsked,
+    Relisted,
     Started,
     StopAsked,
     TimerFired,
@@ -49,12 +52,25 @@ from engine.trading.inputs import (
 from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
-from exchanges.types import Cancellable, Clock, Fill, OrderUpdate, Position, PrivateEvent, Quote
+from exchanges.types import (
+    Cancellable,
+    Clock,
+    Fill,
+    Instrument,
+    OrderUpdate,
+    Position,
+    PrivateEvent,
+    Quote,
+    Refusal,
+    Refused,
+)
 
 MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
+STEPS_REFUSED = frozenset({Refusal.PRICE, Refusal.SIZE})
+LIST_AGAIN_NS = 10 * S  # a market is looked up no more often, however many orders are refused
 COVER_NS = 5 * S  # for the hedges of what comes in while the venues are asked for the last time
 LATE_TRIES = 3  # such waits, each with a last reading behind it in which more may come in
 LEFT = 130  # exit code at the third interrupt
@@ -85,6 +101,7 @@ class Runner:
     own batches fill slowly (0: not bounded, for virtual time). `carried` is what earlier runs left, if anything;
     `lost` says that an account may belong to another process by now, and empty while it does not (S21).
     `check_baseline` refuses positions that the run may not start beside, by an EngineError.
+    `steps` coarsens what a venue lists to the steps that the account's orders may have.
     With `stop_at_once` the run opens nothing: it is stopped at that level as soon as it has begun.
     """
 
@@ -97,6 +114,7 @@ class Runner:
         rates: Mapping[str, RateWindow] = MappingProxyType({}),
         carried: Carried | None = None, lost: Callable[[], str] = lambda: "", stop_at_once: int = 0,
         check_baseline: Callable[[Sequence[Position]], None] = lambda _: None,
+        steps: Callable[[str, Instrument], Instrument] = lambda _, listed: listed,
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -114,6 +132,8 @@ class Runner:
         self._lost = lost
         self._stop_at_once = stop_at_once
         self._check_baseline = check_baseline
+        self._steps = steps
+        self._listed_ns: dict[str, int] = {}  # when an account's market was looked up last
         self._lost_told = False
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
@@ -149,7 +169,8 @@ class Runner:
         self._questions = Questions(clients, moves=self._moves_of)
         self._senders = {
             account: Sender(
-                client, clock=clock, rate=rates.get(account) or RateWindow(orders_per_minute), tell=self.handle,
+                client, clock=clock, rate=rates.get(account) or RateWindow(orders_per_minute),
+                tell=partial(self._answered, account),
                 ask=self._ask_order, objection=self._objection, on_sent=journal.sent,
             )
             for account, client in clients.items()
@@ -431,6 +452,24 @@ class Runner:
                 self.fail(error)
 
     # --- what comes from the clients
+
+    def _answered(self, account: str, given: Input) -> None:
+        self.handle(given)
+        if type(given) is Answered and type(given.reply) is Refused and given.reply.refusal in STEPS_REFUSED:
+            self._look_up(account)
+
+    def _look_up(self, account: str) -> None:
+        """A refused price or size may be right by steps that the market no longer has."""
+        now_ns = self._clock.now_ns()
+        if not self._closed and now_ns >= self._listed_ns.get(account, -LIST_AGAIN_NS) + LIST_AGAIN_NS:
+            self._listed_ns[account] = now_ns
+            self._spawn(self._list(account))
+
+    async def _list(self, account: str) -> None:
+        listed = await self._questions.listed(account, self._symbols[account])
+        if listed is not None:
+            it = self._steps(account, listed)
+            self.handle(Relisted(account, it.tick, it.lot, it.min_qty, it.min_notional))
 
     def _listen(self) -> None:
         """Take every account's private events, and each book once, from the first account that trades on it."""

@@ -119,6 +119,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "an account takes none of our flattening orders; it is tried on, ever less often",
         "Look at the account at its venue: margin, reduce-only, a closed market. Flatten it by hand if need be.",
     ),
+    "relisted": _desk(
+        Level.PERSON,
+        "a venue has changed tick, lot or least size; read after it refused a price or size, and used at once",
+        "Look whether `quantity` and the offsets in ticks still mean what they should; else stop the run in order.",
+    ),
     "self_match": _desk(
         Level.PERSON,
         "two accounts of this run traded with each other; no opening until a person has looked",

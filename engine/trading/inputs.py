@@ -228,6 +228,17 @@ class SourceChecked:
     compared_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Relisted:
+    """What an account's venue says now of what prices and sizes of orders must be; asked for after it refused one."""
+
+    account: str
+    tick: Decimal
+    lot: Decimal
+    min_qty: Decimal
+    min_notional: Decimal
+
+
 Input = (
     Carried
     | Recalled
@@ -248,6 +259,7 @@ Input = (
     | PauseAsked
     | ClockJumped
     | Reconfigured
+    | Relisted
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from engine.trading.effects import (
@@ -52,6 +53,7 @@ from engine.trading.inputs import (
     PauseAsked,
     Recalled,
     Reconfigured,
+    Relisted,
     Request,
     SourceChecked,
     Started,
@@ -154,6 +156,8 @@ class Intake:
                 return self._jumped(given)
             case Reconfigured():
                 return []  # the desk has swapped them
+            case Relisted():
+                return self._relisted(given)
             case Started():
                 return self._started(given)
             case Recalled():
@@ -167,6 +171,26 @@ class Intake:
             case Carried():
                 self._carried(given)
                 return NOTHING_NEW
+
+    def _relisted(self, given: Relisted) -> list[StrategyEvent]:
+        """Other steps count from the next order on, a hedge's as well: nobody takes one whose price is refused."""
+        world = self.world
+        before = world.instruments[given.account]
+        after = replace(before, tick=given.tick, lot=given.lot, min_qty=given.min_qty, min_notional=given.min_notional)
+        if after == before:
+            return NOTHING_NEW
+        world.instruments[given.account] = after
+        world.price_doubts.pop(given.account, None)  # what was guessed meanwhile is known now
+        names = ("tick", "lot", "min_qty", "min_notional")
+        changes = {
+            name: f"{getattr(before, name)} -> {getattr(after, name)}"
+            for name in names
+            if getattr(before, name) != getattr(after, name)
+        }
+        words = ", ".join(f"{name} {change}" for name, change in changes.items())
+        text = f"{given.account}: {before.symbol} is traded otherwise now: {words}"
+        self.effects.append(Alert(Level.PERSON, "relisted", text, changes))
+        return []
 
     def _recalled(self, given: Recalled) -> None:
         """Nobody looks after an order whose end was never seen, and it would count as in flight for ever: ask (S4)."""
