@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from engine.runtime.folders import state_folder
 from engine.runtime.request_window import RequestWindow, window_name
 from exchanges.budget import Budget
 
+T = TypeVar("T")
 WINDOWS = "requests"
 
 
@@ -15,6 +18,7 @@ class Budgets:
     def __init__(self, *, shared: bool) -> None:
         self._shared = shared
         self._made: dict[str, Budget] = {}
+        self._beside: dict[tuple[type, str], Any] = {}
 
     def at(self, kind: str, scope: str, budget: Budget) -> Budget:
         """The budget of a scope, made once. Raises: WindowUnusable."""
@@ -24,3 +28,9 @@ class Budgets:
                 budget.join(RequestWindow(state_folder() / WINDOWS / window_name(kind, scope)))
             self._made[key] = budget
         return self._made[key]
+
+    def beside(self, scope: str, kind: type[T]) -> T:
+        """Something else that the clients of one scope share, made once."""
+        made = self._beside.setdefault((kind, scope), kind())
+        assert isinstance(made, kind)
+        return made

@@ -39,6 +39,7 @@ from exchanges.errors import AuthFailed, ExchangeError, Rejected
 from exchanges.lighter import client as lighter
 from exchanges.lighter import signer as lighter_signer
 from exchanges.lighter.native import NativeSigner, installed
+from exchanges.lighter.rest import Listing
 from exchanges.lighter.standin import StandInSigner
 from exchanges.lighter.wire.reply import PREMIUM_PER_MINUTE as LIGHTER_PREMIUM
 from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
@@ -333,6 +334,7 @@ def _lighter(
         transport=network.transport(venue, clock), clock=clock,
         rng=Stream(seed, f"pauses/{account.name}"), budget=budget, rest_url=venue.url or lighter.REST_URL,
         stream_url=venue.ws_url or _beside(venue.url, "/stream") or lighter.STREAM_URL,
+        listing=budgets.beside(venue.url, Listing),
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ class Venue:
 class Bench:
     """A client in front of the scripted venue; `told` is what the engine hears."""
 
-    def __init__(self, loop: VirtualLoop, *, per_minute: int = 6_000) -> None:
+    def __init__(self, loop: VirtualLoop, *, per_minute: int = 24_000) -> None:
         self.clock = loop.clock
         self.venue = Venue(self.clock)
         self.net = MemoryTransport(self.clock, self.venue)
@@ -222,7 +222,7 @@ class Bench:
         return [it for it in self.told if isinstance(it, LinkUpdate)]
 
 
-def play(main: Callable[[Bench], Coroutine[Any, Any, None]], *, per_minute: int = 6_000, connect: bool = True) -> None:
+def play(main: Callable[[Bench], Coroutine[Any, Any, None]], *, per_minute: int = 24_000, connect: bool = True) -> None:
     """Runs `main` with a connected client, in virtual time."""
 
     async def perform(loop: VirtualLoop) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from lighter_kit import ACCOUNT, Bench, D, order_row, play, trade_row
-from transport_kit import as_json, run_virtual
+from transport_kit import Middle, as_json, run_virtual
 
-from exchanges.budget import Use
+from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.lighter.client import LighterClient
+from exchanges.lighter.rest import Listing
 from exchanges.lighter.signer import SignedTx, SignerThread
 from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.types import (
@@ -536,6 +538,7 @@ def test_counting_leaves_room_for_what_finds_fills() -> None:
     """S11: who counts again and again would use up the questions that tell of a fill."""
 
     async def main(it: Bench) -> None:
+        await asyncio.sleep(6)  # the last answer is too old to be told again
         budget = it.client._rest._budget
         budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 10)
         with pytest.raises(RateLimited):
@@ -546,6 +549,36 @@ def test_counting_leaves_room_for_what_finds_fills() -> None:
         assert await it.client.get_order_info("ETH", "999") is None
 
     play(main)
+
+
+def test_until_the_tier_is_known_requests_weigh_what_the_config_says() -> None:
+    """S11: counted as one each, those of a start were 300 times as many at the venue as here."""
+
+    async def main(it: Bench) -> None:
+        assert it.client._rest.tier is None  # the venue does not tell it
+        assert it.client._rest._budget._spent >= 4 * 300 + 150  # clock, tier, market, account; and the key
+
+    play(main)
+
+
+def test_accounts_of_one_venue_ask_once_for_its_markets() -> None:
+    async def main(it: Bench) -> None:
+        listing = Listing()
+        others = [
+            LighterClient(
+                name, venue="lighter", markets={"ETH": "ETH-PERP"}, signer=it.signer, transport=it.net, clock=it.clock,
+                rng=Middle(), budget=Budget(24_000), rest_url="https://v", stream_url="wss://v/stream", listing=listing,
+            )
+            for name in ("chick", "hen")
+        ]  # fmt: skip
+        before = len(it.net.asked)
+        told = await asyncio.gather(*(client.get_contract_attributes("ETH") for client in others))
+        assert told[0] == told[1]
+        assert sum("orderBookDetails" in asked.url for asked in it.net.asked[before:]) == 1
+        for client in others:
+            await client.disconnect()
+
+    play(main, connect=False)
 
 
 def test_coming_back_asks_for_neither_key_nor_tier_nor_markets_again() -> None:
@@ -567,6 +600,8 @@ def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() 
             await it.client.get_margin()
             return sum("/account?" in asked.url for asked in it.net.asked) - before
 
+        assert await asks() == 0  # it was asked a moment ago, to trust the stream
+        await asyncio.sleep(6)
         assert await asks() == 1
         assert await asks() == 0
         it.send(it.order())
@@ -575,8 +610,6 @@ def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() 
         assert await asks() == 1  # the order's answer came meanwhile
         row = {"market_id": 0, "sign": 1, "position": "0.5"}
         it.say("account_all_positions", positions={"0": row})
-        assert await asks() == 1
-        await asyncio.sleep(6)
         assert await asks() == 1
         it.wire.cut()
         await asyncio.sleep(0.001)
@@ -777,6 +810,7 @@ def test_instrument_margin_and_positions_are_read() -> None:
             0, D("0.00004"), D("0.05"), D("0.012"),
         )  # fmt: skip
         it.venue.position = D("-0.5")
+        await asyncio.sleep(6)
         [position] = await it.client.get_account_positions()
         assert (position.symbol, position.qty) == ("ETH", D("-0.5"))
         margin = await it.client.get_margin()

@@ -9,7 +9,6 @@ user's own orders along (S1).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from exchanges.budget import Budget, Use
@@ -17,7 +16,7 @@ from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, Rejected
 from exchanges.http import reply_to
 from exchanges.lighter.market import MarketFeed, quote_of
 from exchanges.lighter.private import PrivateFeed
-from exchanges.lighter.rest import Rest
+from exchanges.lighter.rest import Listing, Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.signer import Signer, SignerThread
 from exchanges.lighter.wire import reply
@@ -54,7 +53,6 @@ from exchanges.types import (
 REST_URL, STREAM_URL = "https://mainnet.zklighter.elliot.ai", "wss://mainnet.zklighter.elliot.ai/stream"
 CHAIN_ID = 304  # of mainnet; testnet is 300
 CANCEL_VALID_NS = 2_000_000_000
-SAME_ANSWER_NS = 5_000_000_000
 QUIET_NS = 700_000_000  # after "queued", beyond the venue's speed bumps (200 and 300 ms): then something is wrong
 
 CAPABILITIES = Capabilities(
@@ -65,21 +63,13 @@ CAPABILITIES = Capabilities(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """An answer, with how far orders and fills had come when it was asked for."""
-
-    account: Account
-    moves: int
-    asked_ns: int
-
-
 class LighterClient(StreamedClient):
-    """One account. `markets` are the symbols that it trades, with our name of each."""
+    """One account. `markets` are the symbols that it trades, with our name of each; `listing` is shared with others."""
 
     def __init__(
         self, account: str, *, venue: str, markets: dict[str, str], signer: Signer, transport: Transport, clock: Clock,
         rng: Rng, budget: Budget, rest_url: str = REST_URL, stream_url: str = STREAM_URL,
+        listing: Listing | None = None,
     ) -> None:  # fmt: skip
         super().__init__(account, venue=venue, capabilities=CAPABILITIES, transport=transport, clock=clock, rng=rng)
         self._names = markets
@@ -90,7 +80,8 @@ class LighterClient(StreamedClient):
         self._thread = SignerThread(signer)
         self._tracking = Tracking()
         self._rest = Rest(
-            rest_url, signer=signer, thread=self._thread, transport=transport, clock=clock, budget=budget
+            rest_url, signer=signer, thread=self._thread, transport=transport, clock=clock, budget=budget,
+            listing=listing or Listing(),
         )  # fmt: skip
         self._sending = Sending(
             self._rest.http, self._thread, clock, ask_nonce=self._rest.next_nonce,
@@ -105,7 +96,6 @@ class LighterClient(StreamedClient):
         )  # fmt: skip
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
-        self._read: _Read | None = None
         self._market_feed: MarketFeed | None = None
 
     # --- connection
@@ -299,13 +289,7 @@ class LighterClient(StreamedClient):
 
         Who looks again and again whether all is flat would use up a wallet's minute, and then nobody is told anything.
         """
-        read, moves, now_ns = self._read, self._tracking.moves, self._clock.now_ns()
-        trusted = self._link.state is LinkState.TRUSTED
-        if read is not None and trusted and read.moves == moves and now_ns - read.asked_ns <= SAME_ANSWER_NS:
-            return read.account
-        account = await self._rest.account(Use.COUNT)
-        self._read = _Read(account, moves, now_ns)
-        return account
+        return self._feed.remembered() or await self._feed.account(Use.COUNT)
 
     async def get_margin(self) -> Margin:
         async def ask() -> Margin:

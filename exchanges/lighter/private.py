@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 
 from exchanges.budget import Use
@@ -13,6 +14,7 @@ from exchanges.lighter.rest import STREAM_TOKEN_S, Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.wire import reply, stream
 from exchanges.lighter.wire.facts import OrderFacts, TradeFacts
+from exchanges.lighter.wire.reply import Account
 from exchanges.lighter.wire.scale import Market
 from exchanges.lighter.wire.stream import OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
 from exchanges.link import Opening
@@ -38,12 +40,22 @@ MS = 1_000_000
 LATE_ROW_NS = 500 * MS  # a fill that an order's own count knows and no row has shown for so long was missed
 ROW_ATTEMPTS, ROW_PAUSE_NS = 12, 30 * S  # to get its row, after 0.5, 1, 2 … s, up to this
 SETTLES_NS = 500 * MS  # after a word on the position, until its fills must have come
+SAME_ANSWER_NS = 5 * S
 PING_NS = 60 * S  # the venue drops who sends nothing for two minutes; whether a protocol ping counts is not told
 
 # A comparison that finds nothing is one or two requests of 300 weight, of 24,000 a minute for all accounts of a wallet.
 # A standard account has 60 requests a minute for everything.
 PACE = Pace(live_ns=8 * S, alone_ns=3 * S, idle_ns=60 * S, suspect_ns=S)
 FEW_REQUESTS = Pace(live_ns=30 * S, alone_ns=10 * S, idle_ns=60 * S, suspect_ns=2 * S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An answer, with how far orders and fills had come when it was asked for."""
+
+    account: Account
+    moves: int
+    asked_ns: int
 
 
 class PrivateFeed:
@@ -69,6 +81,7 @@ class PrivateFeed:
         self._state = state
         self._positions: dict[int, Decimal] = {}
         self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
+        self._read: _Read | None = None
         self._rowless: set[str] = set()  # orders whose missing rows are being asked for
         self._tasks = Tasks()
         self._quiet: dict[str, Decimal] = {}  # positions that a comparison has read already
@@ -288,8 +301,22 @@ class PrivateFeed:
 
     async def _read_position(self, symbol: str, use: Use) -> Decimal:
         market_id = self._markets[symbol].market_id
-        rows = (await self._rest.account(use)).positions
+        rows = (await self.account(use)).positions
         return sum((row.qty for row in rows if row.market_id == market_id), Decimal(0))
+
+    async def account(self, use: Use) -> Account:
+        """As the venue tells it now."""
+        moves, asked_ns = self._tracking.moves, self._clock.now_ns()
+        account = await self._rest.account(use)
+        self._read = _Read(account, moves, asked_ns)
+        return account
+
+    def remembered(self) -> Account | None:
+        """What the venue told some seconds ago, where the stream shows that nothing moved since."""
+        read = self._read
+        if read is None or self._state() is not LinkState.TRUSTED or read.moves != self._tracking.moves:
+            return None
+        return read.account if self._clock.now_ns() - read.asked_ns <= SAME_ANSWER_NS else None
 
     def take_update(self, update: OrderUpdate) -> None:
         if not update.client_id:

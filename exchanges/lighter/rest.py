@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,12 +36,21 @@ WEIGHTS = {"sendTx": 6, "nextNonce": 6, "accountInactiveOrders": 100, "apikeys":
 OTHER_WEIGHT = 300
 
 
+class Listing:
+    """What a venue says of its markets, asked once for all accounts that share it: each time is 300 of weight."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[Market, Mapping[str, Any]]] = {}
+        self.asking = asyncio.Lock()
+
+
 class Rest:
     """One account's questions. `tier` is known after `read_tier`."""
 
     def __init__(
-        self, base_url: str, *, signer: Signer, thread: SignerThread, transport: Transport, clock: Clock, budget: Budget
-    ) -> None:
+        self, base_url: str, *, signer: Signer, thread: SignerThread, transport: Transport, clock: Clock,
+        budget: Budget, listing: Listing,
+    ) -> None:  # fmt: skip
         self.tier: Tier | None = None
         self._offset_ms = 0
         self._signer = signer
@@ -48,8 +58,8 @@ class Rest:
         self._clock = clock
         self._budget = budget
         self._token, self._renew_ms = "", 0
-        self._listed: dict[str, tuple[Market, Mapping[str, Any]]] = {}
-        few = budget.limit <= reply.STANDARD_PER_MINUTE
+        self._listing = listing
+        self._few = few = budget.limit <= reply.STANDARD_PER_MINUTE
         self.http = Http(
             base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path=_light(signer),
             warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=WARM_NS,
@@ -63,11 +73,9 @@ class Rest:
         """What one request counts in the budget.
 
         A standard account has 60 requests a minute, also where the config hopes for more and its budget was made for a
-        premium one: each is a 60th part of it (S11). Where the venue tells no tier, the config is believed.
+        premium one: each is a 60th part of it (S11). Until the venue tells the tier, the config is believed.
         """
-        if self.tier is None:
-            return 1
-        if self.tier.standard:
+        if self._few if self.tier is None else self.tier.standard:
             return max(1, self._budget.limit // reply.STANDARD_PER_MINUTE)
         return WEIGHTS.get(name, OTHER_WEIGHT)
 
@@ -89,9 +97,11 @@ class Rest:
 
     async def market(self, symbol: str) -> tuple[Market, Mapping[str, Any]]:
         """As it was first told in this session. Raises: Rejected for what is not listed as an active perpetual."""
-        if symbol not in self._listed:
-            self._listed[symbol] = reply.market_of(await self._get("orderBookDetails", ""), symbol)
-        return self._listed[symbol]
+        rows = self._listing.rows
+        async with self._listing.asking:
+            if symbol not in rows:
+                rows[symbol] = reply.market_of(await self._get("orderBookDetails", ""), symbol)
+        return rows[symbol]
 
     async def best(self, market_id: int) -> BookFacts:
         body = await self._get("orderBookOrders", f"market_id={market_id}&limit=20")
