@@ -26,6 +26,7 @@ from cli.view import View
 from cli.wiring import Held, Member, Ran, clock_of
 from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
+from engine.runtime.garbage import QuietStart
 from engine.runtime.journal import Journal, Sync
 from engine.runtime.log_files import LogFile
 from engine.runtime.signals import StopSignals
@@ -116,10 +117,11 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
         [setup.config for setup in setups], [setup.listed for setup in setups], clock=clock, seed=options.seed,
         resolve=options.resolve, journal=options.journal,
     )  # fmt: skip
+    quiet = QuietStart()
     members = [
         Member(
             part.setup, part.options, part.screen, part.prepared, clock=clock, pool=pool, journal=part.journal,
-            number=part.run, held=part.held, rates=accounts.rates, monitor=_monitor_of(part),
+            number=part.run, held=part.held, rates=accounts.rates, monitor=_monitor_of(part), last=quiet,
         )
         for part, pool in zip(parts, accounts.pools, strict=True)
     ]  # fmt: skip
@@ -136,7 +138,7 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
 
     if options.ends_after_s:
         clock.call_at(clock.now_ns() + options.ends_after_s * 1_000 * MS, stop, 1)
-    with StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
+    with quiet, StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
         async with Reload(setups, members, accounts, clock=clock, options=options, listen=listen):
             return await _all(members, stop)
 

@@ -166,14 +166,14 @@ def _dedup(clients: Mapping[str, BaseExchangeClient]) -> dict[str, int]:
 class Member:
     """One run of a process: its desk and runner, and what is told of it.
 
-    `first` hears of everything before all others; `rates` are windows of accounts that runs share; `monitor` takes the
-    lines of a hedger's fills and hedges.
+    `first` hears of everything before all others, `last` of every step after them; `rates` are windows of accounts that
+    runs share; `monitor` takes the lines of a hedger's fills and hedges.
     """
 
     def __init__(
         self, setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, clock: Clock,
         pool: Pool | Clients, journal: Journal, number: int, held: Held, first: Sink | None = None,
-        rates: Mapping[str, RateWindow] | None = None, monitor: LogFile | None = None,
+        rates: Mapping[str, RateWindow] | None = None, monitor: LogFile | None = None, last: Trace | None = None,
     ) -> None:  # fmt: skip
         self.setup = setup
         self.live = options.speed is not None
@@ -204,6 +204,8 @@ class Member:
         if setup.whole is not None:
             loop = asyncio.get_running_loop()
             traces.append(Growing(setup, lambda given: loop.call_soon(self.runner.handle, given)))
+        if last is not None:
+            traces.append(last)
         if not self.live:
             endless = setup.axis is None or options.repeat
             sinks.append(Unattended(self.stop, clock, endless=endless, orders=lambda: desk.world.sequence))

@@ -28,7 +28,7 @@ from runtime_kit import (
 
 from engine.runtime.chance import Chance
 from engine.runtime.clock import GapWatch
-from engine.runtime.garbage import QuietRounds
+from engine.runtime.garbage import QuietRounds, QuietStart
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.runner import MOST_FAILURES, Ending, Runner
 from engine.trading.effects import (
@@ -979,3 +979,13 @@ def test_rounds_are_kept_free_of_collections() -> None:
             enabled.append(gc.isenabled())
         assert gc.get_freeze_count() > 0
     assert (enabled, gc.isenabled(), gc.get_freeze_count()) == ([True, False, False, True, False], True, 0)
+
+
+def test_a_run_without_rounds_leaves_its_start_out_of_collections() -> None:
+    frozen: list[bool] = []
+    with QuietStart() as quiet:
+        for given in (StopAsked(1), Started((), ()), StopAsked(1)):
+            quiet(1, 1, given, [])
+            frozen.append(gc.get_freeze_count() > 0)
+            assert gc.isenabled()
+    assert (frozen, gc.get_freeze_count()) == ([False, True, True], 0)
