@@ -88,7 +88,7 @@ class Model:
 
     def __init__(self, flow: Flow, bounds: Bounds, *, kinds: frozenset[str]) -> None:
         """`kinds` of faults that it may explain things by, as often as it likes."""
-        self.world = World(flow, replace(bounds, overlaps=UNTIMED, kinds=kinds))
+        self.world = World(flow, replace(bounds, overlaps=UNTIMED, fills=UNTIMED, kinds=kinds))
         self.needed = needed_by(flow, self.world.plan.settings)
         self._steps: dict[State, list[Step]] = {}
 
@@ -130,7 +130,7 @@ class Model:
         steps = self._all(guess.state) if guess.step is None else [guess.step]
         for step in steps:
             for rest in _next(step.given, guess.rest):
-                if rest == len(step.given) or not _same(step.given[rest], seen.given, guess.ids):
+                if rest == len(step.given) or not self._same(step.given[rest], seen.given, guess.ids):
                     continue
                 faults = step.action.fault if guess.step is None else 0
                 if rest + 1 < len(step.given):
@@ -180,6 +180,14 @@ class Model:
 
     # --- is it the same?
 
+    def _same(self, mine: Given, theirs: Input, ids: tuple[str, ...]) -> bool:
+        """Is this what the desk was told? The position of an account that is only listened to is not asked for."""
+        if isinstance(mine, GiveCount):
+            heard = self.world.plan.heard
+            named = zip(self.world.names, mine.positions, strict=True)
+            mine = mine._replace(positions=tuple(0 if name in heard else qty for name, qty in named))
+        return _same(mine, theirs, ids)
+
     def _is(self, state: State, ids: tuple[str, ...], seen: Seen) -> bool:
         mine = _plain(self.world.stepper.keys[state.desk])
         return mine == _plain(_only(seen.key, seen.ids, ids))
@@ -224,6 +232,7 @@ def _plain(key: DeskKey) -> DeskKey:
         orders=tuple(map(_plain_order, key.orders)), market=key.market if key.market.open else MARKET_OPEN,
         seen=tuple((account, "", "") for account, _, _ in key.seen),
         legs=tuple((filled, attempts, newest, ZERO) for filled, attempts, newest, _ in key.legs),
+        gate=key.gate._replace(armed=False),  # for this very moment, which is another one a moment later
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from random import Random
 
 from inclusion_kit import Model, Observer, Seen, projected
@@ -14,18 +15,22 @@ from inclusion_kit import Model, Observer, Seen, projected
 from cli.stage import ASK, BID, DEEP, Stage, set_stage
 from engine.chart.model import Flow
 from engine.runtime.loop import VirtualLoop
+from engine.verify.bounds import BID as BID_PRICE
 from engine.verify.bounds import Bounds
+from engine.verify.venues import SOURCE_FILLS
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import LinkDown
 from exchanges.market import MarketQuote, MarketTrade
 from exchanges.paper import PaperClient
 from exchanges.types import (
+    ZERO,
     Accepted,
     Clock,
     Fill,
     Instrument,
     LinkState,
     LinkUpdate,
+    Liquidity,
     Margin,
     OrderRequest,
     OrderUpdate,
@@ -63,6 +68,7 @@ class ShakenClient(BaseExchangeClient):
         self._told_until_ns = 0
         self._handler: PrivateHandler = print
         self._sent: list[str] = []  # every order; a resync tells what became of it
+        self._others: list[Fill] = []  # of somebody else's orders, on an account that is listened to
         self.down = False
         self._kept: list[PrivateEvent] | None = None  # while a resync asks: what is told meanwhile comes behind it
         self.thin: Callable[[int], None] = _unheard
@@ -123,6 +129,17 @@ class ShakenClient(BaseExchangeClient):
             else:
                 self._clock.post_at(self._told_until_ns, self._tell, event)
 
+    def somebody_trades(self, symbol: str, signed: int) -> None:
+        """An order that is none of ours fills here."""
+        number, at_ns = len(self._others) + 1, self._clock.now_ns()
+        self._others.append(
+            Fill(
+                self.venue, self.account, symbol, "", f"o{number}", f"l{number}", Side.BUY if signed > 0 else Side.SELL,
+                Decimal(abs(signed)), BID_PRICE, ZERO, "USD", Liquidity.MAKER, at_ns // MS, at_ns,
+            )
+        )  # fmt: skip
+        self._frame(self._others[-1])
+
     def _tell(self, event: PrivateEvent) -> None:
         if self._kept is not None:
             self._kept.append(event)
@@ -132,10 +149,11 @@ class ShakenClient(BaseExchangeClient):
     async def fall(self, symbol: str, away_s: float) -> None:
         """The stream is lost with what was on its way, and comes back with a resync."""
         self.down = True
+        await asyncio.sleep(0.001)  # by itself: a desk is looked at once all of an instant was handled
         self._handler(LinkUpdate(self.account, LinkState.LOST, self._clock.now_ns()))
         await asyncio.sleep(away_s)
         self._told_until_ns, self._kept = 0, []
-        fills = [it for it in await self.inner.get_fills(symbol, 0) if it.client_id]
+        fills = [*self._others, *(it for it in await self.inner.get_fills(symbol, 0) if it.client_id)]
         told = [await self.inner.get_order_info(symbol, name) for name in self._sent]
         self._handler(LinkUpdate(self.account, LinkState.RESYNC, self._clock.now_ns()))
         for event in (*fills, *(it for it in told if it is not None)):
@@ -253,6 +271,8 @@ async def _market(stage: Stage, dice: Random, odds: Mapping[str, float], wire: d
         await asyncio.sleep(dice.randrange(50, 1500) / 1000)
         for client in clients:
             spec = stage.plan.accounts[client.account].instrument
+            if client.account in stage.plan.heard:
+                client.somebody_trades(spec.symbol, dice.choice(SOURCE_FILLS))
             for order in dice.sample(list(client.inner.orders.values()), min(1, len(client.inner.orders))):
                 lots = dice.randrange(1, 4)
                 taker = Side.SELL if order.side is Side.BUY else Side.BUY

@@ -14,9 +14,10 @@ from engine.verify.bounds import FAULTS, Bounds
 from engine.verify.situation import Action, VenueOrder
 from engine.verify.venues import Venues
 
-FLOWS = ("eagle_chicken", "take_profit", "twap")
+FLOWS = ("eagle_chicken", "take_profit", "twap", "hedger")
 BOUNDS = Bounds()
 SECONDS = 40
+SHAKEN_SECONDS = {"hedger": 6}  # somebody else trades all the time: what was told late has very many explanations
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -29,13 +30,14 @@ def test_a_quiet_run_is_one_of_the_model_without_a_fault(flow: str, seed: int) -
 
 
 @pytest.mark.parametrize(
-    ("flow", "seed"), [(flow, seed) for flow, seeds in zip(FLOWS, (3, 6, 6), strict=True) for seed in range(seeds)]
+    ("flow", "seed"), [(flow, seed) for flow, seeds in zip(FLOWS, (3, 6, 6, 2), strict=True) for seed in range(seeds)]
 )
 def test_a_run_in_which_things_go_wrong_is_one_of_the_model(flow: str, seed: int) -> None:
     """Lost and late requests, answers and frames, refusals, partial fills, frames told twice, lost streams."""
     it = shipped_flow(flow)
     model = Model(it, BOUNDS, kinds=FAULTS)
-    assert model.refuses(seen_in_a_run(it, BOUNDS, model, seed=seed, odds=SHAKEN, seconds=SECONDS)) is None
+    seconds = SHAKEN_SECONDS.get(flow, SECONDS)
+    assert model.refuses(seen_in_a_run(it, BOUNDS, model, seed=seed, odds=SHAKEN, seconds=seconds)) is None
 
 
 def test_a_model_whose_venues_never_fill_in_part_explains_no_run() -> None:
@@ -49,5 +51,14 @@ def test_a_model_whose_venues_never_fill_in_part_explains_no_run() -> None:
         return real(self, place, order, order.qty - order.cum, action)
 
     with patch.object(Venues, "_filled", whole):
+        refused = Model(it, BOUNDS, kinds=FAULTS).refuses(seen)
+    assert refused is not None
+
+
+def test_a_model_whose_source_buys_whole_lots_only_explains_no_run_of_the_hedger() -> None:
+    it = shipped_flow("hedger")
+    model = Model(it, BOUNDS, kinds=FAULTS)
+    seen = seen_in_a_run(it, BOUNDS, model, seed=0, odds=QUIET, seconds=6)
+    with patch("engine.verify.venues.SOURCE_FILLS", (2,)):
         refused = Model(it, BOUNDS, kinds=FAULTS).refuses(seen)
     assert refused is not None

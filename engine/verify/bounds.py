@@ -180,6 +180,8 @@ def assumptions(plan: Plan, bounds: Bounds) -> list[str]:
         " request or frame is faster than a timer, unless a fault makes it slow",
         "timers fire in any order that their lengths allow; prices stand still; margin suffices; at least one account"
         " takes orders; what is drawn at the start is its lowest",
+        "an order that its venue ends unasked, its validity having run out among it, is the fault `venue cancels`; a"
+        " resync is one moment: nothing else is told in the midst of it",
         *([] if "rate spent" in bounds.kinds else ["no account spends its requests of a minute"]),
         f"settings: {', '.join((*sizes, *counts))}",
     ]
