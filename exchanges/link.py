@@ -33,7 +33,8 @@ class Timing:
     pause_ns: int = 250 * MS  # before the second attempt, doubled at each further one; half of it is left to chance …
     pause_most_ns: int = 10 * S  # … up to this
     refused_ns: int = 30 * S  # after a refusal of our keys
-    steady_ns: int = 5 * S  # trusted for so long: the next pause is a first one again
+    steady_ns: int = 5 * S  # alive for so long: the next pause is a first one again
+    trusted_tries: int = 2  # of tries before a stream that was trusted no more count: its orders have nobody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,15 @@ class Link:
                 asyncio.get_running_loop().call_exception_handler({"message": "a stream failed", "exception": defect})
             finally:
                 self._hang_up()
+            was_trusted = self.state is LinkState.TRUSTED
             self._put(LinkState.LOST, str(error))
             if not first.done():
                 first.set_exception(error)
                 return
             if self._clock.now_ns() - began_ns > self._timing.steady_ns:
                 self._failures = 0
+            elif was_trusted:
+                self._failures = min(self._failures, self._timing.trusted_tries)
             self._failures += 1
             await self._pause(self._pause_ns(error))
 

@@ -199,6 +199,23 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert it.told[3][0] == expected
 
 
+def test_a_stream_that_was_trusted_is_not_paid_for_by_the_tries_before_it() -> None:
+    """Seed 294 of the catalogue on OKX: cut for the third time in a while, it was not tried again for nine seconds."""
+
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.transport.refuse_ws = 6
+        it.wire.cut()
+        await asyncio.sleep(0.1)
+        while it.states[-1] is not TRUSTED:
+            await asyncio.sleep(1)
+        it.wire.cut()
+        await asyncio.sleep(2)
+        assert it.link.state is TRUSTED
+
+    bench(main)
+
+
 def test_a_silent_stream_is_given_up() -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
