@@ -127,11 +127,11 @@ class Reconcile:
         tally = self._tally.get(symbol)
         return None if tally is None else tally + self._tracking.rowless(symbol)
 
-    async def fetch_rows(self, use: Use = Use.ASK) -> None:
+    async def fetch_rows(self) -> None:
         """Deliver the rows of what is known to have filled; before positions are compared with them (S17)."""
         for symbol in self._symbols:
-            since_ms = self._rows_since_ms()
-            self._deliver(await self._sources.fills(symbol, since_ms, use), ())
+            since_ms = self.rows_since_ms()
+            self._deliver(await self._sources.fills(symbol, since_ms, Use.ASK), ())
 
     async def explain(self, held: Sequence[Position], *, moves: int) -> None:
         """Deliver the rows of positions that the told fills do not make. `moves` are those from before they were read.
@@ -142,9 +142,9 @@ class Reconcile:
         for symbol in self._symbols:
             qty = sum((it.qty for it in held if it.symbol == symbol), Decimal(0))
             if self._tracking.moves == moves and self.expected(symbol) not in (None, qty):
-                self._deliver(await self._sources.fills(symbol, self._rows_since_ms(), Use.ASK), ())
+                self._deliver(await self._sources.fills(symbol, self.rows_since_ms(), Use.ASK), ())
 
-    def _rows_since_ms(self) -> int:
+    def rows_since_ms(self) -> int:
         """From before the last known fill, and from where an order began whose row is missing: later ones hide it."""
         pace, tracking = self._pace, self._tracking
         since_ms = tracking.newest_trade_ms - pace.overlap_ms
@@ -204,7 +204,7 @@ class Reconcile:
         """One comparison; True if all adds up. An order or fill that moves meanwhile makes it no reading (S17)."""
         tracking, sources = self._tracking, self._sources
         moves, began_ns, began_ms = tracking.moves, self._clock.now_ns(), sources.venue_ms
-        since_ms = self._rows_since_ms()
+        since_ms = self.rows_since_ms()
         if self._doubts.get(symbol):  # a row may have come much later than its time says
             since_ms = max(self._since_ms, tracking.forgotten_ms + 1)
         rows, updates = await asyncio.gather(sources.fills(symbol, since_ms, use), sources.open_orders(symbol, use))

@@ -521,7 +521,7 @@ def test_what_has_filled_is_known_where_no_request_is_left_for_its_price() -> No
             order_row(1, status="canceled", filled_base_amount="0.0100", remaining_base_amount="0.0000"))]  # fmt: skip
         it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1))], D("0.01")
         budget = it.client._rest._budget
-        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.UPKEEP // 10)
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 10)
         told = await it.client.get_order_info("ETH", "1")
         assert told is not None
         assert (told.state, told.cum_qty, it.fills) == (OrderState.CANCELED, D("0.01"), [])
@@ -547,6 +547,59 @@ def test_counting_leaves_room_for_what_finds_fills() -> None:
         await asyncio.sleep(1)
         assert it.links[-1].state is TRUSTED
         assert await it.client.get_order_info("ETH", "999") is None
+
+    play(main)
+
+
+def test_what_a_stream_begins_with_is_not_asked_for() -> None:
+    """S11: the open position and the live order are in its first frames; what those leave out is asked."""
+
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        partly = it.venue.now(order_row(1, filled_base_amount="0.0100"))
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1))], D("0.01")
+        it.say("account_all_orders", orders={"0": [partly]})
+        it.say("account_all_trades", trades={"0": it.venue.trades})
+        it.net.answers_pings = False
+        for begins in (True, False):
+            former, before = it.wire, len(it.net.asked)
+            former.cut()
+            while it.wire is former:
+                await asyncio.sleep(0.0005)
+            if begins:
+                it.say("account_all_orders", "subscribed", orders={"0": [partly]})
+                row = {"market_id": 0, "sign": 1, "position": "0.01"}
+                it.say("account_all_positions", "subscribed", positions={"0": row})
+            it.wire.answers_pings = True
+            it.wire.receiver.pong()
+            await asyncio.sleep(1)
+            assert it.links[-1].state is TRUSTED
+            names = {asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[before:]}
+            assert names & {"account", "accountActiveOrders", "trades"} == (
+                set() if begins else {"account", "accountActiveOrders"}
+            )
+
+    play(main)
+
+
+def test_a_fill_in_the_gap_is_read_though_the_stream_begins_with_its_position() -> None:
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(order_row(1))]})
+        former, it.net.answers_pings = it.wire, False
+        former.cut()
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1))], D("0.01")
+        while it.wire is former:
+            await asyncio.sleep(0.0005)
+        row = {"market_id": 0, "sign": 1, "position": "0.01"}
+        it.say("account_all_positions", "subscribed", positions={"0": row})
+        it.wire.answers_pings = True
+        it.wire.receiver.pong()
+        await asyncio.sleep(1)
+        assert [fill.trade_id for fill in it.fills] == ["5"]
+        assert it.links[-1].state is TRUSTED
 
     play(main)
 

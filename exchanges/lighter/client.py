@@ -270,7 +270,7 @@ class LighterClient(StreamedClient):
 
     async def _positions(self) -> list[Position]:
         if self._tracking.short:
-            await self._feed.reconcile.fetch_rows(Use.COUNT)
+            await self._feed.fetch_rows(Use.COUNT)
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
         moves = self._tracking.moves
         account = await self._account()

@@ -80,6 +80,9 @@ class PrivateFeed:
         self._say = say
         self._state = state
         self._positions: dict[int, Decimal] = {}
+        # Of this life of the stream, which begins with what is open: it costs no request (S11).
+        self._begun: dict[int, Decimal] = {}  # positions by market; one that is missing may be flat, or not told
+        self._seen: dict[str, OrderUpdate] = {}  # orders by client id
         self._txs: OrderedDict[str, Tx] = OrderedDict()  # of orders, by client id
         self._read: _Read | None = None
         self._rowless: set[str] = set()  # orders whose missing rows are being asked for
@@ -106,6 +109,8 @@ class PrivateFeed:
             self.reconcile.suspect()
         else:
             self._life += 1
+            self._begun.clear()
+            self._seen.clear()
             self._clock.call_at(self._clock.now_ns() + PING_NS, self._ping, self._life)
         return Opening(tuple(messages), valid_ns=STREAM_TOKEN_S * S)
 
@@ -120,7 +125,7 @@ class PrivateFeed:
         elif type(said) is PositionsSaid:
             for position in said.positions:
                 self._tracking.moves += self._positions.get(position.market_id) != position.qty
-                self._positions[position.market_id] = position.qty
+                self._positions[position.market_id] = self._begun[position.market_id] = position.qty
                 self._clock.call_at(self._clock.now_ns() + SETTLES_NS, self._settled, position.market_id, position.qty)
         elif type(said) is PingSaid:
             self._say(stream.PONG)
@@ -141,6 +146,9 @@ class PrivateFeed:
     def _order(self, facts: OrderFacts, recv_ns: int) -> None:
         update = self.update_of(facts, recv_ns)
         if update is not None:
+            self._seen[update.client_id] = update
+            if len(self._seen) > KEPT:
+                del self._seen[next(iter(self._seen))]
             self.take_update(update)
 
     def _still_missing(self, client_id: str, attempt: int) -> None:
@@ -155,7 +163,7 @@ class PrivateFeed:
         if order is None:
             return
         with suppress(ExchangeError, BadFrame):  # the next attempt comes
-            await self._take_rows(order, Use.UPKEEP)  # what has filled is known, and what is missing is its price
+            await self._take_rows(order, Use.COUNT)  # what has filled is known, and what is missing is its price
         if self._tracking.missing(client_id) > 0 and attempt < ROW_ATTEMPTS:
             wait_ns = min(LATE_ROW_NS << attempt, ROW_PAUSE_NS)
             self._clock.call_at(self._clock.now_ns() + wait_ns, self._still_missing, client_id, attempt + 1)
@@ -219,7 +227,7 @@ class PrivateFeed:
                 if update is not None and update.client_id == client_id:
                     if order is not None and update.cum_qty > order.traded:
                         with suppress(RateLimited):  # how much has filled may not wait for at which prices
-                            await self._take_rows(order, Use.UPKEEP)
+                            await self._take_rows(order, Use.COUNT)
                     return update
         return None
 
@@ -261,7 +269,10 @@ class PrivateFeed:
         return self._rest.venue_ms
 
     async def open_orders(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
-        return await self.active(symbol, use) if self._tracking.any_live else []  # else nothing of ours can have ended
+        live = [order.request.client_id for order in self._tracking.live(symbol)]  # nothing else of ours can have ended
+        if self._state() is LinkState.RESYNC and all(client_id in self._seen for client_id in live):
+            return [self._seen[client_id] for client_id in live]
+        return await self.active(symbol, use) if live else []
 
     async def active(self, symbol: str, use: Use) -> Sequence[OrderUpdate]:
         now_ns = self._clock.now_ns()
@@ -276,11 +287,18 @@ class PrivateFeed:
             return []  # before the first order of this process there is nothing to count
         resync = self._state() is LinkState.RESYNC  # rows that only bring a price do not hold up the trust in a stream
         if (resync or not self._tracking.short) and self.reconcile.expected(symbol) is not None:
-            position = await self._read_position(symbol, use)
+            told = self._begun.get(self._markets[symbol].market_id) if resync else None
+            position = await self._read_position(symbol, use) if told is None else told
             if position == self.reconcile.expected(symbol):
                 self._quiet[symbol] = position
                 return []
         return await self.rows(symbol, since_ms, use)
+
+    async def fetch_rows(self, use: Use) -> None:
+        """Deliver the rows of what is known to have filled; before positions are told (S17)."""
+        for symbol in self._markets:
+            for fill in await self.rows(symbol, self.reconcile.rows_since_ms(), use):
+                self.take_fill(fill)
 
     async def rows(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         now_ns = self._clock.now_ns()
