@@ -12,6 +12,7 @@
 #   make soak      the same for a night                          make soak SOAK="1..30000"
 #   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, or `known`; processes)
 #   make stops     stop runs at every effect, up to three times  make stops STOPS="500 1 2"  (how many, first seed, processes)
+#   make matrix    each fault in each phase, and what it costs    make matrix MATRIX="1..1500"  (which seeds)
 #   make sigkills  SIGKILL real runs on local venues             make sigkills SIGKILLS="20 1"  (how many, which seed)
 #   make bench     print the figures of bench/                   make bench MARKETS="recordings/binance_spot_ethusdt"
 #   make peers     let public clients of the real venues trade on the local ones, and write docs/peers.md
@@ -30,6 +31,7 @@ MARKETS ?=
 FUZZ ?= 100000 1
 SIMULATE ?= 1..1000
 SOAK ?= 1..30000
+MATRIX ?= 1..1500
 PLANTED ?= known 2
 STORMS ?= 2000 2
 KILLS ?= 2500 1 2
@@ -50,7 +52,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz mutants hedger simulate soak planted storms kills stops sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger simulate matrix soak planted storms kills stops sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -90,6 +92,9 @@ simulate: $(DEV_READY)
 
 soak: $(DEV_READY)
 	$(MAKE) simulate SIMULATE=$(SOAK)
+
+matrix: $(DEV_READY)
+	$(BIN)/eagle simulate --seeds $(MATRIX) --faults catalogue --play both --rounds 4 --venues backpack,lighter --matrix --exposure
 
 planted: $(DEV_READY)
 	$(BIN)/python tests/planted_campaign.py $(PLANTED)

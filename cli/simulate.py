@@ -34,10 +34,10 @@ _SPAN = re.compile(r"([0-9]{1,6})(ms|s)")
 )
 @click.option(
     "--play",
-    type=click.Choice(["all", "some", "one", "cell"]),
+    type=click.Choice(["all", "some", "one", "cell", "both"]),
     default="all",
     show_default=True,
-    help="How much of the plan a seed plays: all rules, some, or one, once; `cell`: in one phase of the flow.",
+    help="How much of the plan a seed plays: all rules, some, or one, once; `cell`: in one phase; `both`: some, cell.",
 )
 @click.option("--matrix", is_flag=True, help="Show which fault of the catalogue acted in which phase of the flow.")
 @click.option("--exposure", "spans", is_flag=True, help="Show how long exposure stayed open after each single fault.")

@@ -12,7 +12,7 @@ from exchanges.venues.faults import KINDS, FaultPlan, FaultRule
 
 __all__ = ["PLAYS", "cells", "label_of", "played"]
 
-PLAYS = ("all", "some", "one", "cell")
+PLAYS = ("all", "some", "one", "cell", "both")
 SOME = 3  # one in so many rules
 MANY: Mapping[str, int] = {"frame": 60, "request": 60, "effect": 120}  # hits of a run among which the one fault acts
 RARE = ("IDLE", "CLEANUP")  # once in a run, or every few rounds
@@ -21,7 +21,7 @@ LATE_NS = 100_000_000  # within this after its phase has begun a fault of time s
 
 
 def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
-    """All of it, some rules, one rule once, or one once in one phase of the flow (`cell`).
+    """All of it, some rules, one rule once, one once in one phase of the flow (`cell`), or the last and some in turn.
 
     The fewer faults act, the longer a run stays where it can break (some); a single one shows what it costs by itself.
     Cells go by the number of the seed, so that as many seeds as there are cells play each of them.
@@ -29,15 +29,15 @@ def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
     chance = Stream(scenario.seed, "play")
     if play == "all" or not plan.rules:
         return plan
-    if play == "some":
+    if play == "some" or (play == "both" and not scenario.seed % 2):
         rules = [rule for rule in plan.rules if not chance.below(SOME)]
         if any(rule.fault == "killed" for rule in rules):
             # What somebody traded by hand before a death is the user's own after it (S1): another truth than ours.
             rules = [rule for rule in rules if rule.fault not in ("foreign_trade", "liquidation")]
         return FaultPlan(tuple(rules) or plan.rules[:1])
-    if play == "cell":
+    if play in ("cell", "both"):
         there = cells(plan)
-        rule, phase = there[scenario.seed % len(there)]
+        rule, phase = there[(scenario.seed if play == "cell" else scenario.seed // 2) % len(there)]
         return FaultPlan((_in_phase(rule, phase, scenario, chance),))
     rule = plan.rules[scenario.seed % len(plan.rules)]
     if rule.at_ns:

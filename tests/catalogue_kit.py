@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -73,15 +73,22 @@ class Seen:
         return [(step.at_ns, step.given) for step in self.steps if isinstance(step.given, kind)]
 
 
-def lived(rules: str, *, folder: Path, seed: int = 1, kind: str = "backpack", rounds: int = 3, **settings: str) -> Seen:
-    """Maker hawk on venue one, takers chick and hen on venue two; `rules` as in a plan, one a line."""
+def lived(
+    rules: str, *, folder: Path, seed: int = 1, kind: str = "backpack", rounds: int = 3, phase: str = ""
+) -> Seen:  # fmt: skip
+    """Maker hawk on venue one, takers chick and hen on venue two; `rules` as in a plan, one a line.
+
+    They act anywhere, or once in all in that `phase` of the flow.
+    """
     scenario = Scenario(
         seed=seed, rounds=rounds,
         venues=(VenueDraw("one", kind, ("hawk",)), VenueDraw("two", kind, ("chick", "hen"))), way_ms=(5, 25),
-        shuffled=False, settings={**SETTINGS, "rounds": str(rounds), **settings},
+        shuffled=False, settings={**SETTINGS, "rounds": str(rounds)},
     )  # fmt: skip
-    steps = Steps()
-    outcome = simulate(_flow(), scenario, plan_of(rules), folder=folder, bounds=Bounds(), story=steps)
+    steps, plan = Steps(), plan_of(rules)
+    if phase:
+        plan = FaultPlan(tuple(replace(rule, phase=phase, times=1) for rule in plan.rules))
+    outcome = simulate(_flow(), scenario, plan, folder=folder, bounds=Bounds(), story=steps)
     alerts = [it.code for step in steps.steps for it in step.effects if isinstance(it, Alert)]
     return Seen(outcome, steps.steps, folder / f"seed-{seed}.sqlite", alerts)
 

@@ -16,6 +16,7 @@ from catalogue_kit import MS, S, Seen, lived
 from cli_kit import ROOT
 
 from engine.runtime.journal_read import open_journal
+from engine.runtime.simulate.alone import over
 from engine.runtime.simulate.catalogue import CATALOGUE, Row
 from engine.trading.effects import AskOrder, CancelOrder, Purpose
 from engine.trading.inputs import Answered, MarketSeen
@@ -291,3 +292,25 @@ def test_row_elsewhere(row: Row) -> None:
 
 def test_every_row_has_a_test_and_stands_on_the_page() -> None:
     assert sorted({**PLAYED, **ELSEWHERE}) == [row.number for row in CATALOGUE] == list(range(1, 29))
+
+
+HARD = [  # cells that chance alone reached in none of a thousand seeds
+    ("killed", "TAKER_CLOSING", "for: 500ms"),
+    ("foreign_trade", "TAKER_HEDGING", "account: chick, lots: 40"),
+    ("foreign_trade", "TAKER_CLOSING", "account: chick, lots: 40"),
+    ("stuck_pending", "TAKER_HEDGING", "for: 800ms"),
+    ("rate_limited", "TAKER_CLOSING", "on: place, for: 1s"),
+    ("stop_asked", "HOLDING", ""),
+    ("disk_full", "HOLDING", "for: 5s"),
+    ("disk_full", "TAKER_CLOSING", "for: 5s"),
+    ("maintenance", "IDLE", "for: 1s"),
+    ("suspended", "IDLE", "for: 3s"),
+]
+
+
+@pytest.mark.parametrize(("fault", "phase", "more"), HARD)
+def test_a_fault_that_rarely_meets_a_phase_acts_in_it(fault: str, phase: str, more: str, tmp_path: Path) -> None:
+    seen = lived(f"fault: {fault}, nth: 1{', ' if more else ''}{more}", folder=tmp_path, phase=phase)
+    assert {(it.fault, it.state) for it in seen.outcome.played} == {(fault, phase)}
+    assert seen.outcome.violations == ()
+    assert seen.outcome.alone is None or not over([seen.outcome.alone], [])

@@ -220,8 +220,14 @@ class Faults:
             rule = self.rules[number]
             if rule.phase == phase and not self.off:
                 self._hits[number] += 1
-                if self._acts(number, rule):
-                    self._clock.call_at(self._clock.now_ns() + rule.after_ns, self._act, number, act)
+                if not self._acts(number, rule):
+                    continue
+                now_ns = self._clock.now_ns()
+                if rule.after_ns:
+                    self._clock.call_at(now_ns + rule.after_ns, self._act, number, act)
+                else:  # some phases are over before anything else can happen
+                    self._note(number, rule.account)
+                    self._clock.call_at(now_ns, act, rule)
 
     @property
     def acts_on_frames(self) -> bool:
