@@ -17,6 +17,7 @@ from engine.verify.bounds import FAULTS, Bounds
 from engine.verify.proof import Proof, Shown, Verdict, World, prove_world
 from engine.verify.script import as_yaml, read_script, script_of
 from engine.verify.story import mermaid, scenes_of, table
+from exchanges.types import LinkState
 
 __all__ = ["eagle"]
 
@@ -70,6 +71,16 @@ def test_an_account_without_requests_left_breaks_no_rule() -> None:
         (it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED and not needs_a_fault(it)
     ] == []
     assert any(key.spent for key in world.stepper.keys)
+
+
+def test_a_stream_that_tells_while_its_resync_still_asks_breaks_no_rule() -> None:
+    """S3, S5: a fill is told by the new stream, by the resync, or by both, and hedges wait no longer than they may."""
+    world, proof = proved(faults=2, takers=1, quantity=2, kinds=frozenset({"disconnect", "slow resync"}))
+    assert [
+        (it.rule.name, it.why) for it in proof.shown if it.verdict is not Verdict.PROVED and not needs_a_fault(it)
+    ] == []
+    between = [key for key in world.stepper.keys if LinkState.RESYNC in key.links]
+    assert any(key.exposure for key in between)
 
 
 def test_half_of_a_pair_that_fills_in_part_is_hedged_for_what_filled() -> None:

@@ -29,7 +29,7 @@ FAULTS = frozenset(
 )  # fmt: skip
 
 
-ON_REQUEST = frozenset({"rate spent"})  # kinds that are searched only if they are named
+ON_REQUEST = frozenset({"rate spent", "slow resync"})  # kinds that are searched only if they are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +180,8 @@ def assumptions(plan: Plan, bounds: Bounds) -> list[str]:
         " request or frame is faster than a timer, unless a fault makes it slow",
         "timers fire in any order that their lengths allow; prices stand still; margin suffices; at least one account"
         " takes orders; what is drawn at the start is its lowest",
-        "an order that its venue ends unasked, its validity having run out among it, is the fault `venue cancels`; a"
-        " resync is one moment: nothing else is told in the midst of it",
+        "an order that its venue ends unasked, its validity having run out among it, is the fault `venue cancels`",
+        *([] if "slow resync" in bounds.kinds else ["a resync is one moment: nothing else is told in the midst of it"]),
         *([] if "rate spent" in bounds.kinds else ["no account spends its requests of a minute"]),
         f"settings: {', '.join((*sizes, *counts))}",
     ]

@@ -436,7 +436,10 @@ class Venues:
 
     def _told(self, scratch: Scratch, account: int, frames: list[Frame], *, slow: bool = False) -> list[Given]:
         """What reaches the desk at once; the rest is queued, or lost with the stream."""
-        if self.links[account] is not TRUSTED:
+        link = self.links[account]
+        if link is RESYNC and not slow:  # it still asks, and the new stream tells already
+            return [self._given_of(account, frame) for frame in frames]
+        if link is not TRUSTED:
             kept = tuple(frame for frame in frames if frame.kind == "foreign")
             scratch.queues[account] += kept  # a resync tells of it
             return []
@@ -469,6 +472,8 @@ class Venues:
                 scratch.queues[account] = tuple(f for f in scratch.queues[account] if f.kind == "foreign")
                 self._happen(Action("disconnected", account=account, fault=1), [GiveLink(name, LOST)], scratch)
         else:
+            if link is LOST and self._may("slow resync"):
+                self._happen(Action("resync begins", account=account, fault=1), [GiveLink(name, RESYNC)])
             rows, states = self._missed(account)
             rows += [self._given_of(account, frame) for frame in self._state.queues[account]]
             begin, end = GiveLink(name, RESYNC), GiveLink(name, TRUSTED)
