@@ -19,18 +19,22 @@ from cli.locate import read_flow_source
 from cli.simulate_runs import RunOptions, calm, read_plan, run_seed
 from engine.runtime.simulate.witness import Bounds
 
-ROUNDS = 12
+KINDS = (
+    ("12 rounds, quiet", None, "all", 12),
+    ("12 rounds, with faults", "catalogue", "some", 12),
+    ("48 rounds, quiet: start and verdict weigh less", None, "all", 48),
+)
 FLOOR_STEPS = 200_000
 
 
 def main(seeds: int, repeats: int) -> None:
     print_machine()
-    print(f"{seeds} seeds of {ROUNDS} rounds, of which two in three are stopped in the middle; {repeats} repeats")
+    print(f"{seeds} seeds, of which two in three are stopped in the middle; {repeats} repeats")
     print_head("rounds per CPU second")
-    for name, faults, play in (("quiet", None, "all"), ("with faults", "catalogue", "some")):
+    for name, faults, play, rounds in KINDS:
         options = RunOptions(
             flow=read_flow_source("eagle_chicken"), faults=None if faults is None else read_plan(faults), play=play,
-            kinds=("backpack",), rounds=ROUNDS, settings=(), bounds=Bounds(),
+            kinds=("backpack",), rounds=rounds, settings=(), bounds=Bounds(),
         )  # fmt: skip
         rates, floors = zip(*(_measure(options, seeds) for _ in range(repeats)), strict=True)
         print_row(name, rates, digits=1, note=f"floor {min(floors):.1f} .. {max(floors):.1f} ms")
