@@ -3,7 +3,7 @@
 #   make run       the eagle flow on the embedded paper venues   make run ARGS="--rounds 2"
 #   make test      the tests                                     make test PYTEST_ARGS="-q -k ledger"
 #   make check     ruff, the format and mypy --strict
-#   make mutants   break the eagle flow in every place and compare what no rule notices with the list of reasons
+#   make mutants   break flows in every place and compare what no rule notices with lists of reasons  make mutants MUTANTS="hedger"
 #   make fuzz      feed an adapter what no venue should send     make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make storms    the desk alone, where everything goes wrong    make storms STORMS="2000 2"  (how many of a kind, processes)
 #   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
@@ -28,6 +28,7 @@ FLOW ?= flows/eagle_chicken.yaml
 ARGS ?=
 PYTEST_ARGS ?= -q -n 2
 MARKETS ?=
+MUTANTS ?= $(basename $(notdir $(wildcard tests/survivors/*.yaml)))
 FUZZ ?= 100000 1
 SIMULATE ?= 1..1000
 SOAK ?= 1..30000
@@ -75,7 +76,8 @@ format: $(DEV_READY)
 	$(BIN)/ruff format .
 
 mutants: $(DEV_READY)
-	$(BIN)/eagle prove eagle_chicken --mutate --survivors tests/survivors/eagle_chicken.yaml
+	@for flow in $(MUTANTS); do \
+	  $(BIN)/eagle prove $$flow --mutate --survivors tests/survivors/$$flow.yaml || exit 1; done
 
 fuzz: $(DEV_READY)
 	$(BIN)/python tests/fuzz_backpack.py $(FUZZ)

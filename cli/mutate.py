@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.chart.model import Flow
     from engine.verify.bounds import Bounds
     from engine.verify.mutants import Judged, Mutant
-    from engine.verify.survivors import Reason, Survivors
+    from engine.verify.survivors import Reason, Searched, Survivors
     from engine.verify.variants import Original
 
 TOLD_EVERY_S = 20.0
@@ -24,8 +24,9 @@ TOLD_EVERY_S = 20.0
 def mutate_flow(flow: Flow, parts: Sequence[Bounds], *, survivors: Survivors | None, style: str) -> int:
     """Exit code 1 if the flow itself is not proved within the bounds, or the list of survivors is not true."""
     from engine.verify.mutants import mutants_of
+    from engine.verify.survivors import Searched
 
-    worlds = parts if survivors is None else survivors.worlds
+    worlds = [Searched(it) for it in parts] if survivors is None else survivors.worlds
     judged = _judged(flow, list(mutants_of(flow)), worlds)
     if judged is None:
         return 1
@@ -52,30 +53,28 @@ def read_list(path: str | None, flow: Flow) -> Survivors | None:
     return survivors
 
 
-def _judged(flow: Flow, mutants: Sequence[Mutant], worlds: Sequence[Bounds]) -> list[Judged] | None:
+def _judged(flow: Flow, mutants: Sequence[Mutant], worlds: Sequence[Searched]) -> list[Judged] | None:
     """Each in one world after the other, until something notices it; None if the flow itself is not proved."""
-    from engine.verify.mutants import OVER, checked, judge, later
+    from engine.verify.mutants import Fate, Judged, checked, judge, later
 
-    fates = {mutant.name: checked(mutant) for mutant in mutants}
-    for number, bounds in enumerate(worlds, start=1):
-        original = _searched(flow, bounds)
+    fates = {it.name: checked(it) or Judged(it, Fate.UNREACHED) for it in mutants}
+    for number, world in enumerate(worlds, start=1):
+        original = _searched(flow, world.bounds)
         if original is None:
             return None
         told = perf_counter()
         for mutant in mutants:
             before = fates[mutant.name]
-            if before is None or before.fate not in OVER:
+            if before.fate in world.of:
                 fates[mutant.name] = later(before, judge(mutant, original))
                 gc.collect(1)
             if perf_counter() - told > TOLD_EVERY_S:
                 told = perf_counter()
-                write_note(
-                    f"world {number} of {len(worlds)}, {mutant.name}: {_counted([it for it in fates.values() if it])}"
-                )
+                write_note(f"world {number} of {len(worlds)}, {mutant.name}: {_counted(list(fates.values()))}")
         del original
         gc.unfreeze()
         gc.collect()
-    return [it for it in fates.values() if it is not None]
+    return list(fates.values())
 
 
 def _searched(flow: Flow, bounds: Bounds) -> Original | None:
@@ -113,7 +112,7 @@ def _lines(judged: Sequence[Judged], survivors: Survivors | None) -> list[str]:
     from engine.verify.mutants import ALIKE, OVER, Fate
 
     reasons = {} if survivors is None else survivors.reasons
-    listed = {name for name, reason in reasons.items() if reason.equivalent}
+    listed = {name for name, reason in reasons.items() if reason.word == "equivalent"}
     alike = sum(it.fate in ALIKE or (it.fate is Fate.SURVIVED and it.mutant.name in listed) for it in judged)
     noticed = sum(it.fate in OVER for it in judged)
     share = 100 * noticed / (len(judged) - alike) if len(judged) > alike else 100
@@ -133,7 +132,7 @@ def _kinds(judged: Sequence[Judged]) -> list[str]:
 
 def _line(it: Judged, reasons: Mapping[str, Reason]) -> str:
     reason = reasons.get(it.mutant.name)
-    why = f" ({'equivalent' if reason.equivalent else 'accepted'}: {reason.because})" if reason else ""
+    why = f" ({reason.word}: {reason.because})" if reason else ""
     return f"  {it.mutant.span}: {it.mutant.name}{why}"
 
 

@@ -12,8 +12,9 @@ from trading_kit import eagle_flow
 from engine.chart.load import load_flow
 from engine.chart.words import property_text
 from engine.trading.vocabulary import trading_vocabulary
-from engine.verify.bounds import Bounds
+from engine.verify.bounds import Bounds, settings_for
 from engine.verify.proof import Shown, Verdict, World, needed_by, prove_world
+from engine.verify.stepper import Hop
 
 RULES = [
     # kind, what is claimed, whether it holds
@@ -88,6 +89,37 @@ def test_a_name_is_kept_only_where_a_rule_reads_it() -> None:
         needed = needed_by(flow, Bounds().settings)
         sizes.append({leaf for leaf, names in needed.items() if "entry.attempts" in names})
     assert sizes == [set(), {"BUYING", "SELLING"}, {"BUYING", "SELLING", "ENDING", "ENDED"}]
+
+
+@pytest.mark.parametrize(("patience", "kept"), [("0ms", False), ("5s", True)])
+def test_a_name_is_not_kept_for_a_rule_on_leaving_that_the_settings_decide(patience: str, kept: bool) -> None:
+    """A count of rounds would be told apart without end."""
+    rule = (
+        "properties:\n  - {name: the claim, on_exit: {state: SELLING, holds: settings.patience == ms(0) or"
+        " entry.attempts > 1}}\n"
+    )
+    flow = load_flow(TEXT + rule, file="flows/buy_then_sell.yaml", vocabulary=trading_vocabulary())
+    settings = settings_for(flow, Bounds(settings={"patience": patience}))
+    assert ("entry.attempts" in needed_by(flow, settings)["SELLING"]) is kept
+
+
+@pytest.mark.parametrize(
+    ("claim", "hop", "broken"),
+    [
+        ("on_entry: {state: SELLING, from: [BUYING]}", ("buying", "selling"), False),
+        ("on_entry: {state: SELLING, from: [BUYING]}", ("selling", "selling"), True),
+        ("on_entry: {state: SELLING, from: [BUYING]}", ("selling", None), False),
+        ("on_exit: {state: BUYING, holds: entry.filled > 0}", ("buying", "buying"), True),
+        ("on_exit: {state: BUYING, holds: entry.filled > 0}", ("buying", None), False),
+    ],
+)
+def test_a_row_to_its_own_state_leaves_it_and_enters_it_again(
+    claim: str, hop: tuple[str, str | None], broken: bool
+) -> None:
+    text = f"{TEXT}properties:\n  - {{name: the claim, {claim}}}\n"
+    flow = load_flow(text, file="flows/buy_then_sell.yaml", vocabulary=trading_vocabulary())
+    world = World(flow, Bounds(faults=0, quantity=2))
+    assert ("the claim" in world.rules.crossed(world.desk, [Hop(*hop, "timer")])) is broken
 
 
 @pytest.mark.parametrize(("faults", "verdict"), [(0, Verdict.CUT_OFF), (1, Verdict.VIOLATED)])

@@ -25,6 +25,20 @@ def test_the_hedger_is_proved_within_small_bounds(takers: int) -> None:
     )
 
 
+def test_a_hedger_that_only_records_is_not_asked_to_hedge() -> None:
+    _, proof = prove(
+        HEDGER, Bounds(takers=1, faults=1, fills=1, kinds=frozenset({"stop"}), settings={"manual": "true"})
+    )
+    assert (proof.verdict, proof.hedged) == (Verdict.PROVED, False)
+
+
+def test_a_stop_leaves_no_fill_behind_that_came_during_its_last_reading() -> None:
+    """Three readings that failed let the run go with a fill open and its hedge on the way."""
+    kinds = frozenset({"stop", "question fails"})
+    _, proof = prove(HEDGER, Bounds(takers=1, faults=4, fills=1, overlaps=2, kinds=kinds))
+    assert proof.verdict is Verdict.PROVED
+
+
 def _blind_to_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Gate, "open", property(lambda self: self.lots.beyond(self.lots.qty * 0)))
 

@@ -31,7 +31,7 @@ def needed_names(
         for leaf in reversed(flow.leaves):
             found = needed[leaf]
             for candidate in moves[leaf]:
-                after = needed[candidate.target or leaf] | _judged_on(flow, candidate)
+                after = needed[candidate.target or leaf] | _judged_on(flow, candidate, settings)
                 found = found | _before(candidate, after, cleared_by, always)
             found |= _of_calls(flow, leaf)
             if found != needed[leaf]:
@@ -51,15 +51,15 @@ def _judged_in(flow: Flow, leaf: str, settings: Mapping[str, object]) -> Names:
     )
 
 
-def _judged_on(flow: Flow, candidate: Candidate) -> Names:
-    """What rules on leaving and entering a state read after the candidate."""
+def _judged_on(flow: Flow, candidate: Candidate, settings: Mapping[str, object]) -> Names:
+    """What rules on leaving and entering a state read after the candidate, where the settings leave it open."""
     crossed = {*candidate.exits, *candidate.entries}
     return frozenset(
         name
         for rule in flow.properties
         if rule.state in crossed
         for expression in rule.expressions.values()
-        for name in expression.names
+        for name in names_read(expression, settings)
     )
 
 

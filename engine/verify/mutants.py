@@ -16,7 +16,7 @@ from engine.chart.model import Expression, Flow, Row, RowKind, Scope, Severity, 
 from engine.chart.reach import rows_of
 from engine.chart.validate import check
 from engine.verify.bounds import Bounds
-from engine.verify.proof import Verdict, World, prove_world
+from engine.verify.proof import World, first_broken
 from engine.verify.variants import Mark, Original, Variant, leaf_mark, move_mark, timer_mark
 
 MOST_TIMES = 4  # a mutant's world may be so much larger than the flow's own; beyond that it is cut off
@@ -60,7 +60,8 @@ def mutants_of(flow: Flow) -> Iterator[Mutant]:
     for state, spec in flow.states.items():
         rows = list(rows_of(spec))
         for row, place in zip(rows, _places(rows), strict=True):
-            yield _changed(flow, "drop", f"{place}: dropped", row, lambda _: None)
+            if not _alone(spec, row):
+                yield _changed(flow, "drop", f"{place}: dropped", row, lambda _: None)
             if row.when is not None:
                 yield _changed(flow, "negate", f"{place}: not ({' '.join(row.when.source.split())})", row, _negated)
             if row.target is not None:
@@ -95,15 +96,18 @@ def judge(mutant: Mutant, original: Original) -> Judged:
         world = Variant(mutant.make(), original, mutant.touched, most=MOST_TIMES * len(original.known))
     else:
         return Judged(mutant, Fate.UNREACHED)
-    broken = next((it for it in prove_world(world).shown if it.verdict is Verdict.VIOLATED), None)
-    if broken is not None:
-        return Judged(mutant, Fate.KILLED, broken.rule.name)
-    return Judged(mutant, Fate.SAME if isinstance(world, Variant) and not world.differs else Fate.SURVIVED)
+    broken = None
+    if isinstance(world, Variant):
+        broken = world.broken_at_once()
+        if broken is None and not world.differs:
+            return Judged(mutant, Fate.SAME)
+    broken = broken or first_broken(world)
+    return Judged(mutant, Fate.SURVIVED) if broken is None else Judged(mutant, Fate.KILLED, broken)
 
 
-def later(before: Judged | None, now: Judged) -> Judged:
+def later(before: Judged, now: Judged) -> Judged:
     """What is known of a mutant after one world more."""
-    return now if before is None else max(before, now, key=lambda it: _RANK[it.fate])
+    return max(before, now, key=lambda it: _RANK[it.fate])
 
 
 def parts_of_mutants(parts: Sequence[Bounds]) -> tuple[Bounds, ...]:
@@ -129,6 +133,14 @@ def _changed(flow: Flow, kind: str, name: str, row: Row, change: Callable[[Row],
     touched = frozenset(_touched(flow, row, looked_at=kind == "negate"))
     states = {**flow.states, row.state: changed}
     return Mutant(kind, name, row.span, partial(_with_states, flow, states), touched)
+
+
+def _alone(spec: StateSpec, row: Row) -> bool:
+    """The only row of a timer goes with it, and no flow is read whose call has but one way out."""
+    ways = [delay.rows for delay in spec.delays]
+    if spec.invoke is not None:
+        ways += [spec.invoke.done, spec.invoke.error]
+    return any(len(rows) == 1 and rows[0] is row for rows in ways)
 
 
 def _touched(flow: Flow, row: Row, *, looked_at: bool) -> Iterator[Mark]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import reduce
+from operator import or_
 
 from engine.chart.fairness import never_led, stuck_states
 from engine.chart.model import Expression, Flow
@@ -14,13 +16,13 @@ from engine.chart.search import Broken, Edge, Graph, Tell, search, silent
 from engine.trading.desk import Desk
 from engine.trading.inputs import Started
 from engine.trading.intake import DESK
-from engine.trading.plan import AccountPlan, Plan, is_hedged
+from engine.trading.plan import AccountPlan, Plan
 from engine.trading.sections import LegSpec
 from engine.verify.bounds import Bounds, plan_for, quotes_for
 from engine.verify.projection import NOW, RUN, Projection
 from engine.verify.rules import LEAVES, Named, Rules
 from engine.verify.situation import MARKET_OPEN, Action, State
-from engine.verify.stepper import Arm, Choices, Stepper
+from engine.verify.stepper import Arm, Choices, Done, Stepper
 from engine.verify.symmetry import Symmetry
 from engine.verify.venues import Venues
 from exchanges.types import LinkState, LinkUpdate, Margin
@@ -73,7 +75,7 @@ class World:
         self, flow: Flow, bounds: Bounds, *, hedged: bool | None = None, needed: Needed | None = None,
         folded: bool = False,
     ) -> None:  # fmt: skip
-        """`hedged`: whether the rules of hedged flows are asked, as its `hedging:` says unless given.
+        """`hedged`: whether the rules of hedged flows are asked, unless given as its `hedging:` and settings say.
 
         `needed`: names of the flow's memory that are told apart in each leaf, at least those that matter there.
         `folded`: of situations that only swap equal accounts one stands for all, and so it does of those that differ
@@ -88,7 +90,7 @@ class World:
         choices = Choices()
         self.desk = Desk(self.plan, run=RUN, chance={"taker": choices, "hold": choices}, decider="table")
         self.rules = Rules(
-            flow, hedged=is_hedged(flow) if hedged is None else hedged, settings=self.plan.settings
+            flow, hedged=_hedges(self.desk) if hedged is None else hedged, settings=self.plan.settings
         )  # fmt: skip
         self.rules.accounts(names, tuple(spec.venue for spec in self.plan.accounts.values()), self.plan.heard)
         takers = tuple(n for n, name in enumerate(names) if name != self.desk.world.maker)
@@ -109,6 +111,7 @@ class World:
             shrinks=self._shrinks,
         )  # fmt: skip
 
+        self.began: tuple[Done, ...] = ()  # what the desk did when it was started
         self._first = self._begin()
 
     @property
@@ -130,7 +133,8 @@ class World:
         effects = desk.step(Started((), margins), NOW)
         done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
         number = self.stepper.number(self.stepper.projection.key())  # nothing tells equal accounts apart yet
-        return self.venues.first(number, tuple(done))
+        self.began = tuple(done)
+        return self.venues.first(number, self.began)
 
     def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
         steps = self.venues.steps(state, faults=faults)
@@ -190,12 +194,10 @@ def prove_world(world: World, *, tell: Tell = silent) -> Proof:
     graph = search(world, rules.always, faults=world.bounds.faults, most=world.bounds.max_states, tell=tell)
     broken = list(graph.broken)
     if graph.complete and not broken:
-        broken = _at_last(world, graph)
+        broken = list(_at_last(world, graph))
     by_name = {it.name: it for it in broken}
     undecided = Verdict.PROVED if graph.complete and not broken else Verdict.CUT_OFF
-    seen = 0
-    for facts in graph.facts:
-        seen |= facts
+    seen = reduce(or_, graph.facts)
     shown = []
     for named in rules.named():
         found = by_name.get(named.name)
@@ -223,17 +225,29 @@ def prove_world(world: World, *, tell: Tell = silent) -> Proof:
     )  # fmt: skip
 
 
-def _at_last(world: World, graph: Graph[State, Action]) -> list[Broken]:
+def first_broken(world: World) -> str | None:
+    """Any rule that does not hold, as soon as one is found; None if there is none or the search is cut off."""
+    graph = search(world, world.rules.always, faults=world.bounds.faults, most=world.bounds.max_states)
+    found = next(iter(graph.broken), None)
+    if found is not None or not graph.complete:
+        return None if found is None else found.name
+    seen = reduce(or_, graph.facts)
+    missing = next((rule.name for rule in world.rules.sometimes if world.bounds.usual and not seen & rule.fact), None)
+    if missing is not None:
+        return missing
+    found = next(_at_last(world, graph), None)
+    return None if found is None else found.name
+
+
+def _at_last(world: World, graph: Graph[State, Action]) -> Iterator[Broken]:
     """Rules on what must come, of a graph that is whole."""
-    broken = []
+    stuck = stuck_states(graph, place=world.leaf, rests=world.rests)
+    if stuck is not None:
+        yield Broken(LEAVES, stuck, why=f"nothing leads out of {world.leaf(graph.states[stuck])}")
     for rule in world.rules.leads_to:
         found = never_led(graph, rule, fair=world.duty, done=world.done)
         if found is not None:
-            broken.append(found)
-    stuck = stuck_states(graph, place=world.leaf, rests=world.rests)
-    if stuck is not None:
-        broken.append(Broken(LEAVES, stuck, why=f"nothing leads out of {world.leaf(graph.states[stuck])}"))
-    return broken
+            yield found
 
 
 def _violated(named: Named, found: Broken, graph: Graph[State, Action]) -> Shown:
@@ -241,6 +255,11 @@ def _violated(named: Named, found: Broken, graph: Graph[State, Action]) -> Shown
     if found.action >= 0:
         trace.append((graph.actions[found.action], graph.states[found.at]))
     return Shown(named, Verdict.VIOLATED, found.why, tuple(trace), tuple(graph.actions[label] for label in found.turn))
+
+
+def _hedges(desk: Desk) -> bool:
+    """Does the flow hedge, or leave that to a person (`only record`)?"""
+    return desk.hedging is not None and not (desk.hedging.gate is not None and desk.hedging.gate.record_only)
 
 
 def _alike(plan: Plan, takers: tuple[int, ...]) -> tuple[int, ...]:

@@ -163,11 +163,11 @@ class Rules:
         """What must hold behind these moves; None is a rule that they break whatever holds."""
         asked: list[tuple[str, Expression | None]] = []
         for name, state, rule in self._on_exit:
-            if any(_in(source, state) and not _in(target or source, state) for source, target in way):
+            if any(_in(source, state) and not _stays(source, target, state) for source, target in way):
                 asked.append((name, rule.expressions["holds"]))
         for name, state, rule in self._on_entry:
             sources = [
-                source for source, target in way if target and _in(target, state) and not _in(source, state)
+                source for source, target in way if _in(target or source, state) and not _stays(source, target, state)
             ]  # fmt: skip
             if not sources or (rule.origins and all(_from(source, rule) for source in sources)):
                 continue
@@ -264,6 +264,13 @@ def _never(_: Desk) -> bool:
 
 def _from(source: str, rule: Property) -> bool:
     return any(_in(source, origin.lower()) for origin in rule.origins)
+
+
+def _stays(source: str, target: str | None, state: str) -> bool:
+    """It moves nowhere, or between states inside this one; a row to its own state leaves it and enters it again."""
+    if target is None:
+        return True
+    return _in(source, state) and _in(target, state) and not source == target == state
 
 
 def _in(leaf: str, state: str) -> bool:

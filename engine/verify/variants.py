@@ -5,8 +5,9 @@ A state of the flow in which no way out runs into the changed row leads to the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from engine.chart.model import Flow
@@ -41,6 +42,8 @@ class Original(World):
         self._marks: dict[frozenset[Mark], frozenset[Mark]] = {}  # these three: each value once
         self._states: dict[State, State] = {}
         self._told: dict[tuple[Done, ...], tuple[Done, ...]] = {}
+        at_first = frozenset(_marks(flow.initial.lower(), [self.began]))
+        self._marks[at_first] = at_first
 
     def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
         steps = self.venues.steps(state, faults=faults)
@@ -48,14 +51,32 @@ class Original(World):
         edges = [
             Edge(it.action, once(it.state, it.state), bool(it.action.fault), it.broke) for it in steps
         ]  # fmt: skip
-        marks = frozenset(_marks(self.leaf(state), steps))
-        told = [self._told.setdefault(it, it) for it in _told(steps)]
+        done = [it.done for it in steps]
+        marks = frozenset(_marks(self.leaf(state), done))
+        told = [self._told.setdefault(it, it) for it in _told(done)]
         self.known[once(state, state)] = Known(edges, faults, self._marks.setdefault(marks, marks), told)
         return edges
 
     def runs_into(self, touched: frozenset[Mark]) -> bool:
         """Does any state that was searched?"""
         return any(not touched.isdisjoint(marks) for marks in self._marks)
+
+    def at_change(self, touched: frozenset[Mark]) -> Iterator[tuple[State, Known, int | None]]:
+        """Every state that runs into the change, and how many faults lead there without having run into it before.
+
+        None where no such way was found; there may be one all the same.
+        """
+        changed = {marks for marks in self._marks if not touched.isdisjoint(marks)}
+        spent = {self.first(): 0}
+        for state, known in self.known.items():
+            so_far = spent.get(state)
+            if known.marks in changed:
+                yield state, known, so_far
+            elif so_far is not None:
+                for edge in known.edges:
+                    after = so_far + edge.fault
+                    if after <= self.bounds.faults and spent.get(edge.target, after) >= after:
+                        spent[edge.target] = after
 
 
 class Variant(World):
@@ -74,7 +95,35 @@ class Variant(World):
             self._near = self._near and self.venues.timers.adopt(original.venues.timers)
         self._known = original.known if self._near else {}
         self._touched = touched
-        self.differs = not self._near  # from the original, as far as was searched
+        self._original = original
+        # from the original, as far as was searched
+        self.differs = not self._near or _told([self.began]) != _told([original.began])
+
+    def broken_at_once(self) -> str | None:
+        """A rule that breaks in the first step which runs into the change; what was found before is not looked at anew.
+
+        None where the way to such a step, or what follows it, has to be searched; nothing has if it does not `differ`.
+        """
+        required = [(rule.name, rule.fact) for rule in self.rules.always]
+        for state, known, spent in self._original.at_change(self._touched) if self._near else ():
+            if self.differs and spent is None:
+                continue
+            steps = self.venues.steps(state, faults=known.faults)
+            self._compare(known, steps)
+            if spent is None:
+                continue
+            for step in steps:
+                if step.action.fault and spent >= self.bounds.faults:
+                    continue
+                facts = self.facts(step.state)
+                broken = [*step.broke, *(name for name, fact in required if not facts & fact)]
+                if broken:
+                    return broken[0]
+        return None
+
+    def _compare(self, known: Known, steps: Sequence[Step]) -> None:
+        if not self.differs and (_edges(steps) != known.edges or _told(it.done for it in steps) != known.told):
+            self.differs = True
 
     def edges(self, state: State, *, faults: bool) -> list[Edge[State, Action]]:
         known = self._known.get(state)
@@ -85,11 +134,7 @@ class Variant(World):
             if faults or not known.faults:
                 return known.edges
             return [edge for edge in known.edges if not edge.fault]
-        steps = self.venues.steps(state, faults=faults)
-        edges = _edges(steps)
-        if not self.differs and (faults != known.faults or edges != known.edges or _told(steps) != known.told):
-            self.differs = True
-        return edges
+        return _edges(self.venues.steps(state, faults=faults))
 
 
 def leaf_mark(leaf: str) -> Mark:
@@ -105,24 +150,23 @@ def timer_mark(event: str) -> Mark:
     return ("timer", event)
 
 
-def _marks(leaf: str, steps: Sequence[Step]) -> Iterator[Mark]:
+def _marks(leaf: str, steps: Iterable[Sequence[Done]]) -> Iterator[Mark]:
     yield leaf_mark(leaf)
-    for step in steps:
-        for done in step.done:
-            if type(done) is Hop:
-                yield (done.source, done.event, done.target or "")
-                if done.target is not None:
-                    yield (done.target,)
-            elif type(done) is Arm and done.owner == CHART:
-                yield ("timer", str(done.name))
+    for done in chain.from_iterable(steps):
+        if type(done) is Hop:
+            yield (done.source, done.event, done.target or "")
+            if done.target is not None:
+                yield (done.target,)
+        elif type(done) is Arm and done.owner == CHART:
+            yield ("timer", str(done.name))
 
 
 def _edges(steps: Sequence[Step]) -> list[Edge[State, Action]]:
     return [Edge(it.action, it.state, bool(it.action.fault), it.broke) for it in steps]
 
 
-def _told(steps: Sequence[Step]) -> list[tuple[Done, ...]]:
+def _told(steps: Iterable[Sequence[Done]]) -> list[tuple[Done, ...]]:
     return [
-        tuple(it for it in step.done if type(it) in OUTWARD and not (type(it) is Told and it.code in NOTES))
-        for step in steps
+        tuple(it for it in done if type(it) in OUTWARD and not (type(it) is Told and it.code in NOTES))
+        for done in steps
     ]
