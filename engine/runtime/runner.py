@@ -70,7 +70,8 @@ MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process ali
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
 STEPS_REFUSED = frozenset({Refusal.PRICE, Refusal.SIZE})
-LIST_AGAIN_NS = 10 * S  # a market is looked up no more often, however many orders are refused
+LIST_AGAIN_NS = 10 * S  # a market is looked up no more often, however many orders are refused …
+STEPS_BACK_NS = 15 * S  # … and again after so long: finer steps refuse nothing, and orders stand too far from the touch
 COVER_NS = 5 * S  # for the hedges of what comes in while the venues are asked for the last time
 LATE_TRIES = 3  # such waits, each with a last reading behind it in which more may come in
 LEFT = 130  # exit code at the third interrupt
@@ -470,6 +471,8 @@ class Runner:
         if listed is not None:
             it = self._steps(account, listed)
             self.handle(Relisted(account, it.tick, it.lot, it.min_qty, it.min_notional))
+        if not self._closed:
+            self._clock.call_at(self._clock.now_ns() + STEPS_BACK_NS, self._look_up, account)
 
     def _listen(self) -> None:
         """Take every account's private events, and each book once, from the first account that trades on it."""
