@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.orders import COVERING
 from engine.verify.projection import ASKED, MISSING, UNKNOWN, OrderKey
-from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Frame, Scratch, State
+from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Frame, Scratch, State, Timer
 from engine.verify.stepper import STALE, Stepper
 from engine.verify.symmetry import Swap
 from engine.verify.timers import Timers
@@ -37,24 +37,26 @@ class Settling:
             self._break_ties(scratch)
         if scratch.timers:
             self._put_by(scratch)
-        timers = scratch.timers
+        if scratch.timers or scratch.depth:
+            self._ripen(scratch)
+        return State(
+            scratch.desk, tuple(scratch.orders), tuple(scratch.queues),
+            tuple(sorted(scratch.asks)) if scratch.asks else (), tuple(sorted(scratch.timers)), tuple(scratch.truth),
+            scratch.refusing, scratch.stopped, scratch.depth,
+        )  # fmt: skip
+
+    def _ripen(self, scratch: Scratch) -> None:
         quiet = self.quiet(scratch)
         calm = quiet and self._calm(scratch)
         if calm:
             scratch.depth = 0
-        if timers:
-            late = scratch.depth >= self._depth  # then the chart's wait for calm, and are ripe by then
-            timers = [
-                timer._replace(ripe=True)
-                if not timer.ripe
-                and (calm or (quiet and self._timers.patient(timer)) or (late and self._timers.outside(timer)))
-                else timer
-                for timer in timers
-            ]
-        return State(
-            scratch.desk, tuple(scratch.orders), tuple(scratch.queues), tuple(sorted(scratch.asks)),
-            tuple(sorted(timers)), tuple(scratch.truth), scratch.refusing, scratch.stopped, scratch.depth,
-        )  # fmt: skip
+        late = scratch.depth >= self._depth  # then the chart's wait for calm, and are ripe by then
+        armed = self._timers
+        for at, timer in enumerate(scratch.timers):
+            if timer.ripe:
+                continue
+            if calm or (quiet and armed.patient(timer)) or (late and armed.outside(timer)):
+                scratch.timers[at] = Timer(timer.number, timer.after, True)
 
     def _break_ties(self, scratch: Scratch) -> None:
         """Of equal accounts that the desk does not tell apart the venues may know different things."""
@@ -102,7 +104,7 @@ class Settling:
         if any(frame.place == place for queue in scratch.queues for frame in queue):
             return
         scratch.orders[at] = order._replace(fills=(order.cum,))
-        scratch.cleared.append(("gather", place))
+        scratch.cleared += (("gather", place),)
         self._put_desk(scratch, *self._stepper.gather(scratch.desk, place))
 
     def _shrink(self, scratch: Scratch, at: int) -> None:
@@ -125,7 +127,7 @@ class Settling:
         for account, queue in enumerate(scratch.queues):
             if queue:
                 scratch.queues[account] = tuple([_of_rest(it, place, rows, done) for it in queue])
-        scratch.cleared.append(("shrink", place))
+        scratch.cleared += (("shrink", place),)
         trades = tuple([f"t{new}" for old, new in rows.items() if f"t{old}" in known.trades])
         self._put_desk(scratch, *self._stepper.shrink(scratch.desk, place, done, trades))
 
@@ -158,7 +160,7 @@ class Settling:
 
     def _forget(self, scratch: Scratch, at: int) -> None:
         place = at + 1
-        scratch.cleared.append(("forget", place))
+        scratch.cleared += (("forget", place),)
         self._timers.disarm(scratch, INQUIRY, place)
         del scratch.orders[at]
         self._put_desk(scratch, *self._stepper.forget(scratch.desk, place))

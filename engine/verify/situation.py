@@ -110,16 +110,16 @@ class Scratch:
         self.refusing = state.refusing
         self.stopped = state.stopped
         self.depth = state.depth
-        self.broke: list[str] = []
-        self.done: list[Done] = []
-        self.cleared: list[tuple[str, int]] = []
+        self.broke: tuple[str, ...] = ()
+        self.done: tuple[Done, ...] = ()
+        self.cleared: tuple[tuple[str, int], ...] = ()
         self.draws: tuple[int, ...] = ()
 
     def fork(self) -> Scratch:
         twin = Scratch(self._of)
         twin.desk, twin.refusing, twin.stopped, twin.depth = self.desk, self.refusing, self.stopped, self.depth
         twin.orders, twin.queues, twin.asks, twin.timers = [*self.orders], [*self.queues], [*self.asks], [*self.timers]
-        twin.truth, twin.broke, twin.done, twin.cleared = [*self.truth], [*self.broke], [*self.done], [*self.cleared]
+        twin.truth, twin.broke, twin.done, twin.cleared = [*self.truth], self.broke, self.done, self.cleared
         twin.draws = self.draws
         return twin
 

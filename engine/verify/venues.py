@@ -6,8 +6,6 @@ late, as long as no answer overtakes the stream (docs/decisions/0007-proving.md)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from engine.trading.desk import CHART
 from engine.trading.inputs import Request
 from engine.verify.projection import DEAD
@@ -175,14 +173,25 @@ class Venues:
             self._people()
 
     def _happen(self, action: Action, given: list[Given], change: Scratch | None = None) -> None:
+        """Give the desk inputs one right after the other; a step that draws forks."""
         scratch = change if change is not None else Scratch(self._state)
-        for end in self._given(scratch, given):
-            state = self._settling.frozen(end)
-            self._out.append(
-                Step(
-                    action, state, tuple(end.broke), tuple(end.done), tuple(given), end.draws, tuple(end.cleared)
-                )
-            )  # fmt: skip
+        told = tuple(given)
+        if not told:
+            self._add(action, scratch, told)
+            return
+        outcomes = self._stepper.step(scratch.desk, told)
+        for outcome in outcomes:
+            end = scratch if len(outcomes) == 1 else scratch.fork()
+            end.desk, end.draws = outcome.desk, outcome.draws
+            if outcome.swap is not None:
+                end.move(outcome.swap)
+            if outcome.done:
+                self._do(end, outcome.done)
+            self._add(action, end, told)
+
+    def _add(self, action: Action, end: Scratch, told: tuple[Given, ...]) -> None:
+        state = self._settling.frozen(end)
+        self._out.append(Step(action, state, end.broke, end.done, told, end.draws, end.cleared))
 
     def _may(self, fault: str) -> bool:
         return self._faulty and fault in self._faults
@@ -599,22 +608,6 @@ class Venues:
 
     # --- the desk's turn
 
-    def _given(self, scratch: Scratch, given: list[Given]) -> Iterator[Scratch]:
-        """Give the desk inputs one after the other; a step that draws forks."""
-        if not given:
-            yield scratch
-            return
-        outcomes = self._stepper.step(scratch.desk, tuple(given))
-        for outcome in outcomes:
-            branch = scratch if len(outcomes) == 1 else scratch.fork()
-            branch.desk = outcome.desk
-            branch.draws = outcome.draws
-            if outcome.swap is not None:
-                branch.move(outcome.swap)
-            if outcome.done:
-                self._do(branch, outcome.done)
-            yield branch
-
     def _do(self, scratch: Scratch, done: tuple[Done, ...]) -> None:
         scratch.done += done
         for effect in done:
@@ -637,10 +630,10 @@ class Venues:
                     if scratch.asks:
                         scratch.asks = [(STALE if of == state else of, place) for of, place in scratch.asks]
                 case Broke(rule):
-                    scratch.broke.append(rule)
+                    scratch.broke += (rule,)
                 case End(exit_code):
                     if exit_code == 0 and not self._flat(scratch):
-                        scratch.broke.append(NOT_FLAT)
+                        scratch.broke += (NOT_FLAT,)
 
     def _flat(self, scratch: Scratch) -> bool:
         """Is nothing left at the venues that the desk does not know of, and can no order fill any more?"""
@@ -675,9 +668,9 @@ class Venues:
     ) -> Scratch:
         scratch = Scratch(self._state)
         order = scratch.orders[place - 1]
-        scratch.orders[place - 1] = order._replace(
-            status=order.status if status is None else status,
-            fills=order.fills if fills is None else fills,
-            cancel=order.cancel if cancel is None else cancel,
-        )
+        scratch.orders[place - 1] = VenueOrder(
+            order.account, order.sign, order.qty, order.rests, order.reduce_only,
+            order.status if status is None else status, order.fills if fills is None else fills,
+            order.cancel if cancel is None else cancel,
+        )  # fmt: skip
         return scratch
