@@ -40,7 +40,7 @@ from exchanges.lighter import client as lighter
 from exchanges.lighter import signer as lighter_signer
 from exchanges.lighter.native import NativeSigner, installed
 from exchanges.lighter.rest import Listing
-from exchanges.lighter.standin import StandInSigner
+from exchanges.lighter.standin import LocallyKnown, StandInSigner
 from exchanges.lighter.wire.reply import PREMIUM_PER_MINUTE as LIGHTER_PREMIUM
 from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
 from exchanges.okx import client as okx
@@ -326,6 +326,8 @@ def _lighter(
         if not venue.local or installed():
             raise CannotUse(f"{_place(config, account)}: {account.name}: {error}") from None
         signer = stand_in  # a local venue checks the form of a signature: rehearsals need no native library
+    if venue.local:
+        signer = LocallyKnown(signer)
     # The venue counts by address and by wallet, and by tier: what the config says of orders tells which tier (S11).
     standard = config.limits.orders_per_minute <= LIGHTER_STANDARD
     budget = budgets.at(venue.kind, venue.url, Budget(LIGHTER_STANDARD if standard else LIGHTER_PREMIUM))

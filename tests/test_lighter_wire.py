@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
+from hashlib import sha512
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +21,8 @@ from engine.runtime.clock import VirtualClock
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
 from exchanges.lighter.native import KEY_HEX, NativeSigner, library_path
 from exchanges.lighter.rest import judge
-from exchanges.lighter.signer import SignerThread
-from exchanges.lighter.standin import StandInSigner
+from exchanges.lighter.signer import SignedTx, SignerThread
+from exchanges.lighter.standin import LocallyKnown, StandInSigner
 from exchanges.lighter.wire import reply, stream
 from exchanges.lighter.wire.facts import OrderFacts, PositionFacts, TradeFacts, order_facts, trade_facts, when_ms
 from exchanges.lighter.wire.reply import WrongNonce
@@ -364,6 +366,23 @@ def test_the_native_signer_signs_the_same_transaction_as_the_stand_in() -> None:
     assert len(native.token(1_900_000_000)) == len(stand_in.token(1_900_000_000))
     with pytest.raises(AuthFailed, match="the Lighter signer refuses"):
         native.order(OrderTx(0, 1, 1000, 0, True, 0, 2, False, 1_900_000_000_000, 0), nonce=9)
+
+
+def test_a_local_venue_knows_what_any_signer_signed() -> None:
+    """Its hash function is not the venue's own: an order whose answer is lost was asked about for ever."""
+
+    class Native(StandInSigner):
+        def _signed(self, *given: Any) -> SignedTx:
+            return replace(super()._signed(*given), tx_hash="n" * 80)
+
+    native = Native(account_index=ACCOUNT, api_key_index=5, seed="s", clock=VirtualClock(start_wall_ms=AT))
+    local = LocallyKnown(native)
+    for tx in (
+        local.order(OrderTx(0, 1, 1000, 1, True, 0, 2, False, AT, 0), nonce=7),
+        local.cancel(CancelTx(0, 5), nonce=8),
+    ):
+        assert tx.tx_hash == sha512(f"{tx.tx_type}/{tx.tx_info}".encode()).hexdigest()[:80]
+    assert (local.token(9), local.blocking) == (native.token(9), False)
 
 
 def test_what_blocks_is_called_in_one_thread_of_its_own_also_after_a_new_connection() -> None:

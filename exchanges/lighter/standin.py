@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha512, shake_256
 
-from exchanges.lighter.signer import SignedTx
+from exchanges.lighter.signer import SignedTx, Signer
 from exchanges.lighter.wire.codes import CANCEL_ORDER, CREATE_ORDER
 from exchanges.lighter.wire.scale import CancelTx, OrderTx
 from exchanges.types import Clock
@@ -59,5 +60,30 @@ class StandInSigner:
         hashed = json.dumps([tx_type, head, body, tail, attributes]).encode()
         signature = b64encode(shake_256(hashed + self._seed.encode()).digest(80)).decode()
         info = {**head, **body, **tail, "Sig": signature, "L2TxAttributes": attributes}
-        text = json.dumps(info, separators=(",", ":"))
-        return SignedTx(tx_type, text, sha512(f"{tx_type}/{text}".encode()).hexdigest()[:80])
+        return known_locally(SignedTx(tx_type, json.dumps(info, separators=(",", ":")), ""))
+
+
+class LocallyKnown:
+    """A signer whose transactions have the hash by which a local venue knows them: it cannot make the native one's.
+
+    Without it an order whose answer is lost would be asked about for ever.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self.account_index = signer.account_index
+        self.api_key_index = signer.api_key_index
+        self.blocking = signer.blocking
+        self._signer = signer
+
+    def order(self, tx: OrderTx, *, nonce: int) -> SignedTx:
+        return known_locally(self._signer.order(tx, nonce=nonce))
+
+    def cancel(self, tx: CancelTx, *, nonce: int) -> SignedTx:
+        return known_locally(self._signer.cancel(tx, nonce=nonce))
+
+    def token(self, deadline_s: int) -> str:
+        return self._signer.token(deadline_s)
+
+
+def known_locally(tx: SignedTx) -> SignedTx:
+    return replace(tx, tx_hash=sha512(f"{tx.tx_type}/{tx.tx_info}".encode()).hexdigest()[:80])
