@@ -455,6 +455,38 @@ def test_nothing_is_hedged_before_the_positions_of_a_takeover_were_read() -> Non
     assert bench.placed(effects) == [("t1", "hedge", "sell", D(1))]
 
 
+def test_a_takeover_compares_ledger_and_venues_as_soon_as_its_orders_are_known() -> None:
+    """S17, seed 482 of the catalogue on backpack,lighter: a full disk kept from the journal what had closed the maker.
+
+    The next run took it for open, and closed and hedged it for a minute on books that were not the venue's.
+    """
+    bench = Bench()
+    held = tuple(Held(name, D(0), D(1) if name == "m" else D(0)) for name in bench.plan.accounts)
+    closing = replace(
+        left("e1r1l1a1", "m", "1"), venue="a", side=Side.SELL, purpose="close", leg="closing", price=D(100)
+    )
+    bench.give(Carried(1, 0, held, (closing,)))
+    effects = bench.begin(held=())
+    (token,) = (effect.token for effect in effects if isinstance(effect, AskOrder))
+    assert bench.timers["desk", "reconcile"].at_ns - bench.now == S
+    asked = bench.fire("reconcile", owner="desk")
+    assert [
+        effect for effect in asked if isinstance(effect, AskPositions)
+    ] == []  # it may have filled, and made it flat
+    reading = Counted(0, ok=True, quiet=True, positions=(), margins=())
+    bench.give(reading)
+    assert not bench.desk.world.positions_doubted
+    word = OrderUpdate(
+        account="m", symbol="ETHUSDT", client_id="e1r1l1a1", order_id="v-1", side=Side.SELL, qty=D(1),
+        state=OrderState.CANCELED, cum_qty=D(0), price=D(100), at_ms=0, recv_ns=0,
+    )  # fmt: skip
+    bench.give(Looked("e1r1l1a1", token, ok=True, update=word))
+    assert [e for e in bench.fire("reconcile", owner="desk") if isinstance(e, AskPositions)] != []
+    bench.give(reading)
+    bench.give(reading)
+    assert bench.state == "ERROR.distrust"
+
+
 def test_a_hedge_whose_price_is_refused_is_priced_in_more_ticks() -> None:
     """Catalogue 26, seed 8 on Backpack: the venue's tick was five of ours, and no hedge was taken at its price."""
     bench = opened(Bench(accounts=(account("m", "a"), account("t1", "b"))))

@@ -246,7 +246,9 @@ class Intake:
         for margin in given.margins:
             world.margins[margin.account] = margin
         self.risk.began(given.day)
-        self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
+        # What a full disk kept from the journal shows only here: better before much is traded on wrong books.
+        wait_ns = RESYNC_NS if world.left_over else RECONCILE_NS
+        self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + wait_ns))
         return self.breaches(self.risk.money())
 
     def _fill(self, fill: Fill) -> list[StrategyEvent]:
@@ -567,8 +569,13 @@ class Intake:
         return events + self._breach("positions differ", "distrust")
 
     def comparable(self, given: Counted) -> bool:
-        """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills."""
+        """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills.
+
+        Nor while an order of an earlier run is unknown: what it filled is in the positions and not in the ledger.
+        """
         links = self.world.links
+        if self.world.left_over and self.world.unknown:
+            return False
         return given.ok and given.quiet and (links.all_trusted or self._traded_trusted())
 
     def _traded_trusted(self) -> bool:
@@ -627,6 +634,9 @@ class Intake:
     def _timer(self, given: TimerFired) -> list[StrategyEvent]:
         world = self.world
         if given.owner == DESK:
+            if world.left_over and world.unknown:
+                self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + S))
+                return self.breaches(self.risk.money())
             self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
             self.effects.append(AskPositions(accounts=world.traded, token=0))
             return self.breaches(self.risk.money())
