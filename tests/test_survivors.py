@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from cli_kit import Eagle, eagle
-from test_prove import FLOW, SMALL
+from test_prove import SMALL
+from trading_kit import shipped_flow
 
 from engine.chart.model import FlowError
 from engine.chart.structure import shipped_schema
@@ -115,10 +116,13 @@ def test_a_list_in_the_wrong_place_is_refused(eagle: Eagle, tmp_path: Path, opti
     assert told in done.err
 
 
-def test_every_name_on_the_list_of_the_eagle_flow_is_a_mutant_that_validate_passes() -> None:
+LISTS = sorted((Path(__file__).parent / "survivors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", LISTS, ids=[path.stem for path in LISTS])
+def test_every_name_on_a_list_is_a_mutant_that_validate_passes(path: Path) -> None:
     """Whether it still survives, `make mutants` says."""
-    path = Path(__file__).parent / "survivors" / "eagle_chicken.yaml"
     listed = read_survivors(path.read_text(encoding="utf-8"), file=path.name)
-    mutants = {it.name: it for it in mutants_of(FLOW)}
-    assert [name for name in listed.reasons if name not in mutants] == []
-    assert [name for name in list(listed.reasons)[::4] if checked(mutants[name]) is not None] == []
+    mutants = {it.name: it for it in mutants_of(shipped_flow(listed.flow))}
+    assert (listed.flow, [name for name in listed.reasons if name not in mutants]) == (path.stem, [])
+    assert [name for name in list(listed.reasons)[::8] if checked(mutants[name]) is not None] == []
