@@ -206,6 +206,12 @@ def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, 
     assert said.code == 0, said.out
 
 
+def test_a_trade_by_hand_that_is_on_its_way_at_a_stop_is_no_repair_of_the_cleanup(eagle: Eagle) -> None:
+    """It struck as the stop came; the desk was told of it 11 ms later."""
+    said = eagle("simulate", "--seeds", "486", "--faults", "catalogue", "--play", "one", "--venues", "backpack")
+    assert said.code == 0, said.out
+
+
 @pytest.mark.parametrize(
     ("full", "runs", "ending", "waits"),
     [
