@@ -8,6 +8,7 @@ Prints each kill that was not made good, and the totals; exit code 1 if there wa
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -40,25 +41,32 @@ def tried(seed: int) -> tuple[int, list[str], list[float]]:
     return kills, wrong, seconds
 
 
-def main(points: int, seed: int, workers: int) -> int:
+Tried = Callable[[int], tuple[int, list[str], list[float]]]  # of a seed: how many, what was wrong, seconds of each
+
+
+def campaign(points: int, seed: int, workers: int, *, tried: Tried, done_words: str, wrong_words: str) -> int:
+    """Try seeds until `points` are done; print what was wrong and the totals. Returns the exit code."""
     done, wrong, seconds = 0, [], []
     with ProcessPoolExecutor(workers) as pool:
         seeds = iter(range(seed, seed + points))
         while done < points:
-            for kills, found, took in pool.map(tried, islice(seeds, workers)):
-                done += kills
+            for count, found, took in pool.map(tried, islice(seeds, workers)):
+                done += count
                 wrong += found
                 seconds += took
                 for line in found:
                     print(line, flush=True)
-            print(f"{done} kills, {len(wrong)} not made good", file=sys.stderr, flush=True)
+            print(f"{done} {done_words}, {len(wrong)} {wrong_words}", file=sys.stderr, flush=True)
     seconds.sort()
     print(
-        f"{done} kills, {len(wrong)} not made good; the last life ended flat after"
-        f" {seconds[len(seconds) // 2]:.1f} s (median), {seconds[len(seconds) * 99 // 100]:.1f} s (99 %),"
-        f" {seconds[-1]:.1f} s (most) of virtual time"
+        f"{done} {done_words}, {len(wrong)} {wrong_words}; it ended after {seconds[len(seconds) // 2]:.1f} s (median),"
+        f" {seconds[len(seconds) * 99 // 100]:.1f} s (99 %), {seconds[-1]:.1f} s (most) of virtual time"
     )
     return 1 if wrong else 0
+
+
+def main(points: int, seed: int, workers: int) -> int:
+    return campaign(points, seed, workers, tried=tried, done_words="kills", wrong_words="not made good")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kill_campaign import FAULTS
+from kill_campaign import FAULTS, campaign
 from killed_runs import Lives, stop_at
 
 # How many effects after the first stop the next ones come; a signal is a level further each time.
@@ -71,23 +69,7 @@ def tried(seed: int) -> tuple[int, list[str], list[float]]:
 
 
 def main(points: int, seed: int, workers: int) -> int:
-    done, wrong, seconds = 0, [], []
-    with ProcessPoolExecutor(workers) as pool:
-        seeds = iter(range(seed, seed + points))
-        while done < points:
-            for stops, found, took in pool.map(tried, islice(seeds, workers)):
-                done += stops
-                wrong += found
-                seconds += took
-                for line in found:
-                    print(line, flush=True)
-            print(f"{done} stops, {len(wrong)} not in order", file=sys.stderr, flush=True)
-    seconds.sort()
-    print(
-        f"{done} stops, {len(wrong)} not in order; they took {seconds[len(seconds) // 2]:.1f} s (median),"
-        f" {seconds[len(seconds) * 99 // 100]:.1f} s (99 %), {seconds[-1]:.1f} s (most) of virtual time"
-    )
-    return 1 if wrong else 0
+    return campaign(points, seed, workers, tried=tried, done_words="stops", wrong_words="not in order")
 
 
 if __name__ == "__main__":
