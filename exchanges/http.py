@@ -107,7 +107,9 @@ class Http:
         warm_path: str,
         warm_connections: int = WARM_CONNECTIONS,
         warm_ns: int = WARM_NS,
+        warm_weight: Callable[[], int] = lambda: 1,
     ) -> None:
+        """`warm_path` is asked to keep connections open, and counts `warm_weight` each time."""
         self._base_url = base_url.rstrip("/")
         self._transport = transport
         self._clock = clock
@@ -116,6 +118,7 @@ class Http:
         self._warm_path = warm_path
         self._warm_connections = warm_connections
         self._warm_ns = warm_ns
+        self._warm_weight = warm_weight
         self._tasks = Tasks()
         self._warm_timer: Cancellable | None = None
 
@@ -150,7 +153,8 @@ class Http:
     async def warm(self) -> None:
         """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
         self._warm_again()
-        call = Call("GET", self._warm_path, Use.UPKEEP, self._clock.now_ns() + WARM_DEADLINE_NS)
+        until_ns = self._clock.now_ns() + WARM_DEADLINE_NS
+        call = Call("GET", self._warm_path, Use.UPKEEP, until_ns, weight=self._warm_weight())
         results = await asyncio.gather(*(self.ask(call) for _ in range(self._warm_connections)), return_exceptions=True)
         # Without a request left they stay cold: it may not keep an account from its venue until upkeep has room again.
         errors = [it for it in results if isinstance(it, BaseException) and not isinstance(it, RateLimited)]

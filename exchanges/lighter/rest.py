@@ -60,9 +60,11 @@ class Rest:
         self._token, self._renew_ms = "", 0
         self._listing = listing
         self._few = few = budget.limit <= reply.STANDARD_PER_MINUTE
+        self._short = 0  # how much more the requests of before the tier was told count at a standard account
         self.http = Http(
             base_url, transport=transport, clock=clock, budget=budget, judge=judge, warm_path=_light(signer),
             warm_connections=FEW_WARM if few else WARM_CONNECTIONS, warm_ns=WARM_NS,
+            warm_weight=lambda: self.weight("nextNonce"),
         )  # fmt: skip
 
     @property
@@ -76,8 +78,12 @@ class Rest:
         premium one: each is a 60th part of it (S11). Until the venue tells the tier, the config is believed.
         """
         if self._few if self.tier is None else self.tier.standard:
-            return max(1, self._budget.limit // reply.STANDARD_PER_MINUTE)
+            return self._sixtieth
         return WEIGHTS.get(name, OTHER_WEIGHT)
+
+    @property
+    def _sixtieth(self) -> int:
+        return max(1, self._budget.limit // reply.STANDARD_PER_MINUTE)
 
     # --- public
 
@@ -144,6 +150,8 @@ class Rest:
         except Rejected as error:
             if error.refusal is not Refusal.NOT_FOUND:
                 raise
+        if self.tier is not None and self.tier.standard and self._short:
+            self._budget.take(self._clock.now_ns(), Use.TRADE, weight=self._short)
 
     async def active_orders(self, market_id: int, use: Use) -> list[OrderFacts]:
         query = f"{self._account()}&market_id={market_id}"
@@ -189,7 +197,10 @@ class Rest:
             raise
 
     def _call(self, name: str, path: str, use: Use, headers: Mapping[str, str] | None = None) -> Call:
-        return Call("GET", path, use, self._clock.now_ns() + ASK_NS, headers or {}, weight=self.weight(name))
+        weight = self.weight(name)
+        if self.tier is None:
+            self._short += max(0, self._sixtieth - weight)
+        return Call("GET", path, use, self._clock.now_ns() + ASK_NS, headers or {}, weight=weight)
 
     def _account(self) -> str:
         return f"account_index={self._signer.account_index}"
