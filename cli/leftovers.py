@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from cli.locate import CannotUse
@@ -19,7 +20,7 @@ from engine.runtime.journal_read import open_journal, read_venues
 from engine.runtime.lease import Leases, held, lease_name
 from engine.trading.inputs import Carried
 from engine.trading.plan import source_role
-from exchanges.types import ZERO, Instrument, MarketKind, Position, Side
+from exchanges.types import ZERO, Fill, Instrument, MarketKind, Position, Side
 
 LEASES = "leases"
 
@@ -120,19 +121,20 @@ def check_baseline(config: Config, held: Sequence[Position], *, known: Collectio
         )
 
 
-def check_carried(carried: Carried, instruments: Mapping[str, Instrument], held: Sequence[Position]) -> None:
+def check_carried(
+    carried: Carried, instruments: Mapping[str, Instrument], held: Sequence[Position], missing: Sequence[Fill]
+) -> None:
     """S1: what the journal says is ours must be there. Else the account is another one, or somebody traded on it.
 
-    What the orders without an end may have filled meanwhile explains a difference. Raises: NotFlatBefore.
+    What the orders without an end may have filled meanwhile explains a difference, and so do fills of our orders that
+    are `missing` in the journal. Raises: NotFlatBefore.
     """
     found = []
     for it in carried.held:
         instrument = instruments[it.account]
         told = sum((p.qty for p in held if (p.account, p.symbol) == (it.account, instrument.symbol)), ZERO)
-        rest = {order.client_id: order.qty - order.filled - order.provisional for order in carried.orders}
-        live = [order for order in carried.orders if order.account == it.account and not order.state.terminal]
-        bought = sum((rest[order.client_id] for order in live if order.side is Side.BUY), ZERO)
-        sold = sum((rest[order.client_id] for order in live if order.side is Side.SELL), ZERO)
+        bought = _may_have_filled(carried, missing, it.account, Side.BUY)
+        sold = _may_have_filled(carried, missing, it.account, Side.SELL)
         fees = (bought + sold) / 100 if instrument.kind is MarketKind.SPOT else ZERO  # in base, at the most
         known = it.baseline + it.ours
         if not known - sold - fees <= told <= known + bought:
@@ -142,6 +144,19 @@ def check_carried(carried: Carried, instruments: Mapping[str, Instrument], held:
             f"{'; '.join(found)}; nothing was sent. Are these the accounts of run {carried.run}? If so somebody else"
             " traded there: make the difference good at the venue by hand, then start again"
         )
+
+
+def _may_have_filled(carried: Carried, missing: Sequence[Fill], account: str, side: Side) -> Decimal:
+    """The most that no journal tells: of orders without an end, and of orders that it does not know."""
+    known = {order.client_id for order in carried.orders}
+    of_known = (
+        order.qty - order.filled - order.provisional
+        for order in carried.orders
+        if (order.account, order.side) == (account, side) and not order.state.terminal
+    )
+    others = (row for row in missing if row.client_id not in known)
+    of_others = (row.qty for row in others if (row.account, row.side) == (account, side))
+    return sum(of_known, ZERO) + sum(of_others, ZERO)
 
 
 def _where(config: Config, venue: str) -> str:

@@ -42,7 +42,7 @@ from engine.trading.desk import Desk
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Started
 from exchanges.errors import ExchangeError
-from exchanges.types import Position
+from exchanges.types import Fill, Position
 from exchanges.venues.faults import FaultPlan, FaultRule
 from exchanges.venues.ledger_page import ledger_page
 
@@ -145,9 +145,9 @@ class Life:
         plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
         known = () if carried is None else [it.account for it in carried.held]
 
-        def check(held: Sequence[Position]) -> None:
+        def check(held: Sequence[Position], missing: Sequence[Fill]) -> None:
             if carried is not None:
-                check_carried(carried, listed.instruments, held)
+                check_carried(carried, listed.instruments, held, missing)
             check_baseline(config, held, known=known)
 
         chance = Chance(seed)

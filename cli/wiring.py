@@ -43,7 +43,7 @@ from engine.trading.rates import RateWindow
 from engine.trading.reconfigure import new_settings
 from exchanges.base import BaseExchangeClient
 from exchanges.recording import TimeAxis
-from exchanges.types import Clock, Instrument, MarketKind, Position
+from exchanges.types import Clock, Fill, Instrument, MarketKind, Position
 
 if TYPE_CHECKING:
     from cli.client_wiring import Clients
@@ -86,9 +86,9 @@ def perform_run(setup: Setup, options: Options, screen: Screen) -> Ran:
         known = () if carried is None else [it.account for it in carried.held]
         spot = any(instrument.kind is MarketKind.SPOT for instrument in setup.listed.values())
 
-        def check(held: Sequence[Position]) -> None:
+        def check(held: Sequence[Position], missing: Sequence[Fill]) -> None:
             if carried is not None:
-                check_carried(carried, setup.listed, held)
+                check_carried(carried, setup.listed, held, missing)
             if not (options.keep_positions or options.stop or spot):
                 check_baseline(setup.config, held, known=known)
 
@@ -101,7 +101,7 @@ class Held:
 
     carried: Carried | None = None
     lost: Callable[[], str] = lambda: ""
-    check: Callable[[Sequence[Position]], None] = lambda _: None
+    check: Callable[[Sequence[Position], Sequence[Fill]], None] = lambda *_: None
 
 
 def _perform(setup: Setup, options: Options, screen: Screen, prepared: Prepared, held: Held) -> Ran:

@@ -13,6 +13,7 @@ from journal_kit import ACCOUNTS, D, fill, open_journal_for, place, record, run_
 
 from engine.runtime.audit import AccountTotals, AuditReport, Finding, MarketTotals, audit
 from engine.runtime.journal_sqlite import SqliteJournal
+from engine.trading.adopted import adopted
 from engine.trading.effects import PlaceOrder, Purpose
 from engine.trading.inputs import Answered, NotSent, Request, Started
 from exchanges.types import FillKind, Margin, OrderState, Position, Refusal, Refused, Side
@@ -356,6 +357,18 @@ def test_a_fill_without_order_of_ours_is_named_unless_the_venue_made_it(script: 
     assert script.ends().findings == [
         Finding("no_intent", "step 2: maker buy 0.001 (trade t1) by order '', which has no intent")
     ]
+
+
+def test_an_order_that_was_adopted_needs_no_intent(script: Script) -> None:
+    """Its run had no disk to write one on; that it was taken over is in the journal."""
+    opened(script)
+    untold = place("e7r1lhedgea1", side=Side.SELL, account="taker-1")
+    script.give(adopted(fill(untold, "t"), venue=untold.venue))
+    script.fills(untold)
+    report = script.ends()
+    assert report.findings == []
+    (market,) = report.markets
+    assert (market.flattens, market.outside) == (D("-0.02"), D(0))
 
 
 def test_a_fee_taken_in_base_is_missing_from_the_position(script: Script) -> None:

@@ -20,7 +20,7 @@ from engine.runtime.carried import Left
 from engine.runtime.config import Config
 from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.vocabulary import trading_vocabulary
-from exchanges.types import OrderState, Position, Side
+from exchanges.types import Fill, Liquidity, OrderState, Position, Side
 
 FLOWS = Path(__file__).resolve().parent.parent / "flows"
 D = Decimal
@@ -91,33 +91,48 @@ SELLING = replace(BUYING, client_id="8", side=Side.SELL)
 ENDED = replace(BUYING, client_id="9", state=OrderState.CANCELED)
 
 
+UNTOLD = Fill(
+    venue="one", account="hawk", symbol=ETH, client_id="12", order_id="v", trade_id="t", side=Side.BUY, qty=D("0.2"),
+    price=D(1), fee=D(0), fee_asset="USDC", liquidity=Liquidity.TAKER, at_ms=0, recv_ns=0,
+)  # fmt: skip
+OF_BUYING = replace(UNTOLD, client_id="7")  # in what that order may fill already
+ELSEWHERE = replace(UNTOLD, account="hen")
+
+
 @pytest.mark.parametrize(
-    ("orders", "venue", "sound"),
+    ("orders", "missing", "venue", "sound"),
     [
-        ((), "3", True),
-        ((), "3.1", False),
-        ((), "0", False),
-        ((BUYING,), "3.4", True),
-        ((BUYING,), "3.41", False),
-        ((BUYING,), "2.9", False),
-        ((SELLING,), "2.6", True),
-        ((SELLING,), "2.59", False),
-        ((BUYING, SELLING), "2.6", True),
-        ((ENDED,), "3.4", False),
+        ((), (), "3", True),
+        ((), (), "3.1", False),
+        ((), (), "0", False),
+        ((BUYING,), (), "3.4", True),
+        ((BUYING,), (), "3.41", False),
+        ((BUYING,), (), "2.9", False),
+        ((SELLING,), (), "2.6", True),
+        ((SELLING,), (), "2.59", False),
+        ((BUYING, SELLING), (), "2.6", True),
+        ((ENDED,), (), "3.4", False),
+        ((), (UNTOLD,), "3.2", True),
+        ((), (UNTOLD,), "3.21", False),
+        ((), (UNTOLD,), "2.9", False),
+        ((), (replace(UNTOLD, side=Side.SELL),), "2.8", True),
+        ((BUYING,), (OF_BUYING,), "3.41", False),
+        ((BUYING,), (UNTOLD,), "3.6", True),
+        ((), (ELSEWHERE,), "3.2", False),
     ],
 )
 def test_a_takeover_is_refused_where_the_venue_does_not_hold_what_is_ours(
-    dead: Lives, orders: tuple[Recalled, ...], venue: str, sound: bool
+    dead: Lives, orders: tuple[Recalled, ...], missing: tuple[Fill, ...], venue: str, sound: bool
 ) -> None:
     """Other keys behind the same name, demo trading, a trade by hand: nothing of it may be flattened as ours."""
     carried = Carried(4, 0, (Held("hawk", D(2), D(1)),), orders)
     held = [Position("hawk", ETH, D(venue)), Position("hawk", "BTC", D(9)), Position("hen", ETH, D(5))]
     instruments = {"hawk": dead.venues.instrument}
     if sound:
-        check_carried(carried, instruments, held)
+        check_carried(carried, instruments, held, missing)
         return
     with pytest.raises(NotFlatBefore, match=rf"hawk: the journal has 3 {ETH}, the venue {venue}; nothing was sent"):
-        check_carried(carried, instruments, held)
+        check_carried(carried, instruments, held, missing)
 
 
 @pytest.mark.parametrize("change", [{"demo": True}, {"product": "spot"}, {"url": ""}])

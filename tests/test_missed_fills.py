@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from engine.runtime.runner import Runner
 from engine.trading.effects import Alert
-from engine.trading.inputs import Carried, Recalled
+from engine.trading.inputs import Carried, Held, Recalled
 from exchanges.errors import ExchangeError, LinkDown
 from exchanges.types import Fill, FillKind, Liquidity, OrderState, Side
 
@@ -31,23 +31,31 @@ def row(account: str, trade: str, at_ms: int, *, client_id: str = "", order_id: 
     )  # fmt: skip
 
 
+OURS = "e4r1lhedgea1"  # of the dead run, which no journal tells
 HAWK, CHICK = order("1", "hawk", "a", trades=("told",)), order("2", "chick")
 
 
-def missed(answer: list[Fill] | ExchangeError) -> tuple[list[tuple[str, str]], list[Alert]]:
+def missed(
+    answer: list[Fill] | ExchangeError, *, untold: tuple[int, ...] = (), accounts: tuple[str, ...] = ("hawk", "chick")
+) -> tuple[list[tuple[str, str]], list[Alert]]:
     alerts: list[Alert] = []
 
     async def rows(asked: dict[str, str], since_ms: int) -> list[Fill]:
-        assert (asked, since_ms) == ({"hawk": "ETH", "chick": "ETH"}, 40)
+        assert (asked, since_ms) == (dict.fromkeys(accounts, "ETH"), 40)
         if isinstance(answer, ExchangeError):
             raise answer
         return answer
 
     runner = SimpleNamespace(
-        _symbols={"hawk": "ETH", "chick": "ETH", "hen": "ETH"}, _questions=SimpleNamespace(rows=rows),
-        _journal=SimpleNamespace(recall={"1": HAWK, "2": CHICK}.get), alert=alerts.append,
+        _symbols={"hawk": "ETH", "chick": "ETH", "hen": "ETH", "heard": "ETH"}, _asked=("hawk", "chick", "hen"),
+        _questions=SimpleNamespace(rows=rows), _journal=SimpleNamespace(recall={"1": HAWK, "2": CHICK}.get),
+        _desk=SimpleNamespace(adopt=lambda row: HAWK if row.client_id == OURS and untold else None),
+        alert=alerts.append,
     )  # fmt: skip
-    found = asyncio.run(Runner._missed(runner, Carried(4, 40, (), (HAWK, CHICK))))  # type: ignore[arg-type]
+    runner._is_missing = lambda row: Runner._is_missing(runner, row)  # type: ignore[arg-type]
+    held = tuple(Held(name, D(0), D(0)) for name in ("hawk", "hen", "heard"))
+    carried = Carried(4, 40, held, (HAWK, CHICK), untold=untold)
+    found = asyncio.run(Runner._missed(runner, carried))  # type: ignore[arg-type]
     return [(it.client_id, it.trade_id) for it in found], alerts
 
 
@@ -66,6 +74,15 @@ def test_rows_that_were_told_and_rows_of_others_are_left_out() -> None:
         ]
     )
     assert told == [("1", "by order id")]
+
+
+def test_orders_that_no_journal_tells_are_looked_for_on_every_account_of_a_run_without_an_end() -> None:
+    """S15: its disk was full, and what it ordered then shows only at the venues."""
+    rows = [row("hen", "untold", 50, client_id=OURS), row("hen", "another program's", 80, client_id="9")]
+    told, _ = missed(rows, untold=(4,), accounts=("hawk", "chick", "hen"))
+    assert told == [(OURS, "untold")]
+    told, _ = missed(rows)
+    assert told == []
 
 
 def test_without_an_answer_the_takeover_goes_on() -> None:

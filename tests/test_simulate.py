@@ -194,11 +194,12 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 @pytest.mark.parametrize(
     ("venues", "seed"),
     [
-        *(("okx,binance", seed) for seed in (46, 127, 165, 215, 294)),
+        *(("okx,binance", seed) for seed in (46, 127, 165, 215, 294, 358, 407)),
         ("backpack", 8),
         ("backpack", 69),
         ("backpack", 83),
-        *(("backpack,lighter", seed) for seed in (9, 50, 71, 73, 98, 385)),
+        ("backpack", 402),
+        *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 385)),
     ],
 )
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:

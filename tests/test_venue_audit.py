@@ -81,6 +81,23 @@ def test_equal_ledgers_are_equal_under_other_names(journal: Path) -> None:
     assert report.accounts["maker"] == "at-maker"
 
 
+@pytest.mark.parametrize(
+    ("leg", "theirs", "codes"),
+    [("adopted", "9", []), ("hedge", "9", ["order_differs"]), ("adopted", "0.01", ["order_differs"])],
+)
+def test_an_order_known_by_its_fills_alone_may_have_been_larger(
+    journal: Path, leg: str, theirs: str, codes: list[str]
+) -> None:
+    """It was adopted after its run had no disk to write it on (S15)."""
+    ledger = ledger_of(journal)
+    order = ledger["orders"][0]
+    order["qty"] = theirs
+    with sqlite3.connect(journal) as database:
+        database.execute("UPDATE orders SET leg = ? WHERE client_id = ?", (leg, order["client_id"]))
+        database.execute("UPDATE intents SET reduce_only = 0 WHERE client_id = ?", (order["client_id"],))
+    assert [finding.code for finding in compared(journal, ledger).findings] == codes
+
+
 def _change(key: str, row: int, **fields: Any) -> Callable[[Ledger], None]:
     return lambda ledger: ledger[key][row].update(fields)
 

@@ -39,7 +39,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "price_doubts": IDLE,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
         "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
-        "left_over": FIXED, "left_until_ns": FIXED, "started": FIXED,
+        "left_over": FIXED, "left_until_ns": FIXED, "started": FIXED, "untold": FIXED,
     },
     "Orders": {
         "all": KEPT, "resting": DERIVED, "covering": DERIVED, "_ended": DERIVED, "_seen": KEPT, "_heard": KEPT,

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from engine.errors import JournalCorrupt
 from engine.runtime.codec import decode_input
+from engine.trading.adopted import ADOPTED
 from engine.trading.inputs import Answered, Looked, NotSent, Request
 from exchanges.types import OrderUpdate, Refused, Side
 
@@ -64,7 +65,7 @@ class FillFact:
     fee_asset: str
     kind: str
     provisional: bool
-    purpose: str | None  # of the intent that caused it; None without one
+    purpose: str | None  # of the intent that caused it, or of the order that was adopted; None without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,14 @@ def _fills(journal: sqlite3.Connection, run: int) -> Iterator[FillFact]:
     SELECT f.seq, f.at_ns, f.account, f.symbol, f.client_id, f.trade_id, f.side, f.qty, f.news_qty, f.price, f.fee,
            f.fee_asset, f.kind, f.provisional, coalesce(i.purpose, (
                SELECT e.purpose FROM intents e
-               WHERE e.kind = 'place' AND e.account = f.account AND e.client_id = f.client_id AND e.run < f.run))
+               WHERE e.kind = 'place' AND e.account = f.account AND e.client_id = f.client_id AND e.run < f.run), (
+               SELECT o.purpose FROM orders o
+               WHERE o.account = f.account AND o.client_id = f.client_id AND o.run <= f.run AND o.leg = ? LIMIT 1))
     FROM fills f
     LEFT JOIN intents i ON i.kind = 'place' AND i.account = f.account AND i.client_id = f.client_id AND i.run = f.run
     WHERE f.run = ? ORDER BY f.seq
     """
-    for row in journal.execute(sql, (run,)):
+    for row in journal.execute(sql, (ADOPTED, run)):
         seq, at_ns, account, symbol, client, trade, side, qty, news, price, fee, asset, kind, early, purpose = row
         yield FillFact(
             seq=seq, at_ns=at_ns, account=account, symbol=symbol, client_id=client, trade=trade, side=side,

@@ -23,6 +23,7 @@ __all__ = ["Left", "Place", "chain_of", "left_by_earlier_runs"]
 
 LONGEST_NS = 2 * VALID_MS * MS + DEAD_MARGIN_NS  # as the world gives to every request
 
+NEVER_MS = 1 << 62
 OVERLAP_MS = 10_000  # clocks differ, and rows may come late
 
 
@@ -104,7 +105,16 @@ def _left_by(journal: sqlite3.Connection, run: int, then: Mapping[str, Place], w
             held.append(Held(name, _start(journal, run, name, place.symbol), filled))
     orders, since_ms = _without_end(journal, run, wall_ms)
     lots = left_lots(journal, run, before, wall_ms) if _listens(journal, run) else ()
-    return Carried(run, since_ms, tuple(held), tuple(orders), lots)
+    untold, told_ms = _untold(journal, run)
+    if before is not None and not started:  # it never asked for what it was to find out
+        untold, told_ms = (*before.untold, *untold), min(told_ms, before.since_ms + OVERLAP_MS)
+    return Carried(run, min(since_ms, told_ms) - OVERLAP_MS, tuple(held), tuple(orders), lots, untold)
+
+
+def _untold(journal: sqlite3.Connection, run: int) -> tuple[tuple[int, ...], int]:
+    """A run without an end, whose last orders may be in no journal, and until when it told all; none if it ended."""
+    ((ended_ms, told_ms),) = journal.execute(_TOLD, {"run": run}).fetchall()
+    return ((), NEVER_MS) if ended_ms is not None else ((run,), int(told_ms))
 
 
 def _listens(journal: sqlite3.Connection, run: int) -> bool:
@@ -158,7 +168,7 @@ def _without_end(journal: sqlite3.Connection, run: int, wall_ms: int) -> tuple[l
                 trades=tuple(sorted(trade for (trade,) in trades)), dead_in_ns=max(0, LONGEST_NS - age_ns),
             )
         )  # fmt: skip
-    return found, since_ms - OVERLAP_MS
+    return found, since_ms
 
 
 _ACCOUNTS = "SELECT name, venue, symbol FROM accounts WHERE run = ?"
@@ -168,6 +178,10 @@ _FILLS = """
 SELECT f.side, f.news_qty, f.fee, f.fee_asset, a.base, a.quote FROM fills f
 JOIN accounts a ON a.run = f.run AND a.name = f.account
 WHERE f.run = ? AND f.account = ? AND f.symbol = ?
+"""
+_TOLD = """
+SELECT ended_wall_ms, coalesce((SELECT max(wall_ms) FROM inputs WHERE run = :run), started_wall_ms) FROM runs
+WHERE number = :run
 """
 _ORDERS = """
 SELECT i.client_id, i.account, i.venue, i.symbol, i.side, i.qty, i.price, i.purpose, i.leg, i.round, i.wall_ms,

@@ -209,17 +209,20 @@ def _carried(value: Carried) -> str:
     lots = ",".join(
         f'["{it.qty!s}","{it.price!s}",{it.age_ms},{quoted(it.order_id)},{quoted(it.trade_id)}]' for it in value.lots
     )
-    return f"[{value.run},{value.since_ms},[{held}],[{orders}],[{lots}]]"
+    untold = ",".join(map(str, value.untold))
+    return f"[{value.run},{value.since_ms},[{held}],[{orders}],[{lots}],[{untold}]]"
 
 
 def _read_carried(fields: list[Any]) -> Carried:
-    run, since_ms, held, orders, *lots = fields  # a journal of an earlier release has no lots
+    run, since_ms, held, orders, *later = fields  # a journal of an earlier release has no lots, or no untold runs
+    lots, untold = [*later, (), ()][:2]
     return Carried(
         run,
         since_ms,
         tuple(Held(account, Decimal(baseline), Decimal(ours)) for account, baseline, ours in held),
         tuple(map(_read_recalled, orders)),
-        tuple(LeftLot(Decimal(qty), Decimal(price), *rest) for part in lots for qty, price, *rest in part),
+        tuple(LeftLot(Decimal(qty), Decimal(price), *rest) for qty, price, *rest in lots),
+        tuple(untold),
     )
 
 

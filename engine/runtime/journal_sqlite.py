@@ -264,6 +264,11 @@ class SqliteJournal:
         for recalled in given.orders:
             self._orders.adopt(recalled)
 
+    def _on_recalled(self, given: Recalled, seq: int, at_ns: int) -> None:
+        """What no journal told of is told from here on."""
+        if self._orders.get(given.client_id) is None:
+            self._orders.adopt(given)
+
     def _on_started(self, given: Started, seq: int, at_ns: int) -> None:
         if not self._baseline_told:
             self._reported("start", given.positions, given.margins)
@@ -464,6 +469,7 @@ _NOT_ENDED: Row = (None,) * 9  # the columns of a round that its end fills in
 
 _DERIVED: dict[type, Callable[..., None]] = {
     Carried: SqliteJournal._on_carried,
+    Recalled: SqliteJournal._on_recalled,
     Started: SqliteJournal._on_started,
     Fill: SqliteJournal._on_fill,
     OrderUpdate: SqliteJournal._on_update,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.trading.effects import Effect, PlaceOrder
-from engine.trading.inputs import Day, Input, MarketSeen
-from exchanges.types import Margin, Quote
+from engine.trading.inputs import Day, Input, MarketSeen, Recalled
+from exchanges.types import Fill, Margin, OrderUpdate, Quote
 
 
 class Desk(Protocol):
@@ -24,6 +24,9 @@ class Desk(Protocol):
 
     def knows(self, client_id: str) -> bool:
         """Is this order in memory?"""
+
+    def adopt(self, told: Fill | OrderUpdate) -> Recalled | None:
+        """The order that an earlier run made and no journal tells; None if it is no such order."""
 
     def take_used_quotes(self) -> list[Quote]: ...
 

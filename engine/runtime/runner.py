@@ -44,6 +44,7 @@ from engine.trading.inputs import (
     Input,
     Looked,
     PauseAsked,
+    Recalled,
     Relisted,
     Started,
     StopAsked,
@@ -101,7 +102,8 @@ class Runner:
     second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory where the journal's
     own batches fill slowly (0: not bounded, for virtual time). `carried` is what earlier runs left, if anything;
     `lost` says that an account may belong to another process by now, and empty while it does not (S21).
-    `check_baseline` refuses positions that the run may not start beside, by an EngineError.
+    `check_baseline` refuses positions that the run may not start beside, by an EngineError; it is also given the fills
+    of earlier runs' orders that were missing in the journal.
     `steps` coarsens what a venue lists to the steps that the account's orders may have.
     With `stop_at_once` the run opens nothing: it is stopped at that level as soon as it has begun.
     """
@@ -114,7 +116,7 @@ class Runner:
         recovery: str = "eagle recover", day: DayOf = lambda _: None, heard: frozenset[str] = frozenset(),
         rates: Mapping[str, RateWindow] = MappingProxyType({}),
         carried: Carried | None = None, lost: Callable[[], str] = lambda: "", stop_at_once: int = 0,
-        check_baseline: Callable[[Sequence[Position]], None] = lambda _: None,
+        check_baseline: Callable[[Sequence[Position], Sequence[Fill]], None] = lambda *_: None,
         steps: Callable[[str, Instrument], Instrument] = lambda _, listed: listed,
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
@@ -490,18 +492,31 @@ class Runner:
         if type(event) is Fill or type(event) is OrderUpdate:
             self._moves[event.account] += 1
             if event.client_id and not self._desk.knows(event.client_id):
-                self._recall(event.client_id)
+                self._recall(event)
         self.handle(event)
 
-    def _recall(self, client_id: str) -> None:
+    def _recall(self, event: Fill | OrderUpdate) -> None:
         self._catch_up()
         try:
-            recalled = self._journal.recall(client_id)
+            recalled = self._journal.recall(event.client_id)
         except Exception as error:  # noqa: BLE001 the fill counts all the same, as one of an order that nobody knows
             self.fail(error)
             return
+        if recalled is None and not self._journal.failed:  # one that failed is not read any more either
+            recalled = self._adopt(event)
         if recalled is not None:
             self.handle(recalled)
+
+    def _adopt(self, event: Fill | OrderUpdate) -> Recalled | None:
+        """S15: an order that an earlier run could not write down is ours all the same: its id says so."""
+        order = self._desk.adopt(event)
+        if order is not None:
+            text = (
+                f"{order.account}: {order.side.value} {order.qty} {order.symbol} ({order.client_id}) is of an earlier"
+                " run that could not journal it; it counts as ours"
+            )
+            self.alert(Alert(Level.WARNING, "order_adopted", text, {"client_id": order.client_id}))
+        return order
 
     def _moves_of(self, account: str) -> int:
         """Requests that left count as well: what they did may show in a reading before its frame arrives."""
@@ -576,7 +591,7 @@ class Runner:
             await self._questions.connect_all()
             held = await self._baseline()
             rows = [] if self._carried is None else await self._missed(self._carried)
-            self._check_baseline(held.positions)
+            self._check_baseline(held.positions, rows)
         except (ExchangeError, EngineError) as error:
             if self._over is not None and not self._over.done():
                 self._over.set_exception(error)
@@ -596,11 +611,14 @@ class Runner:
     async def _missed(self, carried: Carried) -> list[Fill]:
         """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
 
-        One of another order is the account's own affair (S1). Without an answer the takeover goes on all the same: the
-        orders themselves are asked, only prices and fees are missing.
+        Also of orders that no journal tells. One of another order is the account's own affair (S1). Without an answer
+        the takeover goes on all the same: the orders themselves are asked, only prices and fees are missing.
         """
         ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
-        asked = {order.account: self._symbols[order.account] for order in carried.orders}
+        names = {order.account for order in carried.orders}
+        if carried.untold:
+            names |= {it.account for it in carried.held}
+        asked = {name: self._symbols[name] for name in self._asked if name in names}
         found = []
         try:
             rows = await self._questions.rows(asked, carried.since_ms)
@@ -609,11 +627,15 @@ class Runner:
             self.alert(Alert(Level.WARNING, "fills_unread", text, {}))
             return []
         for row in rows:
-            client_id = row.client_id or ids.get(row.order_id, "")
-            order = self._journal.recall(client_id) if client_id else None
-            if order is not None and row.trade_id not in order.trades:
-                found.append(replace(row, client_id=client_id))
+            named = replace(row, client_id=row.client_id or ids.get(row.order_id, ""))
+            if named.client_id and self._is_missing(named):
+                found.append(named)
         return sorted(found, key=lambda row: row.at_ms)
+
+    def _is_missing(self, row: Fill) -> bool:
+        """Is it of our orders, and in no journal?"""
+        order = self._journal.recall(row.client_id)
+        return self._desk.adopt(row) is not None if order is None else row.trade_id not in order.trades
 
     async def _baseline(self) -> Holdings:
         held = await self._questions.holdings(self._asked)

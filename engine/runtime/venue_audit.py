@@ -18,6 +18,7 @@ from engine.runtime.audit import FINDINGS_KEPT, Finding
 from engine.runtime.carried import chain_of
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.runtime.venue_ledger import LedgerFill, LedgerOrder, VenueLedger
+from engine.trading.adopted import ADOPTED
 from exchanges.types import ZERO, Side
 
 __all__ = ["VenueAudit", "audit_venue"]
@@ -42,6 +43,7 @@ class _Order:
     qty: Decimal
     filled: Decimal
     reduce_only: bool
+    adopted: bool  # told by its fills alone: it may have been larger
 
 
 @dataclass(slots=True)
@@ -245,7 +247,8 @@ class _Comparison:
         if ours.order_id not in ("", theirs.order_id):
             self._report.add("order_differs", f"{told}: order id {ours.order_id}, the venue says {theirs.order_id}")
         shrunk = ours.reduce_only and theirs.qty < ours.qty
-        if ours.side != theirs.side or (ours.qty != theirs.qty and not shrunk):
+        larger = ours.adopted and theirs.qty > ours.qty
+        if ours.side != theirs.side or (ours.qty != theirs.qty and not shrunk and not larger):
             self._report.add("order_differs", f"{told}: the venue has {theirs.side} {theirs.qty}")
         if ours.filled != theirs.filled:
             self._report.add("order_differs", f"{told}: filled {ours.filled}, the venue says {theirs.filled}")
@@ -342,16 +345,19 @@ class _Comparison:
 
     def _read_orders(self) -> Mapping[str, _Order]:
         sql = """
-        SELECT o.client_id, o.account, o.order_id, o.side, o.qty, o.cum_qty, coalesce(i.reduce_only, 0) FROM orders o
+        SELECT o.client_id, o.account, o.order_id, o.side, o.qty, o.cum_qty, coalesce(i.reduce_only, 0), o.leg
+        FROM orders o
         LEFT JOIN intents i ON i.kind = 'place' AND i.client_id = o.client_id AND i.account = o.account
         WHERE o.run IN (SELECT value FROM json_each(?)) AND o.venue = ? ORDER BY o.run
         """
         return {
-            client_id: _Order(client_id, account, order_id, side, Decimal(qty), Decimal(filled), bool(reduce_only))
-            for client_id, account, order_id, side, qty, filled, reduce_only in self._journal.execute(
+            client_id: _Order(
+                client_id, account, order_id, side, Decimal(qty), Decimal(filled), bool(reduce_only), leg == ADOPTED
+            )
+            for client_id, account, order_id, side, qty, filled, reduce_only, leg in self._journal.execute(
                 sql, (self._runs, self._report.venue)
             )
-        }
+        }  # fmt: skip
 
 
 def _change(fill: LedgerFill, account: _Account) -> Decimal:

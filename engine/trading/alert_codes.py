@@ -60,6 +60,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a run that takes over from a dead one cannot read the fills of the time between",
         "Nothing at once: quantities come from the orders. `eagle audit` will miss the rows; compare fees by hand.",
     ),
+    "order_adopted": _process(
+        Level.WARNING,
+        "a run that takes over finds an order of the dead one that no journal tells, because its disk was full (S15)",
+        "Nothing: it counts as ours and is closed with the rest. Its intent was printed by the run that made it.",
+    ),
     "lease_lost": _process(
         Level.PERSON,
         "The file that says who owns an account was removed or replaced while the run held it (S21).",

@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 from engine.chart.machine import Chart, StepFailed
 from engine.chart.model import CancelTimer, Move, Outcome, StartTimer
+from engine.trading.adopted import adopted, run_of
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -36,6 +37,7 @@ from engine.trading.inputs import (
     Input,
     Looked,
     MarketSeen,
+    Recalled,
     Reconfigured,
     Started,
     TimerFired,
@@ -52,6 +54,8 @@ from engine.trading.verbs import Verbs, residue_lines
 from engine.trading.world import World
 from exchanges.types import (
     ZERO,
+    Fill,
+    OrderUpdate,
     Quote,
     Rng,
 )
@@ -142,6 +146,20 @@ class Desk:
     def knows(self, client_id: str) -> bool:
         """Is this order in memory? If not, the runtime looks it up in the journal before its frame is handled."""
         return client_id in self.world.orders.all
+
+    def adopt(self, told: Fill | OrderUpdate) -> Recalled | None:
+        """The order of what neither memory nor journal knows, if its id is of a run whose journal may not tell all.
+
+        The runtime hands it in before what was told. None for anything else, and where nothing was taken over: then
+        what it has filled is in the positions that the run began with (S1).
+        """
+        world = self.world
+        spec = world.plan.accounts[told.account]
+        if told.account in world.heard or told.symbol != spec.instrument.symbol:
+            return None
+        if run_of(told.client_id, spec.capabilities.client_id) not in world.untold:
+            return None
+        return adopted(told, venue=spec.venue)
 
     def take_used_quotes(self) -> list[Quote]:
         return self.world.take_used_quotes()

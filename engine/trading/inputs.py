@@ -55,7 +55,8 @@ class Carried:
     """What earlier runs of the same accounts left open, by the journal: their positions, and orders without an end.
 
     Comes before anything else, while no account is connected. `run` is the number of the run that left it; since
-    `since_ms`, of the wall clock, the venues may have filled these orders without telling.
+    `since_ms`, of the wall clock, the venues may have filled these orders without telling. `untold` are runs without
+    an end in the journal: where their disk was full they made orders of which it knows nothing.
     """
 
     run: int
@@ -63,6 +64,7 @@ class Carried:
     held: tuple[Held, ...]
     orders: tuple[Recalled, ...]
     lots: tuple[LeftLot, ...] = ()
+    untold: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

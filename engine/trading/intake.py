@@ -204,6 +204,7 @@ class Intake:
     def _carried(self, given: Carried) -> None:
         """S1, S15: what earlier runs left is ours, as if this run had made it; their orders may still fill."""
         world = self.world
+        world.untold = frozenset(given.untold)
         world.left_over, world.left_until_ns = True, NEVER_NS  # the wait ends when all accounts were asked
         for held in given.held:
             world.baseline[held.account] = held.baseline

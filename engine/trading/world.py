@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import NamedTuple
 
+from engine.trading.adopted import UINT32_BITS, UINT48_BITS, client_id_of
 from engine.trading.effects import AskOrder, CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import MarketSeen
 from engine.trading.ledger import Ledger
@@ -57,8 +58,8 @@ VALID_MS = 2_000  # the longest that an order request may be accepted after it w
 DEAD_MARGIN_NS = 100 * MS  # beyond the validity before "not found" means "never" (reliability.md, at most once)
 SLICE_WAIT_NS = 1 * S  # an account that took no slice is left out for so long, doubled each time …
 SLICE_WAIT_MOST_NS = 60 * S  # … up to this: the other half of a pair is undone at a price every time (S9)
-UINT32_ORDERS = 1 << 22  # orders of one run on venues with 32-bit ids …
-UINT48_ORDERS = 1 << 34  # … and with 48-bit ids
+UINT32_ORDERS = 1 << UINT32_BITS  # orders of one run on venues with 32-bit ids …
+UINT48_ORDERS = 1 << UINT48_BITS  # … and with 48-bit ids
 IDS_KEPT_BACK = 100_000  # for hedges and the way home: openings stop before
 CANCEL_AGAIN_NS = 1 * S  # a standing cancel that brought no answer is asked again
 COARSER = (1, 10, 100)  # ticks of a price at an account that has refused one: it may know another tick by now …
@@ -124,6 +125,7 @@ class World:
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
+        self.untold: frozenset[int] = frozenset()  # earlier runs of which the journal may not tell all
         self.left_over = False  # an earlier run left orders or positions; until the first round of this one
         self.left_until_ns = 0  # until when answers about its orders are waited for before the rest is hedged
         self.halted = False
@@ -392,11 +394,7 @@ class World:
 
     def _next_id(self, style: ClientIdStyle, number: int, leg: str, attempt: int) -> str:
         self.sequence += 1
-        if style is ClientIdStyle.TEXT:
-            return f"e{self.run}r{number}l{leg.replace('_', '')}a{attempt}"
-        if style is ClientIdStyle.UINT32:
-            return str((self.run % 1024) << 22 | self.sequence)
-        return str(self.run << 34 | self.sequence)
+        return client_id_of(style, run=self.run, sequence=self.sequence, text=(number, leg, attempt))
 
 
 def _knows_reduce_only(spec: AccountPlan) -> bool:
