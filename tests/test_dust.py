@@ -8,19 +8,19 @@ from decimal import Decimal
 import pytest
 from trading_kit import LIMITS, MS, Bench, S, account
 
-from engine.trading.effects import Alert, AskPositions, CancelOrder, Level, PlaceOrder, Purpose
+from engine.trading.effects import Alert, AskPositions, CancelOrder, Finish, Level, PlaceOrder, Purpose
 from engine.trading.inputs import Counted
-from engine.trading.view import next_slice
+from engine.trading.slices import next_slice
 from exchanges.types import OrderState, Position, Refusal, Side
 
 D = Decimal
 TAKERS = {"min_qty": D("1.0"), "lot": D("0.1")}
 
 
-def coarse(cap: str = "50") -> Bench:
+def coarse(cap: str = "50", **limits: Decimal) -> Bench:
     """Takers that trade no less than 1.0, a maker that trades 0.1, at a price of about 100."""
     pool = (account("m", "a"), account("t1", "b", **TAKERS), account("t2", "b", **TAKERS))
-    bench = Bench(accounts=pool, limits=replace(LIMITS, dust_cap=D(cap)))
+    bench = Bench(accounts=pool, limits=replace(LIMITS, dust_cap=D(cap), **limits))  # type: ignore[arg-type]
     bench.begin()
     bench.ack(bench.newest("opening"))
     return bench
@@ -147,3 +147,65 @@ def test_a_taker_closes_its_least_order_where_that_leaves_less_open(
 ) -> None:
     """S6, S7: the last fill left the maker with less than its venue trades, and the taker with a whole order."""
     assert residue(taker, maker) == slices
+
+
+def whole_desk(maker: str, taker: str, other: str = "0") -> Bench:
+    """All accounts hold so much; t1 and t2 trade no less than 1.0."""
+    bench = coarse()
+    books = bench.desk.world.ledger.books
+    for name, position in (("m", maker), ("t1", taker), ("t2", other)):
+        books[name].position = D(position)
+    bench.desk.world.ledger.exposure = sum((book.position for book in books.values()), D(0))
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("held", "slices"),
+    [
+        (("-0.5", "1.0"), (("t1", D("-1.0")), ("m", D("0.5")))),  # seed 945 of one fault on Backpack, turned round
+        (("0.8", "-1.0"), (("m", D("-0.8")), ("t1", D("1.0")))),
+        (("0.4", "-1.0"), (("t1", D("1.0")),)),  # one alone leaves less open; the maker's 0.4 go next
+        (("-0.6", "0.9"), None),  # the taker may not trade so little, nor anybody hedge what the maker would open
+        (("0.5", "-0.7", "-0.3"), (("m", D("-0.5")),)),  # 1.0 are open then, which a taker can buy
+        (("0.3", "-0.4"), None),  # 0.4 are open then, and nobody may buy so little
+        (("0.5", "-0.5"), None),  # hedged, and the taker may not close: the maker stays with it
+    ],
+)
+def test_two_go_at_once_where_neither_may_go_alone(
+    held: tuple[str, ...], slices: tuple[tuple[str, Decimal], ...] | None
+) -> None:
+    """S7: a residue that two orders can take off is not left."""
+    assert next_slice(whole_desk(*held).desk.world, ("m", "t1", "t2")) == slices
+
+
+def halted_in_a_close() -> tuple[Bench, list[tuple[str, str, str, Decimal]]]:
+    """Half of a close has filled when a loss halts the run; also what it then sends."""
+    bench = coarse(max_loss_run=D("0.01"))
+    bench.fill(bench.newest("opening"), "1.0")
+    bench.fill(bench.newest("hedge"), "1.0")
+    bench.fire("hold")
+    closing = bench.newest("closing")
+    bench.fill(closing, "0.5")
+    bench.quote("110.0", "110.1")
+    bench.fire("reconcile", owner="desk")
+    assert bench.state == "ERROR.cancelling"
+    return bench, bench.placed(bench.update(closing, OrderState.CANCELED, "0.5"))
+
+
+def test_a_halt_brings_a_coarse_taker_home() -> None:
+    """Seed 945 of the simulation: eight lots and one of ten stayed and were told, though two orders would do."""
+    bench, sent = halted_in_a_close()
+    assert sent == [("m", "flatten", "sell", D("0.5")), ("t1", "flatten", "buy", D("1.0"))]
+    maker, taker = (key for key, placed in bench.orders.items() if placed.leg == "flatten")
+    assert all(bench.orders[key].request.reduce_only for key in (maker, taker))
+    assert bench.placed(bench.fill(maker, "0.5")) == []  # 1.0 are open until the other half fills: no second order
+    bench.fill(taker, "1.0")
+    bench.confirm()
+    assert [e.text.partition(";")[0] for e in bench.log if isinstance(e, Finish)] == ["flat"]
+
+
+def test_what_is_open_when_one_of_the_two_is_refused_is_hedged() -> None:
+    bench, _ = halted_in_a_close()
+    maker, taker = (key for key, placed in bench.orders.items() if placed.leg == "flatten")
+    assert bench.placed(bench.refuse(taker, Refusal.VENUE)) == []
+    assert bench.placed(bench.fill(maker, "0.5")) == [("t2", "hedge", "buy", D("1.0"))]

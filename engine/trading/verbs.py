@@ -23,7 +23,8 @@ from engine.trading.hedging import OWNER as HEDGING
 from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.legs import Leg
 from engine.trading.orders import Order
-from engine.trading.view import View, next_slice
+from engine.trading.slices import next_slice
+from engine.trading.view import View
 from engine.trading.world import OrderShape, World
 from exchanges.types import ZERO, Side
 
