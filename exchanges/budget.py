@@ -13,16 +13,17 @@ from typing import Protocol
 MINUTE_NS = 60_000_000_000
 OTHERS_NS = 1_000_000_000  # when others have used it up: nobody here knows when theirs grow old
 BLOCK_NS = 1_000_000_000  # after a "too many requests" that does not say for how long, doubled at each further one …
-BLOCK_MOST_NS = 30_000_000_000  # … up to this; but not for hedges and cancels, which our guess may not hold up for long
+BLOCK_MOST_NS = 30_000_000_000  # … up to this; but not for hedges, cancels and what became of them: it is our guess
 
 
 class Use(IntEnum):
-    """What a request is for, as the tenths of the budget that it may use: what waits longest leaves the most."""
+    """What a request is for, as the hundredths of the budget that it may use: what waits longest leaves the most."""
 
-    TRADE = 10  # orders and cancels: the sender has kept the hedges' reserve among them
-    ASK = 9  # for fills and ends that may not be known: about one order, after a stream was away
-    COUNT = 7  # positions and margin, where a venue weighs them so much that they would use up what finds fills
-    UPKEEP = 5  # reconciles and warm connections
+    TRADE = 100  # orders and cancels: the sender has kept the hedges' reserve among them
+    ORDER = 95  # what became of one order: until that is known, what it was to cover may stay open
+    ASK = 90  # for fills and ends that may not be known, after a stream was away
+    COUNT = 70  # positions and margin, where a venue weighs them so much that they would use up what finds fills
+    UPKEEP = 50  # reconciles and warm connections
 
 
 class Others(Protocol):
@@ -68,14 +69,15 @@ class Budget:
         times = self._times
         while times and times[0][0] <= now_ns - self._span_ns:
             self._spent -= times.popleft()[1]
-        blocked_ns = self._trades_blocked_ns if use is Use.TRADE else self._blocked_ns
+        urgent = use >= Use.ORDER
+        blocked_ns = self._trades_blocked_ns if urgent else self._blocked_ns
         others, spent = self._others, self._spent
         if others is not None:
             spent += others.spent(now_ns, self._span_ns)
-            blocked_ns = max(blocked_ns, others.blocked_ns(orders=use is Use.TRADE))
+            blocked_ns = max(blocked_ns, others.blocked_ns(orders=urgent))
         if now_ns < blocked_ns:
             return blocked_ns
-        most = max(weight, self.limit * use // 10)
+        most = max(weight, self.limit * use // 100)
         if spent + weight <= most:
             times.append((now_ns, weight))
             self._spent += weight

@@ -130,6 +130,16 @@ def test_one_budget_serves_every_client_that_the_venue_counts_together() -> None
     assert budget.take(61 * S, Use.TRADE, weight=3) == 0
 
 
+def test_what_became_of_one_order_is_asked_where_other_questions_wait() -> None:
+    """Seed 475 of the simulation: resyncs left nothing to ask about a hedge with, and 0.0075 stood open for 21 s."""
+    budget = Budget(20)
+    assert budget.take(S, Use.TRADE, weight=18) == 0
+    assert [budget.take(S, use) for use in (Use.ASK, Use.ORDER, Use.ORDER, Use.TRADE)] == [61 * S, 0, 61 * S, 0]
+    budget.block(70 * S)
+    budget.block(71 * S)
+    assert (budget.take(72 * S, Use.ORDER), budget.take(72 * S, Use.ASK)) == (0, 73 * S)
+
+
 def test_what_a_venue_counts_apart_has_a_budget_of_its_own_with_its_own_span() -> None:
     async def main(it: Bench) -> None:
         apart = Budget(2, span_ns=2 * S)

@@ -521,7 +521,7 @@ def test_what_has_filled_is_known_where_no_request_is_left_for_its_price() -> No
             order_row(1, status="canceled", filled_base_amount="0.0100", remaining_base_amount="0.0000"))]  # fmt: skip
         it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 1))], D("0.01")
         budget = it.client._rest._budget
-        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 10)
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 100)
         told = await it.client.get_order_info("ETH", "1")
         assert told is not None
         assert (told.state, told.cum_qty, it.fills) == (OrderState.CANCELED, D("0.01"), [])
@@ -540,12 +540,25 @@ def test_counting_leaves_room_for_what_finds_fills() -> None:
     async def main(it: Bench) -> None:
         await asyncio.sleep(6)  # the last answer is too old to be told again
         budget = it.client._rest._budget
-        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 10)
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.COUNT // 100)
         with pytest.raises(RateLimited):
             await it.client.get_account_positions()
         it.wire.cut()
         await asyncio.sleep(1)
         assert it.links[-1].state is TRUSTED
+        assert await it.client.get_order_info("ETH", "999") is None
+
+    play(main)
+
+
+def test_a_resync_leaves_room_for_what_became_of_one_order() -> None:
+    """S11, seed 475 of the simulation: a hedge whose outcome is unknown is asked about where a resync has to wait."""
+
+    async def main(it: Bench) -> None:
+        budget = it.client._rest._budget
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.ASK // 100 - budget._spent)
+        with pytest.raises(RateLimited):
+            await it.client.get_active_orders("ETH")
         assert await it.client.get_order_info("ETH", "999") is None
 
     play(main)

@@ -182,7 +182,7 @@ class BackpackClient(OrderClient):
         return await self._asked(partial(self._order_info, symbol, client_id))
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
-        facts = await self._rest.open_order(symbol, client_number(client_id), Use.ASK)
+        facts = await self._rest.open_order(symbol, client_number(client_id), Use.ORDER)
         if facts is not None:
             update = self._found(facts, client_id)
             if update.client_id:
@@ -190,7 +190,7 @@ class BackpackClient(OrderClient):
         remembered = self._remembered(client_id)
         if remembered is not None:
             return remembered
-        ended = await self._feed.find_ended(symbol, client_id, Use.ASK)
+        ended = await self._feed.find_ended(symbol, client_id, Use.ORDER)
         if ended is not None:
             return self._found(ended, client_id)
         self._absent(client_id)

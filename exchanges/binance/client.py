@@ -291,7 +291,7 @@ class BinanceClient(OrderClient):
         return await self._asked(partial(self._order_info, symbol, client_text(client_id)))
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
-        facts = await self._feed.find(symbol, client_id, Use.ASK)
+        facts = await self._feed.find(symbol, client_id, Use.ORDER)
         if facts is not None:
             return self._found(facts, client_id)
         remembered = self._remembered(client_id)

@@ -212,7 +212,7 @@ class LighterClient(StreamedClient):
     async def _look(self, order: OrderRequest) -> None:
         """The stream says nothing of a transaction that the sequencer refused: its hash is asked for."""
         try:
-            update = await self._feed.find(order.symbol, order.client_id, Use.ASK)
+            update = await self._feed.find(order.symbol, order.client_id, Use.ORDER)
         except (ExchangeError, BadFrame):
             return  # the engine asks too, and the next comparison
         if update is not None:
@@ -240,7 +240,7 @@ class LighterClient(StreamedClient):
         if order is not None and order.last is not None and (order.state.terminal or self._told_by_stream(order)):
             return order.last
         try:
-            update = await self._feed.find(symbol, client_id, Use.ASK)
+            update = await self._feed.find(symbol, client_id, Use.ORDER)
         except OutcomeUnknown:
             tx = self._feed.tx_of(client_id)
             if tx is not None and tx.done:

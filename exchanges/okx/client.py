@@ -237,7 +237,7 @@ class OkxClient(OrderClient):
         return await self._asked(partial(self._order_info, symbol, client_id))
 
     async def _order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:
-        update = await self._feed.find(symbol, client_id, Use.ASK)
+        update = await self._feed.find(symbol, client_id, Use.ORDER)
         if update is not None:
             self._tracking.update(update)
             return update
