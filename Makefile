@@ -6,10 +6,11 @@
 #   make mutants   break flows in every place and compare what no rule notices with lists of reasons  make mutants MUTANTS="hedger"
 #   make fuzz      feed an adapter what no venue should send     make fuzz FUZZ="100000 7"  (how many, which seed)
 #   make storms    the desk alone, where everything goes wrong    make storms STORMS="2000 2"  (how many of a kind, processes)
-#   make kills     kill runs at every effect and take over       make kills KILLS="2500 1 2"  (how many, first seed, processes)
+#   make kills     kill runs at any effect, the next takes over  make kills KILLS="1..950"  (which seeds, some three kills each)
 #   make hedger    two days of the hedger in virtual time        make hedger HEDGER="2 1"  (days, which seed)
 #   make simulate  runs by the hundred on venues that fail       make simulate SIMULATE="1..400"  (which seeds)
-#   make soak      the same for a night                          make soak SOAK="1..30000"
+#   make campaign  storms, kills and SIGKILLs: the figures that a release must reach, in ten minutes of two quiet cores
+#   make soak      25 times that with other seeds, slice by slice  make soak SOAK="1 2 3"  (which slices; all that are left)
 #   make planted   plant bugs and see that runs catch them       make planted PLANTED="1000 2"  (how many seeds, or `known`; processes)
 #   make stops     stop runs at every effect, up to three times  make stops STOPS="500 1 2"  (how many, first seed, processes)
 #   make matrix    each fault in each phase, and what it costs    make matrix MATRIX="1..1500"  (which seeds)
@@ -31,11 +32,11 @@ MARKETS ?=
 MUTANTS ?= $(basename $(notdir $(wildcard tests/survivors/*.yaml)))
 FUZZ ?= 100000 1
 SIMULATE ?= 1..1000
-SOAK ?= 1..30000
+SOAK ?=
 MATRIX ?= 1..1500
 PLANTED ?= known 2
 STORMS ?= 2000 2
-KILLS ?= 2500 1 2
+KILLS ?= 1..950
 STOPS ?= 500 1 2
 SIGKILLS ?= 20 1
 
@@ -53,7 +54,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 INSTALL_PROJECT := $(PIP_INSTALL) --no-index --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fuzz mutants hedger simulate matrix soak planted storms kills stops sigkills bench docs peers lock clean
+.PHONY: help run test check format fuzz mutants hedger simulate campaign matrix soak planted storms kills stops sigkills bench docs peers lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -92,8 +93,11 @@ simulate: $(DEV_READY)
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play some --venues backpack,lighter
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play one --venues backpack
 
+campaign: $(DEV_READY)
+	$(BIN)/python tests/simulated_campaign.py
+
 soak: $(DEV_READY)
-	$(MAKE) simulate SIMULATE=$(SOAK)
+	$(BIN)/python tests/simulated_campaign.py soak $(SOAK)
 
 matrix: $(DEV_READY)
 	$(BIN)/eagle simulate --seeds $(MATRIX) --faults catalogue --play both --rounds 4 --venues backpack,lighter --matrix --exposure
@@ -105,7 +109,7 @@ storms: $(DEV_READY)
 	$(BIN)/python tests/storm_campaign.py $(STORMS)
 
 kills: $(DEV_READY)
-	$(BIN)/python tests/kill_campaign.py $(KILLS)
+	$(BIN)/eagle simulate --seeds $(KILLS) --faults tests/death_faults.yaml --rounds 2 --venues backpack
 
 hedger: $(DEV_READY)
 	$(BIN)/python tests/hedger_campaign.py $(HEDGER)

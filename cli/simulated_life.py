@@ -276,8 +276,8 @@ class Life:
 def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
-    left, cut_short = lived.exit_code == LEFT or bool(lived.refused), _cut_short(world, lived)
-    rightly = _halted_rightly(world, flow, lived) or cut_short
+    left, cut_short = _left(lived), _cut_short(world, lived)
+    rightly = _halted_rightly(world, flow, lived) or cut_short or _stopped_early(lived)
     witness.close(left=left, cut_short=cut_short)
     if lived.refused and not lived.disk_was_full:
         witness.violate("start_refused", lived.refused)
@@ -299,10 +299,21 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
     told = {"round_uncovered"} if rightly else set()
     told |= {"uncovered"} if cut_short else set()
+    told |= {"no_baseline"} if _stopped_early(lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
+
+
+def _left(lived: Lived) -> bool:
+    """Did it leave with what is open? One that was stopped before it began had nothing to take over: all is flat."""
+    return bool(lived.refused) or (lived.exit_code == LEFT and not _stopped_early(lived))
+
+
+def _stopped_early(lived: Lived) -> bool:
+    """Asked to stop while it came up, after deaths that had left nothing open."""
+    return lived.exit_code == LEFT and lived.ending.startswith("stopped before the start")
 
 
 def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:

@@ -92,21 +92,26 @@ def _until_it_watches(guard: subprocess.Popen[bytes]) -> None:
         assert guard.poll() is None, "the guard ended before it saw a run"
 
 
-def main(kills: int, seed: int) -> int:
+def kill_all(kills: int, seed: int) -> list[tuple[bool, str]]:
+    """One life after another on one venue; of each whether its death was made good, and a line, printed as it comes."""
+    told = []
     with TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), seed)
         venue, url = campaign.serve()
         try:
-            outcomes = []
             for number in range(kills):
-                good, line = campaign.kill(number, url)
-                outcomes.append(good)
-                print(line, flush=True)
+                told.append(campaign.kill(number, url))
+                print(told[-1][1], flush=True)
         finally:
             venue.terminate()
             venue.wait()
-    print(f"{len(outcomes)} kills, {outcomes.count(False)} not made good")
-    return 0 if all(outcomes) else 1
+    return told
+
+
+def main(kills: int, seed: int) -> int:
+    good = [good for good, _ in kill_all(kills, seed)]
+    print(f"{len(good)} kills, {good.count(False)} not made good")
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

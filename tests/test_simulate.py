@@ -172,6 +172,17 @@ def test_a_process_that_dies_is_started_again_and_nothing_is_lost(eagle: Eagle, 
     assert sum(it["times"] for it in told["cells"] if it["fault"] == "killed") > 2
 
 
+def test_a_stop_before_the_next_life_began_is_no_bad_end_where_nothing_was_open(eagle: Eagle, tmp_path: Path) -> None:
+    """It dies right after its first order was refused, and is asked to stop while the next one comes up."""
+    plan = tmp_path / "deaths.yaml"
+    plan.write_text(
+        "faults:\n  - {fault: rate_limited, on: place, nth: [1], for: 1s}\n  - {fault: killed, nth: [21], for: 500ms}\n"
+    )
+    said = eagle("simulate", "--seeds", "13", "--rounds", "2", "--faults", plan, "--venues", "backpack",
+                 "--format", "json")  # fmt: skip
+    assert (said.code, json.loads(said.out)["broken"], json.loads(said.out)["fills"]) == (0, [], 0)
+
+
 @pytest.mark.parametrize(("full", "broken"), [(False, "start_refused"), (True, "")])
 def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
     full: bool, broken: str, eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
