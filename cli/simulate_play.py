@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from engine.runtime.chance import Stream
@@ -10,12 +10,15 @@ from engine.runtime.simulate.catalogue import CATALOGUE, PHASES
 from engine.runtime.simulate.scenario import MAKER, Scenario
 from exchanges.venues.faults import KINDS, FaultPlan, FaultRule
 
-__all__ = ["PLAYS", "cells", "label_of", "played"]
+__all__ = ["PLAYS", "cells", "label_of", "played", "suited"]
 
 PLAYS = ("all", "some", "one", "cell", "both")
 SOME = 3  # one in so many rules
+TOGETHER = 5  # in one of so many seeds with a death somebody else trades as well
 MANY: Mapping[str, int] = {"frame": 60, "request": 60, "effect": 120}  # hits of a run among which the one fault acts
-RARE = ("IDLE", "CLEANUP")  # once in a run, or every few rounds
+RARE = ("IDLE", "HOLDING", "CLEANUP")  # once in a run, or every few rounds; or little happens there
+STILL = ("IDLE", "HOLDING")  # no order is made there, and with a single fault none fills
+LONG_HOLD = "3000..5000ms"  # for a fault that is to meet what happens in a hold: a comparison, a resync
 FEW = 3  # hits in its phase among which the one fault acts: a phase comes once in a round
 LATE_NS = 100_000_000  # within this after its phase has begun a fault of time strikes
 
@@ -31,8 +34,8 @@ def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
         return plan
     if play == "some" or (play == "both" and not scenario.seed % 2):
         rules = [rule for rule in plan.rules if not chance.below(SOME)]
-        if any(rule.fault == "killed" for rule in rules):
-            # What somebody traded by hand before a death is the user's own after it (S1): another truth than ours.
+        if any(rule.fault == "killed" for rule in rules) and Stream(scenario.seed, "beside a death").below(TOGETHER):
+            # A start then mostly refuses to take over what somebody else traded before it (S1), and the run is over.
             rules = [rule for rule in rules if rule.fault not in ("foreign_trade", "liquidation")]
         return FaultPlan(tuple(rules) or plan.rules[:1])
     if play in ("cell", "both"):
@@ -46,14 +49,27 @@ def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
     return FaultPlan((_once(rule, nth=1 + chance.below(many)),))
 
 
+def suited(plan: FaultPlan, scenario: Scenario, *, chosen: Collection[str]) -> Scenario:
+    """The scenario in which the plan of a seed can act; `chosen` are the settings that a person gave."""
+    if any(rule.phase == "HOLDING" for rule in plan.rules) and "hold" in scenario.settings and "hold" not in chosen:
+        return replace(scenario, settings={**scenario.settings, "hold": LONG_HOLD})
+    return scenario
+
+
 def cells(plan: FaultPlan) -> Sequence[tuple[FaultRule, str]]:
-    """Every rule with each phase of the flow in which the catalogue says that it can happen."""
+    """Every rule with each phase of the flow in which the catalogue says that it can happen, and by itself."""
     return [
         (rule, phase)
         for rule in plan.rules
         for phase in PHASES
         if any(label_of(rule, "") in row.faults and phase not in row.impossible for row in CATALOGUE)
+        and not (phase in STILL and _of_orders(rule))
     ]
+
+
+def _of_orders(rule: FaultRule) -> bool:
+    hook = KINDS[rule.fault].hook
+    return (hook == "request" and rule.on in ("place", "cancel")) or (hook == "frame" and rule.of == "fill")
 
 
 def _in_phase(rule: FaultRule, phase: str, scenario: Scenario, chance: Stream) -> FaultRule:

@@ -17,7 +17,7 @@ from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
 from cli.locate import Source, read_source
 from cli.setups import sound_flow
-from cli.simulate_play import played
+from cli.simulate_play import played, suited
 from cli.simulate_story import Story, last_rows
 from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
@@ -63,6 +63,7 @@ def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, fold
         settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
     )  # fmt: skip
     plan = played(_plan(options.faults), options.play, scenario)
+    scenario = suited(plan, scenario, chosen=dict(options.settings))
     return simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
 
 

@@ -6,6 +6,7 @@ Beside `wiring.py`, which does the same for a run that a person starts.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,7 +35,7 @@ from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.outcome import Outcome
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
-from engine.runtime.simulate.scenario import Scenario
+from engine.runtime.simulate.scenario import MAKER, Scenario
 from engine.runtime.simulate.witness import Bounds
 from engine.runtime.venue_audit import audit_venue
 from engine.runtime.venue_ledger import read_venue_ledger
@@ -42,7 +43,7 @@ from engine.trading.desk import Desk
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Started
 from exchanges.errors import ExchangeError
-from exchanges.types import Fill, Position
+from exchanges.types import ZERO, Fill, Position
 from exchanges.venues.faults import FaultPlan, FaultRule
 from exchanges.venues.ledger_page import ledger_page
 
@@ -279,7 +280,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     left, cut_short = _left(lived), _cut_short(world, lived)
     rightly = _halted_rightly(world, flow, lived) or cut_short or _stopped_early(lived)
     witness.close(left=left, cut_short=cut_short)
-    if lived.refused and not lived.disk_was_full:
+    if lived.refused and not lived.disk_was_full and not _by_somebody_else(world, lived):
         witness.violate("start_refused", lived.refused)
     for failure in lived.failures:
         witness.violate("failed", f"{type(failure).__name__}: {failure}")
@@ -333,6 +334,23 @@ def _waits_for_a_person(lived: Lived) -> bool:
     As a start that refuses for the same reason; here orders without an end could have made the difference.
     """
     return lived.disk_was_full and lived.runs > 1 and "halted: positions differ" in lived.ending
+
+
+def _by_somebody_else(world: SimulatedWorld, lived: Lived) -> bool:
+    """Does a start refuse to take over because somebody else traded and no run had heard of it (S1)?
+
+    So it is for each account that it names; what our own orders did is no reason to refuse.
+    """
+    with open_journal(lived.path) as journal:
+        told = set(journal.execute("SELECT account, order_id, trade_id FROM fills WHERE provisional = 0"))
+    others: dict[str, Decimal] = {}
+    for venue in world.venues.values():
+        for fill in venue.exchange.ledger.fills:
+            if not fill.client_id and (fill.account, fill.order_id, fill.trade_id) not in told:
+                others[fill.account] = others.get(fill.account, ZERO) + fill.side.sign * fill.qty
+    accounts = (MAKER, *world.scenario.takers)
+    named = [name for name in accounts if re.search(rf"\b{name}\b", lived.refused)]
+    return bool(named) and all(others.get(name) for name in named)
 
 
 def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.fault_plan import load_fault_plan
 from cli.locate import Source, read_flow_source
 from cli.setups import sound_flow
+from cli.simulate_play import suited
 from cli.simulate_story import Story
 from cli.simulated_life import simulate
 from engine.chart.model import Flow
@@ -88,6 +89,7 @@ def lived(
     steps, plan = Steps(), plan_of(rules)
     if phase:
         plan = FaultPlan(tuple(replace(rule, phase=phase, times=1) for rule in plan.rules))
+        scenario = suited(plan, scenario, chosen=())
     outcome = simulate(_flow(), scenario, plan, folder=folder, bounds=Bounds(), story=steps)
     alerts = [it.code for step in steps.steps for it in step.effects if isinstance(it, Alert)]
     return Seen(outcome, steps.steps, folder / f"seed-{seed}.sqlite", alerts)

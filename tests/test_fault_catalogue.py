@@ -15,6 +15,7 @@ import pytest
 from catalogue_kit import MS, S, Seen, lived
 from cli_kit import ROOT
 
+from engine.errors import NotFlatBefore
 from engine.runtime.journal_read import open_journal
 from engine.runtime.simulate.alone import over
 from engine.runtime.simulate.catalogue import CATALOGUE, Row
@@ -307,6 +308,8 @@ HARD = [  # cells that chance alone reached in none of a thousand seeds
     ("foreign_trade", "TAKER_CLOSING", "account: chick, lots: 40"),
     ("stuck_pending", "TAKER_HEDGING", "for: 800ms"),
     ("rate_limited", "TAKER_CLOSING", "on: place, for: 1s"),
+    ("rate_limited", "HOLDING", "on: any, for: 2s"),
+    ("killed", "HOLDING", "for: 500ms"),
     ("stop_asked", "HOLDING", ""),
     ("disk_full", "HOLDING", "for: 5s"),
     ("disk_full", "TAKER_CLOSING", "for: 5s"),
@@ -321,3 +324,36 @@ def test_a_fault_that_rarely_meets_a_phase_acts_in_it(fault: str, phase: str, mo
     assert {(it.fault, it.state) for it in seen.outcome.played} == {(fault, phase)}
     assert seen.outcome.violations == ()
     assert seen.outcome.alone is None or not over([seen.outcome.alone], [])
+
+
+BY_HAND = "fault: foreign_trade, at: 3500ms, lots: 40, account: chick"
+UNTOLD = "fault: frame_lost, of: private, account: chick"
+AT_ONCE, LATER = "fault: killed, nth: 64, for: 500ms", "fault: killed, nth: 86, for: 500ms"
+
+
+@pytest.mark.parametrize(
+    ("rules", "refusal", "broken", "ending"),
+    [
+        ((BY_HAND, UNTOLD, AT_ONCE), "", (), ""),
+        ((BY_HAND, LATER), "", (), "flat"),
+        ((BY_HAND, UNTOLD, AT_ONCE), "hawk: the journal has 0, the venue 1", ("start_refused",), ""),
+    ],
+    ids=["nobody had heard of it", "it was told before the death", "refused for another account"],
+)
+def test_a_start_refuses_what_somebody_else_traded_before_a_death(
+    rules: tuple[str, ...], refusal: str, broken: tuple[str, ...], ending: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """S1: no run had heard of the trade, so it is the owner's; where the dead run had, the next one brings it home."""
+    if refusal:
+
+        def refuse(*_: object) -> None:
+            raise NotFlatBefore(refusal)
+
+        monkeypatch.setattr("cli.simulated_life.check_carried", refuse)
+    outcome = lived("\n".join(rules), folder=tmp_path).outcome
+    struck = [it.at_ns for it in outcome.played if it.fault in ("foreign_trade", "killed")]
+    assert len(set(struck)) == 2
+    assert struck == sorted(struck)
+    assert tuple(it.code for it in outcome.violations) == broken
+    assert (outcome.ending, outcome.lives) == (ending, 2)

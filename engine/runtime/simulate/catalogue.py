@@ -36,7 +36,7 @@ CATALOGUE = (
         "a request without an answer was carried out",
         ("error_accepted", "error_refused", "ack_lost", "request_lost"),
     ),
-    Row(2, "the process dies", ("killed",), {"HOLDING": "nothing is written or sent while a hold lasts"}),
+    Row(2, "the process dies", ("killed",)),
     Row(3, "a stream is silent", ("stream_stalled", "streams_stalled")),
     Row(4, "a stream is cut in a fill", ("stream_cut", "streams_cut")),
     Row(5, "an order is refused", ("order_refused",), _QUIET),
