@@ -53,6 +53,7 @@ SQUEEZE_S = 60  # between the steps of a stop that is not obeyed
 MOST_STARTS, AGAIN_NS = 40, 2 * S  # a venue that is away, or lets nobody in for a while
 MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an end
 HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s, by a step that comes late
+UNPRICED = frozenset({"money_differs", "unexplained", "fill_missing"})  # what fills without a price come to
 LEFT = 130  # exit code of a run that was left at once
 GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
 
@@ -70,6 +71,7 @@ class Lived:
     lost: list[str] = field(default_factory=list)  # intents that the journal could not store, as they were printed
     disk_was_full: bool = False
     asked_ns: int = 0  # when it was asked to stop, as the seed wanted it
+    unpriced: bool = False  # the last one knew of fills without a price, and said so
     refused: str = ""  # why the last start refused to take over: a person has to look
 
 
@@ -170,6 +172,7 @@ class Life:
         lived.failures += runner.failures
         if self.died is None:
             journal.run_ended(exit_code, clock.wall_ms())
+            lived.unpriced = bool(desk.unpriced())
             lived.exit_code, lived.ending = exit_code, runner.ending.text if runner.ending else ""
 
     def refuse(self, why: str) -> None:
@@ -301,6 +304,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     told = {"round_uncovered"} if rightly else set()
     told |= {"uncovered"} if cut_short else set()
     told |= {"no_baseline"} if _stopped_early(lived) else set()
+    told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
     played = {it.fault for it in world.played}
@@ -326,6 +330,11 @@ def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
         open_ns = max((it.length_ns for it in world.witness.episodes), default=0)
         return max(open_ns, world.witness.longest_unknown_ns) >= HARD_AGE_NS  # or hedged, and not told of it
     return cause.partition(" ")[0] in flow.states and _spoilt(world, world.witness.halted_ns)
+
+
+def _left_unpriced(world: SimulatedWorld, lived: Lived) -> bool:
+    """Among so many faults no venue had an answer to spare for the price of what is known to have filled."""
+    return lived.unpriced and _spoilt(world, world.clock.now_ns())
 
 
 def _waits_for_a_person(lived: Lived) -> bool:

@@ -54,6 +54,12 @@ class BaseExchangeClient(ABC):
     async def disconnect(self) -> None:
         """Close the streams. Leaves orders as they are. Idempotent."""
 
+    def leaving(self) -> None:  # noqa: B027 most clients keep nothing back
+        """The run asks for the last time: no requests need to be kept back for what finds fills (S11).
+
+        Does nothing where others share the client, or where no question is held back.
+        """
+
     @abstractmethod
     def setup_order_update_handler(self, handler: PrivateHandler) -> None:
         """Give the one receiver of this account's orders, fills, margin and link states. Call before `connect`."""

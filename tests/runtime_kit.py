@@ -99,6 +99,7 @@ class FakeClient(BaseExchangeClient):
         self.during: dict[str, Callable[[], None]] = {}  # what happens while the question is on its way
         self.answer: Reply | None = Accepted("o1")
         self.positions: Sequence[Position] = ()
+        self.fills: Sequence[Fill] = ()
         self.update: OrderUpdate | None = None
         self.listed: Instrument | None = None
         self.private: PrivateHandler = print
@@ -109,6 +110,9 @@ class FakeClient(BaseExchangeClient):
 
     async def disconnect(self) -> None:
         await self._asked("disconnect")
+
+    def leaving(self) -> None:
+        self._note("leaving")
 
     def setup_order_update_handler(self, handler: PrivateHandler) -> None:
         self.private = handler
@@ -136,7 +140,8 @@ class FakeClient(BaseExchangeClient):
         return ()
 
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
-        return ()
+        await self._asked("fills")
+        return self.fills
 
     async def get_account_positions(self) -> Sequence[Position]:
         await self._asked("positions")
@@ -181,11 +186,18 @@ class ScriptedDesk:
         self.open: list[str] = []
         self.on_hedges: Callable[[Sequence[Effect]], None] | None = None
         self.forgotten: set[str] = set()
+        self.missing: dict[str, int] = {}  # accounts with fills of no price, until any row comes
         self._script = script
         self._busy = False
 
     def knows(self, client_id: str) -> bool:
         return client_id not in self.forgotten
+
+    def adopt(self, told: Fill | OrderUpdate) -> Recalled | None:
+        """It takes nothing over."""
+
+    def unpriced(self) -> dict[str, int]:
+        return {} if any(type(given) is Fill for _, given in self.seen) else self.missing
 
     def step(self, given: Input, at_ns: int) -> list[Effect]:
         assert not self._busy, "a step inside a step"

@@ -121,7 +121,9 @@ def test_a_snapshot_and_its_row_are_hedged_once() -> None:
     assert bench.placed(bench.update(bench.newest("opening"), OrderState.PARTIALLY_FILLED, "0.4")) == [
         ("t1", "hedge", "sell", D("0.4"))
     ]
+    assert bench.desk.unpriced() == {"m": bench.desk.world.orders.all[bench.newest("opening")].created_ns}
     assert bench.placed(bench.fill(bench.newest("opening"), "0.4")) == []
+    assert bench.desk.unpriced() == {}
 
 
 def test_nothing_filled_at_the_timeout_asks_cancels_and_places_anew() -> None:

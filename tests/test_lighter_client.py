@@ -547,6 +547,9 @@ def test_counting_leaves_room_for_what_finds_fills() -> None:
         await asyncio.sleep(1)
         assert it.links[-1].state is TRUSTED
         assert await it.client.get_order_info("ETH", "999") is None
+        it.client.leaving()
+        held = await it.client.get_account_positions()  # for the last time: nobody counts again
+        assert [position.qty for position in held] == [0]
 
     play(main)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
-from engine.runtime.runner import Runner
+from engine.runtime.clock import S, VirtualClock
+from engine.runtime.loop import VirtualLoop
+from engine.runtime.missing_rows import MissingRows
 from engine.trading.effects import Alert
 from engine.trading.inputs import Carried, Held, Recalled
-from exchanges.errors import ExchangeError, LinkDown
+from exchanges.errors import ExchangeError, LinkDown, RateLimited
 from exchanges.types import Fill, FillKind, Liquidity, OrderState, Side
 
 D = Decimal
@@ -35,6 +38,19 @@ OURS = "e4r1lhedgea1"  # of the dead run, which no journal tells
 HAWK, CHICK = order("1", "hawk", "a", trades=("told",)), order("2", "chick")
 
 
+def missing(desk: Any, rows: Any, alerts: list[Alert], **more: Any) -> MissingRows:
+    """`rows` answers for the venues; the journal knows the orders 1 and 2."""
+    return MissingRows(
+        SimpleNamespace(rows=rows),  # type: ignore[arg-type]
+        desk,
+        SimpleNamespace(recall={"1": HAWK, "2": CHICK}.get),  # type: ignore[arg-type]
+        symbols={"hawk": "ETH", "chick": "ETH", "hen": "ETH"},
+        clock=more.get("clock", VirtualClock()),
+        since_ms=more.get("since_ms"),
+        alert=alerts.append,
+    )
+
+
 def missed(
     answer: list[Fill] | ExchangeError, *, untold: tuple[int, ...] = (), accounts: tuple[str, ...] = ("hawk", "chick")
 ) -> tuple[list[tuple[str, str]], list[Alert]]:
@@ -46,16 +62,10 @@ def missed(
             raise answer
         return answer
 
-    runner = SimpleNamespace(
-        _symbols={"hawk": "ETH", "chick": "ETH", "hen": "ETH", "heard": "ETH"}, _asked=("hawk", "chick", "hen"),
-        _questions=SimpleNamespace(rows=rows), _journal=SimpleNamespace(recall={"1": HAWK, "2": CHICK}.get),
-        _desk=SimpleNamespace(adopt=lambda row: HAWK if row.client_id == OURS and untold else None),
-        alert=alerts.append,
-    )  # fmt: skip
-    runner._is_missing = lambda row: Runner._is_missing(runner, row)  # type: ignore[arg-type]
+    desk = SimpleNamespace(adopt=lambda row: HAWK if row.client_id == OURS and untold else None)
     held = tuple(Held(name, D(0), D(0)) for name in ("hawk", "hen", "heard"))
     carried = Carried(4, 40, held, (HAWK, CHICK), untold=untold)
-    found = asyncio.run(Runner._missed(runner, carried))  # type: ignore[arg-type]
+    found = asyncio.run(missing(desk, rows, alerts).of_earlier_runs(carried))
     return [(it.client_id, it.trade_id) for it in found], alerts
 
 
@@ -89,3 +99,53 @@ def test_without_an_answer_the_takeover_goes_on() -> None:
     """What is open must be hedged; a list of fills that is away costs only prices and fees."""
     told, alerts = missed(LinkDown("no route"))
     assert (told, [alert.code for alert in alerts]) == ([], ["fills_unread"])
+
+
+def priced(
+    answers: list[list[Fill] | ExchangeError], *, since_ms: int | None = None
+) -> tuple[list[str], list[int], list[str], int]:
+    """Leave with an order of 7 s ago whose sum alone is known; its row, `price`, ends that.
+
+    Trades that were taken, since when each question asked, in ms, alerts, and how long it took, in s.
+    """
+    clock = VirtualClock(start_ns=20 * S, start_wall_ms=1_000_000)
+    taken: list[str] = []
+    asked: list[int] = []
+    alerts: list[Alert] = []
+
+    async def rows(accounts: dict[str, str], from_ms: int) -> list[Fill]:
+        assert accounts == {"hawk": "ETH"}
+        asked.append(from_ms - clock.wall_ms())
+        answer = answers[min(len(asked), len(answers)) - 1]
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return answer
+
+    desk = SimpleNamespace(unpriced=lambda: {} if "price" in taken else {"hawk": 13 * S}, knows={"1"}.__contains__)
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as loop:
+        it = missing(desk, rows, alerts, clock=clock, since_ms=since_ms)
+        loop.run(it.before_leaving(lambda fill: taken.append(fill.trade_id)))
+    return taken, asked, [alert.code for alert in alerts], clock.now_ns() // S - 20
+
+
+PRICE, BY_HAND = row("hawk", "price", 90, client_id="1"), row("hawk", "by hand", 90, client_id="77")
+
+
+def test_before_leaving_the_price_of_a_fill_that_a_sum_told_is_asked_for() -> None:
+    """Seeds 138 and 976 of the catalogue on backpack,lighter: flat, hedged, and the money not all counted."""
+    assert priced([[BY_HAND, PRICE]]) == (["price"], [-17_000], [], 0)
+
+
+def test_it_is_asked_again_each_second_until_the_venue_tells() -> None:
+    answers: list[list[Fill] | ExchangeError] = [RateLimited("none left", retry_ms=500), [BY_HAND], [PRICE]]
+    assert priced(answers) == (["price"], [-17_000, -18_000, -19_000], [], 2)
+
+
+def test_a_price_that_nobody_tells_holds_a_run_up_for_ten_seconds_and_is_named() -> None:
+    taken, asked, alerts, took_s = priced([LinkDown("away")])
+    assert (taken, len(asked), alerts, took_s) == ([], 10, ["fills_unpriced"], 10)
+
+
+def test_an_order_of_an_earlier_run_is_asked_for_from_before_this_run() -> None:
+    _, asked, _, _ = priced([[PRICE]], since_ms=900_000)
+    assert asked == [-100_000]

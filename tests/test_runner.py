@@ -136,6 +136,7 @@ def test_a_run_connects_starts_waits_for_the_end_and_leaves() -> None:
         "m connect", "t connect",
         "m positions", "t positions",
         "step 1 Started []", "step 2 Fill []",
+        "m leaving", "t leaving",
         "m positions", "t positions", "end 1 ['m', 't']",
         "m disconnect", "t disconnect",
         "flush",
@@ -145,6 +146,23 @@ def test_a_run_connects_starts_waits_for_the_end_and_leaves() -> None:
         (1, START, began, []),
         (2, START + 500 * MS, fill(), [MOVED, Finish(7, "because")]),
     ]
+
+
+def test_before_it_leaves_a_run_asks_for_the_price_of_what_a_sum_has_told() -> None:
+    """Only of its own orders, and after the positions, whose reading mostly brings the rows (S5)."""
+
+    def arrange(room: Room) -> None:
+        room.desk.missing = {"t": START}
+        room.clients["t"].fills = [fill("t")]
+        room.at(500, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange)
+    assert code == 0
+    assert [given for _, given in room.seen][-1] == fill("t")
+    assert room.calls[room.calls.index("m leaving") :] == [
+        "m leaving", "t leaving", "m positions", "t positions", "t fills", "step 3 Fill []", "end 0 ['m', 't']",
+        "m disconnect", "t disconnect", "flush",
+    ]  # fmt: skip
 
 
 def test_intents_are_written_before_anything_is_sent_and_the_rest_after() -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
-from cli.simulated_life import Lived, _cut_short, _halted_rightly, _waits_for_a_person
+from cli.simulated_life import Lived, _cut_short, _halted_rightly, _left_unpriced, _waits_for_a_person
 from engine.errors import NotFlatBefore
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
@@ -210,7 +210,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 69),
         ("backpack", 83),
         ("backpack", 402),
-        *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 385)),
+        *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 138, 300, 385, 976)),
     ],
 )
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
@@ -237,6 +237,15 @@ def test_only_after_a_full_disk_and_a_death_may_a_run_wait_for_a_person(
     full: bool, runs: int, ending: str, waits: bool
 ) -> None:
     assert _waits_for_a_person(Lived(Path(), runs=runs, ending=ending, disk_was_full=full)) is waits
+
+
+@pytest.mark.parametrize(("unpriced", "faults", "excused"), [(True, 3, True), (True, 2, False), (False, 9, False)])
+def test_a_price_may_stay_unread_only_among_faults_and_where_the_run_says_so(
+    unpriced: bool, faults: int, excused: bool
+) -> None:
+    fault = Played(20 * S, "maintenance", "maintenance", "one", "", "CLEANUP", 0)
+    world = SimpleNamespace(played=[fault] * faults, clock=VirtualClock(start_ns=30 * S))
+    assert _left_unpriced(world, Lived(Path(), unpriced=unpriced)) is excused  # type: ignore[arg-type]
 
 
 def judged(ending: str, *, faults: int, asked: bool = False, unknown_ns: int = 0) -> tuple[bool, bool]:

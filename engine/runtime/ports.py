@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from engine.trading.effects import Effect, PlaceOrder
@@ -29,6 +29,9 @@ class Desk(Protocol):
         """The order that an earlier run made and no journal tells; None if it is no such order."""
 
     def take_used_quotes(self) -> list[Quote]: ...
+
+    def unpriced(self) -> Mapping[str, int]:
+        """Accounts whose fills' prices are not all known, and from when on such orders were made, in ns."""
 
     def exposure_lines(self) -> list[str]:
         """What is open, for a person who leaves now."""

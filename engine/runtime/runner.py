@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from engine.errors import EngineError
 from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.listeners import of_a_listener
+from engine.runtime.missing_rows import MissingRows
 from engine.runtime.ports import DayOf, Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
@@ -170,6 +171,10 @@ class Runner:
         self._reconnecting: dict[str, bool] = {}
         self._over: asyncio.Future[None] | None = None
         self._questions = Questions(clients, moves=self._moves_of)
+        self._rows = MissingRows(
+            self._questions, desk, journal, symbols={name: symbols[name] for name in self._asked}, clock=clock,
+            since_ms=None if carried is None else carried.since_ms, alert=self.alert,
+        )  # fmt: skip
         self._senders = {
             account: Sender(
                 client, clock=clock, rate=rates.get(account) or RateWindow(orders_per_minute),
@@ -590,7 +595,7 @@ class Runner:
         try:
             await self._questions.connect_all()
             held = await self._baseline()
-            rows = [] if self._carried is None else await self._missed(self._carried)
+            rows = [] if self._carried is None else await self._rows.of_earlier_runs(self._carried)
             self._check_baseline(held.positions, rows)
         except (ExchangeError, EngineError) as error:
             if self._over is not None and not self._over.done():
@@ -607,35 +612,6 @@ class Runner:
         if self._gaps is not None:
             self._gaps.look()
             self._spawn(self._beat())
-
-    async def _missed(self, carried: Carried) -> list[Fill]:
-        """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
-
-        Also of orders that no journal tells. One of another order is the account's own affair (S1). Without an answer
-        the takeover goes on all the same: the orders themselves are asked, only prices and fees are missing.
-        """
-        ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
-        names = {order.account for order in carried.orders}
-        if carried.untold:
-            names |= {it.account for it in carried.held}
-        asked = {name: self._symbols[name] for name in self._asked if name in names}
-        found = []
-        try:
-            rows = await self._questions.rows(asked, carried.since_ms)
-        except ExchangeError as error:
-            text = f"fills since run {carried.run} cannot be read ({error}); its orders are asked about"
-            self.alert(Alert(Level.WARNING, "fills_unread", text, {}))
-            return []
-        for row in rows:
-            named = replace(row, client_id=row.client_id or ids.get(row.order_id, ""))
-            if named.client_id and self._is_missing(named):
-                found.append(named)
-        return sorted(found, key=lambda row: row.at_ms)
-
-    def _is_missing(self, row: Fill) -> bool:
-        """Is it of our orders, and in no journal?"""
-        order = self._journal.recall(row.client_id)
-        return self._desk.adopt(row) is not None if order is None else row.trade_id not in order.trades
 
     async def _baseline(self) -> Holdings:
         held = await self._questions.holdings(self._asked)
@@ -692,7 +668,10 @@ class Runner:
     async def _last_held(self) -> Holdings:
         """Positions at the end. What comes in meanwhile is hedged, and its hedges are waited for, or told as open."""
         said = self._said_open
+        for client in self._clients.values():
+            client.leaving()
         held = await self._questions.last_holdings(self._asked)
+        await self._rows.before_leaving(self._private)
         for _ in range(LATE_TRIES):
             if said is None or self._desk.exposure_lines() == said:
                 return held

@@ -60,6 +60,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a run that takes over from a dead one cannot read the fills of the time between",
         "Nothing at once: quantities come from the orders. `eagle audit` will miss the rows; compare fees by hand.",
     ),
+    "fills_unpriced": _process(
+        Level.WARNING,
+        "a run ends, and no venue tells the price and fee of something that is known to have filled",
+        "Quantities are right; profit and fees leave it out. Read them at the venue; `eagle audit` names the order.",
+    ),
     "order_adopted": _process(
         Level.WARNING,
         "a run that takes over finds an order of the dead one that no journal tells, because its disk was full (S15)",

@@ -174,6 +174,14 @@ class Desk:
         with self.world.looking(at_ns), nullcontext() if self.hedging is None else self.hedging.looking():
             yield
 
+    def unpriced(self) -> dict[str, int]:
+        """Accounts with fills that only an order's own count has told, and since when such an order is known, in ns."""
+        since: dict[str, int] = {}
+        for order in self.world.orders.all.values():
+            if order.provisional:
+                since[order.account] = min(order.created_ns, since.get(order.account, order.created_ns))
+        return since
+
     def exposure_lines(self) -> list[str]:
         """What is open, for a person who leaves now (E18)."""
         live = [

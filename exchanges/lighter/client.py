@@ -76,6 +76,7 @@ class LighterClient(StreamedClient):
         self._signer = signer
         self._stream_url = stream_url
         self._markets: dict[str, Market] = {}
+        self._count = Use.COUNT
         self._learned = False  # its key, tier and markets
         self._thread = SignerThread(signer)
         self._tracking = Tracking()
@@ -97,6 +98,9 @@ class LighterClient(StreamedClient):
         self._link = Link(stream_url, transport=transport, clock=clock, rng=rng, feed=self._feed, tell=self._tell)
         self._tasks = Tasks()
         self._market_feed: MarketFeed | None = None
+
+    def leaving(self) -> None:
+        self._count = Use.ASK
 
     # --- connection
 
@@ -270,7 +274,7 @@ class LighterClient(StreamedClient):
 
     async def _positions(self) -> list[Position]:
         if self._tracking.short:
-            await self._feed.fetch_rows(Use.COUNT)
+            await self._feed.fetch_rows(self._count)
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
         moves = self._tracking.moves
         account = await self._account()
@@ -289,7 +293,7 @@ class LighterClient(StreamedClient):
 
         Who looks again and again whether all is flat would use up a wallet's minute, and then nobody is told anything.
         """
-        return self._feed.remembered() or await self._feed.account(Use.COUNT)
+        return self._feed.remembered() or await self._feed.account(self._count)
 
     async def get_margin(self) -> Margin:
         async def ask() -> Margin:

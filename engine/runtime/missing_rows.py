@@ -1,0 +1,93 @@
+"""Fills whose rows no stream has told a run: those of dead runs at its start, those without a price at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from engine.runtime.carried import OVERLAP_MS
+from engine.runtime.clock import MS
+from engine.runtime.journal import Journal
+from engine.runtime.ports import Desk
+from engine.runtime.questions import LAST_PAUSE_S, Questions
+from engine.trading.effects import Alert, Level
+from engine.trading.inputs import Carried
+from exchanges.errors import ExchangeError
+from exchanges.types import Clock, Fill
+
+__all__ = ["MissingRows"]
+
+LAST_ROWS_S = 10  # before leaving, for the prices of what is known to have filled
+
+
+class MissingRows:
+    """Asks the accounts of `symbols`. Rows of orders that are not ours are the account's own affair (S1).
+
+    `since_ms`, of the wall clock: from when on orders of earlier runs may have filled; None where there are none.
+    """
+
+    def __init__(
+        self, questions: Questions, desk: Desk, journal: Journal, *, symbols: Mapping[str, str], clock: Clock,
+        since_ms: int | None, alert: Callable[[Alert], None],
+    ) -> None:  # fmt: skip
+        self._questions = questions
+        self._desk = desk
+        self._journal = journal
+        self._symbols = symbols
+        self._clock = clock
+        self._since_ms = since_ms
+        self._alert = alert
+
+    async def of_earlier_runs(self, carried: Carried) -> list[Fill]:
+        """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
+
+        Also of orders that no journal tells (S15). Without an answer the takeover goes on all the same: the orders
+        themselves are asked, only prices and fees are missing.
+        """
+        ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
+        names = {order.account for order in carried.orders}
+        if carried.untold:
+            names |= {it.account for it in carried.held}
+        asked = {name: symbol for name, symbol in self._symbols.items() if name in names}
+        found = []
+        try:
+            rows = await self._questions.rows(asked, carried.since_ms)
+        except ExchangeError as error:
+            text = f"fills since run {carried.run} cannot be read ({error}); its orders are asked about"
+            self._alert(Alert(Level.WARNING, "fills_unread", text, {}))
+            return []
+        for row in rows:
+            named = replace(row, client_id=row.client_id or ids.get(row.order_id, ""))
+            if named.client_id and self._is_missing(named):
+                found.append(named)
+        return sorted(found, key=lambda row: row.at_ms)
+
+    def _is_missing(self, row: Fill) -> bool:
+        """Is it of our orders, and in no journal?"""
+        order = self._journal.recall(row.client_id)
+        return self._desk.adopt(row) is not None if order is None else row.trade_id not in order.trades
+
+    async def before_leaving(self, take: Callable[[Fill], None]) -> None:
+        """Prices and fees of fills that were told as a sum only; how much has filled is known without them (S5)."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ROWS_S):
+                while unpriced := self._desk.unpriced():
+                    for account, from_ns in unpriced.items():
+                        await self._price(account, from_ns, take)
+                    if self._desk.unpriced():
+                        await asyncio.sleep(LAST_PAUSE_S)
+        names = sorted(self._desk.unpriced())
+        if names:
+            text = f"prices and fees of the last fills of {', '.join(names)} cannot be read; money leaves them out"
+            self._alert(Alert(Level.WARNING, "fills_unpriced", text, {"accounts": ", ".join(names)}))
+
+    async def _price(self, account: str, from_ns: int, take: Callable[[Fill], None]) -> None:
+        since_ms = self._clock.wall_ms() - (self._clock.now_ns() - from_ns) // MS - OVERLAP_MS
+        if self._since_ms is not None:  # an order of an earlier run is known for as long as this one lasts
+            since_ms = min(since_ms, self._since_ms)
+        with suppress(ExchangeError):
+            for row in await self._questions.rows({account: self._symbols[account]}, since_ms):
+                if self._desk.knows(row.client_id):
+                    take(row)
