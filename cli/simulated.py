@@ -217,6 +217,11 @@ class SimulatedWorld:
         """How much longer than after no fault something may take that began then: as long as the faults took."""
         return sum(took + EACH_NS for until_ns, took in self._took if until_ns >= since_ns)
 
+    def was_down(self, since_ns: int) -> None:
+        """A process that died unwinds in the world's time: until now nobody could do anything."""
+        now_ns = self.clock.now_ns()
+        self._took.append((now_ns, now_ns - since_ns))
+
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
         now_ns = self.clock.now_ns()
         kind = self.venues[venue].kind if venue else ""

@@ -125,6 +125,7 @@ class Life:
         self._world = world
         self._lived = lived
         self._config = config
+        self._died_ns = 0
         self._write_ns = 0  # how long each write takes
         self._journal: SimulatedJournal | None = None
         self._desk: Desk | None = None
@@ -180,8 +181,10 @@ class Life:
         self._lived.refused = why
 
     def end(self) -> None:
-        """Nothing of it runs any more."""
+        """Nothing of it runs any more. What is left of a dead one may wait for an answer that never comes."""
         self.clock.end()
+        if self.died is not None:
+            self._world.was_down(self._died_ns)
         self._world.bury(self.clock)
         if self._journal is not None:
             self._journal.close()
@@ -241,6 +244,7 @@ class Life:
             assert self._journal is not None
             assert self._runner is not None
             self.died, self._journal.dead = rule, True
+            self._died_ns = self._world.clock.now_ns()
             self._world.let_fail(False)  # until it lives again
             self._world.bury(self.clock)
             self._runner.stop(3)

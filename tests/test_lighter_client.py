@@ -652,6 +652,19 @@ def test_orders_that_a_stream_began_with_are_remembered_up_to_a_bound(monkeypatc
     play(main)
 
 
+def test_a_trade_by_hand_in_a_gap_is_told_though_this_process_has_ordered_nothing_yet() -> None:
+    """Seed 1575 of the catalogue: the ledger differed from the venue, and a person was called instead of a hedge."""
+
+    async def main(it: Bench) -> None:
+        it.wire.cut()
+        it.venue.trades, it.venue.position = [it.venue.now(trade_row(5, 9))], D("0.01")
+        await asyncio.sleep(1)
+        assert it.links[-1].state is TRUSTED
+        assert [fill.trade_id for fill in it.fills] == ["5"]
+
+    play(main)
+
+
 def test_before_the_first_order_a_stream_that_comes_back_costs_no_question_of_weight() -> None:
     async def main(it: Bench) -> None:
         before = len(it.net.asked)

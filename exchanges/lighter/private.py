@@ -283,8 +283,8 @@ class PrivateFeed:
     async def fills(self, symbol: str, since_ms: int, use: Use) -> Sequence[Fill]:
         """Read only where the position shows that a row is missing; those of one order are asked for by themselves."""
         self._quiet.pop(symbol, None)  # of a comparison that was broken off
-        if not self._tracking.moves:
-            return []  # before the first order of this process there is nothing to count
+        if not self._tracking.moves and self.reconcile.expected(symbol) is None:
+            return []  # what was there before the first reading is part of it
         resync = self._state() is LinkState.RESYNC  # rows that only bring a price do not hold up the trust in a stream
         if (resync or not self._tracking.short) and self.reconcile.expected(symbol) is not None:
             told = self._begun.get(self._markets[symbol].market_id) if resync else None
