@@ -331,8 +331,7 @@ def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
     if "not flat" in lived.ending:
         return False
     if cause.startswith("age of unhedged size"):
-        open_ns = max((it.length_ns for it in world.witness.episodes), default=0)
-        return max(open_ns, world.witness.longest_unknown_ns) >= HARD_AGE_NS  # or hedged, and not told of it
+        return world.witness.longest_believed_ns >= HARD_AGE_NS  # hedged meanwhile, or not, as far as it was told
     return cause.partition(" ")[0] in flow.states and _spoilt(world, world.witness.halted_ns)
 
 

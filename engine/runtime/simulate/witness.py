@@ -97,6 +97,7 @@ class Witness:
         self.episodes: list[Episode] = []
         self.exposure = ZERO
         self.longest_unknown_ns = 0
+        self.longest_believed_ns = 0  # for how long the desk took something for open, rightly or not told otherwise
         self.quiet_cuts = 0
         self.fills = 0
         self.hedges = 0
@@ -110,6 +111,7 @@ class Witness:
         self._desk: Desk | None = None
         self._least = ZERO  # the smallest exposure that is more than dust
         self._since_ns = 0
+        self._believed_since_ns = 0
         self._most = ZERO
         self._told_long = False
         self._intents: dict[str, PlaceOrder] = {}
@@ -130,6 +132,7 @@ class Witness:
         self._desk = desk
         self._desks += 1
         self._began = False
+        self._believed_since_ns = 0
         self._decisions.clear()
         self._foreign.clear()
 
@@ -244,7 +247,15 @@ class Witness:
         if type(given) is Started:
             self._begin(desk, at_ns)
         self._catch_up(desk, given, at_ns)
+        self._look_at_belief(desk, at_ns)
         self._check_long(at_ns)
+
+    def _look_at_belief(self, desk: Desk, at_ns: int) -> None:
+        """A hedge that has filled and is not told yet ages what it covers, beside the time for which that was open."""
+        since_ns = self._believed_since_ns
+        if since_ns:
+            self.longest_believed_ns = max(self.longest_believed_ns, at_ns - since_ns)
+        self._believed_since_ns = (since_ns or at_ns) if self._open(desk.world.exposure) else 0
 
     def _decided(self, effect: PlaceOrder, at_ns: int, desk: Desk) -> None:
         client_id = effect.request.client_id
