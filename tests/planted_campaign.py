@@ -25,7 +25,7 @@ from cli.locate import Source, read_flow_source
 from cli.simulate_runs import RunOptions, calm, run_seed
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.witness import Bounds
-from engine.trading import hedging, inquiry, intake, orders, verbs, world
+from engine.trading import hedging, inquiry, orders, verbs, world
 from engine.trading.effects import PlaceOrder, Purpose
 from exchanges import link, order_client, reconcile, tracking
 from exchanges.backpack.wire import reply as backpack_reply
@@ -164,7 +164,7 @@ def _intent_after(put: Set) -> None:
 
 def _dead_too_early(put: Set) -> None:
     """ "No such order" is believed at once, while the request may still be on its way."""
-    put(intake.Intake, "_certain_after_ns", lambda *_: 0)
+    put(inquiry.Inquiry, "certain_after_ns", lambda *_: 0)
     put(order_client.OrderClient, "_absent", lambda *_: None)
 
 
@@ -212,7 +212,7 @@ def _ladder_waits(put: Set) -> None:
 def _asked_once(put: Set) -> None:
     for module in (inquiry, hedging, verbs):
         put(module, "CHECK_NS", 60 * S)
-    put(inquiry, "ASK_AGAIN_NS", 60 * S)
+    put(inquiry.Inquiry, "_again_ns", lambda self, _: self._world.now_ns + 60 * S)
 
 
 QUIET = "{fault: streams_cut, at: 59m}"  # nothing goes wrong

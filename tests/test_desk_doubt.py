@@ -62,6 +62,34 @@ def test_a_question_about_an_unknown_hedge_that_failed_is_asked_again_soon() -> 
     assert bench.now - began < 5 * S
 
 
+def asked_at(bench: Bench, hedge: str, times: int) -> list[int]:
+    """No question is answered; ms since the hedge was decided at which the next ones are asked."""
+    began = bench.desk.world.orders.all[hedge].created_ns
+    found = []
+    for _ in range(times):
+        bench.give(Looked(hedge, 0, ok=False, update=None, text="HTTP 503"), after_ms=0)
+        bench.fire(hedge, owner="inquiry")
+        found.append((bench.now - began) // MS)
+    return found
+
+
+def test_an_unknown_hedge_is_asked_about_ever_less_often_but_at_once_when_silence_proves_it_dead() -> None:
+    """S4, S11: its window ends after 4.1 s, as it did while it was asked four times a second for as long as it took."""
+    bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
+    times = asked_at(bench, hedge, 22)
+    assert times[:12] == [251, 501, 751, 1001, 1251, 1564, 1955, 2443, 2943, 3443, 3943, 4101]
+    assert times[12:] == [4351, 4601, 4851, 5226, 5788, 6632, 7897, 9796, 12643, 16643]  # at most 4 s apart
+
+
+def test_an_account_that_comes_back_is_asked_at_once_what_became_of_its_hedge() -> None:
+    bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
+    asked_at(bench, hedge, 22)
+    bench.give(Looked(hedge, 0, ok=False, update=None, text="HTTP 503"))
+    bench.give(LinkUpdate("t1", LinkState.LOST, 0))
+    effects = bench.give(LinkUpdate("t1", LinkState.TRUSTED, 0))
+    assert [effect.client_id for effect in effects if isinstance(effect, AskOrder)] == [hedge]
+
+
 def test_where_ended_orders_are_not_found_silence_proves_nothing_while_the_stream_is_lost() -> None:
     """S4: the hedge may have filled and be gone; only the resync can tell. A second one would double it."""
     bench, hedge = in_doubt(account("m", "a"), forgetful("t1", "b"), account("t2", "c"))
@@ -110,7 +138,7 @@ def test_a_hedge_that_the_venue_has_taken_and_does_not_show_is_no_dead_one() -> 
     bench.fire(hedge, owner="inquiry")
     missing_ns = bench.now
     assert bench.placed(ask_until(bench, hedge, missing_ns + 5 * S)) == []
-    assert [cancel.client_id for cancel in bench.cancels] == [hedge] * 6  # once a second
+    assert [cancel.client_id for cancel in bench.cancels] == [hedge] * 5  # once a second, and then less often
     effects = ask_until(bench, hedge, missing_ns + 7 * S)
     assert [e.code for e in effects if isinstance(e, Alert)] == ["order_lost"]
     assert bench.placed(effects) == [("t2", "hedge", "sell", D(1))]

@@ -392,7 +392,8 @@ class Hedging:
         """No taker can be asked and the exposure is older than the soft age: the maker itself must undo it."""
         world = self._world
         for name in self._takers:
-            if world.links[name] is _TRUSTED and not world.rates[name].spent(world.now_ns):
+            asked = world.links[name] is _TRUSTED and not world.rates[name].spent(world.now_ns)
+            if asked and not world.stays_pending(name):
                 return False
         return self.since_ns is not None and world.now_ns - self.since_ns >= world.plan.limits.unhedged_soft_age_ns
 
@@ -428,6 +429,8 @@ class Hedging:
             return "stream not trusted"
         if world.rates[name].spent(world.now_ns):
             return "no request left this minute"
+        if world.stays_pending(name):
+            return "an order of its stays pending"
         if world.tradable(name, qty) <= 0:
             return "below its smallest order"
         if world.meets_own(name, side):
@@ -521,6 +524,8 @@ class Hedging:
         world = self._world
         if world.links[name] is not _TRUSTED:
             return "stream not trusted"
+        if world.stays_pending(name):
+            return "an order of its stays pending"
         if world.tradable(name, qty) <= 0:
             return f"{qty} is below its smallest order"
         if not self._has_base(name, side, qty):

@@ -5,14 +5,18 @@ from __future__ import annotations
 from engine.trading.effects import ArmTimer, AskOrder, DisarmTimer, Effect
 from engine.trading.orders import COVERING, Order
 from engine.trading.world import MS, S, World
-from exchanges.types import OrderState
+from exchanges.types import LinkState, OrderState
 
 # Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
 _OPEN, _PARTIALLY_FILLED = OrderState.OPEN, OrderState.PARTIALLY_FILLED
+_TRUSTED = LinkState.TRUSTED
 
 OWNER = "inquiry"
 CHECK_NS = 1 * S  # a covering order that is not terminal by then is asked about, and its remainder cancelled (E9)
-ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again
+ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again, at first; the pause grows with the time that it takes …
+ASK_MOST_NS = 4 * S  # … up to this: a venue that is away is not asked four times a second for as long as it is (S11)
+MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
+TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
 
 
 class Inquiry:
@@ -27,11 +31,35 @@ class Inquiry:
         """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
         if order.asked:
             return []
-        return [self._ask(order), check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)]
+        return [self._ask(order), self.look_again(order)]
 
     def look_again(self, order: Order) -> ArmTimer:
-        """The venue knew no such order: ask again a little later."""
-        return check_timer(order.client_id, self._world.now_ns + ASK_AGAIN_NS)
+        """The venue knew no such order, or did not say: ask again a little later."""
+        return check_timer(order.client_id, self._again_ns(order))
+
+    def certain_after_ns(self, order: Order) -> int:
+        """From when on "no such order" means never accepted; some queries do not know of one that has filled either."""
+        world = self._world
+        if world.plan.accounts[order.account].capabilities.query_finds_terminal:
+            return order.dead_after_ns
+        if world.links[order.account] is not _TRUSTED:
+            return world.now_ns  # only its resync can tell
+        return order.dead_after_ns + TOLD_NS
+
+    def _again_ns(self, order: Order) -> int:
+        """Ever later, but at once when "no such order" becomes certain, and soon before: what it covers is open.
+
+        From that moment on only an answer is missing, and the pause grows anew (S4).
+        """
+        now_ns = self._world.now_ns
+        certain_ns = MS + (order.missing_ns + MISSING_NS if order.missing_ns else self.certain_after_ns(order))
+        if now_ns >= certain_ns:
+            return now_ns + min(max(ASK_AGAIN_NS, (now_ns - certain_ns) // 2), ASK_MOST_NS)
+        waited_ns = now_ns - (order.missing_ns or order.created_ns)
+        return min(now_ns + min(max(ASK_AGAIN_NS, waited_ns // 4), 2 * ASK_AGAIN_NS), certain_ns)
+
+    def _check_ns(self, order: Order) -> int:
+        return max(self._world.now_ns + CHECK_NS, self._again_ns(order))
 
     def timer(self, client_id: str) -> list[Effect]:
         """The check of one order is due."""
@@ -45,11 +73,11 @@ class Inquiry:
             if not order.unknown and not order.missing_ns:
                 return []  # found: its leg looks after it
         elif order.state in (_OPEN, _PARTIALLY_FILLED) and not order.unknown:
-            return [world.cancel(order), self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
+            return [world.cancel(order), self._ask(order), check_timer(client_id, self._check_ns(order))]
         elif order.order_id and not order.unknown:  # taken and not shown yet: asked about more often than cancelled
             cancels = world.cancel_all([order])
-            return [*cancels, self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
-        return [self._ask(order), check_timer(client_id, world.now_ns + CHECK_NS)]
+            return [*cancels, self._ask(order), check_timer(client_id, self._check_ns(order))]
+        return [self._ask(order), check_timer(client_id, self._check_ns(order))]
 
     def _ask(self, order: Order) -> AskOrder:
         order.asked = True

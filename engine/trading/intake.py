@@ -60,8 +60,8 @@ from engine.trading.inputs import (
     StopAsked,
     TimerFired,
 )
+from engine.trading.inquiry import MISSING_NS, Inquiry, check_over
 from engine.trading.inquiry import OWNER as INQUIRY
-from engine.trading.inquiry import Inquiry, check_over
 from engine.trading.left_out import told_left_out
 from engine.trading.legs import Leg
 from engine.trading.lots import Lot
@@ -92,8 +92,6 @@ _PRICE = Refusal.PRICE
 _SOURCE = Purpose.SOURCE
 
 DESK = "desk"
-MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
-TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
@@ -525,7 +523,7 @@ class Intake:
                     {"account": order.account, "client_id": order.client_id},
                 )
             )  # fmt: skip
-        elif standing and order.asked_ns > self._certain_after_ns(order):
+        elif standing and order.asked_ns > self.inquiry.certain_after_ns(order):
             world.orders.fail(order, None, world.now_ns)
         else:
             return self._ask_on(order)
@@ -533,15 +531,6 @@ class Intake:
             self._covering_changed(order, before)
             return []
         return [self._order_event(order, late=False)]
-
-    def _certain_after_ns(self, order: Order) -> int:
-        """From when on "no such order" means never accepted; some queries do not know of one that has filled either."""
-        world = self.world
-        if world.plan.accounts[order.account].capabilities.query_finds_terminal:
-            return order.dead_after_ns
-        if world.links[order.account] is not LinkState.TRUSTED:
-            return world.now_ns  # only its resync can tell
-        return order.dead_after_ns + TOLD_NS
 
     def _ask_on(self, order: Order) -> list[StrategyEvent]:
         self.effects.append(self.inquiry.look_again(order))
@@ -610,8 +599,20 @@ class Intake:
         if given.state is _LOST and before is not _LOST:
             return [LinkLost(given.account)]
         if given.state is _TRUSTED and before is not _TRUSTED:
+            if self.world.started:
+                self._ask_unknown(given.account)
             return [LinkTrusted(given.account), *self.breaches(self.risk.after_fill())]
         return []
+
+    def _ask_unknown(self, account: str) -> None:
+        """The account is back: what its resync left unknown is asked now, not when its next turn comes (S4).
+
+        Orders of earlier runs are asked about when all accounts are there.
+        """
+        orders = self.world.orders
+        for order in [*orders.covering.values(), *orders.resting.values()]:
+            if order.account == account and order.unknown:
+                self.effects.extend(self.inquiry.look(order))
 
     def _market(self, given: MarketSeen) -> list[StrategyEvent]:
         before = self.world.market

@@ -255,6 +255,16 @@ class World:
                 return True
         return False
 
+    def stays_pending(self, account: str) -> bool:
+        """Has an order that covers something not ended in time, so that it was cancelled, or is missed at the venue?
+
+        Who keeps one order pending may keep the next: no new hedge goes there until its end is known (catalogue 15).
+        """
+        for order in self.orders.covering.values():
+            if order.account == account and (order.cancel_ns or order.missing_ns):
+                return True
+        return False
+
     def may_slice(self, account: str) -> bool:
         """S14: nothing but cancels on a stream that is not trusted; S9: no hammering where it was refused.
 
@@ -345,6 +355,7 @@ class World:
         before = order.cancel_ns
         self.undo.append(lambda: self._uncancel(order, before))
         order.cancel_ns = self.now_ns
+        self.facts += 1  # its account may keep it pending
         self.rates[order.account].count(self.now_ns)
         return CancelOrder(
             account=order.account, symbol=order.symbol, client_id=order.client_id, not_after_ns=self.now_ns + 5 * S
