@@ -27,6 +27,7 @@ from typing import Any
 from figures import print_machine
 
 HERE = Path(__file__).resolve().parent
+KEEP_WARM = "10ms"
 NAMES = ("maker", "taker")
 SEEDS = {name: bytes([number] * 32) for number, name in enumerate(NAMES, start=1)}
 CONFIG = """\
@@ -71,7 +72,9 @@ class Bench:
                 path = folder / f"{name}-{what}"
                 path.write_text(text)
                 path.chmod(0o600)
-        (folder / "c.yaml").write_text(CONFIG.format(http=self.http, ws=self.ws))
+        config = CONFIG.format(http=self.http, ws=self.ws)
+        (folder / "c.yaml").write_text(config)
+        (folder / "warm.yaml").write_text(f"{config}keep_warm: {KEEP_WARM}\n")
 
     def fresh(self) -> dict[str, str]:
         """The environment of a run that knows of none before: no journal, and no requests that count as another's."""
@@ -93,11 +96,11 @@ class Bench:
         self.venue.stdin.write(json.dumps(job) + "\n")
         self.venue.stdin.flush()
 
-    def eagle(self, **job: object) -> list[list[int]]:
+    def eagle(self, config: str = "c.yaml", **job: object) -> list[list[int]]:
         self.ask(job)
         with (self.folder / "out").open("wb") as out:
             process = subprocess.Popen(
-                [Path(sys.executable).with_name("eagle"), "run", "--config", "c.yaml", "--view", "plain"],
+                [Path(sys.executable).with_name("eagle"), "run", "--config", config, "--view", "plain"],
                 cwd=self.folder, env=self.fresh(), stdout=out, stderr=out,
             )  # fmt: skip
             taken: list[list[int]] = self.heard(process)
@@ -235,7 +238,15 @@ def main() -> None:
         asyncio.run(bare_client(*options.bare) if options.bare else aiohttp_client(*options.aiohttp))
         return
     print_machine()
-    names = ("bare", "bare again", "bare with aiohttp", "eagle", "bare, 50 quotes ahead", "eagle, 50 quotes ahead")
+    names = (
+        "bare",
+        "bare again",
+        "bare with aiohttp",
+        "eagle",
+        "eagle kept warm",
+        "bare, 50 quotes ahead",
+        "eagle, 50 quotes ahead",
+    )
     quiet: dict[str, list[int]] = {name: [] for name in names}
     bursts: list[list[int]] = [[] for _ in range(5)]
     medians: list[float] = []
@@ -246,6 +257,7 @@ def main() -> None:
             one = {
                 "bare": bench.bare(samples=count)[0],
                 "eagle": bench.eagle(samples=count)[0],
+                "eagle kept warm": bench.eagle("warm.yaml", samples=count)[0],
                 "bare again": bench.bare(samples=count)[0],
                 "bare with aiohttp": bench.bare("aiohttp", samples=count // 2)[0],
                 "eagle, 50 quotes ahead": bench.eagle(samples=count // 2, ahead=50)[0],

@@ -1,10 +1,12 @@
 """From a market maker's fill on BiFu's wire to its hedge on OKX's or Binance's wire, stamped by the venues' process.
 
-    python bench/hedger.py [--runs 5] [--samples 400] [--on okx --on binance]
+    python bench/hedger.py [--runs 5] [--samples 400] [--on okx --on binance] [--keep-warm 10ms]
 
 The whole program (`eagle hedger`: journal, chart, ledger, terms, adapters, logs) with thresholds that every fill meets
-at once, beside a bare script with the same libraries that only reads, prices, signs and sends. Both take turns in every
-run, the bare one twice: it is measured against itself. Fills are 40 ms apart, as the venues' limits of orders want it.
+at once, plain and kept warm by a twin, beside a bare script with the same libraries that only reads, prices, signs and
+sends. They take turns in every run, the bare one twice: it is measured against itself. Fills are 40 ms apart, as the
+venues' limits of orders want it. The last lines are by the journal's own stamps, from the frame in the program's hands
+to the order in the socket: what a busy machine adds before and after is not in them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -23,15 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from figures import print_machine
-from hedge import print_line
+from hedge import print_line, ratio
 
 HERE = Path(__file__).resolve().parent
 GAP_MS = 40
+EAGLES = {"eagle": "h.yaml", "eagle kept warm": "warm.yaml"}  # and their configs
 EAGLE = Path(sys.executable).with_name("eagle")
 
 
 class Bench:
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, *, keep_warm: str = "off") -> None:
         self.kind = kind
         self.folder = folder
         self.venue = subprocess.Popen(
@@ -41,6 +45,8 @@ class Bench:
         told = self.heard()
         plenty = told["config"].replace("limits: {", "limits: {orders_per_minute: 20000, ")
         (folder / "h.yaml").write_text(plenty)
+        (folder / "warm.yaml").write_text(f"{plenty}\nkeep_warm: {keep_warm}\n")
+        self.inside: list[int] = []  # of the newest run of eagle, from the frame to the written order in ns
         (folder / "venues.json").write_text(json.dumps(told))
 
     def heard(self, client: subprocess.Popen[bytes] | None = None) -> Any:
@@ -53,12 +59,15 @@ class Bench:
                 raise SystemExit(f"{words}\nthe client ended with exit code {client.returncode}")
         return json.loads(self.venue.stdout.readline())
 
-    def eagle(self, samples: int, **job: int) -> list[list[int]]:
+    def eagle(self, samples: int, config: str = "h.yaml", **job: int) -> list[list[int]]:
         """Of each message the times of its hedges."""
         home = tempfile.mkdtemp(dir=self.folder)
         environment = {**os.environ, "XDG_STATE_HOME": home}
-        command: list[str | Path] = [EAGLE, "hedger", "h.yaml", "--journal", f"{home}/eagle.sqlite"]
-        return self.measured(command, b"LISTENING", environment, samples=samples, **job)
+        command: list[str | Path] = [EAGLE, "hedger", config, "--journal", f"{home}/eagle.sqlite"]
+        taken = self.measured(command, b"LISTENING", environment, samples=samples, **job)
+        stamps = "SELECT written_ns - received_ns FROM orders WHERE written_ns > 0 AND received_ns > 0"
+        self.inside = [took for (took,) in sqlite3.connect(f"{home}/eagle.sqlite").execute(stamps)]
+        return taken
 
     def bare(self, samples: int) -> list[list[int]]:
         command: list[str | Path] = [sys.executable, HERE / "hedger_bare.py", self.kind, "venues.json"]
@@ -90,25 +99,35 @@ class Bench:
         return taken
 
 
-def measure(kind: str, *, runs: int, samples: int) -> None:
-    every: dict[str, list[int]] = {"bare": [], "bare again": [], "eagle": []}
-    medians = []
+def measure(kind: str, *, runs: int, samples: int, keep_warm: str) -> None:
+    every: dict[str, list[int]] = {name: [] for name in ("bare", "bare again", *EAGLES)}
+    inside: dict[str, list[int]] = {name: [] for name in EAGLES}
+    medians: dict[str, list[float]] = {name: [] for name in EAGLES}
     for _ in range(runs):
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(kind, Path(folder))
-            turns = {"bare": bench.bare(samples), "eagle": bench.eagle(samples), "bare again": bench.bare(samples)}
+            bench = Bench(kind, Path(folder), keep_warm=keep_warm)
+            turns = {"bare": bench.bare(samples)}
+            for name, config in EAGLES.items():
+                turns[name] = bench.eagle(samples, config)
+                inside[name] += bench.inside
+            turns["bare again"] = bench.bare(samples)
             bench.venue.kill()
             bench.venue.wait()
         one = {name: [first for (first,) in taken] for name, taken in turns.items()}
         for name, values in one.items():
             every[name] += values
-        medians.append(statistics.median(one["eagle"]) / statistics.median(one["bare"]))
+        for name in EAGLES:
+            medians[name].append(statistics.median(one[name]) / statistics.median(one["bare"]))
     title = f"us from BiFu's fill to the hedge on {kind}"
     print(f"{title:44}{'p10':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'fills':>8}")
     for name, values in every.items():
         print_line(name, values, floor=None if name == "bare" else every["bare"])
-    runs_told = ", ".join(f"{median:.2f}" for median in sorted(medians))
-    print(f"eagle to bare by run: {runs_told}; target 1.5, aim 1.3")
+    for name in EAGLES:
+        by_run = ", ".join(f"{median:.2f}" for median in sorted(medians[name]))
+        print(f"{name} to bare by run: {by_run}; target 1.5, aim 1.3")
+    for name, values in inside.items():
+        print_line(f"of that inside the process, {name}", values)
+    print(f"kept warm to not, inside the process: {ratio(*(inside[name] for name in reversed(EAGLES)))}")
 
 
 def main() -> None:
@@ -116,10 +135,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--samples", type=int, default=400, help="fills of each run")
     parser.add_argument("--on", action="append", choices=("okx", "binance"), help="where it is hedged; both by default")
+    parser.add_argument("--keep-warm", default="10ms", help="the pace of the twin where there is one")
     options = parser.parse_args()
     print_machine()
     for kind in options.on or ("okx", "binance"):
-        measure(kind, runs=options.runs, samples=options.samples)
+        measure(kind, runs=options.runs, samples=options.samples, keep_warm=options.keep_warm)
     print_machine()
 
 

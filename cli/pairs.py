@@ -122,6 +122,7 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
         Member(
             part.setup, part.options, part.screen, part.prepared, clock=clock, pool=pool, journal=part.journal,
             number=part.run, held=part.held, rates=accounts.rates, monitor=_monitor_of(part), last=quiet,
+            keep_warm_ns=part.setup.config.keep_warm_ns * len(parts),  # all pairs run through the same code
         )
         for part, pool in zip(parts, accounts.pools, strict=True)
     ]  # fmt: skip

@@ -34,6 +34,7 @@ from engine.runtime.ports import Sink, Trace
 from engine.runtime.runner import Runner
 from engine.runtime.signals import StopSignals
 from engine.runtime.snapshot import Tally, snapshot
+from engine.runtime.warm import KeepWarm, Twin
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, Level, PlaceOrder, Purpose, RoundBegan
 from engine.trading.guards import MarketWatch
@@ -146,7 +147,7 @@ async def _run(
     with QuietRounds() as quiet_rounds:
         member = Member(
             setup, options, screen, prepared, clock=clock, pool=pool, journal=journal, number=number, held=held,
-            first=quiet_rounds,
+            first=quiet_rounds, keep_warm_ns=setup.config.keep_warm_ns if setup.listed else 0,
         )  # fmt: skip
         with StopSignals(loop, member.stop, on_suspend=screen.not_suspended if member.live else None):
             return await member.run()
@@ -167,13 +168,15 @@ class Member:
     """One run of a process: its desk and runner, and what is told of it.
 
     `first` hears of everything before all others, `last` of every step after them; `rates` are windows of accounts that
-    runs share; `monitor` takes the lines of a hedger's fills and hedges.
+    runs share; `monitor` takes the lines of a hedger's fills and hedges. `keep_warm_ns` is the pace of a
+    twin (0: none).
     """
 
     def __init__(
         self, setup: Setup, options: Options, screen: Screen, prepared: Prepared, *, clock: Clock,
         pool: Pool | Clients, journal: Journal, number: int, held: Held, first: Sink | None = None,
         rates: Mapping[str, RateWindow] | None = None, monitor: LogFile | None = None, last: Trace | None = None,
+        keep_warm_ns: int = 0,
     ) -> None:  # fmt: skip
         self.setup = setup
         self.live = options.speed is not None
@@ -209,6 +212,13 @@ class Member:
         if not self.live:
             endless = setup.axis is None or options.repeat
             sinks.append(Unattended(self.stop, clock, endless=endless, orders=lambda: desk.world.sequence))
+        self._warm: KeepWarm | None = None
+        if self.live and keep_warm_ns:
+            self._warm = KeepWarm(
+                lambda: Twin(plan, pool.clients, clock=clock), books=desk.books, clock=clock, every_ns=keep_warm_ns,
+                tell=lambda text: self.runner.alert(Alert(Level.WARNING, "not_warm", text, {})),
+            )  # fmt: skip
+            traces.append(self._warm)
         self.runner = Runner(
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()}, clock=clock,
             watch=watch_of(plan), journal=journal, chance=chance, orders_per_minute=plan.limits.orders_per_minute,
@@ -249,10 +259,14 @@ class Member:
                 _stop_before_the_end(setup.axis, clock, self.screen, self.stop)
             if self._monitor is not None:
                 self._monitor.start()
+            if self._warm is not None:
+                self._warm.start()
             try:
                 async with attendance if self.live else nullcontext():
                     exit_code = await self.runner.run()
             finally:
+                if self._warm is not None:
+                    self._warm.stop()
                 if self._monitor is not None:
                     self._monitor.close()
         self._journal.run_ended(exit_code, clock.wall_ms())

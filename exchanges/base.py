@@ -130,6 +130,15 @@ class BaseExchangeClient(ABC):
         """Clock, tier, leverage and rights, as far as the venue tells; nothing is changed. Raises as `get_margin`."""
         return AccountFacts()
 
+    def exercise_fill(self) -> None:  # noqa: B027 an adapter may have nothing to exercise
+        """Read the frame of the newest fill once more and forget it, so that the next one is read by warm code."""
+
+    def exercise_order(self, order: OrderRequest) -> None:  # noqa: B027 as above
+        """Make and sign what `submit` would send, dead since 1970, and forget it: code that a hedge needs stays warm.
+
+        Sends, counts and remembers nothing. Raises: Rejected for what the venue has no such order for.
+        """
+
     def get_exchange_name(self) -> str:
         return self.venue
 

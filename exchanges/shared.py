@@ -161,6 +161,12 @@ class Part(BaseExchangeClient):
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
         self._shared.client.submit_batch(orders, on_reply)
 
+    def exercise_fill(self) -> None:
+        self._shared.client.exercise_fill()
+
+    def exercise_order(self, order: OrderRequest) -> None:
+        self._shared.client.exercise_order(order)
+
     # --- questions
 
     async def get_order_info(self, symbol: str, client_id: str) -> OrderUpdate | None:

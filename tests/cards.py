@@ -99,6 +99,23 @@ async def _(it: CardBench) -> None:
     assert await no_order(it)
 
 
+@card("placing", "an order and a fill that are only exercised leave no trace, and the next order trades")
+async def _(it: CardBench) -> None:
+    real = it.order(BUY, "1", str(ASK), ioc=True)
+    assert isinstance(await it.place(real), Accepted)
+    before = (it.fills(), it.updates(real.client_id), await it.one.get_account_positions())
+    for number in range(40):
+        it.one.exercise_fill()
+        it.one.exercise_order(it.order(BUY if number % 2 else SELL, "1", str(ASK), ioc=True))
+        it.one.exercise_order(it.order(BUY, "1"))
+    await it.wait(500)
+    assert (it.fills(), it.updates(real.client_id), await it.one.get_account_positions()) == before
+    assert await no_order(it)
+    again = it.order(SELL, "1", str(BID), ioc=True)
+    assert isinstance(await it.place(again), Accepted)
+    assert len(it.fills()) == 2
+
+
 @card("placing", "a limit order that crosses takes at the book's price")
 async def _(it: CardBench) -> None:
     order = it.order(BUY, "1", "2010")

@@ -167,6 +167,18 @@ def test_the_stream_and_the_questions_are_signed_over_their_path_in_the_venue_s_
     assert all(not asked.headers for asked in it.transport.asked if "/public/" in asked.url)
 
 
+def test_a_fill_that_is_only_exercised_is_told_no_second_time() -> None:
+    async def main(it: Stage) -> None:
+        it.client.exercise_fill()  # there was none yet
+        it.say(it.row())
+        for _ in range(20):
+            it.client.exercise_fill()
+        await asyncio.sleep(1)
+
+    it = stage(main)
+    assert (len(it.of(Fill)), it.wire.sent, it.client.remembered) == (1, [], 1)
+
+
 def test_a_ping_is_answered_with_its_own_time() -> None:
     async def main(it: Stage) -> None:
         it.wire.say({"type": "ping", "time": "1693208170000"}, it.clock)

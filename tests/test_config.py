@@ -192,6 +192,26 @@ def test_real_venues_keep_their_rounds_through_a_power_cut_unless_told_otherwise
     assert kept == ["normal", "rounds", "normal"]
 
 
+@pytest.mark.parametrize(("said", "every_ns"), [("", 0), ("keep_warm: off", 0), ("keep_warm: 10ms", 10_000_000)])
+def test_a_twin_is_wanted_or_not(said: str, every_ns: int) -> None:
+    assert load(f"{SMALL}{said}\n").keep_warm_ns == every_ns
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("0ms", "T405 eagle.yaml:15:12: keep_warm is 0ms, expected 1ms to 1s, or off"),
+        ("2s", "T405 eagle.yaml:15:12: keep_warm is 2s, expected 1ms to 1s, or off"),
+        ("10", 'T402 eagle.yaml:15:12: keep_warm: "10" has no unit, expected a duration'),
+        ("yes", 'T401 eagle.yaml:15:12: keep_warm: "yes" is no duration'),
+    ],
+)
+def test_a_pace_of_the_twin_that_cannot_be_is_told(said: str, message: str) -> None:
+    with pytest.raises(FlowError) as error:
+        load(f"{SMALL}keep_warm: {said}\n")
+    assert message in messages(error)[0]
+
+
 def test_used_accounts_are_those_with_a_role() -> None:
     assert [account.name for account in load(SMALL).used_accounts] == ["hawk", "chick"]
 

@@ -1,4 +1,4 @@
-"""What a config says of logs and alerts: the sections `logs:` and `alerts:`, every key with a default."""
+"""What a config says of logs, alerts and practice: `logs:`, `alerts:` and `keep_warm`, every key with a default."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from engine.runtime.credentials import read_references
 from engine.trading.effects import Level
 
 SMALLEST_LOG = 10_000  # bytes; below it a log is mostly renamed
+WARM_OFF = "off"
+WARM_LEAST_NS, WARM_MOST_NS = 1_000_000, 1_000_000_000  # below it is all that a process does; beyond it nothing is warm
 _BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _SIZE = re.compile(r"([1-9][0-9]{0,5}) ?(kB|MB|GB)")
 
@@ -42,6 +44,19 @@ def read_alerts(nodes: Mapping[str, Node], faults: Faults) -> AlertsConfig:
         repeat_ns=_above_zero("repeat", nodes, DURATION, faults) or plain.repeat_ns,
         per_minute=_above_zero("per_minute", nodes, COUNT, faults) or plain.per_minute,
     )
+
+
+def read_keep_warm(node: Node | None, faults: Faults) -> int:
+    """Time between two hedges of a run's twin in ns; 0: there is none."""
+    plain = 0
+    if node is None or (isinstance(node, Scalar) and node.text == WARM_OFF):
+        return plain
+    value = read_literal(node, DURATION, faults, what="keep_warm")
+    if not isinstance(value, int):
+        return plain
+    if not WARM_LEAST_NS <= value <= WARM_MOST_NS:
+        faults.report("T405", node.span, f"keep_warm is {shown(value, DURATION)}, expected 1ms to 1s, or {WARM_OFF}")
+    return value
 
 
 def _above_zero(name: str, nodes: Mapping[str, Node], kind: Type, faults: Faults) -> int | None:

@@ -149,6 +149,7 @@ class Config:
     spans: Mapping[str, Span]
     logs: LogsConfig = LogsConfig()
     alerts: AlertsConfig = AlertsConfig()
+    keep_warm_ns: int = 0  # between two hedges of a twin while nothing happens; 0: no twin
     others: tuple[Config, ...] = ()
     traded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 0

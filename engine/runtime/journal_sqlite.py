@@ -39,7 +39,7 @@ from exchanges.types import (
     Side,
 )
 
-__all__ = ["SqliteJournal"]
+__all__ = ["INTENT_SQL", "SqliteJournal", "intent_row"]
 
 FLUSH_STEPS = 128  # steps whose rows wait in memory; writing them takes 1-2 ms, the longest that a frame waits
 CHECKPOINT_ROWS = 10_000  # rows between checkpoints, taken as a round ends; the log stays below about 25 MB
@@ -48,7 +48,7 @@ LOST_ROWS = 50_000  # rows kept after the file failed, for a last try at `close`
 
 
 _INSERT = {model: schema.insert_sql(model) for model in schema.MODELS}
-_INTENT_SQL = _INSERT[schema.Intent]
+INTENT_SQL = _INSERT[schema.Intent]
 _ORDER_SQL = schema.insert_sql(schema.Order, or_what="REPLACE")
 _FILL_SQL = schema.insert_sql(schema.Fill, or_what="IGNORE")
 _ROUND_ENDED_SQL = """
@@ -154,32 +154,18 @@ class SqliteJournal:
     # --- hot path
 
     def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        row = self._intent_row(effect, seq, at_ns, wall_ms)
+        row = intent_row(self._run, effect, seq, at_ns, wall_ms)
+        if isinstance(effect, PlaceOrder):
+            self._orders.place(effect, at_ns)
         if not self.failed:
             try:
-                self._cursor.execute(_INTENT_SQL, row)
+                self._cursor.execute(INTENT_SQL, row)
             except _STORE_ERRORS as error:
                 self._fail(error)
             else:
                 return
         self._lost_intents.append(row)
         self._on_lost(f"intent not in journal ({self.failure}): {row}")
-
-    def _intent_row(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> Row:
-        if isinstance(effect, CancelOrder):
-            return (
-                self._run, seq, "cancel", effect.account, effect.symbol, effect.client_id, *_NO_ORDER,
-                effect.not_after_ns, at_ns, wall_ms,
-            )  # fmt: skip
-        self._orders.place(effect, at_ns)
-        order = effect.request
-        price = order.price
-        return (
-            self._run, seq, "place", order.account, order.symbol, order.client_id, effect.venue, effect.round,
-            effect.leg, effect.attempt, effect.purpose.value, order.side.value, str(order.qty),
-            None if price is None else str(price), order.type.value, order.tif.value, order.post_only,
-            order.reduce_only, str(effect.covers), effect.epoch, effect.not_after_ns, at_ns, wall_ms,
-        )  # fmt: skip
 
     # --- after the sends
 
@@ -398,7 +384,7 @@ class SqliteJournal:
     def _last_try(self) -> None:
         try:
             with self._transaction(full=True):
-                self._cursor.executemany(_INTENT_SQL, self._lost_intents)
+                self._cursor.executemany(INTENT_SQL, self._lost_intents)
                 self._write_batches()
         except _STORE_ERRORS as error:
             self._fail(error)
@@ -462,6 +448,23 @@ class SqliteJournal:
         except _STORE_ERRORS as error:
             self._fail(error)
             return []
+
+
+def intent_row(run: int, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> Row:
+    """The values of `INTENT_SQL` for a request of step `seq`, decided at `at_ns`."""
+    if isinstance(effect, CancelOrder):
+        return (
+            run, seq, "cancel", effect.account, effect.symbol, effect.client_id, *_NO_ORDER, effect.not_after_ns, at_ns,
+            wall_ms,
+        )  # fmt: skip
+    order = effect.request
+    price = order.price
+    return (
+        run, seq, "place", order.account, order.symbol, order.client_id, effect.venue, effect.round, effect.leg,
+        effect.attempt, effect.purpose.value, order.side.value, str(order.qty), None if price is None else str(price),
+        order.type.value, order.tif.value, order.post_only, order.reduce_only, str(effect.covers), effect.epoch,
+        effect.not_after_ns, at_ns, wall_ms,
+    )  # fmt: skip
 
 
 _NO_ORDER: Row = (None,) * 14  # the columns of an intent that a cancel leaves null

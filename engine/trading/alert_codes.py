@@ -246,6 +246,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a log cannot be written; told once, the run goes on, and the gap is noted in the log when it is over",
         "Free disk space or mend the folder; the journal has everything.",
     ),
+    "not_warm": _process(
+        Level.WARNING,
+        "what `keep_warm` asks for is not done any more: hedges leave all the same, and take as long as without it",
+        "Nothing for the run. If the words name no setting of yours, report them.",
+    ),
     "metrics_lost": _process(
         Level.WARNING,
         "the file of `--metrics` cannot be written; told once, it is written again when it can be",

@@ -13,7 +13,7 @@ from exchanges.backpack.market import MarketFeed
 from exchanges.backpack.private import PrivateFeed
 from exchanges.backpack.rest import Rest
 from exchanges.backpack.wire import reply
-from exchanges.backpack.wire.request import Params, Signer, client_number, order_params
+from exchanges.backpack.wire.request import Params, Signer, client_number, command, order_params
 from exchanges.base import BatchReplyHandler
 from exchanges.budget import Budget, Use
 from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, Rejected
@@ -125,6 +125,10 @@ class BackpackClient(OrderClient):
             self._placed(order, on_reply, _order_in(outcome), signed, written_ns)
 
         signed = self._rest.place(params, window_ms=min(order.valid_ms, WINDOW_MOST_MS), on_outcome=answered)
+
+    def exercise_order(self, order: OrderRequest) -> None:
+        signed, _ = command("orderExecute", order_params(order))
+        self._signer.headers(signed, timestamp_ms=0, window_ms=1, body=True)
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
         for start in range(0, len(orders), BATCH_MOST):

@@ -194,6 +194,9 @@ class BifuClient(StreamedClient):
 
     # --- orders: none
 
+    def exercise_fill(self) -> None:
+        self._feed.exercise()
+
     def submit(self, order: OrderRequest, on_reply: ReplyHandler) -> None:
         on_reply(Refused(Refusal.UNSUPPORTED, f"{self._only_heard()}: it places no order"))
 

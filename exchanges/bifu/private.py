@@ -87,6 +87,7 @@ class PrivateFeed:
         self._lost = lost
         self._trusted = trusted
         self._checked = checked
+        self._newest = b""  # message with fills
         self._new: set[str] = set()  # symbols whose orders have never been read
         self._tasks = Tasks()
         self._compare_timer: Cancellable | None = None
@@ -108,6 +109,7 @@ class PrivateFeed:
     def take(self, data: bytes, recv_ns: int) -> None:
         said = stream.message(data, self._product)
         if type(said) is Rows:
+            self._newest = data
             for row in said.rows:
                 if type(row) is FillRow:
                     self._row(row, recv_ns)
@@ -120,6 +122,11 @@ class PrivateFeed:
         elif type(said) is Unread:
             self._note(f"{said.text} is unknown here; comparing with the venue")
             self.suspect()
+
+    def exercise(self) -> None:
+        """Read the newest message with fills once more, for nothing."""
+        if self._newest:
+            stream.message(self._newest, self._product)
 
     def _row(self, row: FillRow, recv_ns: int) -> None:
         identity = self._identity

@@ -17,7 +17,7 @@ from exchanges.binance.rest import OnOrder, OrderOutcome, Rest
 from exchanges.binance.session import OrderSession
 from exchanges.binance.wire.product import USDM, Hosts, Product
 from exchanges.binance.wire.reply import Untimely
-from exchanges.binance.wire.request import Params, Signer, client_text, order_params
+from exchanges.binance.wire.request import Params, Signer, api_message, client_text, order_params
 from exchanges.budget import Budget, Use
 from exchanges.errors import ExchangeError, RateLimited, Rejected
 from exchanges.facts import NOT_SIGNED, Signed, quote_of
@@ -83,6 +83,7 @@ class BinanceClient(OrderClient):
             account, venue=venue, capabilities=capabilities_of(product), transport=transport, clock=clock, rng=rng
         )
         self._markets = markets
+        self._signer = signer
         self._product = product
         self._hosts = hosts = hosts or product.live
         self._tracking = Tracking()
@@ -185,6 +186,10 @@ class BinanceClient(OrderClient):
 
         window_ms = min(order.valid_ms, WINDOW_MOST_MS)
         signed = self._send("order.place", self._rest.place, params, window_ms=window_ms, on_outcome=answered)
+
+    def exercise_order(self, order: OrderRequest) -> None:
+        params = self._signer.params(order_params(order, self._product), timestamp_ms=0, window_ms=1)
+        api_message("o0", "order.place", params)
 
     def _send(
         self, method: str, by_rest: Callable[..., Signed], params: Params, *, window_ms: int, on_outcome: OnOrder

@@ -26,7 +26,7 @@ from exchanges.okx.private import PrivateFeed
 from exchanges.okx.rest import Rest
 from exchanges.okx.wire import reply
 from exchanges.okx.wire.codes import UNDER_CANCEL
-from exchanges.okx.wire.request import PING, Args, Signer, Traded, order_args, plain
+from exchanges.okx.wire.request import PING, Args, Signer, Traded, operation, order_args, plain
 from exchanges.order_client import OrderClient
 from exchanges.switch import Switch
 from exchanges.tracking import Tracking
@@ -153,6 +153,10 @@ class OkxClient(OrderClient):
             "order", [args], traded, valid_ms=order.valid_ms, budget=self._rest.limits.place,
             on_items=lambda items, sent: self._answered(order, on_reply, items[0], sent),
         )  # fmt: skip
+
+    def exercise_order(self, order: OrderRequest) -> None:
+        traded = self._traded(order.symbol)
+        operation("0", "order", [{"instIdCode": traded.code or 0, **order_args(order, traded)}], expires_ms=1)
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
         """Orders of one symbol after the other, twenty at a time."""
