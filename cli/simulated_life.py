@@ -197,6 +197,8 @@ class Life:
         if type(given) is Started:
             self._world.let_fail(True)
         self._world.stepped(seq, at_ns, given, effects)
+        if self._world.witness.full and self._runner is not None and self._runner.ending is None:
+            self._runner.stop(3)  # more of it says nothing new, and a bug can trade for ever
 
     # --- faults
 

@@ -83,9 +83,14 @@ class TransitionsDecider:
         }
 
     def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
-        machine.add_transition(
-            trigger, source, plan.candidate.target, conditions=plan.guard, after=partial(self._note, plan)
-        )
+        """The machine learns a trigger with its first transition; the others are made without its many questions."""
+        target, note = plan.candidate.target, partial(self._note, plan)
+        if trigger in machine.events:
+            machine.events[trigger].add_transition(
+                _Transition(source, target, plan.guard, None, None, note, None)
+            )  # fmt: skip
+        else:
+            machine.add_transition(trigger, source, target, conditions=plan.guard, after=note)
 
     def _note(self, plan: Plan, _: EventData | None) -> None:
         self._taken = plan

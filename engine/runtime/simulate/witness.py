@@ -151,6 +151,11 @@ class Witness:
         if len(self.violations) < KEPT:
             self.violations.append(Violation(code, self._now_ns(), text))
 
+    @property
+    def full(self) -> bool:
+        """Is as much broken as is told?"""
+        return len(self.violations) >= KEPT
+
     # --- what happens at the venues
 
     def intended(self, effect: PlaceOrder) -> None:
