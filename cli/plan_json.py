@@ -67,7 +67,8 @@ def _decoded(kind: Any, raw: Any) -> Any:
         return {key: _decoded(parts[1], part) for key, part in raw.items()}
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{name: _decoded(hint, raw[name]) for name, hint in hints.items()})
+        # What a journal of before does not tell is as it was then: a field without a default is missed all the same.
+        return kind(**{name: _decoded(hint, raw[name]) for name, hint in hints.items() if name in raw})
     return raw if kind in (str, int, bool) else kind(raw)
 
 

@@ -35,6 +35,7 @@ from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.outcome import Outcome
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
+from engine.runtime.simulate.residue import irreducible
 from engine.runtime.simulate.scenario import MAKER, Scenario
 from engine.runtime.simulate.witness import Bounds
 from engine.runtime.venue_audit import audit_venue
@@ -330,7 +331,8 @@ def _stopped_early(lived: Lived) -> bool:
 def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
     """A limit ended the run, and what was played had brought it there: exposure that stayed, or tries in vain."""
     cause = lived.ending.partition("halted: ")[2]
-    if "not flat" in lived.ending:
+    left = {name: it for venue in world.venues.values() for name, it in venue.left().items()}
+    if "not flat" in lived.ending and not irreducible(left, maker=MAKER):
         return False
     if cause.startswith("age of unhedged size"):
         return world.witness.longest_believed_ns >= HARD_AGE_NS  # hedged meanwhile, or not, as far as it was told

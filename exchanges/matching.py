@@ -383,6 +383,8 @@ class Book:
             return Refused(Refusal.SIZE, f"quantity {qty} is above the maximum {spec.max_qty}")
         if order.ticks is not None and order.ticks <= 0:
             return Refused(Refusal.PRICE, f"price {order.ticks * spec.tick} is not positive")
+        if order.reduce_only and spec.reduces_below_notional:
+            return None
         ticks = order.ticks if order.ticks is not None else self.best(order.side.opposite)
         if qty * ticks * spec.tick < spec.min_notional:
             return Refused(Refusal.SIZE, f"notional {qty * ticks * spec.tick} is below the minimum {spec.min_notional}")

@@ -146,6 +146,7 @@ class Instrument:
     initial_margin: Decimal = Decimal("0.1")  # ratio of notional; 1 on spot
     maintenance_margin: Decimal = Decimal("0.05")
     fee_in_received: bool = False  # spot: the fee of a buy is taken in base (S18)
+    reduces_below_notional: bool = False  # a reduce-only order may be worth less than min_notional
 
     def floor_qty(self, qty: Decimal) -> Decimal:
         """The largest multiple of the lot that is not above `qty` (which must not be negative)."""
@@ -163,12 +164,18 @@ class Instrument:
 
     def tradable(self, qty: Decimal, price: Decimal) -> Decimal:
         """The largest quantity up to `qty` that the venue accepts at `price`, or 0 if even that is below a minimum."""
+        floored = self._lots(qty)
+        return ZERO if floored * price < self.min_notional else floored
+
+    def reducible(self, qty: Decimal, price: Decimal) -> Decimal:
+        """The same of a reduce-only order."""
+        return self._lots(qty) if self.reduces_below_notional else self.tradable(qty, price)
+
+    def _lots(self, qty: Decimal) -> Decimal:
         floored = self.floor_qty(qty)
         if self.max_qty is not None and floored > self.max_qty:
             floored = self.floor_qty(self.max_qty)
-        if floored < self.min_qty or floored <= 0 or floored * price < self.min_notional:
-            return ZERO
-        return floored
+        return ZERO if floored < self.min_qty or floored <= 0 else floored
 
 
 @quick

@@ -30,6 +30,7 @@ def instrument(kind: MarketKind) -> Instrument:
         venue="binance", symbol=SYMBOL, market="ETH-USDT" if spot else "ETH-PERP", kind=kind, base="ETH", quote="USDT",
         tick=D("0.01"), lot=D("0.0001"), min_qty=D("0.001"), min_notional=D(5), maker_fee=D("0.0002"),
         taker_fee=D("0.0005"), initial_margin=D(1) if spot else D("0.1"), fee_in_received=spot,
+        reduces_below_notional=not spot,
     )  # fmt: skip
 
 

@@ -364,6 +364,7 @@ def test_a_market_is_as_strict_as_its_strictest_filter() -> None:
         D("0.01"), D("0.001"), D("0.01"), D(120), D(5),
     )  # fmt: skip
     assert (got.kind, got.fee_in_received, got.initial_margin) == (MarketKind.SPOT, False, 1)
+    assert not got.reduces_below_notional
     assert reply.instrument_of(symbol(), "ETHUSDT", venue="v", market="m", fees=fees, risk=None).fee_in_received
     perp = symbol(contractType="PERPETUAL", filters=[
         {"filterType": "PRICE_FILTER", "tickSize": "0.01"},
@@ -377,6 +378,7 @@ def test_a_market_is_as_strict_as_its_strictest_filter() -> None:
         D("0.05"),
         D("0.004"),
     )
+    assert got.reduces_below_notional
     for body in (symbol(contractType="CURRENT_QUARTER"), symbol(contractType="PERPETUAL", status="SETTLING")):
         with pytest.raises(Rejected):
             reply.instrument_of(body, "ETHUSDT", venue="v", market="m", fees=fees, risk=risk)

@@ -345,6 +345,21 @@ def test_a_plan_comes_back_from_its_json() -> None:
     assert plan_json.decode_plan(*stored, flow=setup.flow) == plan
 
 
+def test_a_plan_of_before_a_field_was_added_has_its_default() -> None:
+    """A journal that was written by an earlier program is still replayed and taken over from."""
+    options = setups.Options(markets={}, rounds=1, seed=1, speed=None, journal=None, repeat=False, live=False)
+    setup = setups.load_setup(Source(FLOW, Path(FLOW).read_text()), None, options)
+    pool = paper_pool.open_pool(setup, clock=VirtualClock(), seed=1, repeat=False, on_failure=_fail)
+    plan = setups.plan_of(setup, pool.accounts)
+    settings, stored = plan_json.encode_settings(plan.settings), json.loads(plan_json.encode_plan(plan))
+    for account in stored["accounts"].values():
+        del account["instrument"]["reduces_below_notional"]
+    assert plan_json.decode_plan(json.dumps(stored), settings, flow=setup.flow) == plan
+    del stored["accounts"]["hawk"]["instrument"]["lot"]
+    with pytest.raises(TypeError):
+        plan_json.decode_plan(json.dumps(stored), settings, flow=setup.flow)
+
+
 def _fail(error: Exception) -> None:
     raise error
 

@@ -178,6 +178,19 @@ def test_two_go_at_once_where_neither_may_go_alone(
     assert next_slice(whole_desk(*held).desk.world, ("m", "t1", "t2")) == slices
 
 
+@pytest.mark.parametrize("exempt", [False, True])
+def test_a_taker_that_is_worth_too_little_goes_where_its_venue_lets_reduce_only_orders_through(exempt: bool) -> None:
+    """Seed 387 of the catalogue in parts on OKX and Binance, whose least notional does not concern such orders."""
+    spec = account("t1", "b", lot=D("1.0"), min_qty=D("1.0"), min_notional=D(150), reduces_below_notional=exempt)
+    bench = Bench(accounts=(account("m", "a"), spec))
+    bench.begin()
+    books = bench.desk.world.ledger.books
+    books["m"].position, books["t1"].position = D("-0.5"), D("1.0")
+    bench.desk.world.ledger.exposure = D("0.5")
+    pair = (("t1", D("-1.0")), ("m", D("0.5")))
+    assert next_slice(bench.desk.world, ("m", "t1")) == (pair if exempt else None)
+
+
 def halted_in_a_close() -> tuple[Bench, list[tuple[str, str, str, Decimal]]]:
     """Half of a close has filled when a loss halts the run; also what it then sends."""
     bench = coarse(max_loss_run=D("0.01"))

@@ -148,6 +148,17 @@ def test_refusals(kind: MarketKind, changes: dict[str, Any], spot: int, futures:
     assert user.get("openOrders", symbol=SYMBOL) == []
 
 
+def test_a_reduce_only_order_may_be_worth_less_than_the_least_notional() -> None:
+    """-4164: "… (unless you choose reduce only)"."""
+    user = BinanceUser(binance(PERP))
+    user.place("BUY", "1", None)
+    small = {"quantity": "0.001", "newOrderRespType": "RESULT"}
+    _, told = user.call("POST", "order", **(user.order("SELL", "1", None) | small))
+    assert told["code"] == -4164
+    _, told = user.call("POST", "order", **(user.order("SELL", "1", None) | small | {"reduceOnly": "true"}))
+    assert (told["status"], told["executedQty"]) == ("FILLED", "0.0010")
+
+
 @BOTH
 def test_a_post_only_order_that_would_take_is_refused(kind: MarketKind) -> None:
     user = BinanceUser(binance(kind))

@@ -35,7 +35,7 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
                 more_short = _remainder(world, short_name, short_qty - size, most=-open_qty)
                 return ((long_name, -size - more_long), (short_name, size + more_short))
     for qty, name in longs if open_qty > 0 else shorts:
-        size = world.tradable(name, min(qty, abs(open_qty), cap)) or _least_nearer(world, name, qty, abs(open_qty))
+        size = world.reducible(name, min(qty, abs(open_qty), cap)) or _least_nearer(world, name, qty, abs(open_qty))
         if size > 0:
             return ((name, -size if open_qty > 0 else size),)
     return (
@@ -47,10 +47,10 @@ def next_slice(world: World, accounts: tuple[str, ...]) -> tuple[tuple[str, Deci
 
 def _least_nearer(world: World, account: str, qty: Decimal, open_qty: Decimal) -> Decimal:
     """S6: the account's least order where it is more than what is open, but leaves less of it on the other side."""
-    least, whole = world.least(account, qty), world.tradable(account, qty)
+    least, whole = world.least(account, qty), world.reducible(account, qty)
     if least == 0 or least >= 2 * open_qty:
         return ZERO
-    return whole if whole < 2 * open_qty and world.tradable(account, whole - least) == 0 else least
+    return whole if whole < 2 * open_qty and world.reducible(account, whole - least) == 0 else least
 
 
 def _against_several(
@@ -62,7 +62,7 @@ def _against_several(
             size = rest = world.least(name, min(qty, world.plan.limits.unhedged_soft))
             parts = []
             for other_qty, other in others:
-                part = world.tradable(other, min(other_qty, rest))
+                part = world.reducible(other, min(other_qty, rest))
                 if part > 0:
                     parts.append((other, -sign * part))
                     rest -= part
@@ -82,8 +82,8 @@ def _unequal(
     for long_qty, long_name in longs:
         for short_qty, short_name in shorts:
             sold, bought = (
-                world.tradable(long_name, min(long_qty, cap)),
-                world.tradable(short_name, min(short_qty, cap)),
+                world.reducible(long_name, min(long_qty, cap)),
+                world.reducible(short_name, min(short_qty, cap)),
             )
             if sold > 0 and bought > 0 and abs(open_qty - sold + bought) < abs(open_qty):
                 return ((long_name, -sold), (short_name, bought))
@@ -97,7 +97,7 @@ def _maker_alone(
     if len(held) < len(world.plan.accounts):
         return None  # its opposite may be an account that is left out for the moment
     qty = held[world.maker]
-    size = world.tradable(world.maker, min(abs(qty), world.plan.limits.unhedged_soft - abs(open_qty)))
+    size = world.reducible(world.maker, min(abs(qty), world.plan.limits.unhedged_soft - abs(open_qty)))
     if size == 0:
         return None
     closing = -size if qty > 0 else size
@@ -110,13 +110,13 @@ def _maker_alone(
 
 def _remainder(world: World, account: str, rest: Decimal, *, most: Decimal) -> Decimal:
     """S7: what a slice would leave untradeable, in whole lots: it goes along as far as that lessens the exposure."""
-    if rest <= 0 or most <= 0 or world.tradable(account, rest) > 0:
+    if rest <= 0 or most <= 0 or world.reducible(account, rest) > 0:
         return ZERO
     return world.instruments[account].floor_qty(min(rest, most))
 
 
 def _both_trade(world: World, one: str, other: str, qty: Decimal) -> Decimal:
     """The largest quantity up to `qty` that both accounts' venues accept; 0 if there is none."""
-    size = world.tradable(one, qty)
-    again = world.tradable(other, size)
-    return again if again == world.tradable(one, again) else ZERO
+    size = world.reducible(one, qty)
+    again = world.reducible(other, size)
+    return again if again == world.reducible(one, again) else ZERO

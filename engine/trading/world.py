@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -210,16 +211,25 @@ class World:
         self._tradable[account] = (quote, qty, size)
         return size
 
+    def reducible(self, account: str, qty: Decimal) -> Decimal:
+        """The same of a reduce-only order, which some venues take however little it is worth."""
+        quote = self.quote(account) if self.instruments[account].reduces_below_notional else None
+        if quote is None:
+            return self.tradable(account, qty)
+        return self.instruments[account].reducible(qty, quote.bid if quote.bid > 0 else quote.ask)
+
     def unpriced(self, accounts: tuple[str, ...]) -> bool:
         """Has no book of these accounts been seen yet?"""
         return not any(self.books_key[name] in self.quotes for name in accounts)
 
     def least(self, account: str, qty: Decimal) -> Decimal:
-        """The smallest quantity that the account's venue would accept now, or 0 if that is above `qty`."""
-        quote = self.quote(account)
+        """The smallest quantity that the account's venue would let it reduce now, or 0 if that is above `qty`."""
+        quote, instrument = self.quote(account), self.instruments[account]
         if quote is None:
             return ZERO
-        least = smallest_order(self.instruments[account], quote.bid if quote.bid > 0 else quote.ask)
+        if instrument.reduces_below_notional:
+            instrument = replace(instrument, min_notional=ZERO)
+        least = smallest_order(instrument, quote.bid if quote.bid > 0 else quote.ask)
         return least if least <= qty else ZERO
 
     @property

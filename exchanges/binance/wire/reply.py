@@ -320,6 +320,7 @@ def instrument_of(body: bytes, symbol: str, *, venue: str, market: str, fees: Fe
         initial_margin=1 / risk.leverage if risk is not None else Decimal(1),
         maintenance_margin=risk.maintenance if risk is not None else ZERO,
         fee_in_received=spot and not fees.in_bnb,
+        reduces_below_notional=not spot,  # -4164: "… must be no smaller than 5.0 (unless you choose reduce only)"
     )  # fmt: skip
     if instrument.tick <= 0 or instrument.lot <= 0:
         raise BadFrame(f"{symbol}: tick {instrument.tick} and step {instrument.lot} must be above 0")

@@ -34,8 +34,11 @@ def open_binance(exchange: Exchange, faults: Faults | None = None, options: Bina
 
 
 def binance_instrument(plain: Instrument) -> Instrument:
-    """The instrument under the venue's kind of name; spot takes its fee out of what is received."""
-    quote = plain.quote if plain.quote != "USD" else "USDT"
+    """The instrument under the venue's kind of name; spot takes its fee out of what is received.
+
+    A reduce-only order of futures may be worth as little as it likes: -4164 says so.
+    """
+    quote, spot = plain.quote if plain.quote != "USD" else "USDT", plain.kind is MarketKind.SPOT
     return replace(
-        plain, symbol=f"{plain.base}{quote}", quote=quote, fee_in_received=plain.kind is MarketKind.SPOT
+        plain, symbol=f"{plain.base}{quote}", quote=quote, fee_in_received=spot, reduces_below_notional=not spot
     )  # fmt: skip
