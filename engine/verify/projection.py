@@ -15,13 +15,14 @@ from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging, Stage
 from engine.trading.inputs import MarketSeen
-from engine.trading.ledger import Book
+from engine.trading.ledger import Book, Ledger
 from engine.trading.orders import COVERING, Order
-from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S
+from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S, World
 from engine.verify.heard import NO_GATE, GateKey, gate_key, put_gate
 from exchanges.types import ZERO, LinkState, OrderState, Side
 
 _WAITING, _PENDING = Stage.WAITING, OrderState.PENDING
+_BUY, _SELL = Side.BUY, Side.SELL
 
 NOW = 1_000_000 * S  # when every step of a proof happens
 EPOCH = 1_000  # chart epochs and tokens above it were given by the step itself
@@ -124,6 +125,7 @@ class Projection:
         limits = desk.world.plan.limits
         self._soft_ns = limits.unhedged_soft_age_ns
         self._stands: DeskKey | None = None  # what the desk projects to now, if that is known
+        self._counted: Decimal | None = None  # the exposure that stood then: every count makes a new number
 
     # --- reading
 
@@ -133,8 +135,13 @@ class Projection:
         now, leaf = world.now_ns, chart.leaf
         calls, timers = chart._calls, chart._live
         asked = desk.verbs.asked
-        ledger, orders, waits = world.ledger, world.orders, world.slice_waits
-        places = {client_id: n + 1 for n, client_id in enumerate(orders.all)}
+        orders, waits, stood = world.orders, world.slice_waits, self._stands
+        places = places_of(world)
+        if stood is not None and world.ledger.exposure is self._counted:
+            positions, exposure, named = stood.positions, stood.exposure, stood.named
+        else:
+            positions, exposure, named = _held(world.ledger)
+            self._counted = world.ledger.exposure
         self._stands = found = DeskKey(
             leaf,
             self._remembered(leaf, chart._counters.saved()),
@@ -142,7 +149,7 @@ class Projection:
             tuple([(state, left) for state, (_, left) in calls.items()]) if calls else (),
             chart._deferred,
             tuple([(state, asked[token]) for state, (token, _) in calls.items() if token in asked]) if asked else (),
-            tuple([self._order(order, now) for order in orders.all.values()]),
+            tuple([_order(order, now, world.round) for order in orders.all.values()]),
             tuple(
                 [
                     (
@@ -154,13 +161,7 @@ class Projection:
                     for leg, (fills, attempts, price) in zip(desk.legs.values(), self._legs[leaf], strict=True)
                 ]
             ),
-            tuple([int(book.position) for book in ledger.books.values()]),
-            int(ledger.exposure),
-            (
-                int(sum(ledger.by_purpose.values(), ZERO)),
-                int(sum(ledger.taker_hedges.values(), ZERO)),
-                int(ledger.outside),
-            ),
+            positions, exposure, named,
             tuple(world.links._states.values()),
             0 if not world.resync_until_ns else (1 if now < world.resync_until_ns else 2),
             world.market,
@@ -173,7 +174,7 @@ class Projection:
             (*orders._seen, *sorted(orders._heard)) if orders._seen or orders._heard else (),
             *(NO_HEDGING if hedging is None else self._hedging(hedging, now)),
             tuple(sorted([name for name, (_, until) in waits.items() if until > now])) if waits else (),
-            tuple([name for name, rate in world.rates.items() if rate.spent(now)]),
+            tuple([name for name, rate in world.rates.items() if rate._times and rate.spent(now)]),
             NO_GATE if hedging is None or hedging.gate is None else gate_key(hedging.gate, now),
         )  # fmt: skip
         return found
@@ -195,24 +196,6 @@ class Projection:
             hedging.stage is _WAITING and now < hedging.waiting_until_ns,
         )  # fmt: skip
 
-    def _order(self, order: Order, now: int) -> OrderKey:
-        flags = UNKNOWN if order.unknown else 0
-        if now > order.dead_after_ns:
-            flags |= DEAD
-        if order.asked:
-            flags |= ASKED | (ASKED_LATE if order.asked_ns > order.dead_after_ns else 0)
-        if order.missing_ns:
-            flags |= MISSING
-        if order.round == self._desk.world.round or order.purpose in COVERING:
-            flags |= CURRENT
-        if order.order_id and order.state is _PENDING:  # the venue's answer is known, and no frame of it yet
-            flags |= TAKEN
-        cancel = NOT_ASKED if not order.cancel_ns else (OLD if now - order.cancel_ns >= CANCEL_AGAIN_NS else RECENT)
-        return OrderKey(
-            order.account, order.side.sign, int(order.qty), order.price, order.purpose, order.leg, order.state,
-            int(order.filled), int(order.provisional), flags, cancel, tuple(sorted(order.trades)),
-        )  # fmt: skip
-
     def state_of(self, token: int) -> str:
         """The invoking state that a token of a put-back desk belongs to."""
         return self._state_of[token]
@@ -230,13 +213,14 @@ class Projection:
         world.now_ns = NOW
         self._put_chart(key, at)
         if at is None or at.orders != key.orders or at.seen != key.seen:
-            world.round = RUN
-            self._put_orders(key)
-        if at is None or (at.positions, at.exposure, at.named) != (key.positions, key.exposure, key.named):
+            self._put_orders(key, at)
+        if at is None or at.positions != key.positions or at.exposure != key.exposure or at.named != key.named:
             self._put_ledger(key)
         if at is None or at.links != key.links:
+            links = world.links
             for name, state in zip(self._names, key.links, strict=True):
-                world.links.put(name, state)
+                if links._states[name] is not state:
+                    links.put(name, state)
         if at is None or at.leaf != key.leaf or at.legs != key.legs:
             for leg, (filled, attempts, newest, price) in zip(desk.legs.values(), key.legs, strict=True):
                 leg.filled = LOTS[filled]
@@ -290,37 +274,46 @@ class Projection:
         if hedging.gate is not None:
             put_gate(hedging.gate, key.gate, NOW)
 
-    def _put_orders(self, key: DeskKey) -> None:
-        orders = self._desk.world.orders
-        instruments = self._desk.world.instruments
+    def _put_orders(self, key: DeskKey, at: DeskKey | None) -> None:
+        """Of orders that are the same at the same place, the desk's own stay: unless rounds have moved on since."""
+        world = self._desk.world
+        orders = world.orders
+        stay = () if at is None or world.round != RUN or world.sequence != len(orders.all) else at.orders
+        stand = list(orders.all.values()) if stay else []
+        world.round = RUN
         orders.all.clear()
         orders.resting.clear()
         orders.covering.clear()
         orders._ended.clear()
         if orders._seen or orders._heard or key.seen:
-            heard = self._desk.world.heard
+            heard = world.heard
             orders._seen.clear()
             orders._heard.clear()
             for row in key.seen:
                 (orders._heard if row[0] in heard else orders._seen)[row] = None
-        for place, it in enumerate(key.orders, start=1):
-            client_id, flags, spec = IDS[place], it.flags, instruments[it.account]
-            dead = bool(flags & DEAD)
-            order_id = f"v{place}" if flags & TAKEN or it.state is not _PENDING else ""
-            order = Order(
-                client_id, it.account, spec.venue, spec.symbol, Side.BUY if it.sign > 0 else Side.SELL, LOTS[it.qty],
-                it.price, it.purpose, it.leg, RUN if flags & CURRENT else RUN - 1, 1, False, NOW,
-                NOW - 2 if dead else NOW + S, it.state, order_id, LOTS[it.filled], LOTS[it.provisional],
-                bool(flags & UNKNOWN), bool(flags & ASKED),
-                (NOW - 1 if flags & ASKED_LATE else NOW - 3 if dead else NOW) if flags & ASKED else 0,
-                NOW if flags & MISSING else 0, (0, NOW, NOW - CANCEL_AGAIN_NS)[it.cancel], None, 0, set(it.trades),
-            )  # fmt: skip
-            orders.all[client_id] = order
-            if not it.state.terminal:
-                (orders.covering if it.purpose in COVERING else orders.resting)[client_id] = order
+        for at_place, it in enumerate(key.orders):
+            client_id = IDS[at_place + 1]
+            if at_place < len(stay) and stay[at_place] == it:
+                order = stand[at_place]
             else:
-                order.ended_ns = NOW
-                orders._ended[client_id] = NOW
+                order = self._put_order(it, at_place + 1)
+            orders.all[client_id] = order
+            if it.state.terminal:
+                order.ended_ns = orders._ended[client_id] = NOW
+            else:
+                (orders.covering if it.purpose in COVERING else orders.resting)[client_id] = order
+
+    def _put_order(self, it: OrderKey, place: int) -> Order:
+        flags, spec = it.flags, self._desk.world.instruments[it.account]
+        dead = bool(flags & DEAD)
+        return Order(
+            IDS[place], it.account, spec.venue, spec.symbol, _BUY if it.sign > 0 else _SELL, LOTS[it.qty],
+            it.price, it.purpose, it.leg, RUN if flags & CURRENT else RUN - 1, 1, False, NOW,
+            NOW - 2 if dead else NOW + S, it.state, f"v{place}" if flags & TAKEN or it.state is not _PENDING else "",
+            LOTS[it.filled], LOTS[it.provisional], bool(flags & UNKNOWN), bool(flags & ASKED),
+            (NOW - 1 if flags & ASKED_LATE else NOW - 3 if dead else NOW) if flags & ASKED else 0,
+            NOW if flags & MISSING else 0, (0, NOW, NOW - CANCEL_AGAIN_NS)[it.cancel], None, 0, set(it.trades),
+        )  # fmt: skip
 
     def _put_ledger(self, key: DeskKey) -> None:
         ledger = self._desk.world.ledger
@@ -337,6 +330,41 @@ class Projection:
         if self._takers:
             ledger.taker_hedges[self._takers[0]] = LOTS[takers]
         ledger.outside = LOTS[outside]
+        self._counted = ledger.exposure
+
+
+def places_of(world: World) -> Mapping[str, int]:
+    """The place of every order by its id: another one than the id says where a step that was undone left a gap."""
+    if world.sequence == len(world.orders.all):
+        return PLACE_OF
+    return {client_id: n + 1 for n, client_id in enumerate(world.orders.all)}
+
+
+def _held(ledger: Ledger) -> tuple[tuple[int, ...], int, tuple[int, int, int]]:
+    """`positions`, `exposure` and `named` of a desk."""
+    maker, takers = sum(ledger.by_purpose.values(), ZERO), sum(ledger.taker_hedges.values(), ZERO)
+    positions = tuple([int(book.position) for book in ledger.books.values()])
+    return positions, int(ledger.exposure), (int(maker), int(takers), int(ledger.outside))
+
+
+def _order(order: Order, now: int, current: int) -> OrderKey:
+    flags = UNKNOWN if order.unknown else 0
+    if now > order.dead_after_ns:
+        flags |= DEAD
+    if order.asked:
+        flags |= ASKED | (ASKED_LATE if order.asked_ns > order.dead_after_ns else 0)
+    if order.missing_ns:
+        flags |= MISSING
+    if order.round == current or order.purpose in COVERING:
+        flags |= CURRENT
+    if order.order_id and order.state is _PENDING:  # the venue's answer is known, and no frame of it yet
+        flags |= TAKEN
+    cancel = NOT_ASKED if not order.cancel_ns else (OLD if now - order.cancel_ns >= CANCEL_AGAIN_NS else RECENT)
+    return OrderKey(
+        order.account, 1 if order.side is _BUY else -1, int(order.qty), order.price, order.purpose, order.leg,
+        order.state, int(order.filled), int(order.provisional), flags, cancel,
+        tuple(sorted(order.trades)) if order.trades else (),
+    )  # fmt: skip
 
 
 def _empty(book: Book) -> None:

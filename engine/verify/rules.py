@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.chart.model import Expression, Flow, Property
+from engine.chart.model import Expression, Flow, Property, Scope
 from engine.chart.needed import value_in
 from engine.chart.search import DEADLOCK, Always, LeadsTo, Sometimes
 from engine.trading.desk import Desk
@@ -40,6 +40,10 @@ FOR_HEDGED_FLOWS = (HEDGED, AT_ONCE, GROWS, OVER, SELF)
 
 Kind = Literal["flow", "every flow", "hedged flow"]
 Fact = Callable[[Desk], bool]
+Value = Callable[[Scope], object]
+# Of a leaf: facts that hold wherever the chart stands in it, and what a desk has to be asked, in the flow's words (with
+# True: whether it does not hold) and in ours.
+InLeaf = tuple[int, list[tuple[int, Value, bool]], list[tuple[int, Fact]]]
 Way = tuple[tuple[str, str | None], ...]  # moves of one step: from where, and whereto
 
 
@@ -63,7 +67,7 @@ class Rules:
         self._conditions: dict[
             int, tuple[Expression, bool]
         ] = {}  # facts in the flow's own words; False: it must not hold
-        self._in_leaf: dict[str, tuple[int, list[tuple[int, Fact]]]] = {}
+        self._in_leaf: dict[str, InLeaf] = {}
         self.always: list[Always] = []
         self.leads_to: list[LeadsTo] = []
         self.sometimes: list[Sometimes] = []
@@ -120,8 +124,7 @@ class Rules:
 
     def _condition(self, rule: Property, part: str, *, wanted: bool = True) -> int:
         expression = rule.expressions[part]
-        value = expression.value
-        bit = self._bit(lambda desk: bool(value(desk.view)) is wanted)
+        bit = self._bit(_never)
         self._conditions[bit] = expression, wanted
         return bit
 
@@ -131,25 +134,33 @@ class Rules:
         leaf = desk.chart.leaf
         if leaf not in self._in_leaf:
             self._in_leaf[leaf] = self._looked_at_in(leaf)
-        found, asked = self._in_leaf[leaf]
-        for bit, fact in asked:
+        found, conditions, facts = self._in_leaf[leaf]
+        view = desk.view
+        for bit, value, unwanted in conditions:
+            if (not value(view)) is unwanted:
+                found |= bit
+        for bit, fact in facts:
             if fact(desk):
                 found |= bit
         return found
 
-    def _looked_at_in(self, leaf: str) -> tuple[int, list[tuple[int, Fact]]]:
-        """The facts that hold wherever the chart stands in this leaf, and those that a desk has to be asked for."""
+    def _looked_at_in(self, leaf: str) -> InLeaf:
         held: int = 0
-        asked: list[tuple[int, Fact]] = []
+        conditions: list[tuple[int, Value, bool]] = []
+        facts: list[tuple[int, Fact]] = []
         for at, fact in enumerate(self._facts):
             bit = 1 << at
-            expression, wanted = self._conditions.get(bit, (None, True))
-            known = None if expression is None else value_in(leaf, expression, self._settings)
+            if bit not in self._conditions:
+                if fact is not _never:
+                    facts.append((bit, fact))
+                continue
+            expression, wanted = self._conditions[bit]
+            known = value_in(leaf, expression, self._settings)
             if known is None:
-                asked.append((bit, fact))
+                conditions.append((bit, expression.value, not wanted))
             elif known is wanted:
                 held |= bit
-        return held, asked
+        return held, conditions, facts
 
     def crossed(self, desk: Desk, hops: Sequence[Hop]) -> list[str]:
         """Rules on leaving and on entering a state that these moves break."""
@@ -259,7 +270,7 @@ def _stopped(desk: Desk) -> bool:
 
 
 def _never(_: Desk) -> bool:
-    return False  # a fact of the venues: the proof adds it
+    return False  # a fact of the venues, which the proof adds, or one in the flow's words
 
 
 def _from(source: str, rule: Property) -> bool:

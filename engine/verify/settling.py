@@ -11,7 +11,7 @@ from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.orders import COVERING
 from engine.verify.projection import ASKED, MISSING, UNKNOWN, OrderKey
 from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Frame, Scratch, State, Timer
-from engine.verify.stepper import STALE, Stepper
+from engine.verify.stepper import STALE, Disarm, Stepper
 from engine.verify.symmetry import Swap
 from engine.verify.timers import Timers
 from exchanges.types import LinkState, OrderState
@@ -51,12 +51,10 @@ class Settling:
         if calm:
             scratch.depth = 0
         late = scratch.depth >= self._depth  # then the chart's wait for calm, and are ripe by then
-        armed = self._timers
-        for at, timer in enumerate(scratch.timers):
-            if timer.ripe:
-                continue
-            if calm or (quiet and armed.patient(timer)) or (late and armed.outside(timer)):
-                scratch.timers[at] = Timer(timer.number, timer.after, True)
+        kinds = self._timers.kinds
+        for at, (number, after, ripe) in enumerate(scratch.timers):
+            if not ripe and (calm or (quiet and kinds[number].patient) or (late and kinds[number].outside)):
+                scratch.timers[at] = Timer(number, after, True)
 
     def _break_ties(self, scratch: Scratch) -> None:
         """Of equal accounts that the desk does not tell apart the venues may know different things."""
@@ -133,11 +131,11 @@ class Settling:
 
     def _put_by(self, scratch: Scratch) -> None:
         """Timers of orders that nobody has to ask about any more: they would find nothing to do, until armed anew."""
-        orders = self._stepper.keys[scratch.desk].orders
-        for timer in scratch.timers:
-            owner, place, _, _ = self._timers.keys[timer.number]
-            if owner == INQUIRY and isinstance(place, int) and nobody_asks(orders[place - 1]):
-                self._timers.disarm(scratch, owner, place)
+        timers = self._timers
+        for timer in scratch.timers[:]:
+            place = timers.kinds[timer.number].about
+            if place and nobody_asks(self._stepper.keys[scratch.desk].orders[place - 1]):
+                timers.fired(scratch, timer.number)
 
     def _put_desk(self, scratch: Scratch, desk: int, swap: Swap | None) -> None:
         scratch.desk = desk
@@ -161,7 +159,7 @@ class Settling:
     def _forget(self, scratch: Scratch, at: int) -> None:
         place = at + 1
         scratch.cleared += (("forget", place),)
-        self._timers.disarm(scratch, INQUIRY, place)
+        self._timers.disarm(scratch, Disarm(INQUIRY, place))
         del scratch.orders[at]
         self._put_desk(scratch, *self._stepper.forget(scratch.desk, place))
         scratch.asks = [(of, asked - (asked > place)) for of, asked in scratch.asks]

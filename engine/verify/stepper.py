@@ -40,7 +40,7 @@ from engine.trading.inputs import (
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.bounds import ASK, BID
 from engine.verify.heard import grown_old
-from engine.verify.projection import IDS, LOTS, NOW, PLACE_OF, DeskKey, OrderKey, Projection
+from engine.verify.projection import IDS, LOTS, NOW, DeskKey, OrderKey, Projection, places_of
 from engine.verify.symmetry import Swap, Symmetry, moved, moved_on
 from exchanges.types import (
     ZERO,
@@ -163,6 +163,8 @@ Given = (
     GiveFill | GiveForeign | GiveUpdate | GiveAnswer | GiveNotSent | GiveLook | GiveCount | GiveTimer | GiveLink
     | GiveMarket | GiveStop | Expire | Rested | Spent | MinuteOver
 )  # fmt: skip
+PASSING = frozenset({Expire, Spent, MinuteOver, Rested})  # no input of the desk: time or a minute passes
+OF_AN_ORDER = frozenset({GiveFill, GiveUpdate, GiveLook})  # that speak of its account, side, quantity and price
 STALE = "?"  # in place of a state's name: the call it answers is over
 
 # --- what comes of it
@@ -288,7 +290,6 @@ class Stepper:
         self._choices = choices
         self.projection = self._projection = projection
         self._left = left
-        self._ranges = ranges
         self._judge = judge
         self._look = look
         self.symmetry = symmetry
@@ -296,6 +297,8 @@ class Stepper:
         self.facts: list[int] = []  # what `look` saw of each
         self.steps = 0
         self._numbers: dict[DeskKey, int] = {}
+        self._inputs: dict[tuple[object, ...], Input] = {}  # of what is given, and of the order that it is about
+        self._arms: dict[str, Arm] = {name: Arm(CHART, name, low, high) for name, (low, high) in ranges.items()}
         self._memo: dict[tuple[int, tuple[Given, ...]], tuple[Outcome, ...]] = {}
         self.tied: list[bool] = []  # of each: are some equal accounts alike for it?
         self._made: dict[tuple[int, int, Change], tuple[int, Swap | None]] = {}
@@ -426,7 +429,7 @@ class Stepper:
     def done_of(self, calls: Mapping[str, int], effects: Sequence[Effect]) -> list[Done]:
         chart, world = self._desk.chart, self._desk.world
         current = {token: state for state, token in chart.tokens.items()}
-        places = PLACE_OF if world.sequence == len(world.orders.all) else self._places()
+        places = places_of(world)
         done: list[Done] = [Left(state) for state, token in calls.items() if token not in current]
         hops: list[Hop] = []
         for effect in effects:
@@ -444,10 +447,8 @@ class Stepper:
     def _one(self, effect: Effect, current: Mapping[int, str], places: Mapping[str, int]) -> Done:
         if isinstance(effect, ArmTimer):
             owner, name = effect.owner, effect.name
-            if owner == CHART:
-                known = self._ranges.get(name)
-                if known is not None:
-                    return Arm(owner, name, *known)
+            if owner == CHART and name in self._arms:
+                return self._arms[name]
             delay = max(0, effect.at_ns - NOW)
             return Arm(owner, places[name] if owner == INQUIRY else name, delay, delay)
         if isinstance(effect, Moved):
@@ -473,28 +474,38 @@ class Stepper:
                 return End(effect.exit_code)
         raise AssertionError(effect)
 
-    def _places(self) -> dict[str, int]:
-        """Where a step that was undone left a gap in the ids."""
-        return {client_id: n + 1 for n, client_id in enumerate(self._desk.world.orders.all)}
-
     # --- inputs
 
     def _real(self, key: DeskKey, given: Given) -> Input | None:
+        """What the desk is given; None where only time or a minute's requests pass, and that has happened then."""
+        kind = type(given)
+        if kind is GiveTimer:
+            return self._fired(*given)
+        if kind in PASSING:
+            self._pass(given)
+            return None
+        what = (given, key.orders[given[0] - 1][:4]) if kind in OF_AN_ORDER else given  # type: ignore[operator]
+        found = self._inputs.get(what)
+        if found is None:
+            found = self._inputs[what] = self._input(key, given)
+        return found
+
+    def _pass(self, given: Given) -> None:
         world = self._desk.world
         match given:
             case Expire(place=place):
                 world.orders.all[IDS[place]].dead_after_ns = NOW - 2
-                return None
             case Spent(account):
                 rate = world.rates[account]
                 rate._times.extend([NOW] * rate.per_minute)
-                return None
             case MinuteOver(account):
                 world.rates[account]._times.clear()
-                return None
             case Rested(account):
                 del world.slice_waits[account]
-                return None
+
+    def _input(self, key: DeskKey, given: Given) -> Input:
+        world = self._desk.world
+        match given:
             case GiveFill(place, trade, qty):
                 it = key.orders[place - 1]
                 spec = world.instruments[it.account]
@@ -523,14 +534,13 @@ class Stepper:
                     for name, qty in zip(self._names, positions, strict=True)
                 )
                 return Counted(self._token(of), ok, quiet, held, ())
-            case GiveTimer(owner, name):
-                return self._fired(owner, name)
             case GiveLink(account, state):
                 return LinkUpdate(account, state, NOW)
             case GiveMarket(seen):
                 return seen
             case GiveStop(level=level):
                 return StopAsked(level)
+        raise AssertionError(given)
 
     def _token(self, of: str) -> int:
         if not of:

@@ -59,7 +59,6 @@ from engine.verify.stepper import (
     Rested,
     Spent,
     Stepper,
-    Told,
 )
 from engine.verify.timers import Timers
 from exchanges.types import LinkState, OrderState
@@ -534,7 +533,7 @@ class Venues:
                 continue
             scratch = Scratch(state)
             scratch.depth += outside
-            self.timers.disarm(scratch, owner, name)
+            self.timers.fired(scratch, timer.number)
             place = name if isinstance(name, int) else 0
             action = Action("timer", place, detail=str(name) if owner == CHART else f"{owner} {name}", fault=1 - ripe)
             self._happen(action, [GiveTimer(owner, name)], scratch)
@@ -610,30 +609,29 @@ class Venues:
 
     def _do(self, scratch: Scratch, done: tuple[Done, ...]) -> None:
         scratch.done += done
-        for effect in done:
-            if isinstance(effect, Hop | Told):
+        for effect in done:  # most often first; a `match` would look through all of them
+            if isinstance(effect, Hop):
                 continue
-            match effect:
-                case Arm(owner, name, low, high):
-                    self.timers.arm(scratch, owner, name, low, high)
-                case Disarm(owner, name):
-                    self.timers.disarm(scratch, owner, name)
-                case Place(account, sign, qty, _, rests, reduce_only):
-                    scratch.orders.append(VenueOrder(self._number[account], sign, qty, rests, reduce_only, SENT, (), 0))
-                case Cancel(place):
-                    scratch.orders[place - 1] = scratch.orders[place - 1]._replace(cancel=1)
-                case Ask(place, of):
-                    scratch.asks.append((of, place))
-                case Count(of):
-                    scratch.asks.append((of, 0))
-                case Left(state):
-                    if scratch.asks:
-                        scratch.asks = [(STALE if of == state else of, place) for of, place in scratch.asks]
-                case Broke(rule):
-                    scratch.broke += (rule,)
-                case End(exit_code):
-                    if exit_code == 0 and not self._flat(scratch):
-                        scratch.broke += (NOT_FLAT,)
+            if isinstance(effect, Arm):
+                self.timers.arm(scratch, effect)
+            elif isinstance(effect, Disarm):
+                self.timers.disarm(scratch, effect)
+            elif isinstance(effect, Place):
+                account, sign, qty, _, rests, reduce_only = effect
+                scratch.orders.append(VenueOrder(self._number[account], sign, qty, rests, reduce_only, SENT, (), 0))
+            elif isinstance(effect, Cancel):
+                scratch.orders[effect.place - 1] = scratch.orders[effect.place - 1]._replace(cancel=1)
+            elif isinstance(effect, Ask):
+                scratch.asks.append((effect.of, effect.place))
+            elif isinstance(effect, Count):
+                scratch.asks.append((effect.of, 0))
+            elif isinstance(effect, Left):
+                if scratch.asks:
+                    scratch.asks = [(STALE if of == effect.state else of, place) for of, place in scratch.asks]
+            elif isinstance(effect, Broke):
+                scratch.broke += (effect.rule,)
+            elif isinstance(effect, End) and effect.exit_code == 0 and not self._flat(scratch):
+                scratch.broke += (NOT_FLAT,)
 
     def _flat(self, scratch: Scratch) -> bool:
         """Is nothing left at the venues that the desk does not know of, and can no order fill any more?"""
