@@ -81,6 +81,13 @@ def test_an_unknown_hedge_is_asked_about_ever_less_often_but_at_once_when_silenc
     assert times[12:] == [4351, 4601, 4851, 5226, 5788, 6632, 7897, 9796, 12643, 16643]  # at most 4 s apart
 
 
+def test_where_only_a_resync_can_tell_questions_are_asked_ever_less_often() -> None:
+    """An account that stays away is not asked without a pause, whose end nothing could bring nearer."""
+    bench, hedge = in_doubt(account("m", "a"), forgetful("t1", "b"), account("t2", "c"))
+    bench.give(LinkUpdate("t1", LinkState.LOST, 0))
+    assert asked_at(bench, hedge, 12) == [252, 502, 753, 1129, 1694, 2541, 3812, 5718, 8577, 12577, 16577, 20577]
+
+
 def test_an_account_that_comes_back_is_asked_at_once_what_became_of_its_hedge() -> None:
     bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
     asked_at(bench, hedge, 22)

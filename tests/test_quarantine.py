@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from trading_kit import Bench, account
+from trading_kit import Bench, S, account
 
 from engine.trading.effects import AskOrder, Purpose
-from engine.trading.inputs import Looked
-from exchanges.types import OrderState
+from engine.trading.inputs import Answered, Looked, Request
+from exchanges.types import OrderState, Refusal, Refused
 
 D = Decimal
 
@@ -58,6 +58,19 @@ def test_where_no_other_account_is_left_the_maker_takes_its_fill_back() -> None:
     bench.fire("again", owner="hedging")
     undo = bench.orders[bench.newest("hedge")]
     assert (undo.purpose, undo.request.account, undo.request.qty) == (Purpose.UNDO, "m", D("0.3"))
+
+
+def test_a_hedge_whose_cancel_is_refused_is_cancelled_again_after_a_second() -> None:
+    """Seed 945 of one fault on Backpack: cancelled and asked about four times a second for as long as it stood."""
+    bench, hedge = pending("t1", "t2")
+    bench.give(Looked(hedge, 0, ok=True, update=bench.told(hedge, OrderState.OPEN)))
+    began = bench.now
+    for _ in range(3):
+        bench.give(Answered(hedge, Request.CANCEL, Refused(Refusal.VENUE, "no")), after_ms=0)
+        bench.give(Looked(hedge, 0, ok=True, update=bench.told(hedge, OrderState.OPEN)), after_ms=0)
+        bench.fire(hedge, owner="inquiry")
+    assert [cancel.client_id for cancel in bench.cancels] == [hedge] * 4
+    assert bench.now == began + 3 * S
 
 
 def test_no_opening_rests_where_too_few_accounts_could_hedge_it() -> None:

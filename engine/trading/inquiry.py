@@ -8,7 +8,7 @@ from engine.trading.world import MS, S, World
 from exchanges.types import LinkState, OrderState
 
 # Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
-_OPEN, _PARTIALLY_FILLED = OrderState.OPEN, OrderState.PARTIALLY_FILLED
+_OPEN, _PARTIALLY_FILLED, _PENDING = OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.PENDING
 _TRUSTED = LinkState.TRUSTED
 
 OWNER = "inquiry"
@@ -16,6 +16,7 @@ CHECK_NS = 1 * S  # a covering order that is not terminal by then is asked about
 ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again, at first; the pause grows with the time that it takes …
 ASK_MOST_NS = 4 * S  # … up to this: a venue that is away is not asked four times a second for as long as it is (S11)
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
+NEVER_NS = 1 << 62
 TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
 
 
@@ -28,10 +29,15 @@ class Inquiry:
         self._world = world
 
     def look(self, order: Order) -> list[Effect]:
-        """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4)."""
+        """An order's outcome became unknown: ask now, and again until it is found or provably dead (S4).
+
+        One that is known to be there and would not be cancelled is cancelled again at its next check.
+        """
         if order.asked:
             return []
-        return [self._ask(order), self.look_again(order)]
+        there = order.state is not _PENDING and not order.unknown
+        at_ns = self._check_ns(order) if there else self._again_ns(order)
+        return [self._ask(order), check_timer(order.client_id, at_ns)]
 
     def look_again(self, order: Order) -> ArmTimer:
         """The venue knew no such order, or did not say: ask again a little later."""
@@ -43,7 +49,7 @@ class Inquiry:
         if world.plan.accounts[order.account].capabilities.query_finds_terminal:
             return order.dead_after_ns
         if world.links[order.account] is not _TRUSTED:
-            return world.now_ns  # only its resync can tell
+            return NEVER_NS  # only its resync can tell
         return order.dead_after_ns + TOLD_NS
 
     def _again_ns(self, order: Order) -> int:
@@ -51,12 +57,12 @@ class Inquiry:
 
         From that moment on only an answer is missing, and the pause grows anew (S4).
         """
-        now_ns = self._world.now_ns
+        now_ns, began_ns = self._world.now_ns, order.missing_ns or order.created_ns
         certain_ns = MS + (order.missing_ns + MISSING_NS if order.missing_ns else self.certain_after_ns(order))
-        if now_ns >= certain_ns:
-            return now_ns + min(max(ASK_AGAIN_NS, (now_ns - certain_ns) // 2), ASK_MOST_NS)
-        waited_ns = now_ns - (order.missing_ns or order.created_ns)
-        return min(now_ns + min(max(ASK_AGAIN_NS, waited_ns // 4), 2 * ASK_AGAIN_NS), certain_ns)
+        if now_ns >= certain_ns or certain_ns > NEVER_NS:
+            since_ns = certain_ns if now_ns >= certain_ns else began_ns
+            return now_ns + min(max(ASK_AGAIN_NS, (now_ns - since_ns) // 2), ASK_MOST_NS)
+        return min(now_ns + min(max(ASK_AGAIN_NS, (now_ns - began_ns) // 4), 2 * ASK_AGAIN_NS), certain_ns)
 
     def _check_ns(self, order: Order) -> int:
         return max(self._world.now_ns + CHECK_NS, self._again_ns(order))
