@@ -3,6 +3,7 @@ SIGSTOP under a guard) at random moments, and what `eagle recover`, `flatten`, `
 
     python tests/sigkill_campaign.py KILLS SEED
 
+Before some of the deaths the disk is full for a moment: what was ordered then no journal tells (Linux alone).
 After each, the run that took over must end flat with exit code 0, `eagle audit` must hold, and `eagle audit --venue`
 must find the venue's own ledger equal. Exit code 1 if one was not made good.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from tempfile import TemporaryDirectory
 EAGLE = Path(sys.executable).with_name("eagle")
 HOWS = ("recover", "run", "flatten", "guard")
 SHORTEST_S, LONGEST_S = 2.0, 12.0  # of a life; reading the program takes the first of them
+FULL_FROM, FULL_EACH = 4, 8  # every second time, and never under a guard, the disk is full …
+FULL_S = (0.1, 1.5)  # … for so long before the death
 
 
 class Campaign:
@@ -56,6 +60,14 @@ class Campaign:
         guard.communicate(timeout=180)  # what it tells must be read, or it would wait for us
         return guard.returncode
 
+    def _fill_disk(self, life: subprocess.Popen[bytes]) -> bool:
+        """No file of the process may grow any more; False where that cannot be done."""
+        log = self._folder / "j.sqlite-wal"
+        if not hasattr(resource, "prlimit") or not log.exists() or life.poll() is not None:
+            return False
+        resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
+        return True
+
     def kill(self, number: int, url: str) -> tuple[bool, str]:
         """One life, its death, and what takes over; whether that was made good, and a line about it."""
         how = HOWS[number % len(HOWS)]
@@ -66,6 +78,9 @@ class Campaign:
             _until_it_watches(guard)  # a run that is stopped before it can be seen has sent nothing, and is not missed
         lived_s = self._chance.uniform(SHORTEST_S, LONGEST_S)
         time.sleep(lived_s)
+        full = number % FULL_EACH >= FULL_FROM and guard is None and self._fill_disk(life)
+        if full:
+            time.sleep(self._chance.uniform(*FULL_S))
         life.send_signal(signal.SIGSTOP if guard is not None else signal.SIGKILL)
         began = time.monotonic()
         if guard is not None:
@@ -82,7 +97,7 @@ class Campaign:
         audit = self._eagle("audit", "j.sqlite")
         venue = self._eagle("audit", "j.sqlite", "--venue", url)
         good = (code, audit.returncode, venue.returncode) == (0, 0, 0)
-        line = f"{number + 1}: {how} after {lived_s:.1f} s: exit {code} within {took_s:.1f} s"
+        line = f"{number + 1}: {how} after {lived_s:.1f} s{', its disk full' * full}: exit {code} within {took_s:.1f} s"
         return good, line if good else "\n".join([line, audit.stdout, audit.stderr, venue.stdout, venue.stderr])
 
 

@@ -85,6 +85,11 @@ class Successor(Bench):
         for name in self.plan.accounts:
             self.give(LinkUpdate(name, LinkState.TRUSTED, self.now))
 
+    def answer(self, word: OrderUpdate) -> list[Effect]:
+        """The venue's word on the order, as it was asked for."""
+        asked = [it for it in self.log if isinstance(it, AskOrder) and it.client_id == word.client_id]
+        return self.give(Looked(word.client_id, asked[-1].token, ok=True, update=word))
+
     def hear(self, event: Fill | OrderUpdate) -> list[Effect]:
         if not self.desk.knows(event.client_id):
             order = self.desk.adopt(event)
@@ -101,29 +106,44 @@ def test_what_the_dead_run_closed_without_a_word_is_not_closed_again() -> None:
     bench = Successor()
     bench.take_over("1", "0")
     bench.hear(row("1"))
-    effects = bench.begin(held=())
+    bench.begin(held=())
     assert bench.desk.world.exposure == 0
-    assert [leg for _, leg, _, _ in bench.placed(effects)] == ["opening"], "nothing is left: the next round may begin"
+    bench.answer(told(OrderState.FILLED, "1"))
+    assert bench.placed(bench.log) == []
     assert bench.desk.world.ledger.breach() is None
 
 
 def test_what_the_dead_run_opened_without_a_word_is_hedged_once() -> None:
+    """In parts, of which none tells how large the order was."""
     bench = Successor()
     bench.take_over("0", "0")
     bench.hear(row("0.4"))
     bench.hear(row("0.6", trade="x2"))
     effects = bench.begin(held=(Position("m", "ETHUSDT", D(-1)),))
+    effects += bench.answer(told(OrderState.FILLED, "1"))
     assert [it[1:] for it in bench.placed(effects)] == [("hedge", "buy", D(1))]
     assert bench.placed(bench.hear(row("0.6", trade="x2"))) == []
+
+
+def test_an_order_known_by_a_fill_alone_may_rest_and_is_cancelled() -> None:
+    bench = Successor()
+    bench.take_over("1", "-1")
+    bench.hear(row("0.4"))
+    bench.begin(held=(Position("m", "ETHUSDT", D("0.6")), Position("t1", "ETHUSDT", D(-1))))
+    effects = bench.answer(told(OrderState.PARTIALLY_FILLED, "0.4"))
+    assert [it[1:] for it in bench.placed(effects)] == [("hedge", "buy", D("0.4"))]
+    effects = bench.fire(OURS, owner="inquiry")
+    assert [it.client_id for it in effects if isinstance(it, CancelOrder)] == [OURS]
+    bench.hear(told(OrderState.CANCELED, "0.4"))
+    assert not bench.desk.world.orders.all[OURS].live
 
 
 def test_an_order_that_still_rests_is_cancelled_and_nothing_is_hedged_before_it_fills() -> None:
     bench = Successor()
     bench.take_over("1", "-1")
     bench.hear(told(OrderState.OPEN, "0"))
-    effects = bench.begin(held=())
-    (asked,) = (it for it in bench.log if isinstance(it, AskOrder) and it.client_id == OURS)
-    effects = bench.give(Looked(OURS, asked.token, ok=True, update=told(OrderState.OPEN, "0")))
+    bench.begin(held=())
+    effects = bench.answer(told(OrderState.OPEN, "0"))
     effects += bench.fire(OURS, owner="inquiry")
     assert bench.placed(effects) == []
     assert [it.client_id for it in effects if isinstance(it, CancelOrder)] == [OURS]
@@ -154,19 +174,30 @@ def test_nothing_is_adopted_by_a_run_that_took_nothing_over() -> None:
 
 
 def test_the_journal_tells_an_adopted_order_and_its_fills_from_then_on(tmp_path: Path) -> None:
-    """The audit finds it where it would else miss an intent, and a late row is known again."""
+    """The audit finds it where it would else miss an intent, and a late row is known again.
+
+    It is as large as its fills, until the venue tells its size.
+    """
     path = tmp_path / "j.sqlite"
     journal = open_journal_for(path)
     journal.run_started(run_start())
-    fill = replace(row("0.4"), account="maker", symbol="ETH-PERP", venue="paper-a")
-    for seq, given in enumerate((adopted(fill, venue="paper-a"), fill), 1):
+    first, second = (
+        replace(row(qty, trade=qty), account="maker", symbol="ETH-PERP", venue="paper-a") for qty in ("0.4", "0.5")
+    )
+    for seq, given in enumerate((adopted(first, venue="paper-a"), first, second), 1):
         journal.step(seq, seq, 0, given, [], [], [])
     order = journal.recall(OURS)
-    journal.close()
     assert order is not None
-    assert (order.purpose, order.leg, order.filled, order.trades) == ("flatten", ADOPTED, D("0.4"), ("x1",))
+    assert (order.purpose, order.leg, order.trades) == ("flatten", ADOPTED, ("0.4", "0.5"))
+    assert (order.qty, order.filled, order.state) == (D("0.9"), D("0.9"), OrderState.PARTIALLY_FILLED)
+    journal.step(4, 4, 0, told(OrderState.CANCELED, "0.9", account="maker", symbol="ETH-PERP", qty="2"), [], [], [])
+    order = journal.recall(OURS)
+    assert order is not None
+    assert (order.qty, order.filled, order.state) == (D(2), D("0.9"), OrderState.CANCELED)
+    journal.close()
     with open_journal(path) as read:
-        assert read.execute("SELECT purpose, news_qty FROM fills").fetchall() == [("flatten", "0.4")]
+        told_fills = read.execute("SELECT purpose, news_qty FROM fills ORDER BY seq").fetchall()
+    assert told_fills == [("flatten", "0.4"), ("flatten", "0.5")]
 
 
 @pytest.mark.parametrize("lots", [(), (LeftLot(D(1), D(100), 5, "o", "t"),)])

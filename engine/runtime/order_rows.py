@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from engine.trading.adopted import ADOPTED
 from engine.trading.effects import PlaceOrder
 from engine.trading.inputs import Input, Recalled
 from exchanges.types import ZERO, Accepted, Fill, OrderState, OrderUpdate, Refused, Reply
@@ -74,7 +75,9 @@ class OrderRow:
         )  # fmt: skip
 
     def advance(self, state: OrderState) -> None:
-        if self.cum_qty >= self.qty:
+        if self.leg == ADOPTED:
+            self.qty = max(self.qty, self.cum_qty)
+        elif self.cum_qty >= self.qty:
             state = OrderState.FILLED
         if _RANK[state] > _RANK[self.state]:
             self.state = state
@@ -175,6 +178,8 @@ class OrderRows:
             return ZERO
         if update.order_id:
             row.order_id = update.order_id
+        if row.leg == ADOPTED:
+            row.qty = max(row.qty, update.qty)
         news = update.cum_qty - row.cum_qty
         if news > 0:
             row.cum_qty = update.cum_qty

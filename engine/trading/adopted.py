@@ -44,7 +44,8 @@ def adopted(told: Fill | OrderUpdate, *, venue: str) -> Recalled:
     """The order behind a fill or a state, of which nothing is counted yet.
 
     What it was for nobody knows. As one that flattens it takes off what is open and is counted on for nothing else;
-    where it still rests it is cancelled. A fill tells no more of its order than its own size.
+    where it still rests it is cancelled. A fill tells no more of its order than its own size: what is known by fills
+    alone ends with the venue's word.
     """
     price = told.price if type(told) is OrderUpdate else None
     return Recalled(

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from engine.trading.adopted import ADOPTED
 from engine.trading.effects import Purpose
 from engine.trading.inputs import Recalled
 from exchanges.types import ZERO, Fill, OrderState, OrderUpdate, Refusal, Side
@@ -110,6 +111,8 @@ class Orders:
             order.order_id = update.order_id
         order.unknown = False
         order.missing_ns = 0
+        if order.leg == ADOPTED and update.qty > order.qty:
+            order.qty = update.qty
         news = update.cum_qty - order.done_qty
         if news > 0:
             order.provisional += news
@@ -129,8 +132,9 @@ class Orders:
         explained = min(order.provisional, fill.qty)
         order.provisional -= explained
         order.filled += fill.qty
-        full = order.filled >= order.qty
-        self._advance(order, _FILLED if full else _PARTIALLY_FILLED, None, at_ns)
+        if order.leg == ADOPTED and order.filled > order.qty:
+            order.qty = order.filled
+        self._advance(order, _PARTIALLY_FILLED, None, at_ns)
         return fill.qty - explained
 
     def first_seen(self, fill: Fill) -> bool:
@@ -185,7 +189,7 @@ class Orders:
         self._advance(order, _CANCELED, None, at_ns)
 
     def _advance(self, order: Order, state: OrderState, refusal: Refusal | None, at_ns: int) -> None:
-        if order.done_qty >= order.qty:
+        if order.done_qty >= order.qty and order.leg != ADOPTED:  # of that one a fill tells no more than its own size
             state = _FILLED
         if _RANK[state] <= _RANK[order.state]:
             return
