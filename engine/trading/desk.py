@@ -227,9 +227,9 @@ class Desk:
             return effects
         if self.hedging is not None:
             standing = self.hedging.run()
-            effects.extend(standing)
             if standing and self.on_hedges is not None:
                 self.on_hedges(standing)
+            effects.extend(self.hedging.told(standing))
         world.undo.clear()  # the first commit point: from here on only the chart's own doings can be undone (S2)
         self._run_chart(given, events)
         if self.verbs.answered_now:

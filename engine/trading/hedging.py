@@ -244,6 +244,17 @@ class Hedging:
         self._hedge(need, effects)
         return effects
 
+    def told(self, standing: list[Effect]) -> list[Effect]:
+        """The effects of a `run` with a line before each hedge on terms, whose words are made once hedges have left."""
+        if self.gate is None:
+            return standing
+        told: list[Effect] = []
+        for effect in standing:
+            if type(effect) is PlaceOrder:
+                told.append(told_before(effect, self.gate))
+            told.append(effect)
+        return told
+
     def _opened(self, gate: Gate, effects: list[Effect]) -> bool:
         """Look at what is open; False while nothing may be hedged at all."""
         if not gate.may_begin(effects):
@@ -328,7 +339,6 @@ class Hedging:
             order = world.place(
                 account, shape, purpose=_HEDGE, leg="hedge", covers=covers, numbered=self._number(self.gate)
             )
-            effects.append(told_before(order, self.gate))
         self.stage = _COVERED
         effects.append(order)
         effects.append(check_timer(order.request.client_id, world.now_ns + CHECK_NS))

@@ -124,9 +124,13 @@ class PrivateFeed:
             self.suspect()
 
     def exercise(self) -> None:
-        """Read the newest message with fills once more, for nothing."""
-        if self._newest:
-            stream.message(self._newest, self._product)
+        """Read and count the newest message with fills once more, for nothing."""
+        said = stream.message(self._newest, self._product) if self._newest else None
+        if type(said) is Rows:
+            counts = Counts()
+            for row in said.rows:
+                if type(row) is FillRow and (qty := counts.take_row(row)):
+                    self._fill(row, qty, row.instrument_id, 0)
 
     def _row(self, row: FillRow, recv_ns: int) -> None:
         identity = self._identity
