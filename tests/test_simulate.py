@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -21,12 +22,14 @@ from cli_kit import ROOT, Eagle, eagle
 
 from cli.simulated_life import Lived, _cut_short, _halted_rightly, _left_unpriced, _waits_for_a_person
 from engine.errors import NotFlatBefore
+from engine.runtime.audit import AuditReport, audit
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.loop import Forbidden
 from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.outcome import Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
+from engine.runtime.simulate.residue import Left
 
 __all__ = ["eagle"]
 
@@ -218,6 +221,23 @@ def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, 
     assert said.code == 0, said.out
 
 
+def test_a_run_that_took_over_after_a_full_disk_is_audited_as_any_other(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 43 adopts what the full disk kept from the journal; its own journal is whole."""
+
+    def missed(path: Path, *, run: int) -> AuditReport:
+        report = audit(path, run=run)
+        report.add("over_filled", "an order that was adopted by the first of its fills")
+        return report
+
+    monkeypatch.setattr("cli.simulated_life.audit", missed)
+    said = eagle("simulate", "--seeds", "43", "--faults", "catalogue", "--play", "some", "--venues", "backpack,lighter",
+                 "--format", "json")  # fmt: skip
+    codes = [it["code"] for seed in json.loads(said.out)["broken"] for it in seed["violations"]]
+    assert codes == ["over_filled"]
+
+
 def test_a_trade_by_hand_that_is_on_its_way_at_a_stop_is_no_repair_of_the_cleanup(eagle: Eagle) -> None:
     """It struck as the stop came; the desk was told of it 11 ms later."""
     said = eagle("simulate", "--seeds", "486", "--faults", "catalogue", "--play", "one", "--venues", "backpack")
@@ -248,13 +268,16 @@ def test_a_price_may_stay_unread_only_among_faults_and_where_the_run_says_so(
     assert _left_unpriced(world, Lived(Path(), unpriced=unpriced)) is excused  # type: ignore[arg-type]
 
 
+CLOSABLE = Left(Decimal(2), least_close=Decimal(1), least_order=Decimal(1))
+
+
 def judged(ending: str, *, faults: int, asked: bool = False, believed_ns: int = 0) -> tuple[bool, bool]:
     """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?"""
     fault = Played(20 * S, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
     played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
     world = SimpleNamespace(
         played=played, witness=SimpleNamespace(halted_ns=25 * S, longest_believed_ns=believed_ns),
-        clock=VirtualClock(start_ns=30 * S),
+        clock=VirtualClock(start_ns=30 * S), venues={"one": SimpleNamespace(left=lambda: {"chick": CLOSABLE})},
     )  # fmt: skip
     lived = Lived(Path(), exit_code=1, ending=ending)
     flow: Any = SimpleNamespace(states={"MAKER_CLOSING.cancelling"})
