@@ -22,6 +22,7 @@ from exchanges.transport import Answered, OnAnswer, Request, Response
 S = 1_000_000_000
 KEEP_NS = 55 * S  # an unused connection is not used again after so long: venues close theirs after a minute or more
 CONNECT_S = 5  # for a connection with its handshake; the system itself tries for minutes, after a network was away
+SPARE = 2  # connections that are free when an order has left, or on their way: a handshake takes two or three trips …
 OPEN_MOST = 64  # connections at a time; a venue that takes more requests than that without an answer is not there
 BODY_MOST = 8 << 20  # bytes of an answer; more is no answer of a venue
 # What h11 is told of each request, before it reads the answer: the framing of an answer depends on no more.
@@ -79,7 +80,9 @@ class Pool:
         self._tasks = tasks
         self._free: deque[tuple[_Connection, int]] = deque()
         self._open: dict[_Connection, None] = {}
-        self._opening: dict[Exchange, None] = {}
+        self._waiting: dict[Exchange, None] = {}  # for whichever connection comes first, opened for them or not
+        self._opening = 0
+        self._closed = False
 
     def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
         exchange = Exchange(request, written=written, done=done)
@@ -88,8 +91,10 @@ class Pool:
         exchange.wait((request.deadline_ns - now_ns) / S, self._expired)
 
     def close(self) -> None:
-        for exchange in tuple(self._opening):
+        self._closed = True
+        for exchange in tuple(self._waiting):
             exchange.fail("the session was closed")
+        self._waiting.clear()
         for connection in tuple(self._open):
             connection.drop("the session was closed")
         self._free.clear()
@@ -97,7 +102,12 @@ class Pool:
     # --- called by connections
 
     def free(self, connection: _Connection) -> None:
-        self._free.append((connection, self._now_ns()))
+        """It has its answer: who waits for a connection gets this one, however far its own has come."""
+        exchange = self._first_waiting()
+        if exchange is not None:
+            connection.start(exchange)
+        else:
+            self._free.append((connection, self._now_ns()))
 
     def lost(self, connection: _Connection) -> None:
         self._open.pop(connection, None)
@@ -114,15 +124,30 @@ class Pool:
             connection, since_ns = self._free.pop()  # the one that was used last
             if connection.usable and now_ns - since_ns < KEEP_NS:
                 connection.start(exchange)
-                return
+                break
             connection.drop("unused for too long")
-        if len(self._open) + len(self._opening) >= OPEN_MOST:
-            asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
-            return
-        self._opening[exchange] = None
+        else:
+            if len(self._open) + self._opening >= OPEN_MOST:
+                asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
+                return
+            self._waiting[exchange] = None
+            self._open_one(exchange)
+        if exchange.request.method != "GET":
+            self._keep_spare(now_ns)
+
+    def _keep_spare(self, now_ns: int) -> None:
+        """The next order may come before this one's answer."""
+        fresh = sum(1 for connection, since_ns in self._free if connection.usable and now_ns - since_ns < KEEP_NS)
+        ready = fresh + self._opening - len(self._waiting)
+        for _ in range(min(SPARE - ready, OPEN_MOST - len(self._open) - self._opening)):
+            self._open_one(None)
+
+    def _open_one(self, exchange: Exchange | None) -> None:
+        self._opening += 1
         self._tasks.spawn(self._connect(exchange))
 
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self, exchange: Exchange | None) -> None:
+        """One more connection, for `exchange` unless it finds another one sooner."""
         try:
             async with asyncio.timeout(CONNECT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -130,15 +155,29 @@ class Pool:
                     server_hostname=self.host if self._tls else None,
                 )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
-            exchange.fail(f"{type(error).__name__}: {error}")
+            if exchange in self._waiting:
+                del self._waiting[exchange]
+                exchange.fail(f"{type(error).__name__}: {error}")
             return
         finally:
-            self._opening.pop(exchange, None)
+            self._opening -= 1
+        if self._closed:
+            connection.drop("the session was closed")
+            return
         self._open[connection] = None
-        if exchange.over:  # it took too long: the connection is warm for the next one
-            self.free(connection)
-        else:
-            connection.start(exchange)
+        first = self._first_waiting()
+        if first is not None:
+            connection.start(first)
+        else:  # behind those that carried something: it is for the moment when all of them do
+            self._free.appendleft((connection, self._now_ns()))
+
+    def _first_waiting(self) -> Exchange | None:
+        while self._waiting:
+            exchange = next(iter(self._waiting))
+            del self._waiting[exchange]
+            if not exchange.over:
+                return exchange
+        return None
 
     def _expired(self, exchange: Exchange) -> None:
         """Unused connections go along: where the network changed they are as dead, and each would cost a deadline."""

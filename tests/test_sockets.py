@@ -15,6 +15,7 @@ from websockets.http11 import Response as WsResponse
 
 from engine.runtime.clock import S, counting_ns
 from exchanges import connections
+from exchanges.connections import SPARE
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
 from exchanges.sockets import SocketTransport, on_loopback
 from exchanges.transport import Answered, Request, Response
@@ -207,6 +208,104 @@ def test_after_one_connection_without_an_answer_no_other_old_one_is_used() -> No
 
 async def _at_once() -> None:
     pass
+
+
+class Doors:
+    """A server whose answers a test gives; connections beyond the first `open_at_once` come when the test lets them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, open_at_once: int) -> None:
+        self.peers: list[tuple[str, int]] = []
+        self.answers: list[asyncio.Event] = []
+        self.news = asyncio.Event()
+        self.tried = 0
+        self.let: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        plain = loop.create_connection
+
+        async def create(*given: Any, **named: Any) -> Any:
+            self.tried += 1
+            if self.tried > open_at_once:
+                await self.let
+            return await plain(*given, **named)
+
+        monkeypatch.setattr(loop, "create_connection", create)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.peers.append(request.transport.get_extra_info("peername"))  # type: ignore[union-attr]
+        answered = asyncio.Event()
+        self.answers.append(answered)
+        self.news.set()
+        await answered.wait()
+        return web.Response(text=str(len(self.peers)))
+
+    async def came(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.peers) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_order_without_a_free_connection_takes_the_next_that_is_there_and_leaves_once(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that comes before the handshake of a connection of its own; what becomes of that one is no matter."""
+
+    async def main() -> None:
+        doors = Doors(monkeypatch, open_at_once=1)
+        async with http_server(doors.handle) as url, transport() as it:
+            first = asyncio.create_task(ask(it, url, body=b"one"))
+            await doors.came(1)
+            second = asyncio.create_task(ask(it, url, body=b"two"))
+            await asyncio.sleep(0)
+            assert len(doors.peers) == 1
+            doors.answers[0].set()
+            await first
+            await doors.came(2)
+            if fails:
+                doors.let.set_exception(OSError("no route"))
+            else:
+                doors.let.set_result(None)
+            await asyncio.sleep(0)
+            doors.answers[1].set()
+            assert (await second).body == b"2"
+            assert len(set(doors.peers)) == 1
+            assert len(doors.peers) == 2
+
+    run(main())
+
+
+def test_beside_an_order_connections_are_opened_for_the_next_ones_and_beside_a_question_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        doors = Doors(monkeypatch, open_at_once=100)
+        async with http_server(doors.handle) as url, transport() as it:
+            asked = asyncio.create_task(ask(it, url))
+            await doors.came(1)
+            doors.answers[0].set()
+            await asked
+            assert doors.tried == 1
+            orders = []
+            for number in range(2, 6):
+                orders.append(asyncio.create_task(ask(it, url, body=b"order")))
+                await doors.came(number)
+            # The first of four goes on the connection that was there; each finds two free ones behind it.
+            assert doors.tried == 1 + SPARE + 3
+            assert len(set(doors.peers)) == 4
+            for answer in doors.answers:
+                answer.set()
+            await asyncio.gather(*orders)
+            await ask_again(it, url, doors)
+            assert doors.tried == 1 + SPARE + 3  # enough are free
+
+    async def ask_again(it: SocketTransport, url: str, doors: Doors) -> None:
+        order = asyncio.create_task(ask(it, url, body=b"order"))
+        await doors.came(6)
+        doors.answers[5].set()
+        await order
+
+    run(main())
 
 
 def test_a_redirect_is_an_answer() -> None:
@@ -461,8 +560,12 @@ def test_our_own_close_is_not_told_and_an_oversized_message_ends_the_stream() ->
 async def raw_server(answers: list[bytes | None]) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Plays one answer for each request; None closes the connection without one. A `!` at the end closes after it."""
     got: list[bytes] = []
+    visitors: list[asyncio.Task[None]] = []  # spare connections of a client among them, which ask for nothing
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        visitors.append(task)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while answers:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -479,6 +582,7 @@ async def raw_server(answers: list[bytes | None]) -> AsyncIterator[tuple[str, li
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", got
+        await asyncio.gather(*visitors)
 
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
