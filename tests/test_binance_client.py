@@ -264,6 +264,25 @@ def test_the_switch_cancels_what_is_left_when_we_are_gone_and_is_taken_away_in_o
     run_virtual(run)
 
 
+@BOTH
+def test_coming_back_reads_neither_the_position_mode_nor_the_markets_again(bench: type[BinanceBench]) -> None:
+    """Seed 1419 of the catalogue in parts on Binance: after two sleeps of the machine a new life had to wait 27 s."""
+
+    async def act(it: BinanceBench) -> None:
+        asked: list[str] = []
+        rest = it.one._rest
+        ask = rest._http.ask
+        rest._http.ask = lambda call: asked.append(call.path.split("?")[0].rpartition("/")[2]) or ask(call)
+        await it.one.disconnect()
+        await it.one.connect()
+        learned = {"dual", "symbolConfig", "leverageBracket", "commissionRate", "commission", "exchangeInfo"}
+        assert asked
+        assert not learned & set(asked)
+        assert it.told["one"][-1].state is LinkState.TRUSTED
+
+    play(bench, act)
+
+
 def test_a_spot_fill_moves_the_balance_by_what_was_delivered() -> None:
     async def act(it: BinanceSpotBench) -> None:
         await it.place(it.order(BUY, "1"))

@@ -90,6 +90,7 @@ class BinanceClient(OrderClient):
         self._orders = Budget(product.orders_in_10s, span_ns=10 * S)  # of this account, whatever the address has left
         self._rest = Rest(product, hosts, signer=signer, transport=transport, clock=clock, budget=budget)
         self._instruments: dict[str, Instrument] = {}
+        self._learned = False  # its position mode and its markets
         self._feed = PrivateFeed(
             account, venue, rest=self._rest, signer=signer, tracking=self._tracking, clock=clock,
             instruments=self._instruments, symbols=tuple(markets), deliver=self._deliver, note=self._note,
@@ -116,9 +117,11 @@ class BinanceClient(OrderClient):
 
     async def _start(self) -> None:
         await self._rest.read_clock()
-        await self._rest.check_one_way()
-        for symbol, market in self._markets.items():
-            self._instruments[symbol] = await self._rest.instrument(symbol, venue=self.venue, market=market)
+        if not self._learned:  # coming back costs no more than it must: four accounts have a minute's requests together
+            await self._rest.check_one_way()
+            for symbol, market in self._markets.items():
+                self._instruments[symbol] = await self._rest.instrument(symbol, venue=self.venue, market=market)
+            self._learned = True
         await self._rest.warm()
         self._feed.reconcile.begin(self._rest.venue_ms)
         await self._link.open()
