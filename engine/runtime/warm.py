@@ -22,6 +22,7 @@ from engine.runtime.runner import Runner
 from engine.trading.desk import Desk
 from engine.trading.effects import CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, MarketSeen, Reconfigured, Started
+from engine.trading.orders import Orders
 from engine.trading.plan import Limits, Plan
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import LinkDown
@@ -67,8 +68,8 @@ class KeepWarm:
     """A trace of a run: every `every_ns` in which no step was taken, its twin hedges one fill.
 
     That is two callbacks of the run's clock, each in a turn of the loop in which sockets come first: a fill that comes
-    meanwhile waits for one of them at most. `make` makes the twin, at the first turn with a book. What goes wrong ends
-    the twin, not the run: `tell` hears why, once.
+    meanwhile waits for one of them at most. `make` makes the twin, which takes some 20 ms: start before the run begins.
+    What goes wrong ends the twin, not the run: `tell` hears why, once.
     """
 
     def __init__(
@@ -92,6 +93,13 @@ class KeepWarm:
             self._changes.append(given)
 
     def start(self) -> None:
+        self._guarded(self._begin)
+
+    def _begin(self) -> None:
+        self._twin = self._make()
+        self._wait()
+
+    def _wait(self) -> None:
         self._timer = self._clock.call_at(self._clock.now_ns() + self._every_ns, self._turn)
 
     def stop(self) -> None:
@@ -107,26 +115,25 @@ class KeepWarm:
         """A run that has something to do is warm by itself."""
         busy, self._stepped = self._stepped, False
         if busy or not self._books:
-            self.start()
+            self._wait()
         else:
             self._guarded(self._hedge)
 
     def _hedge(self) -> None:
-        if self._twin is None:
-            self._twin = self._make()
+        assert self._twin is not None
         for change in self._changes:
             self._twin.change(change)
         self._changes.clear()
         if self._twin.hedge(self._books):
             self._timer = self._clock.call_at(self._clock.now_ns(), self._guarded, self._settle)
         else:
-            self.start()
+            self._wait()
 
     def _settle(self) -> None:
         assert self._twin is not None
         self._twin.settle()
         self.hedged += 1
-        self.start()
+        self._wait()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -213,6 +220,7 @@ class Twin:
         if self._offers or self._desk.world.exposure:
             raise TwinBroken(f"{self._desk.world.exposure} stays open after {MOST_PARTS} hedges")
         self._intents.forget()
+        self._desk.world.orders = Orders()  # ended ones would pile up, for the garbage collector to look through
         self._doublings = 0
         self._side = self._side.opposite
 
