@@ -15,7 +15,7 @@ from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
 from engine.trading.hedging import Hedging, Stage
 from engine.trading.inputs import MarketSeen
-from engine.trading.ledger import Book, Ledger
+from engine.trading.ledger import Book
 from engine.trading.orders import COVERING, Order
 from engine.trading.world import CANCEL_AGAIN_NS, SLICE_WAIT_NS, S, World
 from engine.verify.heard import NO_GATE, GateKey, gate_key, put_gate
@@ -35,6 +35,9 @@ LOTS = {n: Decimal(n) for n in range(-512, 513)}
 UNKNOWN, ASKED, ASKED_LATE, DEAD, MISSING, CURRENT, TAKEN = 1, 2, 4, 8, 16, 32, 64  # flags of an order
 NOT_ASKED, RECENT, OLD = range(3)  # of a cancel
 YOUNG, SOFT = 1, 2  # age of what is open
+
+
+Context = tuple[object, ...]  # the flow's memory, in the order in which it is declared
 
 
 class OrderKey(NamedTuple):
@@ -65,8 +68,8 @@ class OrderKey(NamedTuple):
 class DeskKey(NamedTuple):
     """A desk between two steps."""
 
+    context: Context  # first: desks that differ in nothing else are told together
     leaf: str
-    context: tuple[object, ...]
     timers: tuple[str, ...]  # live timers of the chart
     calls: tuple[tuple[str, int], ...]  # invoking states with retries left; waiting for a reply or for a retry
     deferred: tuple[tuple[str, object], ...]
@@ -107,12 +110,16 @@ class Projection:
     """Of one desk, which it also puts back."""
 
     def __init__(self, desk: Desk, *, needed: Mapping[str, frozenset[str]], most: int) -> None:
-        """`needed`: names of the flow's memory that matter in each leaf. Attempts of a leg are counted up to `most`."""
+        """`needed`: names of the flow's memory that matter in each leaf. Attempts of a leg are counted up to `most`.
+
+        `counts` has the same names as bits, in the order of their declaration.
+        """
         self._desk = desk
         self._most = most
         flow = desk.chart.flow
         self._context = {leaf: [f"context.{name}" in names for name in flow.context] for leaf, names in needed.items()}
-        self._contexts: dict[tuple[str, tuple[object, ...]], tuple[object, ...]] = {}
+        self.counts = {leaf: sum(counts << at for at, counts in enumerate(it)) for leaf, it in self._context.items()}
+        self._contexts: dict[tuple[str, Context], Context] = {}
         self._fresh = tuple(counter.start for counter in flow.context.values())
         self._legs = {
             leaf: [tuple(f"{leg}.{word}" in names for word in OF_A_LEG) for leg in desk.legs]
@@ -125,7 +132,6 @@ class Projection:
         limits = desk.world.plan.limits
         self._soft_ns = limits.unhedged_soft_age_ns
         self._stands: DeskKey | None = None  # what the desk projects to now, if that is known
-        self._counted: Decimal | None = None  # the exposure that stood then: every count makes a new number
 
     # --- reading
 
@@ -135,16 +141,11 @@ class Projection:
         now, leaf = world.now_ns, chart.leaf
         calls, timers = chart._calls, chart._live
         asked = desk.verbs.asked
-        orders, waits, stood = world.orders, world.slice_waits, self._stands
+        ledger, orders, waits = world.ledger, world.orders, world.slice_waits
         places = places_of(world)
-        if stood is not None and world.ledger.exposure is self._counted:
-            positions, exposure, named = stood.positions, stood.exposure, stood.named
-        else:
-            positions, exposure, named = _held(world.ledger)
-            self._counted = world.ledger.exposure
         self._stands = found = DeskKey(
-            leaf,
             self._remembered(leaf, chart._counters.saved()),
+            leaf,
             tuple(sorted(timers)) if len(timers) > 1 else tuple(timers),
             tuple([(state, left) for state, (_, left) in calls.items()]) if calls else (),
             chart._deferred,
@@ -161,7 +162,9 @@ class Projection:
                     for leg, (fills, attempts, price) in zip(desk.legs.values(), self._legs[leaf], strict=True)
                 ]
             ),
-            positions, exposure, named,
+            tuple([int(book.position) for book in ledger.books.values()]),
+            int(ledger.exposure),
+            (int(sum(ledger.by_purpose.values())), int(sum(ledger.taker_hedges.values())), int(ledger.outside)),
             tuple(world.links._states.values()),
             0 if not world.resync_until_ns else (1 if now < world.resync_until_ns else 2),
             world.market,
@@ -179,7 +182,7 @@ class Projection:
         )  # fmt: skip
         return found
 
-    def _remembered(self, leaf: str, saved: tuple[object, ...]) -> tuple[object, ...]:
+    def _remembered(self, leaf: str, saved: Context) -> Context:
         """What of the flow's memory still counts in the leaf, the rest as at the start."""
         found = self._contexts.get((leaf, saved))
         if found is None:
@@ -330,7 +333,6 @@ class Projection:
         if self._takers:
             ledger.taker_hedges[self._takers[0]] = LOTS[takers]
         ledger.outside = LOTS[outside]
-        self._counted = ledger.exposure
 
 
 def places_of(world: World) -> Mapping[str, int]:
@@ -338,13 +340,6 @@ def places_of(world: World) -> Mapping[str, int]:
     if world.sequence == len(world.orders.all):
         return PLACE_OF
     return {client_id: n + 1 for n, client_id in enumerate(world.orders.all)}
-
-
-def _held(ledger: Ledger) -> tuple[tuple[int, ...], int, tuple[int, int, int]]:
-    """`positions`, `exposure` and `named` of a desk."""
-    maker, takers = sum(ledger.by_purpose.values(), ZERO), sum(ledger.taker_hedges.values(), ZERO)
-    positions = tuple([int(book.position) for book in ledger.books.values()])
-    return positions, int(ledger.exposure), (int(maker), int(takers), int(ledger.outside))
 
 
 def _order(order: Order, now: int, current: int) -> OrderKey:

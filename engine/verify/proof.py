@@ -132,7 +132,7 @@ class World:
         margins = tuple(Margin(name, MONEY, MONEY, Decimal(0)) for name in self.names)
         effects = desk.step(Started((), margins), NOW)
         done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
-        number = self.stepper.number(self.stepper.projection.key())  # nothing tells equal accounts apart yet
+        number = self.stepper.desks.number(self.stepper.projection.key())  # nothing tells equal accounts apart yet
         self.began = tuple(done)
         return self.venues.first(number, self.began)
 

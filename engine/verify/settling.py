@@ -14,9 +14,9 @@ from engine.verify.situation import DONE, GONE, LATE, WAITED_FOR, Frame, Scratch
 from engine.verify.stepper import STALE, Disarm, Stepper
 from engine.verify.symmetry import Swap
 from engine.verify.timers import Timers
-from exchanges.types import LinkState, OrderState
+from exchanges.types import OrderState
 
-TRUSTED, PENDING = LinkState.TRUSTED, OrderState.PENDING
+PENDING = OrderState.PENDING
 LOOKED_AFTER = UNKNOWN | ASKED | MISSING  # orders that the standing rule asks about
 
 
@@ -26,6 +26,7 @@ class Settling:
     def __init__(self, stepper: Stepper, timers: Timers, *, depth: int, shrinks: bool) -> None:
         """`shrinks`: what has filled of a leg's order and is counted goes, and the order is for the rest."""
         self._stepper = stepper
+        self._desks = stepper.desks
         self._timers = timers
         self._depth = depth
         self._shrinks = shrinks
@@ -33,7 +34,7 @@ class Settling:
     def frozen(self, scratch: Scratch) -> State:
         if scratch.orders:
             self._collect(scratch)
-        if self._stepper.tied[scratch.desk]:
+        if self._desks.kinds[self._desks.kind_of[scratch.desk]].tied:
             self._break_ties(scratch)
         if scratch.timers:
             self._put_by(scratch)
@@ -74,10 +75,9 @@ class Settling:
 
     def _calm(self, scratch: Scratch) -> bool:
         """Is also no outcome unknown and no stream lost?"""
-        key = self._stepper.keys[scratch.desk]
-        if any(link is not TRUSTED for link in key.links) or any(order.status == LATE for order in scratch.orders):
+        if not self._desks.kinds[self._desks.kind_of[scratch.desk]].calm:
             return False
-        return not any(it.flags & UNKNOWN for it in key.orders)
+        return not any(order.status == LATE for order in scratch.orders)
 
     def _collect(self, scratch: Scratch) -> None:
         """Forget orders that have ended everywhere, with answers about them that the desk would not even look at."""

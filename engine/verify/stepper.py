@@ -39,8 +39,10 @@ from engine.trading.inputs import (
 )
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.verify.bounds import ASK, BID
+from engine.verify.desks import Desks, agrees
 from engine.verify.heard import grown_old
-from engine.verify.projection import IDS, LOTS, NOW, DeskKey, OrderKey, Projection, places_of
+from engine.verify.projection import IDS, LOTS, NOW, Context, DeskKey, OrderKey, Projection, places_of
+from engine.verify.reads import Reads, places_in
 from engine.verify.symmetry import Swap, Symmetry, moved, moved_on
 from exchanges.types import (
     ZERO,
@@ -240,6 +242,14 @@ class Outcome(NamedTuple):
     done: tuple[Done, ...]
     draws: tuple[int, ...]
     swap: Swap | None  # equal accounts have changed places in `desk` and `done`
+    kept: int  # names of the flow's memory that matter behind the step and were neither read nor written, as bits
+
+
+class Way(NamedTuple):
+    """What a step comes to wherever the flow's memory holds what was `read`, by place: the rest decides nothing."""
+
+    read: tuple[tuple[int, object], ...]
+    outcomes: list[Outcome]
 
 
 class Choices:
@@ -291,35 +301,27 @@ class Stepper:
         self.projection = self._projection = projection
         self._left = left
         self._judge = judge
-        self._look = look
         self.symmetry = symmetry
-        self.keys: list[DeskKey] = []
-        self.facts: list[int] = []  # what `look` saw of each
+        self._reads = Reads(desk.chart)
+        self.desks = Desks(
+            symmetry=symmetry, reads=self._reads, look=lambda: look(desk), stand=lambda key: projection.put(key)
+        )  # fmt: skip
+        self.keys = self.desks.keys
+        self.facts = self.desks.facts
         self.steps = 0
-        self._numbers: dict[DeskKey, int] = {}
         self._inputs: dict[tuple[object, ...], Input] = {}  # of what is given, and of the order that it is about
         self._arms: dict[str, Arm] = {name: Arm(CHART, name, low, high) for name, (low, high) in ranges.items()}
         self._memo: dict[tuple[int, tuple[Given, ...]], tuple[Outcome, ...]] = {}
-        self.tied: list[bool] = []  # of each: are some equal accounts alike for it?
-        self._made: dict[tuple[int, int, Change], tuple[int, Swap | None]] = {}
+        self._ways: dict[tuple[int, tuple[Given, ...]], list[Way]] = {}  # of desks that are alike but for their memory
+        self._made: dict[tuple[int, int, Change], tuple[int, Swap | None]] = {}  # of those likewise; one for all
         self._names = tuple(desk.world.plan.accounts)
         self._by_name = False  # did an outcome of this step order from an equal account that chance did not choose?
 
-    def number(self, key: DeskKey, facts: int | None = None) -> int:
-        """Of a desk; the stepper's own stands in it, or in one like it, unless `facts` are given."""
-        found = self._numbers.setdefault(key, len(self.keys))
-        if found == len(self.keys):
-            self.keys.append(key)
-            self.facts.append(self._look(self._desk) if facts is None else facts)
-            self.tied.append(self.symmetry.tied(key))
-        return found
-
     def adopt(self, other: Stepper) -> bool:
         """Number desks as `other` does. False, and nothing done, where the two began apart."""
-        if self.keys != other.keys[: len(self.keys)]:
+        if not self.desks.adopt(other.desks):
             return False
-        self.keys, self.facts, self.tied = list(other.keys), list(other.facts), list(other.tied)
-        self._numbers, self._made = dict(other._numbers), dict(other._made)
+        self._made = dict(other._made)
         return True
 
     def step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
@@ -327,30 +329,60 @@ class Stepper:
         memo = self._memo
         found = memo.get((desk, given))
         if found is None:
-            found = memo[desk, given] = self._step(desk, given)
+            found = memo[desk, given] = self._told(self._known(desk, given))
         return found
+
+    def _known(self, desk: int, given: tuple[Given, ...]) -> list[Outcome]:
+        """From a step of a desk that is alike in all that this one looks at, or made now."""
+        context = self.keys[desk].context
+        ways = self._ways.setdefault((self.desks.kind_of[desk], given), [])
+        for way in ways:
+            if agrees(context, way.read):
+                return [self._from(it, context) for it in way.outcomes]
+        reads = self._reads
+        reads.begin()
+        outcomes = self._step(desk, given)
+        failed = any(type(one) is Broke and one.rule == FAILS for it in outcomes for one in it.done)  # and was undone
+        read = (1 << len(context)) - 1 if failed else reads.read
+        ways.append(Way(tuple([(at, context[at]) for at in places_in(read)]), outcomes))
+        return outcomes
+
+    def _from(self, outcome: Outcome, context: Context) -> Outcome:
+        """The outcome where the memory was this before the step."""
+        there = self.keys[outcome.desk].context
+        kept = outcome.kept
+        after = tuple([context[at] if kept >> at & 1 else value for at, value in enumerate(there)]) if kept else there
+        return outcome if after == there else outcome._replace(desk=self.desks.alike(outcome.desk, after))
+
+    def _told(self, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+        """Each once."""
+        if len(outcomes) == 1:
+            return (outcomes[0],)
+        return tuple({(it.desk, it.swap, tuple((type(one), one) for one in it.done)): it for it in outcomes}.values())
 
     def forget(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """An order that has ended for venue and desk alike, with nothing on its way any more, leaves the table."""
-        return self._made.get((desk, place, FORGET)) or self._changed(desk, place, FORGET, forgotten)
+        return self._changed(desk, place, FORGET, forgotten)
 
     def gather(self, desk: int, place: int) -> tuple[int, Swap | None]:
         """The rows of an order become one."""
-        return self._made.get((desk, place, GATHER)) or self._changed(desk, place, GATHER, gathered)
+        return self._changed(desk, place, GATHER, gathered)
 
     def shrink(self, desk: int, place: int, done: int, trades: tuple[str, ...]) -> tuple[int, Swap | None]:
         """An order becomes one for what is left without `done`; `trades` are the rows that were counted beside it."""
-        rest = (done, trades)
-        return self._made.get((desk, place, rest)) or self._changed(
-            desk, place, rest, lambda key, place: shrunk(key, place, done, trades)
-        )
+        return self._changed(desk, place, (done, trades), lambda key, place: shrunk(key, place, done, trades))
 
     def _changed(
         self, desk: int, place: int, how: Change, change: Callable[[DeskKey, int], DeskKey]
     ) -> tuple[int, Swap | None]:
         """Nothing that a flow can read has changed."""
+        desks = self.desks
+        known = self._made.get((desks.kind_of[desk], place, how))
+        if known is not None:
+            like, swap = known
+            return desks.alike(like, self.keys[desk].context, self.facts[desk]), swap
         key, swap = self._sorted(change(self.keys[desk], place))
-        found = self._made[desk, place, how] = self.number(key, self.facts[desk]), swap
+        found = self._made[desks.kind_of[desk], place, how] = desks.number(key, self.facts[desk]), swap
         return found
 
     def _sorted(self, key: DeskKey) -> tuple[DeskKey, Swap | None]:
@@ -358,7 +390,7 @@ class Stepper:
         swap = self.symmetry.sorting(key)
         return (key, None) if swap is None else (self.symmetry.swapped(key, swap), swap)
 
-    def _step(self, desk: int, given: tuple[Given, ...]) -> tuple[Outcome, ...]:
+    def _step(self, desk: int, given: tuple[Given, ...]) -> list[Outcome]:
         """Where a step orders from one of equal accounts, swapped too: not if chance chose each, which is as fair."""
         before, symmetry = self.keys[desk], self.symmetry
         self._by_name = False
@@ -366,9 +398,7 @@ class Stepper:
         if self._by_name:
             for swap in symmetry.swaps():
                 outcomes += self._outcomes(symmetry.swapped(before, swap), self._swapped(given, swap), swap)
-        if len(outcomes) == 1:
-            return (outcomes[0],)
-        return tuple({(it.desk, it.swap, tuple((type(one), one) for one in it.done)): it for it in outcomes}.values())
+        return outcomes
 
     def _outcomes(self, before: DeskKey, given: tuple[Given, ...], swap: Swap | None = None) -> list[Outcome]:
         """One for every draw. `swap` has led to `before` and `given` already."""
@@ -384,7 +414,8 @@ class Stepper:
 
     def _run(self, before: DeskKey, given: tuple[Given, ...], script: tuple[int, ...], swap: Swap | None) -> Outcome:
         self._projection.put(before)
-        choices = self._choices
+        choices, reads = self._choices, self._reads
+        read, reads.read, reads.written = reads.read, 0, 0
         choices.start(script)
         done: list[Done] = []
         step, chart = self._desk.step, self._desk.chart
@@ -409,7 +440,12 @@ class Stepper:
             done = [it._replace(account=to[it.account]) if type(it) is Place else it for it in done]
         if again is not None:
             swap = again if swap is None else moved_on(swap, again)
-        return Outcome(self.number(key), tuple(done), tuple(choices.drawn), swap)
+        kept = self._projection.counts[key.leaf] & ~(reads.read | reads.written)
+        reads.read |= read  # of this draw and those before
+        now_read = reads.read
+        outcome = Outcome(self.desks.number(key), tuple(done), tuple(choices.drawn), swap, kept)
+        reads.read = now_read
+        return outcome
 
     def _swapped(self, given: tuple[Given, ...], swap: Swap) -> tuple[Given, ...]:
         to = self.symmetry.named(swap)
