@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from trading_kit import MS, Bench, S, account
 
-from engine.trading.effects import Alert, ArmTimer, AskOrder, Effect
+from engine.trading.effects import Alert, ArmTimer, AskOrder, CancelOrder, Effect
 from engine.trading.inputs import Answered, Looked, MarketSeen, Recalled, Request, Started, TimerFired
 from engine.trading.plan import AccountPlan
 from exchanges.types import LinkState, LinkUpdate, Margin, MarketKind, OrderState, Position, Side, Unknown
@@ -129,6 +129,44 @@ def test_a_request_that_is_known_to_have_left_at_once_is_dead_after_its_own_wind
     assert bench.placed(ask_until(bench, hedge, began + 2_110 * MS)) == []
     assert bench.placed(ask_until(bench, hedge, 20 * S)) == [("t2", "hedge", "sell", D(1))]
     assert bench.now - began < 3_200 * MS
+
+
+def given_up() -> tuple[Bench, str]:
+    """The venue knew nothing of the first hedge for longer than it could be accepted; the second one has filled."""
+    bench, hedge = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
+    ask_until(bench, hedge, bench.now + 20 * S)
+    assert not bench.desk.world.orders.all[hedge].live
+    bench.fill(bench.newest("hedge"), "1")
+    assert bench.desk.world.exposure == 0
+    return bench, hedge
+
+
+def test_an_order_that_comes_to_life_after_it_was_given_up_is_cancelled_and_counted_on_for_nothing() -> None:
+    """Seed 1256 of the catalogue on okx,binance: it showed in no query for six seconds, and then rested for ever."""
+    bench, hedge = given_up()
+    effects = bench.update(hedge, OrderState.OPEN)
+    assert [effect.client_id for effect in effects if isinstance(effect, CancelOrder)] == [hedge]
+    assert [effect.code for effect in effects if isinstance(effect, Alert)] == ["order_revived"]
+    assert bench.placed(effects) == []
+    bench.now += S
+    effects = bench.fire(hedge, owner="inquiry")
+    assert [effect.client_id for effect in effects if isinstance(effect, CancelOrder)] == [hedge]
+    effects = bench.fill(hedge, "0.4")
+    assert [(leg, side, qty) for _, leg, side, qty in bench.placed(effects)] == [("hedge", "buy", D("0.4"))]
+    bench.update(hedge, OrderState.CANCELED, "0.4")
+    assert not bench.desk.world.orders.all[hedge].live
+    assert bench.desk.world.ledger.breach() is None
+
+
+def test_a_late_word_on_an_order_that_the_venue_itself_has_ended_revives_nothing() -> None:
+    """A frame that was overtaken: by the end of the order, or by its refusal."""
+    bench, cancelled = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))
+    bench.update(cancelled, OrderState.CANCELED)
+    refused = bench.newest("hedge")
+    bench.refuse(refused)
+    for order in (cancelled, refused):
+        assert bench.update(order, OrderState.OPEN) == []
+        assert not bench.desk.world.orders.all[order].live
 
 
 def test_a_hedge_that_the_venue_has_taken_and_does_not_show_is_no_dead_one() -> None:

@@ -9,10 +9,11 @@ import pytest
 from journal_kit import open_journal_for, run_start
 from trading_kit import Bench
 
+from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading import orders as table
 from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder
-from engine.trading.inputs import Input, Recalled
-from exchanges.types import OrderState
+from engine.trading.inputs import Answered, Input, Looked, Recalled, Request
+from exchanges.types import OrderState, Unknown
 
 D = Decimal
 
@@ -81,3 +82,28 @@ def test_what_is_recalled_is_the_order_as_it_ended(tmp_path: Path, monkeypatch: 
         state=OrderState.CANCELED, filled=D("0.4"), provisional=D(0), trades=("known",),
     )  # fmt: skip
     assert bench.journal.recall("nobody's") is None
+
+
+def test_the_journal_does_not_take_an_order_for_ended_that_came_to_life(tmp_path: Path) -> None:
+    """The desk had given it up; if the run dies now, the next one must ask about it (S15)."""
+    bench = Journalled()
+    bench.keep(tmp_path / "j.sqlite")
+    bench.begin()
+    bench.fill(bench.newest("opening"), "1")
+    hedge = bench.newest("hedge")
+    bench.give(Answered(hedge, Request.PLACE, Unknown("timeout")))
+    while bench.desk.world.orders.all[hedge].live:
+        bench.give(Looked(hedge, 0, ok=True, update=None))
+        if bench.desk.world.orders.all[hedge].live:
+            bench.fire(hedge, owner="inquiry")
+    states = [state_of(bench.journal, hedge)]
+    for state in (OrderState.OPEN, OrderState.CANCELED, OrderState.OPEN):
+        bench.update(hedge, state)
+        states.append(state_of(bench.journal, hedge))
+    assert states == [OrderState.FAILED, OrderState.OPEN, OrderState.CANCELED, OrderState.CANCELED]
+
+
+def state_of(journal: SqliteJournal, client_id: str) -> OrderState:
+    order = journal.recall(client_id)
+    assert order is not None
+    return order.state

@@ -208,7 +208,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
 @pytest.mark.parametrize(
     ("venues", "seed"),
     [
-        *(("okx,binance", seed) for seed in (46, 127, 165, 215, 294, 358, 407)),
+        *(("okx,binance", seed) for seed in (46, 127, 165, 215, 294, 358, 407, 1256)),
         ("backpack", 8),
         ("backpack", 69),
         ("backpack", 83),

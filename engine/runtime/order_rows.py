@@ -62,6 +62,7 @@ class OrderRow:
     written_ns: int | None = None
     book: BookSeen = UNSEEN
     trades: set[str] = field(default_factory=set)
+    given_up: bool = False  # its end is the desk's conclusion, and no venue's word
 
     def stored(self, run: int) -> tuple[object, ...]:
         """The row to write, in the order of `schema.columns(schema.Order)`."""
@@ -169,6 +170,7 @@ class OrderRows:
         """The desk looks after this order no more: a request that no venue ever told of is dead, whatever was said."""
         row = self.get(client_id)
         if row is not None and not row.state.terminal:
+            row.given_up = True
             self._advance(row, OrderState.FAILED if row.state is OrderState.PENDING else OrderState.CANCELED)
 
     def update(self, update: OrderUpdate) -> Decimal:
@@ -180,6 +182,9 @@ class OrderRows:
             row.order_id = update.order_id
         if row.leg == ADOPTED:
             row.qty = max(row.qty, update.qty)
+        if row.given_up and not update.state.terminal:
+            row.state, row.given_up = OrderState.PENDING, False
+            self._ended.pop(row.client_id, None)
         news = update.cum_qty - row.cum_qty
         if news > 0:
             row.cum_qty = update.cum_qty

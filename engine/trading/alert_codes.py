@@ -119,6 +119,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "ledger and venue differ over a quiet cut; at the second reading the run halts and trades nothing",
         "Did anybody trade there by hand? Bring the account to what the ledger says or flatten it; then a new run.",
     ),
+    "order_revived": _desk(
+        Level.WARNING,
+        "the venue shows an order of which it had known nothing for longer than it could still be accepted",
+        "Nothing: it is cancelled, and what it fills is hedged. If it comes again, tell the venue.",
+    ),
     "order_lost": _desk(
         Level.PERSON,
         "the venue no longer knows an order that it had; taken as ended with what is known to have filled",

@@ -60,7 +60,7 @@ from engine.trading.inputs import (
     StopAsked,
     TimerFired,
 )
-from engine.trading.inquiry import MISSING_NS, Inquiry, check_over
+from engine.trading.inquiry import CHECK_NS, MISSING_NS, Inquiry, check_over, check_timer
 from engine.trading.inquiry import OWNER as INQUIRY
 from engine.trading.left_out import told_left_out
 from engine.trading.legs import Leg
@@ -377,11 +377,25 @@ class Intake:
             self._open_provisional(order, delta)
             self._progress(order, news, order.price)
             events += self.breaches(self.risk.after_fill())
-        if order.purpose in COVERING:
+        if was_terminal and order.live:
+            self._revived(order)
+        elif order.purpose in COVERING:
             self._covering_changed(order, before)
         elif news > 0 or order.state is not before:
             events.append(self._order_event(order, late=was_terminal))
         return events
+
+    def _revived(self, order: Order) -> None:
+        self.effects += self.world.cancel_all([order])
+        self.effects.append(check_timer(order.client_id, self.world.now_ns + CHECK_NS))
+        self.effects.append(
+            Alert(
+                Level.WARNING, "order_revived",
+                f"{order.account}: the venue shows {order.client_id} ({order.side.value} {order.qty}), of which it knew"
+                " nothing until now; it was given up, and is cancelled",
+                {"account": order.account, "client_id": order.client_id},
+            )
+        )  # fmt: skip
 
     def _open_provisional(self, order: Order, delta: Decimal) -> None:
         """Only what goes beyond the exposure has a price at all, and that of a market order comes with its rows."""
@@ -524,6 +538,7 @@ class Intake:
                 )
             )  # fmt: skip
         elif standing and order.asked_ns > self.inquiry.certain_after_ns(order):
+            order.missing_ns = world.now_ns
             world.orders.fail(order, None, world.now_ns)
         else:
             return self._ask_on(order)

@@ -56,7 +56,7 @@ class Order:
     unknown: bool = False  # outcome of the request unknown: asked until found or provably dead
     asked: bool = False  # a question of the standing rule about it is on its way …
     asked_ns: int = 0  # … since then
-    missing_ns: int = 0  # since when the venue knows no such order, although it was seen before
+    missing_ns: int = 0  # since when the venue knows no such order, although it was seen before or should be by now
     cancel_ns: int = 0  # when a cancel was last asked for
     refusal: Refusal | None = None
     ended_ns: int = 0
@@ -65,6 +65,11 @@ class Order:
     @property
     def live(self) -> bool:
         return not self.state.terminal
+
+    @property
+    def given_up(self) -> bool:
+        """Ended by our own conclusion, without a word of the venue: never accepted, or known no more (S4)."""
+        return self.missing_ns > 0 and self.state.terminal
 
     @property
     def done_qty(self) -> Decimal:
@@ -109,6 +114,8 @@ class Orders:
         order = self.all[update.client_id]
         if update.order_id:
             order.order_id = update.order_id
+        if order.given_up and not update.state.terminal:
+            self._revive(order)
         order.unknown = False
         order.missing_ns = 0
         if order.leg == ADOPTED and update.qty > order.qty:
@@ -187,6 +194,16 @@ class Orders:
         """The venue had the order and knows it no more: it has ended with what is known to have filled."""
         order.unknown = False
         self._advance(order, _CANCELED, None, at_ns)
+
+    def _revive(self, order: Order) -> None:
+        """The venue shows an order that was given up: nobody waits for it any more, so that it is only to be cancelled.
+
+        As one that flattens it is counted on for nothing: what it was for has been covered otherwise.
+        """
+        order.purpose, order.leg = Purpose.FLATTEN, ADOPTED
+        order.state, order.ended_ns = OrderState.PENDING, 0
+        self._ended.pop(order.client_id, None)
+        self.register(order)
 
     def _advance(self, order: Order, state: OrderState, refusal: Refusal | None, at_ns: int) -> None:
         if order.done_qty >= order.qty and order.leg != ADOPTED:  # of that one a fill tells no more than its own size
