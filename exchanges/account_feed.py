@@ -73,6 +73,7 @@ class AccountFeed(ABC):
             symbols, self, tracking=tracking, clock=clock, lost=lost, note=note, trusted=trusted, pace=pace
         )
         self._states: list[tuple[OrderFacts, str, int]] = []
+        self._newest = b""  # message of the stream that told a fill; a feed's `take` keeps it
 
     @abstractmethod
     def _instrument(self, symbol: str) -> Instrument | None:
@@ -87,6 +88,16 @@ class AccountFeed(ABC):
                 raise
 
     # --- what the stream and the replies tell
+
+    @abstractmethod
+    def _orders_in(self, data: bytes) -> Sequence[OrderFacts]:
+        """What a message of the stream tells of orders. Pure."""
+
+    def exercise(self) -> None:
+        """Read the newest fill once more, for nothing: `BaseExchangeClient.exercise_fill`."""
+        for it in self._orders_in(self._newest) if self._newest else ():
+            if it.trade is not None:
+                self._fill_of((it.symbol, it.side, it.order_id, it.client_id, it.at_ms, it.kind, it.trade))
 
     def order(self, facts: OrderFacts, recv_ns: int) -> None:
         """What the venue says of an order, in a frame or in a reply."""

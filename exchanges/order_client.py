@@ -38,6 +38,9 @@ class OrderClient(StreamedClient):
 
     # --- orders
 
+    def exercise_fill(self) -> None:
+        self._feed.exercise()
+
     def _register(self, order: OrderRequest) -> None:
         self._tracking.sent(order, now_ns=self._clock.now_ns(), wall_ms=self._feed.venue_ms)
 

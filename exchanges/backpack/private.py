@@ -59,12 +59,18 @@ class PrivateFeed(AccountFeed):
     def take(self, data: bytes, recv_ns: int) -> None:
         said = stream.message(data)
         if type(said) is OrderFacts:
+            if said.trade is not None:
+                self._newest = data
             self.order(said, recv_ns)
         elif type(said) is PositionFacts:
             self._positions[said.symbol] = said.qty
             self._clock.call_at(self._clock.now_ns() + SETTLES_NS, self._settled, said)
         elif type(said) is Unread:
             self._unread(said.text)
+
+    def _orders_in(self, data: bytes) -> Sequence[OrderFacts]:
+        said = stream.message(data)
+        return (said,) if type(said) is OrderFacts else ()
 
     def _settled(self, told: PositionFacts) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""

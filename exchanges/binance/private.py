@@ -79,6 +79,8 @@ class PrivateFeed(AccountFeed):
     def take(self, data: bytes, recv_ns: int) -> None:
         said = stream.message(data)
         if type(said) is OrderFacts:
+            if said.trade is not None:
+                self._newest = data
             self.order(said, recv_ns)
         elif type(said) is HeldFacts:
             for name, amount in said.amounts:
@@ -90,6 +92,10 @@ class PrivateFeed(AccountFeed):
             self._lost(said.text)
         elif type(said) is Unread:
             self._unread(said.text)
+
+    def _orders_in(self, data: bytes) -> Sequence[OrderFacts]:
+        said = stream.message(data)
+        return (said,) if type(said) is OrderFacts else ()
 
     def _answered(self, said: Answer) -> None:
         """Raises: AuthFailed for a subscription that was refused for its key."""

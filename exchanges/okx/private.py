@@ -13,6 +13,7 @@ from decimal import Decimal
 from exchanges.account_feed import MS, AccountFeed
 from exchanges.budget import Budget, Use
 from exchanges.errors import LinkDown
+from exchanges.facts import OrderFacts
 from exchanges.link import Link, Opening
 from exchanges.okx.entry import OrderEntry
 from exchanges.okx.rest import Rest
@@ -82,6 +83,8 @@ class PrivateFeed(AccountFeed):
             return
         if type(said) is Orders:
             for facts in said.facts:
+                if facts.trade is not None:
+                    self._newest = data
                 self.order(facts, recv_ns)
             if said.unread:
                 self._unread(f"an order that cannot be read ({said.unread})")
@@ -89,6 +92,10 @@ class PrivateFeed(AccountFeed):
             self._entry.answer(said.number, said.said)
         else:
             self._other(said)
+
+    def _orders_in(self, data: bytes) -> Sequence[OrderFacts]:
+        said = stream.message(data, self._rest.units)
+        return said.facts if type(said) is Orders else ()
 
     def _other(self, said: stream.Told) -> None:
         match said:
