@@ -27,7 +27,6 @@ from typing import Any
 from figures import print_machine
 
 HERE = Path(__file__).resolve().parent
-KEEP_WARM = "10ms"
 NAMES = ("maker", "taker")
 SEEDS = {name: bytes([number] * 32) for number, name in enumerate(NAMES, start=1)}
 CONFIG = """\
@@ -72,9 +71,7 @@ class Bench:
                 path = folder / f"{name}-{what}"
                 path.write_text(text)
                 path.chmod(0o600)
-        config = CONFIG.format(http=self.http, ws=self.ws)
-        (folder / "c.yaml").write_text(config)
-        (folder / "warm.yaml").write_text(f"{config}keep_warm: {KEEP_WARM}\n")
+        (folder / "c.yaml").write_text(CONFIG.format(http=self.http, ws=self.ws))
 
     def fresh(self) -> dict[str, str]:
         """The environment of a run that knows of none before: no journal, and no requests that count as another's."""
@@ -96,11 +93,11 @@ class Bench:
         self.venue.stdin.write(json.dumps(job) + "\n")
         self.venue.stdin.flush()
 
-    def eagle(self, config: str = "c.yaml", **job: object) -> list[list[int]]:
+    def eagle(self, **job: object) -> list[list[int]]:
         self.ask(job)
         with (self.folder / "out").open("wb") as out:
             process = subprocess.Popen(
-                [Path(sys.executable).with_name("eagle"), "run", "--config", config, "--view", "plain"],
+                [Path(sys.executable).with_name("eagle"), "run", "--config", "c.yaml", "--view", "plain"],
                 cwd=self.folder, env=self.fresh(), stdout=out, stderr=out,
             )  # fmt: skip
             taken: list[list[int]] = self.heard(process)
@@ -243,7 +240,6 @@ def main() -> None:
         "bare again",
         "bare with aiohttp",
         "eagle",
-        "eagle kept warm",
         "bare, 50 quotes ahead",
         "eagle, 50 quotes ahead",
     )
@@ -257,7 +253,6 @@ def main() -> None:
             one = {
                 "bare": bench.bare(samples=count)[0],
                 "eagle": bench.eagle(samples=count)[0],
-                "eagle kept warm": bench.eagle("warm.yaml", samples=count)[0],
                 "bare again": bench.bare(samples=count)[0],
                 "bare with aiohttp": bench.bare("aiohttp", samples=count // 2)[0],
                 "eagle, 50 quotes ahead": bench.eagle(samples=count // 2, ahead=50)[0],
