@@ -208,6 +208,20 @@ def test_a_fill_that_no_order_of_ours_made_slips_against_the_mid(path: Path) -> 
     assert (found.money.pnl, found.money.rest, found.cost.rounds) == (D(-6), 0, 0)
 
 
+def test_an_order_that_was_adopted_counts_though_nobody_knows_when_it_was_decided(path: Path) -> None:
+    """Its run had no disk to write that down (S15)."""
+    story = Story(path)
+    story.quote("a", "99", "101")
+    story.step()
+    story.outside("hawk", Side.SELL, "2", "97", FillKind.TRADE)
+    story.end()
+    with sqlite3.connect(path) as journal:
+        journal.execute("UPDATE fills SET purpose = 'flatten', round = 0")
+    journal.close()
+    (purpose,) = report(path).purposes
+    assert (purpose.purpose, purpose.fills) == ("flatten", 1)
+
+
 def test_fills_of_strangers_are_left_out_and_said_so(path: Path) -> None:
     story = Story(path)
     story.rest("open", Side.BUY, "2", "99")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -18,6 +19,7 @@ from engine.review.reason_text import end_lines, head_text, life_of, reason_line
 from engine.review.story import Line
 from engine.review.why import OrderStory, why_order
 from engine.review.words import latency_text
+from engine.trading.adopted import ADOPTED
 from engine.trading.effects import PlaceOrder
 from engine.trading.inputs import Looked, NotSent, Request
 from exchanges.types import FillKind, OrderState, Refusal
@@ -302,6 +304,32 @@ def test_an_order_that_is_not_there_names_the_nearest(
     with pytest.raises(NotInJournal) as caught:
         why_order(two_runs.path, None, word, run=run)
     assert str(caught.value) == f"run {run or 2} has no order {word}{text}"
+
+
+UNTOLD = "run 2 adopted order e0r9 of an earlier run, whose disk was full: no journal tells why it was made"
+
+
+@pytest.mark.parametrize(
+    ("leg", "word", "text"),
+    [
+        ("opening", "77", "run 2 took order e1r1lopeninga1 over from run 1: add --run 1"),
+        (ADOPTED, "77", UNTOLD),
+        (ADOPTED, "e0r9", UNTOLD),
+    ],
+)
+def test_an_order_that_a_run_took_over_is_told_by_the_run_that_made_it_if_any_does(
+    two_runs: JournalledBench, leg: str, word: str, text: str
+) -> None:
+    client_id = "e0r9" if leg == ADOPTED else "e1r1lopeninga1"
+    with sqlite3.connect(two_runs.path) as database:
+        database.execute(
+            "CREATE TEMP TABLE copied AS SELECT * FROM orders WHERE run = 1 AND client_id = 'e1r1lopeninga1'"
+        )
+        database.execute("UPDATE copied SET run = 2, order_id = '77', client_id = ?, leg = ?", (client_id, leg))
+        database.execute("INSERT INTO orders SELECT * FROM copied")
+    database.close()
+    with pytest.raises(NotInJournal, match=f"^{re.escape(text)}$"):
+        why_order(two_runs.path, None, word)
 
 
 def test_a_venue_id_that_means_two_orders_of_a_run_names_both(two_runs: JournalledBench) -> None:

@@ -45,7 +45,9 @@ def _named(journal: sqlite3.Connection, word: str) -> list[tuple[int, str, str, 
     """(run, client id, account, venue); a client id goes before a venue's id of the same letters."""
     intents = "SELECT run, client_id, account, venue FROM intents WHERE kind = 'place' AND client_id = ?"
     orders = "SELECT run, client_id, account, venue FROM orders WHERE order_id = ? ORDER BY client_id"
-    return journal.execute(intents, (word,)).fetchall() or journal.execute(orders, (word,)).fetchall()
+    adopted = "SELECT run, client_id, account, venue FROM orders WHERE client_id = ?"
+    found = (journal.execute(sql, (word,)).fetchall() for sql in (intents, orders, adopted))
+    return next(filter(None, found), [])
 
 
 def _absent(journal: sqlite3.Connection, word: str, run: int, runs: list[int]) -> str:

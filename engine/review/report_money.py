@@ -162,7 +162,7 @@ class Tallies:
                 tally.touch += touch
             if trade:
                 tally.volume += notional
-            if purpose is not None:
+            if decided_ns is not None:  # else no order of ours, or one that no journal tells the making of
                 tally.took_ns.append(at_ns - decided_ns)
             account.mid = mid
             counted.append((delta, spent, worth, mid))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.chart.model import Flow
-from engine.errors import JournalCorrupt
+from engine.errors import JournalCorrupt, NotInJournal
 from engine.review.causes import Cause, causes_of
 from engine.review.cover import Pair, pairs
 from engine.review.facts import (
@@ -80,6 +80,8 @@ def why_order(
         found = find_order(journal, path, word, run=run)
         row = pick_run(journal, found.run, path=path)
         requests = intents_of(journal, row.number, found.client_id)
+        if not any(it.kind == "place" for it in requests):
+            raise NotInJournal(_made_elsewhere(journal, row.number, found.client_id))
         placed, *cancels = sorted(requests, key=lambda it: it.kind != "place")
         head = head_of(journal, row)
         flow, gap = None, "the run was not replayed"
@@ -104,6 +106,16 @@ def why_order(
             **_paired(journal, row.number, found.client_id),
             began_ns=_began(journal, row.number, placed.round), gap=gap,
         )  # fmt: skip
+
+
+def _made_elsewhere(journal: sqlite3.Connection, run: int, client_id: str) -> str:
+    """An order that the run took over from an earlier one, which may not have been able to journal it (S15)."""
+    sql = "SELECT run FROM intents WHERE kind = 'place' AND client_id = ? ORDER BY run DESC LIMIT 1"
+    for (maker,) in journal.execute(sql, (client_id,)):
+        return f"run {run} took order {client_id} over from run {maker}: add --run {maker}"
+    return (
+        f"run {run} adopted order {client_id} of an earlier run, whose disk was full: no journal tells why it was made"
+    )
 
 
 def _reason(journal: sqlite3.Connection, run: int, request: Intent, insights: Mapping[int, Insight]) -> Reason:
