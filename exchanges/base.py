@@ -134,7 +134,7 @@ class BaseExchangeClient(ABC):
         """Read the frame of the newest fill once more and forget it, so that the next one is read by warm code."""
 
     def exercise_order(self, order: OrderRequest) -> None:  # noqa: B027 as above
-        """Make and sign what `submit` would send, dead since 1970, and forget it: code that a hedge needs stays warm.
+        """Make and sign what `submit` would send, valid for no time, and drop it: code that a hedge needs stays warm.
 
         Sends, counts and remembers nothing. Raises: Rejected for what the venue has no such order for.
         """

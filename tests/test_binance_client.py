@@ -44,6 +44,21 @@ def order_stream(it: BinanceBench, name: str = "one") -> Any:
 
 
 @BOTH
+def test_an_order_that_is_only_exercised_counts_nowhere(bench: type[BinanceBench]) -> None:
+    async def act(it: BinanceBench) -> None:
+        client = it.one
+        assert isinstance(client, BinanceClient)
+        before = (client._orders._spent, client._session._number, client._tracking.moves)
+        asked = list(it.mounts["one"].asked)
+        for _ in range(200):
+            client.exercise_order(it.order(BUY, "1", INSIDE))
+        assert (client._orders._spent, client._session._number, client._tracking.moves) == before
+        assert it.mounts["one"].asked == asked
+
+    play(bench, act)
+
+
+@BOTH
 def test_orders_go_by_rest_while_their_connection_is_away(bench: type[BinanceBench]) -> None:
     async def act(it: BinanceBench) -> None:
         stream = order_stream(it)

@@ -141,6 +141,34 @@ def stage(main: Main, *symbols: str, connect: bool = True, **more: Any) -> None:
 # --- the two ways of orders
 
 
+def test_an_order_that_is_only_exercised_has_no_way_out_whichever_way_orders_go() -> None:
+    """Not while the stream is there, nor while orders would go over REST; and the venue's limit is as it was."""
+
+    async def main(it: Stage) -> None:
+        for _ in range(100):
+            it.client.exercise_order(it.order(BUY, "1", INSIDE))
+        it.mount.no_streams = True
+        it.mount.cut()
+        await asyncio.sleep(0.1)
+        asked = [what for what in it.mount.asked if what.startswith("POST")]
+        for _ in range(100):
+            it.client.exercise_order(it.order(BUY, "1", INSIDE))
+        await asyncio.sleep(5)
+        assert [what for what in it.mount.asked if what.startswith("POST")] == asked == []
+        assert not it.client._rest.limits.place._spent
+        assert it.client._tracking.unanswered == 0
+
+    stage(main)
+
+
+def test_what_goes_nowhere_refuses_to_command() -> None:
+    async def main(it: Stage) -> None:
+        with pytest.raises(AssertionError, match="no way to the venue"):
+            it.client._nowhere.command("order")
+
+    stage(main)
+
+
 def test_orders_go_through_the_stream_and_without_it_over_rest() -> None:
     async def main(it: Stage) -> None:
         assert isinstance(await it.place(it.order(BUY, "1", INSIDE)), Accepted)

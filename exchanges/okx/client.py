@@ -18,7 +18,7 @@ from exchanges.errors import ExchangeError, LinkDown, Rejected
 from exchanges.facts import quote_of
 from exchanges.http import reply_to
 from exchanges.link import Link
-from exchanges.okx.entry import BATCH_MOST, VALID_MOST_MS, OrderEntry
+from exchanges.okx.entry import BATCH_MOST, VALID_MOST_MS, Nowhere, OrderEntry
 from exchanges.okx.entry import Sent as SentCommand
 from exchanges.okx.limits import AddressLimits
 from exchanges.okx.market import MarketFeed
@@ -26,7 +26,7 @@ from exchanges.okx.private import PrivateFeed
 from exchanges.okx.rest import Rest
 from exchanges.okx.wire import reply
 from exchanges.okx.wire.codes import UNDER_CANCEL
-from exchanges.okx.wire.request import PING, Args, Signer, Traded, operation, order_args, plain
+from exchanges.okx.wire.request import PING, Args, Signer, Traded, order_args, plain
 from exchanges.order_client import OrderClient
 from exchanges.switch import Switch
 from exchanges.tracking import Tracking
@@ -90,6 +90,7 @@ class OkxClient(OrderClient):
             say=lambda text: self._link.say(text),
             fresh=lambda within_ns: self._link.fresh(within_ns),
         )
+        self._nowhere = Nowhere(self._rest, clock)
         self._feed = PrivateFeed(
             account, venue, symbols=tuple(markets), rest=self._rest, signer=signer, entry=self._entry,
             tracking=self._tracking, clock=clock, deliver=self._deliver, note=self._note, link=lambda: self._link,
@@ -156,7 +157,7 @@ class OkxClient(OrderClient):
 
     def exercise_order(self, order: OrderRequest) -> None:
         traded = self._traded(order.symbol)
-        operation("0", "order", [{"instIdCode": traded.code or 0, **order_args(order, traded)}], expires_ms=1)
+        self._nowhere.exercise(order_args(order, traded), traded)
 
     def submit_batch(self, orders: Sequence[OrderRequest], on_reply: BatchReplyHandler) -> None:
         """Orders of one symbol after the other, twenty at a time."""

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 from exchanges.budget import Budget, Use
 from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, RateLimited
 from exchanges.fields import json_of
-from exchanges.http import Outcome
-from exchanges.okx.rest import Rest
+from exchanges.http import OnOutcome, Outcome
 from exchanges.okx.wire import reply
 from exchanges.okx.wire.request import Args, Traded, operation
 from exchanges.transport import Response
 from exchanges.types import Cancellable, Clock
-from exchanges.venue_clock import SETTLE_NS
+from exchanges.venue_clock import SETTLE_NS, VenueClock
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -50,6 +49,20 @@ class _Waiting:
     timer: Cancellable | None = None
 
 
+class Commands(Protocol):
+    """The venue's time, and commands over REST."""
+
+    clock: VenueClock
+
+    @property
+    def venue_ms(self) -> int: ...
+
+    def command(
+        self, name: str, args: Sequence[Args], *, expires_ms: int, budget: Budget, weight: int, deadline_ns: int,
+        on_outcome: OnOutcome,
+    ) -> None: ...  # fmt: skip
+
+
 class OrderEntry:
     """The way in for one account. `say` sends on the private stream, `fresh` tells whether it was heard from lately.
 
@@ -57,7 +70,7 @@ class OrderEntry:
     """
 
     def __init__(
-        self, rest: Rest, clock: Clock, *, say: Callable[[str], None], fresh: Callable[[int], bool]
+        self, rest: Commands, clock: Clock, *, say: Callable[[str], None], fresh: Callable[[int], bool]
     ) -> None:  # fmt: skip
         self._rest = rest
         self._clock = clock
@@ -149,6 +162,33 @@ class OrderEntry:
             else:
                 waiting.budget.passed(self._clock.now_ns())
         waiting.on_items(items, waiting.sent)
+
+
+class Nowhere:
+    """An entry that makes commands and drops them: it has no stream, and of REST only the time."""
+
+    def __init__(self, rest: Commands, clock: Clock) -> None:
+        self.clock = rest.clock
+        self._rest = rest
+        self._entry = OrderEntry(self, clock, say=_drop, fresh=lambda _: True)
+
+    @property
+    def venue_ms(self) -> int:
+        return self._rest.venue_ms
+
+    def command(self, *_: object, **__: object) -> NoReturn:
+        raise AssertionError("a command that is only exercised has no way to the venue")
+
+    def exercise(self, args: Args, traded: Traded) -> None:
+        """Make the command of an order, and forget it and that an answer is awaited."""
+        if traded.code is not None:
+            self._entry.logged_in()
+            self._entry.send("order", [args], traded, valid_ms=1, budget=Budget(1), on_items=_drop)
+            self._entry.lost()
+
+
+def _drop(*_: object) -> None:
+    """What is only exercised is told to nobody."""
 
 
 def _said(outcome: Outcome) -> object:
