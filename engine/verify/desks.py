@@ -1,6 +1,7 @@
-"""The desks that a search has found, by number. Those that differ in nothing but the flow's memory are told together.
+"""The desks that a search has found, by number. Those that differ in what the flow remembers only are told together.
 
-What is found of one of them, facts and steps, holds for all that agree in what of the memory was looked at for it.
+It remembers by its memory and by its timers. What is found of one desk, facts and steps, holds for all of its kind that
+agree in what of that was looked at.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ _TRUSTED = LinkState.TRUSTED
 
 
 class Seen(NamedTuple):
-    """Facts of all desks of one kind that agree in what was `read` to find them: places in the memory, and values."""
+    """Facts of all desks of a kind that agree in what was `read` to find them: places in the memory, and values."""
 
     read: tuple[tuple[int, object], ...]
     facts: int
 
 
 class Kind(NamedTuple):
-    """What desks have in common that differ in the flow's memory only."""
+    """What desks have in common that differ in the flow's memory and timers only."""
 
-    key: tuple[object, ...]  # of each, without its memory
-    leaf: str
+    key: tuple[object, ...]  # of each, without these
     tied: bool  # some equal accounts are alike for them
     calm: bool  # no outcome is unknown, and no stream is lost
     seen: list[Seen]
@@ -49,24 +49,24 @@ class Desks:
         self.kind_of: list[int] = []  # of each desk
         self.kinds: list[Kind] = []
         self._kinds: dict[tuple[object, ...], int] = {}
-        self._numbers: dict[tuple[int, Context], int] = {}
+        self._numbers: dict[tuple[int, Context, tuple[str, ...]], int] = {}
 
     def number(self, key: DeskKey, facts: int | None = None, *, stands: bool = True) -> int:
         """Of a desk, which is new perhaps. `stands`: the one that is looked at stands in it, or in one like it."""
-        kind = self._kinds.get(key[1:])
+        kind = self._kinds.get(key[2:])
         if kind is None:
             kind = self._kind(key)
-        found = self._numbers.get((kind, key[0]))
+        found = self._numbers.get((kind, key[0], key[1]))
         if found is None:
             found = self._add(kind, key, self._facts(kind, key, stands=stands) if facts is None else facts)
         return found
 
-    def alike(self, desk: int, context: Context, facts: int | None = None) -> int:
-        """The desk that differs from this one in its memory only."""
+    def alike(self, desk: int, context: Context, timers: tuple[str, ...], facts: int | None = None) -> int:
+        """The desk that differs from this one in its memory and timers only."""
         kind = self.kind_of[desk]
-        found = self._numbers.get((kind, context))
+        found = self._numbers.get((kind, context, timers))
         if found is None:
-            key = DeskKey(context, *self.kinds[kind].key)  # type: ignore[arg-type]
+            key = DeskKey(context, timers, *self.kinds[kind].key)  # type: ignore[arg-type]
             found = self._add(kind, key, self._facts(kind, key, stands=False) if facts is None else facts)
         return found
 
@@ -80,16 +80,16 @@ class Desks:
         return True
 
     def _add(self, kind: int, key: DeskKey, facts: int) -> int:
-        found = self._numbers[kind, key[0]] = len(self.keys)
+        found = self._numbers[kind, key[0], key[1]] = len(self.keys)
         self.keys.append(key)
         self.facts.append(facts)
         self.kind_of.append(kind)
         return found
 
     def _kind(self, key: DeskKey) -> int:
-        found = self._kinds[key[1:]] = len(self.kinds)
+        found = self._kinds[key[2:]] = len(self.kinds)
         calm = all(link is _TRUSTED for link in key.links) and not any(it.flags & UNKNOWN for it in key.orders)
-        self.kinds.append(Kind(key[1:], key.leaf, self._symmetry.tied(key), calm, []))
+        self.kinds.append(Kind(key[2:], self._symmetry.tied(key), calm, []))
         return found
 
     def _facts(self, kind: int, key: DeskKey, *, stands: bool) -> int:

@@ -68,9 +68,9 @@ class OrderKey(NamedTuple):
 class DeskKey(NamedTuple):
     """A desk between two steps."""
 
-    context: Context  # first: desks that differ in nothing else are told together
-    leaf: str
+    context: Context  # these two first: desks that differ in nothing else are told together
     timers: tuple[str, ...]  # live timers of the chart
+    leaf: str
     calls: tuple[tuple[str, int], ...]  # invoking states with retries left; waiting for a reply or for a retry
     deferred: tuple[tuple[str, object], ...]
     asked: tuple[tuple[str, int], ...]  # invoking states with answers still to come
@@ -142,11 +142,11 @@ class Projection:
         calls, timers = chart._calls, chart._live
         asked = desk.verbs.asked
         ledger, orders, waits = world.ledger, world.orders, world.slice_waits
-        places = places_of(world)
+        places = {client_id: n for n, client_id in enumerate(orders.all, start=1)}  # of a run's desk, ids are others
         self._stands = found = DeskKey(
             self._remembered(leaf, chart._counters.saved()),
-            leaf,
             tuple(sorted(timers)) if len(timers) > 1 else tuple(timers),
+            leaf,
             tuple([(state, left) for state, (_, left) in calls.items()]) if calls else (),
             chart._deferred,
             tuple([(state, asked[token]) for state, (token, _) in calls.items() if token in asked]) if asked else (),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import reduce
+from operator import and_
 from typing import NamedTuple
 
 from engine.trading.desk import CHART, Desk
@@ -243,12 +245,15 @@ class Outcome(NamedTuple):
     draws: tuple[int, ...]
     swap: Swap | None  # equal accounts have changed places in `desk` and `done`
     kept: int  # names of the flow's memory that matter behind the step and were neither read nor written, as bits
+    spared: int  # timers of the chart that the step could not touch, as bits
 
 
 class Way(NamedTuple):
-    """What a step comes to wherever the flow's memory holds what was `read`, by place: the rest decides nothing."""
+    """What a step comes to wherever the flow remembers what was looked at: the rest decides nothing."""
 
-    read: tuple[tuple[int, object], ...]
+    read: tuple[tuple[int, object], ...]  # of its memory, by place
+    watched: int  # timers, as bits …
+    armed: int  # … and which of them are
     outcomes: list[Outcome]
 
 
@@ -334,25 +339,29 @@ class Stepper:
 
     def _known(self, desk: int, given: tuple[Given, ...]) -> list[Outcome]:
         """From a step of a desk that is alike in all that this one looks at, or made now."""
-        context = self.keys[desk].context
+        reads, (context, timers, *_) = self._reads, self.keys[desk]
+        mask = reads.mask(timers)
         ways = self._ways.setdefault((self.desks.kind_of[desk], given), [])
         for way in ways:
-            if agrees(context, way.read):
-                return [self._from(it, context) for it in way.outcomes]
-        reads = self._reads
+            if mask & way.watched == way.armed and agrees(context, way.read):
+                return [self._from(it, context, mask) for it in way.outcomes]
         reads.begin()
         outcomes = self._step(desk, given)
         failed = any(type(one) is Broke and one.rule == FAILS for it in outcomes for one in it.done)  # and was undone
         read = (1 << len(context)) - 1 if failed else reads.read
-        ways.append(Way(tuple([(at, context[at]) for at in places_in(read)]), outcomes))
+        watched = -1 if failed else ~reduce(and_, [it.spared for it in outcomes])
+        ways.append(Way(tuple([(at, context[at]) for at in places_in(read)]), watched, mask & watched, outcomes))
         return outcomes
 
-    def _from(self, outcome: Outcome, context: Context) -> Outcome:
-        """The outcome where the memory was this before the step."""
-        there = self.keys[outcome.desk].context
-        kept = outcome.kept
-        after = tuple([context[at] if kept >> at & 1 else value for at, value in enumerate(there)]) if kept else there
-        return outcome if after == there else outcome._replace(desk=self.desks.alike(outcome.desk, after))
+    def _from(self, outcome: Outcome, context: Context, mask: int) -> Outcome:
+        """The outcome where the memory and the timers were these before the step."""
+        reads, (memory, timers, *_) = self._reads, self.keys[outcome.desk]
+        kept, spared = outcome.kept, outcome.spared
+        if kept:
+            memory = tuple([context[at] if kept >> at & 1 else value for at, value in enumerate(memory)])
+        if spared:
+            timers = reads.names(reads.mask(timers) & ~spared | mask & spared)
+        return outcome._replace(desk=self.desks.alike(outcome.desk, memory, timers))
 
     def _told(self, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
         """Each once."""
@@ -380,7 +389,8 @@ class Stepper:
         known = self._made.get((desks.kind_of[desk], place, how))
         if known is not None:
             like, swap = known
-            return desks.alike(like, self.keys[desk].context, self.facts[desk]), swap
+            key = self.keys[desk]
+            return desks.alike(like, key.context, key.timers, self.facts[desk]), swap
         key, swap = self._sorted(change(self.keys[desk], place))
         found = self._made[desks.kind_of[desk], place, how] = desks.number(key, self.facts[desk]), swap
         return found
@@ -443,7 +453,9 @@ class Stepper:
         kept = self._projection.counts[key.leaf] & ~(reads.read | reads.written)
         reads.read |= read  # of this draw and those before
         now_read = reads.read
-        outcome = Outcome(self.desks.number(key), tuple(done), tuple(choices.drawn), swap, kept)
+        fired = [str(one.name) for one in given if isinstance(one, GiveTimer) and one.owner == CHART]
+        spared = reads.spared([it for it in done if type(it) is Hop], fired[0] if fired else "")
+        outcome = Outcome(self.desks.number(key), tuple(done), tuple(choices.drawn), swap, kept, spared)
         reads.read = now_read
         return outcome
 
