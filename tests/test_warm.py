@@ -187,11 +187,16 @@ def test_a_flow_that_only_records_has_nothing_to_practise() -> None:
         twin.hedge(BOOKS)
 
 
-def test_without_a_book_it_waits() -> None:
-    plan = hedger()
+CROSSED = replace(BOOK, venue="c", bid=D(101))
+
+
+@pytest.mark.parametrize("books", [{}, BOOKS, {**BOOKS, ("c", "ETHUSDT"): CROSSED}], ids=["none", "one", "crossed"])
+def test_until_every_book_is_there_it_waits_and_tries_nothing(books: Mapping[tuple[str, str], Quote]) -> None:
+    plan = hedger(takers=(account("h1", "b"), account("h2", "c")))
     twin = Twin(plan, venues_of(plan), clock=Still())  # type: ignore[arg-type]
     for _ in range(2 * MOST_DOUBLINGS):
-        assert not twin.hedge({})
+        assert not twin.hedge(books)
+    practised(twin, 4, {**BOOKS, ("c", "ETHUSDT"): replace(BOOK, venue="c")})
 
 
 class Life:

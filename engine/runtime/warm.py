@@ -163,7 +163,7 @@ class Twin:
         self._source = world.maker
         self._kind = FillKind.TRADE if plan.heard else FillKind.SETTLEMENT  # counts without a word where it is not ours
         self._books_key = {name: (it.venue, it.instrument.symbol) for name, it in plan.accounts.items()}
-        self._priced = next(name for name in plan.accounts if name not in plan.heard)
+        self._traded = [key for name, key in self._books_key.items() if name not in plan.heard]
         self._qty = max(it.instrument.lot for it in plan.accounts.values())
         self._doublings = 0
         self._side = Side.BUY
@@ -194,11 +194,12 @@ class Twin:
         Raises: TwinBroken if no quantity is hedged at once, or the desk failed.
         """
         now_ns = self._clock.now_ns()
-        book = books.get(self._books_key[self._priced])
-        if book is None or book.crossed:
-            return False
-        for key, quote in books.items():
+        for key in self._traded:
+            quote = books.get(key)
+            if quote is None or quote.crossed:
+                return False  # a run whose books are not all there hedges nothing either, or elsewhere
             self._desk.books[key] = replace(quote, recv_ns=now_ns)
+        book = books[self._traded[0]]
         self._clients[self._source].exercise_fill()
         self._price = book.bid if self._side is Side.BUY else book.ask
         self._hand(self._fill(self._source, "", f"f{self._next()}", self._side, self._qty, self._price, now_ns))
