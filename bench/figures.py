@@ -29,9 +29,9 @@ def print_row(name: str, values: Sequence[float], *, digits: int = 0, note: str 
     print(f"{name:50}{''.join(f'{value:10.{digits}f}' for value in spread)}   {note}".rstrip())
 
 
-def in_own_process(script: str, *arguments: str) -> dict[str, float]:
+def in_own_process(script: str, *arguments: str, python: str = sys.executable) -> dict[str, float]:
     """The figures that a script prints as JSON in a fresh interpreter, so that runs share no heap and no caches."""
-    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run([python, script, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)}: exit {done.returncode}\n{done.stderr[-2000:]}")
     figures: dict[str, float] = json.loads(done.stdout)
