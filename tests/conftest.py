@@ -1,7 +1,10 @@
 """Settings that hold for every test."""
 
 import gc
+import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +13,12 @@ from engine.runtime import secrets
 
 # A job in the background is started with SIGINT ignored, and so is every program that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where no bytecode may be kept beside the sources, every program that a test starts would compile all of them anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).resolve().parent.parent / "build" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # No deadline: a shared machine is slow at times, and a test must not depend on the wall clock.
 settings.register_profile("eagle", deadline=None)
