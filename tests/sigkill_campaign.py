@@ -62,8 +62,11 @@ class Campaign:
         return guard.returncode
 
     def _fill_disk(self, life: subprocess.Popen[bytes]) -> bool:
-        """No file of the process may grow any more; False where that cannot be done."""
+        """No file of the process may grow any more; False where that cannot be done, or it has not begun to write."""
         log = self._folder / "j.sqlite-wal"
+        until = time.monotonic() + LONGEST_S  # a busy machine takes its time to start one
+        while not log.exists() and time.monotonic() < until and life.poll() is None:
+            time.sleep(0.1)
         if not hasattr(resource, "prlimit") or not log.exists() or life.poll() is not None:
             return False
         resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
