@@ -138,7 +138,8 @@ class Lived:
         for given in step.given:
             real = self.world.stepper._real(key, given) if not isinstance(given, Expire | Rested | GiveTimer) else None
             if isinstance(given, Expire):
-                self.desk.world.orders.all[self.ids[given.place - 1]].dead_after_ns = self.now_ns - 2
+                order = self.desk.world.orders.all[self.ids[given.place - 1]]
+                order.dead_after_ns, order.asked_ns = self.now_ns - 2, min(order.asked_ns, self.now_ns - 3)
             elif isinstance(given, Rested):
                 self.desk.world.slice_waits.pop(given.account)
             else:

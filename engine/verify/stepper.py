@@ -542,7 +542,8 @@ class Stepper:
         world = self._desk.world
         match given:
             case Expire(place=place):
-                world.orders.all[IDS[place]].dead_after_ns = NOW - 2
+                order = world.orders.all[IDS[place]]
+                order.dead_after_ns, order.asked_ns = NOW - 2, min(order.asked_ns, NOW - 3)  # asked before, if at all
             case Spent(account):
                 rate = world.rates[account]
                 rate._times.extend([NOW] * rate.per_minute)
