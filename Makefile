@@ -92,6 +92,7 @@ simulate: $(DEV_READY)
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults tests/storm_faults.yaml --rounds 12 --venues backpack
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play some --venues backpack,lighter
 	$(BIN)/eagle simulate --seeds $(SIMULATE) --faults catalogue --play one --venues backpack
+	$(BIN)/eagle simulate hedger --seeds $(SIMULATE) --faults catalogue --play some
 
 campaign: $(DEV_READY)
 	$(BIN)/python tests/simulated_campaign.py

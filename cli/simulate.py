@@ -83,9 +83,9 @@ def simulate(
     from engine.runtime.simulate.catalogue import missed
     from engine.runtime.simulate.witness import Bounds
 
-    wanted = _seeds(seeds)
+    wanted, source = _seeds(seeds), read_flow_source(flow)
     options = RunOptions(
-        flow=read_flow_source(flow), faults=None if faults is None else read_plan(faults), play=play,
+        flow=source, faults=None if faults is None else read_plan(faults, source), play=play, matrix=matrix,
         kinds=_kinds(kinds), rounds=rounds, settings=tuple(map(_pair, chosen)),
         bounds=Bounds(exposed_ns=_span(exposed)),
     )  # fmt: skip

@@ -15,21 +15,26 @@ from pathlib import Path
 
 from cli.client_wiring import adapted
 from cli.fault_plan import load_fault_plan
-from cli.locate import Source, read_source
+from cli.locate import CannotUse, Source, read_source
 from cli.setups import sound_flow
 from cli.simulate_play import played, suited
 from cli.simulate_story import Story, last_rows
+from cli.simulated import SimulatedWorld, roles_of
 from cli.simulated_life import simulate
 from cli.venue_wiring import KINDS
 from engine.chart.model import Flow
+from engine.runtime.config import load_config
 from engine.runtime.simulate.alone import Alone
 from engine.runtime.simulate.outcome import Outcome
-from engine.runtime.simulate.scenario import draw_scenario
+from engine.runtime.simulate.scenario import Scenario, draw_scenario
 from engine.runtime.simulate.witness import Bounds
+from engine.trading.plan import source_role
 from exchanges.venues.faults import FaultPlan
 
 VENUES = ("one", "two")
 CATALOGUE = "catalogue"
+LISTENING_PLAN = "hedger_faults.yaml"  # the catalogue for flows that hedge what somebody else fills
+BY_PHASE = ("cell", "both")  # how much of a plan to play, where it goes by the phases of the catalogue
 BATCH = 4  # seeds of one order to a worker
 ACCOUNTS = ("hawk", "chick", "hen", "duck")
 
@@ -45,6 +50,7 @@ class RunOptions:
     rounds: int
     settings: tuple[tuple[str, str], ...]
     bounds: Bounds
+    matrix: bool = False  # is a table of the flow's phases wanted?
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +64,7 @@ class Told:
 def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, folder: Path) -> Outcome:
     """One seed in this process."""
     flow = _flow(options.flow)
-    scenario = draw_scenario(
-        seed, kinds=options.kinds, rounds=options.rounds,
-        settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
-    )  # fmt: skip
+    scenario = _scenario(options, flow, seed)
     plan = played(_plan(options.faults), options.play, scenario)
     scenario = suited(plan, scenario, chosen=dict(options.settings))
     return simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
@@ -76,22 +79,35 @@ def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:
     return Told(story.diagram(title=f"seed {seed}, {first}"), tuple(rows))
 
 
-def read_plan(path: str) -> Source:
-    """A plan's file, or the shipped catalogue. Raises: CannotUse, FlowError for what is not UTF-8."""
+def read_plan(path: str, flow: Source | None = None) -> Source:
+    """A plan's file, or the shipped catalogue for this flow. Raises: CannotUse, FlowError for what is not UTF-8."""
     if path == CATALOGUE and not Path(path).exists():
-        name = f"{CATALOGUE}_faults.yaml"
+        listens = flow is not None and source_role(_flow(flow))
+        name = LISTENING_PLAN if listens else f"{CATALOGUE}_faults.yaml"
         return Source(name, resources.files("schemas").joinpath(name).read_text("utf-8"))
     return read_source(path)
 
 
 def check(options: RunOptions) -> None:
-    """Read flow and plan once, before any worker starts. Raises: FlowError, CannotUse."""
+    """Read flow, plan and the config of a seed once, before any worker starts. Raises: FlowError, CannotUse."""
     flow = _flow(options.flow)
-    _plan(options.faults)
-    scenario = draw_scenario(
-        0, kinds=options.kinds, rounds=options.rounds, settings=_asked(flow, options.rounds), offered=()
+    roles_of(flow)
+    if source_role(flow) and (options.play in BY_PHASE or options.matrix):
+        raise CannotUse(
+            f"{flow.name}: its states are not the phases of the fault catalogue; leave --matrix out, and write"
+            " --play all, some or one"
+        )
+    plan, scenario = _plan(options.faults), _scenario(options, flow, 0)
+    world = SimulatedWorld(scenario, plan, bounds=options.bounds)
+    load_config(world.config_text(flow), file="simulated.yaml", flow=flow)
+
+
+def _scenario(options: RunOptions, flow: Flow, seed: int) -> Scenario:
+    return draw_scenario(
+        seed, kinds=options.kinds, rounds=options.rounds,
+        settings={**_asked(flow, options.rounds), **dict(options.settings)}, offered=tuple(flow.settings),
+        listens=bool(source_role(flow)),
     )  # fmt: skip
-    assert scenario.venues
 
 
 def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterator[Outcome]:

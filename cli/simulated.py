@@ -11,9 +11,11 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol
 
+from cli.locate import CannotUse
 from cli.simulate_play import label_of
 from cli.simulate_story import Story
 from cli.venue_wiring import KINDS
+from engine.chart.model import Flow
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.config import VenueConfig
@@ -26,10 +28,12 @@ from engine.runtime.simulate.scenario import MAKER, Scenario, VenueDraw
 from engine.runtime.simulate.trace import TraceHash
 from engine.runtime.simulate.witness import Bounds, Witness
 from engine.trading.effects import Effect
-from engine.trading.inputs import Input
+from engine.trading.inputs import Input, StopAsked
 from engine.trading.limits import smallest_order
+from engine.trading.plan import RoleSpec, is_hedged
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import ZERO, Clock, Fill
+from exchanges.types import ZERO, Clock, Fill, Liquidity
+from exchanges.venues.bifu.maker import MakerOptions, MarketMaker
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, FaultRule, Faults
 from exchanges.venues.ledger import Ledger, VenueOrder
@@ -45,6 +49,13 @@ ROUND_S = 60  # a run that takes longer for its rounds is asked to stop, which i
 HOME_S = 30  # with all faults switched off, a stop must end flat within this
 SQUEEZE_S = 60  # between the steps of a stop that is not obeyed
 TRADES = SyntheticMarket(quote_interval_ns=250_000_000, move_permille=100, trade_permille=950)
+CALM = replace(TRADES, trade_permille=0)  # who is listened to is filled by its own takers alone
+HITS = MakerOptions(rate=1, lots_min=5, lots_max=300)
+STOCK = Decimal(10_000)
+FIRST_SOURCE_ID = 10**17
+LISTENING_LIMITS = {
+    "max_order": "0.2", "max_position": 100, "max_gross": 100, "max_net": 100, "unhedged_soft": 1, "unhedged_hard": 10,
+}  # fmt: skip
 HIDING = frozenset(
     {
         "frame_lost", "frame_late", "frame_swapped", "frame_garbled", "stream_cut", "stream_stalled", "streams_cut",
@@ -53,6 +64,8 @@ HIDING = frozenset(
 )  # fmt: skip
 EACH_NS = S  # what a fault may cost beside its own length
 LASTS_NS: Mapping[str, int] = {"stuck_pending": 9 * S}  # asked about three times and cancelled before it is given up
+UNHEARD = frozenset({"frame_lost", "frame_garbled", "stream_stalled", "streams_stalled"})
+COMPARED_NS = 16 * S  # what a source's stream leaves out is found by the next comparison, and its rows are waited for
 HIDDEN_NS = 30 * S  # how long after one of these a fill may be told late, with all that follows from it
 
 
@@ -69,7 +82,9 @@ class _TellingLedger(Ledger):
 
     def add_fill(self, fill: Fill) -> None:
         super().add_fill(fill)
-        self._world.executed(fill)
+        # What somebody else takes, or trades with itself, is told and hedged by nobody.
+        if fill.account != self._world.scenario.source or fill.liquidity is Liquidity.MAKER:
+            self._world.executed(fill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,11 @@ class SimulatedVenue:
     exchange: Exchange
     model: LocalVenue
     faults: Faults
+
+    @property
+    def heard(self) -> bool:
+        """Is it only listened to?"""
+        return KINDS[self.kind].source
 
     def positions(self) -> Mapping[str, Decimal]:
         (symbol,) = self.exchange.markets
@@ -95,6 +115,20 @@ class SimulatedVenue:
 
     def open_orders(self) -> int:
         return sum(len(account.open) for account in self.exchange.accounts.values())
+
+
+def roles_of(flow: Flow) -> tuple[str, str]:
+    """The role of one account and that of several. Raises: CannotUse for a flow that a simulation cannot judge."""
+    roles: Mapping[str, RoleSpec] = flow.sections["accounts"].value  # type: ignore[assignment]
+    alone = [name for name, role in roles.items() if not role.many]
+    pools = [name for name, role in roles.items() if role.many]
+    if not is_hedged(flow) or len(alone) != 1 or len(pools) != 1:
+        raise CannotUse(
+            f"{flow.name}: a simulation judges that every fill is hedged: it plays flows with `hedging:`, one role of"
+            " `pick: one` and one of `pick: many`, such as eagle_chicken and hedger; for others there are `eagle test`"
+            " and `eagle prove`"
+        )
+    return alone[0], pools[0]
 
 
 class Struck(Protocol):
@@ -131,6 +165,8 @@ class SimulatedWorld:
         self._quiet = False
         self._phase = ""
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
+        self._source: MarketMaker | None = None
+        self._heard = False  # what it filled before somebody listened is nobody's to hedge (S1)
         for number, venue in enumerate(scenario.venues):
             self.venues[venue.name] = self._open(venue, venue_plan, number)
         self._process_faults = Faults(
@@ -138,32 +174,42 @@ class SimulatedWorld:
             heard=lambda rule, _: self._note("", rule, ""), phase=self._state,
         )  # fmt: skip
         self._process_faults.off = True
-        self.witness.watch(list(self.venues.values()))
+        self.witness.watch(list(self.venues.values()), source=scenario.source)
 
     def _open(self, venue: VenueDraw, plan: FaultPlan, number: int) -> SimulatedVenue:
         seed, kind = self.scenario.seed, KINDS[venue.kind]
-        source = TRADES.events(walk=Stream(seed, "walk"), flow=Stream(seed, f"flow/{venue.name}"))
+        trades = CALM if kind.source else TRADES
+        source = trades.events(walk=Stream(seed, "walk"), flow=Stream(seed, f"flow/{venue.name}"))
         plain = replace(demo_instrument(venue.name), market=MARKET)
         coarse = replace(plain, lot=plain.lot * venue.lot, min_qty=plain.min_qty * venue.lot)
         instrument = kind.instrument(coarse, TIER)
         exchange = Exchange(
             venue.name, [instrument], sources={instrument.symbol: _in_lots(source, venue.lot)}, clock=self.clock,
-            first_order_id=kind.first_order_id + number * 100_000_000,
+            first_order_id=(kind.first_order_id or FIRST_SOURCE_ID) + number * 100_000_000,
         )  # fmt: skip
         exchange.ledger = _TellingLedger(self)
         for account in venue.accounts:
-            exchange.open_account(account, cash=CASH, owner=self.owner(account))
+            stock = {instrument.symbol: STOCK} if kind.source else {}
+            exchange.open_account(
+                account, cash=CASH * (STOCK if kind.source else 1), owner=self.owner(account), base=stock
+            )
         faults = Faults(
             plan, venue=venue.name, clock=self.clock, rng_of=lambda purpose: Stream(seed, purpose),
             heard=lambda rule, account: self._note(venue.name, rule, account), phase=self._state,
         )  # fmt: skip
         faults.off = True  # until a process trades
+        if kind.source:
+            self._source = MarketMaker(
+                exchange, exchange.accounts[self.scenario.source], [exchange.markets[instrument.symbol]],
+                Stream(seed, "source"), HITS, faults,
+            )  # fmt: skip
         if kind.open_simulated is not None:
             return SimulatedVenue(venue.kind, exchange, kind.open_simulated(exchange, faults), faults)
         return SimulatedVenue(venue.kind, exchange, kind.open(exchange, faults, TIER), faults)
 
-    @staticmethod
-    def owner(account: str) -> str:
+    def owner(self, account: str) -> str:
+        if self.scenario.source:
+            return "maker" if account == self.scenario.source else "me"
         return "eagle" if account == MAKER else account
 
     def start(self) -> None:
@@ -171,6 +217,10 @@ class SimulatedWorld:
         for venue in self.venues.values():
             venue.model.start()
         self._process_faults.start(self._strike)
+
+    def traded(self) -> list[tuple[str, SimulatedVenue]]:
+        """The venues that a process trades on."""
+        return [(name, venue) for name, venue in self.venues.items() if not venue.heard]
 
     def executed(self, fill: Fill) -> None:
         """A venue has executed something."""
@@ -187,13 +237,21 @@ class SimulatedWorld:
             self.story.over = bool(self.witness.violations)
         if self._state() != self._phase:
             self._begin_phase(self._state())
+        if self._source is not None and type(given) is StopAsked:
+            self._source.stop()  # what it filled from here on the next run would be told
         if type(given) is Fill:
             self._process_faults.on_fill(given.account, given.symbol, self._strike)
 
     # --- faults
 
     def let_fail(self, on: bool) -> None:
-        """Faults act from now on, or no longer; after `end_faults` never again."""
+        """Faults act from now on, or no longer; after `end_faults` never again.
+
+        Who is listened to is filled from the first time on.
+        """
+        if on and self._source is not None and not self._heard:
+            self._heard = True
+            self._source.start()
         on = on and not self._quiet
         for venue in self.venues.values():
             venue.faults.off = not on
@@ -236,6 +294,8 @@ class SimulatedWorld:
         now_ns = self.clock.now_ns()
         kind = self.venues[venue].kind if venue else ""
         took_ns = LASTS_NS.get(rule.fault, 0) or rule.for_ns + rule.delay_ns
+        if rule.fault in UNHEARD and self.venues[venue].heard:
+            took_ns += COMPARED_NS
         self.played.append(Played(now_ns, rule.fault, label_of(rule, kind), venue, account, self._state(), took_ns))
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
         if self.story is not None:
@@ -276,7 +336,7 @@ class SimulatedWorld:
     def resolve(self, reference: Reference, *, what: str) -> Secret:
         return _secret(reference.name if reference.source == "number" else self.secrets[reference.name])
 
-    def config_text(self) -> str:
+    def config_text(self, flow: Flow) -> str:
         """The config of a person who trades on these venues."""
         symbols = {name: next(iter(it.exchange.markets)) for name, it in self.venues.items()}
         lines = [
@@ -290,9 +350,12 @@ class SimulatedWorld:
             for account in it.exchange.accounts:
                 lines += [f"  - name: {account}", f"    venue: {name}", f"    owner: {self.owner(account)}"]
                 lines += ["    credentials:", *self._credential_lines(it, account)]
-        lines += ["use:", f"  maker: {MAKER}", f"  takers: [{', '.join(self.scenario.takers)}]", "settings:"]
+        alone, pool = roles_of(flow)
+        lines += ["use:", f"  {alone}: {MAKER}", f"  {pool}: [{', '.join(self.scenario.takers)}]", "settings:"]
         lines += [f"  {name}: {value}" for name, value in self.scenario.settings.items()]
-        lines += ["limits:", f"  orders_per_minute: {ORDERS_PER_MINUTE}", "  max_loss_run: 1000"]
+        lines += ["limits:", f"  orders_per_minute: {ORDERS_PER_MINUTE}"]
+        limits = LISTENING_LIMITS if self.scenario.source else {"max_loss_run": 1000}
+        lines += [f"  {name}: {value}" for name, value in limits.items()]
         return "\n".join(lines) + "\n"
 
     def _credential_lines(self, venue: SimulatedVenue, account: str) -> list[str]:

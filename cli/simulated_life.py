@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from cli.client_wiring import listed_by, open_clients
+from cli.client_wiring import hear, listed_by, open_clients
 from cli.leftovers import check_baseline, check_carried, left_over, taken_over
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
@@ -22,6 +22,7 @@ from cli.simulate_story import Story
 from cli.simulated import SimulatedVenue, SimulatedWorld
 from cli.wiring import FLUSH_AFTER_NS, watch_of
 from engine.chart.model import Flow
+from engine.chart.units import parse_literal
 from engine.errors import EngineError, NotFlatBefore
 from engine.runtime.audit import audit
 from engine.runtime.chance import Chance, Stream
@@ -84,10 +85,10 @@ def simulate(
 
     A process that dies is started again; the last one ends the run.
     """
-    world = SimulatedWorld(scenario, plan, bounds=bounds, story=story)
+    world = SimulatedWorld(scenario, plan, bounds=_longer(bounds, flow, scenario), story=story)
     lived = Lived(folder / f"seed-{scenario.seed}.sqlite")
     lived.path.unlink(missing_ok=True)
-    config = load_config(world.config_text(), file="simulated.yaml", flow=flow)
+    config = load_config(world.config_text(flow), file="simulated.yaml", flow=flow)
     world.start()
     start_ns, down_ns, again = world.clock.now_ns(), 0, 0
     while True:
@@ -104,6 +105,15 @@ def simulate(
             break
     _judge(world, flow, lived)
     return _outcome(world, lived, span_ns=world.clock.now_ns() - start_ns)
+
+
+def _longer(bounds: Bounds, flow: Flow, scenario: Scenario) -> Bounds:
+    """Below its thresholds a flow that listens leaves fills open on purpose, for `max_age` at the most."""
+    if not scenario.source or not bounds.exposed_ns:
+        return bounds
+    age_ns = parse_literal(scenario.settings["max_age"], flow.settings["max_age"].type)
+    assert isinstance(age_ns, int)
+    return replace(bounds, exposed_ns=bounds.exposed_ns + age_ns)
 
 
 async def _started(life: Life, flow: Flow, *, down_ns: int, start_ns: int) -> str:
@@ -146,12 +156,15 @@ class Life:
         self._journal = journal = SimulatedJournal(self._lived.path, effect=self._effect, written=self._written)
         seed = world.scenario.seed + self.number - 1
         pool = open_clients(
-            config, listed.instruments, clock=clock, seed=seed, resolve=world.resolve, network=world
+            config, listed.instruments, clock=clock, seed=seed, resolve=world.resolve, network=world,
+            journal=self._lived.path if world.scenario.source else None,
         )  # fmt: skip
         plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
         known = () if carried is None else [it.account for it in carried.held]
 
         def check(held: Sequence[Position], missing: Sequence[Fill]) -> None:
+            if plan.heard:
+                return  # what its hedge accounts hold beside what is open, stays
             if carried is not None:
                 check_carried(carried, listed.instruments, held, missing)
             check_baseline(config, held, known=known)
@@ -165,7 +178,10 @@ class Life:
             orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
             may_send=desk.objection, traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
             gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried, check_baseline=check,
+            heard=plan.heard,
         )  # fmt: skip
+        for name in plan.heard:
+            hear(pool.clients[name], lambda _: [runner.handle])
         journal.run_started(run_start(plan, config, number=self.number, seed=seed, speed=1, wall_ms=clock.wall_ms()))
         self._lived.runs = self.number
         self._ask_to_stop(runner, start_ns)
@@ -289,8 +305,9 @@ class Life:
 def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
-    left, cut_short = _left(lived), _cut_short(world, lived)
-    rightly = _halted_rightly(world, flow, lived) or cut_short or _stopped_early(lived)
+    unheard = bool(world.scenario.source) and _stopped_early(lived)  # what a source filled meanwhile the next run hears
+    left, cut_short = _left(lived) or unheard, _cut_short(world, lived)
+    rightly = _halted_rightly(world, flow, lived) or cut_short or _stopped_early(lived) or _unconfirmed(world, lived)
     witness.close(left=left, cut_short=cut_short)
     if lived.refused and not lived.disk_was_full and not _by_somebody_else(world, lived):
         witness.violate("start_refused", lived.refused)
@@ -299,7 +316,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     if lived.exit_code and not rightly:
         witness.violate("ended_badly", f"exit code {lived.exit_code}: {lived.ending}")
     if not left:
-        for name, venue in world.venues.items():
+        for name, venue in world.traded():
             if venue.open_orders():
                 witness.violate("left_open", f"{name}: {venue.open_orders()} orders are still open")
     if lived.disk_was_full:
@@ -377,6 +394,12 @@ def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:
     return asked and lived.ending.startswith("not flat; ") and _spoilt(world, world.clock.now_ns())
 
 
+def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
+    """A flow that listens has hedged all, and the venue did not answer its last question among faults: it says so."""
+    said = bool(world.scenario.source) and lived.ending.startswith("hedged")
+    return said and lived.exit_code == 1 and _spoilt(world, world.clock.now_ns())
+
+
 def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
     """Did so much go wrong just before that the flow's own limits of tries were bound to be reached?"""
     return sum(at_ns - GIVES_UP_NS <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
@@ -397,13 +420,15 @@ def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterat
     for name, venue in world.venues.items():
         if not lived.disk_was_full:
             yield from _all_meant(venue, lived.path)
-        yield from _all_told(venue, lived.path)
+        yield from _all_told(venue, lived.path)  # nobody's orders have an id where somebody else is listened to
         if clocks:
             continue  # the comparison of a user's run goes by the time at which it began
         page = ledger_page(venue.exchange, kind=venue.kind, faults=()).body
         compared = audit_venue(lived.path, read_venue_ledger(page, url=name), run=lived.runs, venue=name)
-        yield from ((finding.code, f"{name}: {finding.text}") for finding in compared.findings)
-        if compared.foreign and not lived.disk_was_full:
+        left_to_next = venue.heard and world.witness.handed_over
+        if not left_to_next:
+            yield from ((finding.code, f"{name}: {finding.text}") for finding in compared.findings)
+        if compared.foreign and not (venue.heard or lived.disk_was_full):
             yield "order_unknown", f"{name}: {compared.foreign} orders that the journal does not know"
 
 

@@ -60,13 +60,27 @@ from engine.trading.inputs import (
     Recalled,
     Relisted,
     Request,
+    SourceChecked,
     Started,
     StopAsked,
     TimerFired,
 )
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.synthetic import demo_instrument
-from exchanges.types import Accepted, Fill, Instrument, OrderState, Position, Quote, Refusal, Refused, Unknown
+from exchanges.types import (
+    Accepted,
+    Fill,
+    Instrument,
+    LinkState,
+    LinkUpdate,
+    OrderState,
+    Position,
+    PrivateEvent,
+    Quote,
+    Refusal,
+    Refused,
+    Unknown,
+)
 
 DONE = Finish(0, "flat")
 MOVED = Moved("order.filled", "opening", "hedging", 1)
@@ -257,6 +271,36 @@ def test_a_desk_that_fails_after_its_hedge_left_is_journalled_with_it() -> None:
     assert (code, room.calls.count("t submit h")) == (1, 1)
     assert (2, START + MS, fill(), [hedge]) in room.trace
     assert (1, StopAsked(1)) in room.seen
+
+
+def test_a_run_that_was_asked_to_stop_hears_its_source_no_more_but_its_stream() -> None:
+    """Requirement 22, S5: what it does not hear, the next run is told.
+
+    It is not journalled as compared: a stop of more than a minute lost it for good. And a stream that comes back is
+    told: the stop waited for it until a second one.
+    """
+    checked, back = SourceChecked("m", "v", 0, 1), LinkUpdate("m", LinkState.TRUSTED, START, "")
+
+    def script(it: Input) -> list[Effect]:
+        return [DONE] if it == CLOSED else []
+
+    def arrange(room: Room) -> None:
+        def tells(ms: int, account: str, event: PrivateEvent) -> None:
+            room.at(ms, lambda: room.clients[account].private(event))
+
+        tells(1, "m", fill())
+        room.at(1, room.runner.handle, checked)
+        room.at(2, room.runner.stop, 1)
+        tells(3, "m", replace(fill(), trade_id="late"))
+        room.at(3, room.runner.handle, checked)
+        tells(3, "m", back)
+        tells(3, "t", fill("t"))
+        room.at(4, room.runner.handle, CLOSED)
+
+    room, _ = run(script, arrange, heard=frozenset({"m"}))
+    assert [(ms, it) for ms, it in room.seen if not isinstance(it, Started)] == [
+        (1, fill()), (1, checked), (2, StopAsked(1)), (3, back), (3, fill("t")), (4, CLOSED),
+    ]  # fmt: skip
 
 
 def test_answers_that_come_inside_a_send_are_taken_after_the_step() -> None:

@@ -47,6 +47,7 @@ from engine.trading.inputs import (
     PauseAsked,
     Recalled,
     Relisted,
+    SourceChecked,
     Started,
     StopAsked,
     TimerFired,
@@ -59,6 +60,7 @@ from exchanges.types import (
     Clock,
     Fill,
     Instrument,
+    LinkUpdate,
     OrderUpdate,
     Position,
     PrivateEvent,
@@ -241,8 +243,8 @@ class Runner:
 
     def handle(self, given: Input) -> None:
         """Take an input: at once, or after the inputs that are being taken. Never raises, for the sake of callers."""
-        if self._closed:
-            return
+        if self._closed or (self._deaf and type(given) is SourceChecked):
+            return  # who listens no more has not heard what was compared: the next run begins where this one stopped
         self._inbox.append(given)
         if not self._busy:
             self._work()
@@ -492,7 +494,7 @@ class Runner:
             client.setup_quote_handler(symbol, self._quote)
 
     def _private(self, event: PrivateEvent) -> None:
-        if self._deaf and event.account not in self._asked:
+        if self._deaf and event.account not in self._asked and type(event) is not LinkUpdate:
             return  # requirement 22: what somebody else fills from here on, the next run is told
         if type(event) is Fill or type(event) is OrderUpdate:
             self._moves[event.account] += 1

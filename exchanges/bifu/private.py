@@ -37,7 +37,7 @@ MS = 1_000_000
 class Pace:
     """How often the stream is compared with the venue's lists, and its memory swept."""
 
-    compare_ns: int = 60 * S
+    compare_ns: int = 15 * S  # a fill that a sound stream leaves out is open for so long
     alone_ns: int = 5 * S  # while the stream is not trusted: nothing else would tell of a fill
     suspect_ns: int = 500 * MS  # after something that does not add up
     row_ms: int = 1_000  # an order that changed so lately may have rows on their way

@@ -5,6 +5,7 @@ Exposure here is the sum of what the venues have executed, told or not. Decides 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
-from engine.trading.inputs import Input, Started
+from engine.trading.inputs import Input, Started, StopAsked
 from engine.trading.limits import smallest_order
 from exchanges.types import ZERO, Fill
 
@@ -123,9 +124,21 @@ class Witness:
         self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
         self._desks = 0
         self._phase = ""
+        self._source = ""
+        self._lots: deque[tuple[Decimal, int]] = deque()  # what is open where there is a source: signed, and since when
+        self._handed_over = {
+            1: ZERO,
+            -1: ZERO,
+        }  # what the source filled untold when the desk stopped listening: the next run's
+        self._heard: set[tuple[str, str, str]] = set()  # fills of the source that the desk was told
+        self._unheard = {1: ZERO, -1: ZERO}  # what the source has filled and the desk was not told, by direction
+        self._told_now = (0, {1: ZERO, -1: ZERO})  # and what it is told in this instant, one after the other
+        self._unheard_ns = 0  # since when the desk does not know all that the source has filled
 
-    def watch(self, venues: Sequence[Venue]) -> None:
+    def watch(self, venues: Sequence[Venue], *, source: str = "") -> None:
+        """`source` is an account of somebody else, whose fills are told and hedged."""
         self._venues = venues
+        self._source = source
 
     def attend(self, desk: Desk) -> None:
         """From now on this desk is the one that trades; a new life has a new one, which knows what the journal told."""
@@ -135,6 +148,9 @@ class Witness:
         self._believed_since_ns = 0
         self._decisions.clear()
         self._foreign.clear()
+        self._heard.clear()
+        for sign, qty in self._handed_over.items():
+            self._hand(sign, -qty)
 
     def _begin(self, desk: Desk, at_ns: int) -> None:
         """The desk has taken over: of what earlier lives ordered only what it knows can still be told."""
@@ -146,6 +162,15 @@ class Witness:
             if order.known != order.there:
                 order.behind_since_ns = at_ns
                 self._behind[client_id] = order
+        if self._source:  # exposure outlives a process: what is open beyond the desk's word
+            untold = sum((order.there - order.known for order in self._behind.values()), ZERO)
+            missing = self.exposure - desk.world.exposure - untold - self._net_unheard
+            self._unheard[1 if missing > 0 else -1] += abs(missing)
+
+    @property
+    def handed_over(self) -> bool:
+        """Did the last run stop before it had heard all?"""
+        return any(self._handed_over.values())
 
     def violate(self, code: str, text: str) -> None:
         if len(self.violations) < KEPT:
@@ -177,8 +202,9 @@ class Witness:
         now_ns = self._now_ns()
         self.fills += 1
         change = fill.side.sign * fill.qty
-        cash, fees = self._money.get(fill.account, (ZERO, ZERO))
-        self._money[fill.account] = (cash - change * fill.price - fill.fee, fees + fill.fee)
+        if fill.account != self._source:
+            cash, fees = self._money.get(fill.account, (ZERO, ZERO))
+            self._money[fill.account] = (cash - change * fill.price - fill.fee, fees + fill.fee)
         intent = self._intents.get(fill.client_id)
         before, after = self.exposure, self.exposure + change
         if intent is not None and intent.purpose in ONE_SIDED:
@@ -188,7 +214,12 @@ class Witness:
             for decision in self._decisions.values():
                 decision.since[fill.side.sign] += fill.qty
         self.exposure = after
+        if self._source:
+            self._net(change, now_ns)
         self._measure(now_ns)
+        if fill.account == self._source:
+            self._unheard[fill.side.sign] += fill.qty
+            return
         if intent is None:
             self._foreign[fill.account, fill.order_id, fill.trade_id] = change
             return
@@ -212,6 +243,23 @@ class Witness:
                 f"{fill.account}: hedge {fill.client_id} {fill.side.value} {fill.qty} took exposure"
                 f" from {before} to {after}",
             )
+
+    def _net(self, change: Decimal, now_ns: int) -> None:
+        """What is open of a source's fills, oldest first: the other side takes the oldest away.
+
+        Below its thresholds a flow leaves some open for a while, so that there is always something; what counts is the
+        age of the oldest.
+        """
+        lots = self._lots
+        while change and lots and (lots[0][0] > 0) != (change > 0):
+            qty, at_ns = lots.popleft()
+            change, left = (change + qty, ZERO) if abs(qty) <= abs(change) else (ZERO, change + qty)
+            if left:
+                lots.appendleft((left, at_ns))
+        if change:
+            lots.append((change, now_ns))
+        if self._since_ns and lots:
+            self._since_ns = max(self._since_ns, lots[0][1])
 
     def _open(self, exposure: Decimal) -> bool:
         return abs(exposure) >= self._least if self._least else exposure != 0
@@ -244,6 +292,8 @@ class Witness:
         assert desk is not None
         if not self._least:
             self._price_dust(desk)
+        if self._began and type(given) is Fill and given.account == self._source:
+            self._hear(given, at_ns)
         for effect in effects:
             if type(effect) is PlaceOrder:
                 self._decided(effect, at_ns, desk)
@@ -273,6 +323,8 @@ class Witness:
                 blind[1 if untold > 0 else -1] += abs(untold)
         for change in self._foreign.values():
             blind[1 if change > 0 else -1] += abs(change)
+        for sign, qty in self._unheard.items():
+            blind[sign] += qty + (self._told_now[1][sign] if self._told_now[0] == at_ns else ZERO)
         for other in desk.world.orders.covering.values():
             counted_on[other.side.sign] += other.remaining
         self._decisions[client_id] = _Decision(at_ns, blind, counted_on)
@@ -297,6 +349,11 @@ class Witness:
     def _catch_up(self, desk: Desk, given: Input, at_ns: int) -> None:
         if type(given) is Fill and self._foreign:
             self._foreign.pop((given.account, given.order_id, given.trade_id), None)
+        if self._source and self._began:
+            if type(given) is StopAsked:
+                for sign, qty in self._unheard.items():
+                    self._hand(sign, qty)
+            self._listen(at_ns)
         if not self._behind:
             return
         for client_id, order in tuple(self._behind.items()):
@@ -318,6 +375,42 @@ class Witness:
         if not self._behind and not self._foreign and self._began:
             self._compare(desk)
 
+    @property
+    def _net_unheard(self) -> Decimal:
+        return self._unheard[1] - self._unheard[-1]
+
+    def _hear(self, given: Fill, at_ns: int) -> None:
+        """The desk was told of a fill of the source. Steps come here in their order, and it may be some ahead."""
+        key = (given.account, given.order_id, given.trade_id)
+        if key not in self._heard:
+            self._heard.add(key)
+            sign = given.side.sign
+            if self.handed_over:  # a run that is stopped as it starts listens on
+                self._hand(sign, -given.qty)
+            self._unheard[sign] -= given.qty
+            if self._told_now[0] != at_ns:
+                self._told_now = (at_ns, {1: ZERO, -1: ZERO})
+            self._told_now[1][sign] += given.qty
+
+    def _hand(self, sign: int, qty: Decimal) -> None:
+        """Leave what is unheard to the next run (requirement 22), or take it over from the one before."""
+        self._handed_over[sign] += qty
+        self._unheard[sign] -= qty
+        self.exposure -= sign * qty
+        self._net(-sign * qty, self._now_ns())
+        self._measure(self._now_ns())
+
+    def _listen(self, at_ns: int) -> None:
+        if not self._net_unheard:
+            self._unheard_ns = 0
+            return
+        self._unheard_ns = self._unheard_ns or at_ns
+        lag_ns = at_ns - self._unheard_ns
+        self.longest_unknown_ns = max(self.longest_unknown_ns, lag_ns)
+        if self._late(lag_ns, self._unheard_ns):
+            self.violate("unknown_long", f"the source has filled {self._net_unheard} that nobody here knows")
+            self._unheard_ns = at_ns
+
     def _late(self, lag_ns: int, since_ns: int) -> bool:
         bound = self._bounds.unknown_ns
         return bool(bound) and lag_ns > bound and lag_ns > bound + self._allowed(since_ns)
@@ -327,6 +420,8 @@ class Witness:
         self.quiet_cuts += 1
         for venue in self._venues:
             for account, theirs in venue.positions().items():
+                if account == self._source:
+                    continue
                 ours = desk.world.baseline.get(account, ZERO) + desk.world.ledger.books[account].position
                 if ours != theirs:
                     self.violate("ledger_differs", f"{account}: the ledger has {ours}, the venue {theirs}")
@@ -343,12 +438,12 @@ class Witness:
     def _price_dust(self, desk: Desk) -> None:
         """What some taker could trade is no dust (S6)."""
         sizes = []
-        for name, instrument in desk.world.instruments.items():
+        for name in desk.world.traded:
             quote = desk.books.get(desk.world.books_key[name])
             if quote is None:
                 return
             if name != desk.world.maker:
-                sizes.append(smallest_order(instrument, quote.bid))
+                sizes.append(smallest_order(desk.world.instruments[name], quote.bid))
         self._least = min(sizes)
 
     # --- the end
@@ -373,5 +468,7 @@ class Witness:
             self.violate("never_known", f"{client_id}: {order.there - order.known} has filled and was never told")
         if not self._behind and not self._foreign and self._desks == 1:
             self._compare_money()
+        if self._source and not cut_short and self._net_unheard:
+            self.violate("never_known", f"the source has filled {self._net_unheard} that was never told")
         for account, order_id, trade_id in self._foreign:
             self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")

@@ -40,6 +40,7 @@ class MarketMaker:
     options: MakerOptions
     faults: Faults | None = None
     hits: int = 0
+    _over: bool = False
     _orders: dict[tuple[str, Side], VenueOrder] = field(default_factory=dict)
     _owed: int = 0  # hits that are due, in billionths
 
@@ -48,6 +49,13 @@ class MarketMaker:
         if self.options.rate:
             self._later(max(HIT_EVERY_NS, S // self.options.rate), self._hit_due)
 
+    def stop(self) -> None:
+        """Nothing rests any more, and it is hit no more."""
+        self._over = True
+        for order in self._orders.values():
+            if order.end is None:
+                self.exchange.cancel(order)
+
     def _later(self, after_ns: int, what: object) -> None:
         assert callable(what)
         self.exchange.clock.call_at(self.exchange.clock.now_ns() + after_ns, what)
@@ -55,6 +63,8 @@ class MarketMaker:
     # -- resting -------------------------------------------------------------------------------------------------
 
     def _follow(self) -> None:
+        if self._over:
+            return
         for market in self.markets:
             for side in Side:
                 self._rest(market, side)
@@ -98,7 +108,7 @@ class MarketMaker:
         self._owed += every_ns * self.options.rate
         while self._owed >= S:
             self._owed -= S
-            if self.options.fills_most and self.hits >= self.options.fills_most:
+            if self._over or (self.options.fills_most and self.hits >= self.options.fills_most):
                 return
             self._hit()
         self._later(every_ns, self._hit_due)

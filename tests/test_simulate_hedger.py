@@ -1,0 +1,92 @@
+"""The hedger in `eagle simulate`: somebody else's fills, every fault of its catalogue, and what must be found."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_kit import Eagle, eagle
+
+import exchanges.bifu.private as bifu
+from exchanges.bifu.private import Pace
+
+__all__ = ["eagle"]
+
+S = 1_000_000_000
+
+
+def simulated(eagle: Eagle, seeds: str, *more: str) -> dict[str, Any]:
+    said = eagle("simulate", "hedger", "--seeds", seeds, "--jobs", "1", *more, "--format", "json")
+    told: dict[str, Any] = json.loads(said.out)
+    assert (said.code == 0) == told["holds"]
+    return told
+
+
+def codes(told: dict[str, Any]) -> set[str]:
+    return {it["code"] for seed in told["broken"] for it in seed["violations"]}
+
+
+def plan(folder: Path, *rules: str) -> Path:
+    path = folder / "plan.yaml"
+    path.write_text("faults:\n" + "".join(f"  - {{{rule}}}\n" for rule in rules))
+    return path
+
+
+def test_without_faults_every_fill_of_the_source_is_hedged(eagle: Eagle) -> None:
+    told = simulated(eagle, "1..3", "--venues", "backpack,okx")
+    assert told["holds"]
+    assert told["hedges"] > 30
+    assert (told["faults"], told["quiet_cuts"] > 30) == (0, True)
+    assert max(told["exposed_ms"].values()) < 6_000 + 3_000  # below its thresholds a fill waits for max_age
+
+
+# Each broke once. 3: a source whose stream came back during the stop was never told to be there. 20: a batch after a
+# gap. 47: a run that was stopped as it came up went on listening.
+@pytest.mark.parametrize("seed", [1, 3, 6, 12, 20, 47])
+def test_seeds_of_its_catalogue_hold(eagle: Eagle, seed: int) -> None:
+    told = simulated(eagle, str(seed), "--faults", "catalogue", "--play", "some")
+    assert told["broken"] == []
+    assert told["faults"] > 3
+
+
+def test_one_seed_goes_one_way(eagle: Eagle) -> None:
+    first, again = (simulated(eagle, "5", "--faults", "catalogue", "--play", "some")["digests"]["5"] for _ in range(2))
+    assert first == again
+
+
+def test_risk_that_a_death_makes_forget_is_found(eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defect 11: what was open when the process died belongs to the next one."""
+    monkeypatch.setattr("cli.simulated_life.left_over", lambda *_, **__: None)
+    rules = plan(tmp_path, "fault: killed, rate: 0.05, times: 3, for: 500ms")
+    assert codes(simulated(eagle, "1..4", "--faults", str(rules), "--venues", "backpack"))
+
+
+def test_a_fill_that_its_stream_leaves_out_is_found_by_a_comparison(
+    eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catalogue 11: within a quarter of a minute; a run that compares no more is broken."""
+    rules = plan(tmp_path, "fault: frame_lost, of: fill, nth: [3, 6], venue: one")
+    asked = ("2", "--faults", str(rules), "--venues", "backpack", "--rounds", "20")
+    told = simulated(eagle, *asked)
+    assert told["holds"]
+    assert 6_000 < told["unknown_ms"]["max"] < 16_000
+    monkeypatch.setattr(bifu, "Pace", lambda **given: replace(Pace(**given), compare_ns=600 * S))
+    monkeypatch.setattr("cli.client_wiring.Pace", lambda **given: Pace(compare_ns=600 * S, **given))
+    assert "unknown_long" in codes(simulated(eagle, *asked))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("take_profit",), "take_profit: a simulation judges that every fill is hedged"),
+        (("hedger", "--matrix"), "hedger: its states are not the phases of the fault catalogue"),
+        (("hedger", "--faults", "catalogue", "--play", "cell"), "hedger: its states are not the phases"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_before_it_begins(eagle: Eagle, words: tuple[str, ...], says: str) -> None:
+    said = eagle("simulate", *words, "--seeds", "1..4")
+    assert (said.code, said.out) == (2, "")
+    assert says in said.err
