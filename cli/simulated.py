@@ -23,16 +23,14 @@ from engine.runtime.credentials import NUMBERS, Reference
 from engine.runtime.secrets import Secret
 from engine.runtime.simulate.outcome import Played
 from engine.runtime.simulate.process import ProcessClock
-from engine.runtime.simulate.residue import Left
 from engine.runtime.simulate.scenario import MAKER, Scenario, VenueDraw
 from engine.runtime.simulate.trace import TraceHash
 from engine.runtime.simulate.witness import Bounds, Witness
 from engine.trading.effects import Effect
 from engine.trading.inputs import Input, StopAsked
-from engine.trading.limits import smallest_order
 from engine.trading.plan import RoleSpec, is_hedged
 from exchanges.synthetic import SyntheticMarket, demo_instrument
-from exchanges.types import ZERO, Clock, Fill, Liquidity
+from exchanges.types import Clock, Fill, Liquidity
 from exchanges.venues.bifu.maker import MakerOptions, MarketMaker
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultPlan, FaultRule, Faults
@@ -104,14 +102,6 @@ class SimulatedVenue:
     def positions(self) -> Mapping[str, Decimal]:
         (symbol,) = self.exchange.markets
         return {name: account.balances.holding(symbol).qty for name, account in self.exchange.accounts.items()}
-
-    def left(self) -> Mapping[str, Left]:
-        """What each account holds, beside what it could trade now."""
-        (market,) = self.exchange.markets.values()
-        least = smallest_order(market.instrument, market.mark)
-        free = replace(market.instrument, min_notional=ZERO) if market.instrument.reduces_below_notional else None
-        least_close = least if free is None else smallest_order(free, market.mark)
-        return {name: Left(qty, least_close, least) for name, qty in self.positions().items()}
 
     def open_orders(self) -> int:
         return sum(len(account.open) for account in self.exchange.accounts.values())

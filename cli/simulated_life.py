@@ -350,8 +350,7 @@ def _stopped_early(lived: Lived) -> bool:
 def _halted_rightly(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
     """A limit ended the run, and what was played had brought it there: exposure that stayed, or tries in vain."""
     cause = lived.ending.partition("halted: ")[2]
-    left = {name: it for venue in world.venues.values() for name, it in venue.left().items()}
-    if "not flat" in lived.ending and not irreducible(left, maker=MAKER):
+    if "not flat" in lived.ending and not irreducible(world.witness.left(), maker=MAKER):
         return False
     if cause.startswith("age of unhedged size"):
         return world.witness.longest_believed_ns >= HARD_AGE_NS  # hedged meanwhile, or not, as far as it was told

@@ -1,4 +1,4 @@
-"""Could anything still be taken off what a run left (S7)? Judged from the venues' positions and minima, not by ours."""
+"""Could anything still be taken off what a run left (S7)? Judged from the venues' positions, not by our ledger."""
 
 from __future__ import annotations
 

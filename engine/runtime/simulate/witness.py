@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
+from engine.runtime.simulate.residue import Left
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
 from engine.trading.inputs import Input, Started, StopAsked
@@ -447,6 +448,18 @@ class Witness:
         self._least = min(sizes)
 
     # --- the end
+
+    def left(self) -> Mapping[str, Left]:
+        """What each account holds at its venue, beside what it could trade by what that venue has told."""
+        assert self._desk is not None
+        found = {}
+        for venue in self._venues:
+            for name, qty in venue.positions().items():
+                instrument = self._desk.world.instruments[name]
+                price = self._desk.books[self._desk.world.books_key[name]].bid
+                free = replace(instrument, min_notional=ZERO) if instrument.reduces_below_notional else instrument
+                found[name] = Left(qty, smallest_order(free, price), smallest_order(instrument, price))
+        return found
 
     def close(self, *, left: bool = False, cut_short: bool = False) -> None:
         """Judge what is open when the world stops.
