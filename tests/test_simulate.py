@@ -213,6 +213,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 69),
         ("backpack", 83),
         ("backpack", 402),
+        ("backpack,lighter,okx,binance", 1053),
         *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 138, 300, 385, 976, 1165)),
     ],
 )
@@ -275,10 +276,8 @@ def judged(ending: str, *, faults: int, asked: bool = False, believed_ns: int = 
     """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?"""
     fault = Played(20 * S, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
     played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
-    world = SimpleNamespace(
-        played=played, witness=SimpleNamespace(halted_ns=25 * S, longest_believed_ns=believed_ns),
-        clock=VirtualClock(start_ns=30 * S), venues={"one": SimpleNamespace(left=lambda: {"chick": CLOSABLE})},
-    )  # fmt: skip
+    witness = SimpleNamespace(halted_ns=25 * S, longest_believed_ns=believed_ns, left=lambda: {"chick": CLOSABLE})
+    world = SimpleNamespace(played=played, witness=witness, clock=VirtualClock(start_ns=30 * S))
     lived = Lived(Path(), exit_code=1, ending=ending)
     flow: Any = SimpleNamespace(states={"MAKER_CLOSING.cancelling"})
     return _halted_rightly(world, flow, lived), _cut_short(world, lived)  # type: ignore[arg-type]

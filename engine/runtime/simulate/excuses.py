@@ -10,6 +10,7 @@ EXCUSES: Mapping[str, Mapping[str, str]] = {
     "liquidation": {
         "ended_badly": "the run halts: an account was liquidated (S12)",
         "order_unknown": "the venue made the order",
+        "no_intent": "the venue made the order; where only a list of fills tells of it, as on OKX, that says no cause",
         "round_uncovered": "the halt ends the round before the hedge of the liquidation is told",
     },
     "foreign_trade": {
