@@ -73,6 +73,7 @@ class _TellingLedger(Ledger):
     def __init__(self, world: SimulatedWorld) -> None:
         super().__init__()
         self._world = world
+        self._sides: dict[str, Fill] = {}  # the first of each trade of a source
 
     def add_order(self, order: VenueOrder) -> None:
         super().add_order(order)
@@ -80,9 +81,17 @@ class _TellingLedger(Ledger):
 
     def add_fill(self, fill: Fill) -> None:
         super().add_fill(fill)
-        # What somebody else takes, or trades with itself, is told and hedged by nobody.
-        if fill.account != self._world.scenario.source or fill.liquidity is Liquidity.MAKER:
+        if fill.account != self._world.scenario.source:
             self._world.executed(fill)
+            return
+        # What somebody else takes, or trades with itself, is told and hedged by nobody.
+        made = fill.liquidity is Liquidity.MAKER
+        if fill.trade_id in self._sides:
+            if not made:
+                self._world.witness.met_itself(self._sides[fill.trade_id])
+        elif made:
+            self._world.executed(fill)
+        self._sides[fill.trade_id] = fill
 
 
 @dataclass(frozen=True, slots=True)

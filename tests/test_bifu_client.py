@@ -451,6 +451,19 @@ def test_the_list_is_compared_beside_the_stream_and_a_stream_that_missed_a_fill_
     assert it.states[-1] is LinkState.TRUSTED
 
 
+def test_what_a_comparison_finds_after_an_odd_message_is_no_reason_to_begin_anew() -> None:
+    """One cut became a dozen, each with a fill in its gap, for 11 s (simulated hedger, seed 111 of single faults)."""
+
+    async def main(it: Stage) -> None:
+        it.answers[ACTIVE] = page(it.order("0.05"))
+        it.wire.say({"type": "who-knows"}, it.clock)
+        await asyncio.sleep(5)
+
+    it = stage(main)
+    assert it.fills == [("cum:0.05", D("0.05"))]
+    assert it.states.count(LinkState.LOST) == 0
+
+
 def test_a_message_that_is_none_or_unknown_leads_to_a_comparison() -> None:
     async def main(it: Stage) -> None:
         asked = len(it.asked(ACTIVE))

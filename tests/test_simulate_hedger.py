@@ -52,6 +52,12 @@ def test_seeds_of_its_catalogue_hold(eagle: Eagle, seed: int) -> None:
     assert told["faults"] > 3
 
 
+# 111: one cut of the source's stream became a dozen. 150: a maker that takes its own order has filled nothing.
+@pytest.mark.parametrize("seed", [111, 150])
+def test_seeds_of_a_single_fault_hold(eagle: Eagle, seed: int) -> None:
+    assert simulated(eagle, str(seed), "--faults", "catalogue", "--play", "one")["broken"] == []
+
+
 def test_one_seed_goes_one_way(eagle: Eagle) -> None:
     first, again = (simulated(eagle, "5", "--faults", "catalogue", "--play", "some")["digests"]["5"] for _ in range(2))
     assert first == again

@@ -267,6 +267,9 @@ class PrivateFeed:
             self._tasks.spawn(self._compare_beside())
 
     async def _compare_beside(self) -> None:
+        # A stream that is new tells nothing of what filled before it; and a row that was taken for an explanation, or
+        # that nobody could read, was told. To begin anew for those would make the next gap.
+        blamed = self._trusted() and not self._suspected
         try:
             brought = await self._compare(Use.UPKEEP)
         except ExchangeError as error:
@@ -276,7 +279,7 @@ class PrivateFeed:
             self._busy = False
         calm_ns = self._pace.compare_ns if self._trusted() else self._pace.alone_ns
         self._arm(self._pace.suspect_ns if self._suspected else calm_ns)
-        if brought:
+        if brought and blamed:
             self._lost(f"the stream did not tell of {brought} fill{'s' if brought > 1 else ''}")
 
     async def _wait(self, wait_ns: int) -> None:

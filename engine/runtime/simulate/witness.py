@@ -230,6 +230,13 @@ class Witness:
         order.there += change
         self._behind[fill.client_id] = order
 
+    def met_itself(self, fill: Fill) -> None:
+        """The source's other order was on the other side of this fill: nothing is open for it."""
+        self._unheard[fill.side.sign] -= fill.qty
+        self.exposure -= fill.side.sign * fill.qty
+        self._net(-fill.side.sign * fill.qty, self._now_ns())
+        self._measure(self._now_ns())
+
     def _judge_hedge(self, fill: Fill, change: Decimal, before: Decimal, after: Decimal) -> None:
         """No hedge grows or turns exposure, but by what nobody could know when it was decided."""
         over = abs(after) - max(abs(before), self._least)
