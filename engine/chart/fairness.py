@@ -22,21 +22,18 @@ def never_led(
 
     `fair` names the duty that an action belongs to, None for one that nobody owes.
     """
-    count = len(graph.states)
-    waiting = bytearray(count)
-    for state in range(count):
-        waiting[state] = not graph.facts[state] & rule.then
-    owed = _reached(graph, waiting, (s for s in range(count) if waiting[s] and graph.facts[s] & rule.when))
+    waiting = bytearray([not facts & rule.then for facts in graph.facts])
+    owed = _reached(graph, waiting, [s for s, facts in enumerate(graph.facts) if waiting[s] and facts & rule.when])
     duties = [fair(action) for action in graph.actions]
-    for state in range(count):
-        if owed[state] and all(label & FAULT or duties[label >> 1] is None for label, _ in graph.edges(state)):
+    for state in owed:
+        if all(label & FAULT or duties[label >> 1] is None for label, _ in graph.edges(state)):
             if any(not label & FAULT for label, _ in graph.edges(state)):
                 why = "nobody has to do anything more"
             else:
                 why = "the flow is over" if done(graph.states[state]) else "nothing more can happen"
             return Broken(rule.name, state, why=why)
     groups = _Groups(graph)
-    for part in list(_components(groups, groups.make(state for state in range(count) if owed[state]))):
+    for part in list(_components(groups, groups.make(owed))):
         found = _fair_part(graph, groups, part, duties)
         if found:
             at = min(found)
@@ -69,19 +66,20 @@ def stuck_states(graph: Graph[S, A], *, place: Callable[[S], object], rests: Cal
     return next((state for state in range(count) if not free[state]), None)
 
 
-def _reached(graph: Graph[S, A], within: bytearray, starts: Iterable[int]) -> bytearray:
-    """States of `within` that some start reaches by actions without a fault, never leaving it."""
-    seen = bytearray(len(within))
-    heap = []
+def _reached(graph: Graph[S, A], within: bytearray, starts: list[int]) -> list[int]:
+    """States of `within` that some start reaches by actions without a fault, never leaving it, in their order."""
+    begin, end, labels, targets = graph.begin, graph.end, graph.labels, graph.targets
+    left = bytearray(within)  # those that were not seen yet
     for state in starts:
-        seen[state] = 1
-        heap.append(state)
-    while heap:
-        for label, target in graph.edges(heap.pop()):
-            if not label & FAULT and within[target] and not seen[target]:
-                seen[target] = 1
-                heap.append(target)
-    return seen
+        left[state] = 0
+    found = starts
+    for state in found:
+        for at in range(begin[state], end[state]):
+            target = targets[at]
+            if left[target] and not labels[at] & FAULT:
+                left[target] = 0
+                found.append(target)
+    return sorted(found)
 
 
 class _Groups:
