@@ -68,7 +68,7 @@ def measure(folder: Path, *, rate: int, seconds: int, keep: str) -> None:
             assert venue.stdin is not None
             venue.stdin.write(json.dumps({"rate": rate, "seconds": seconds}) + "\n")
             venue.stdin.flush()
-            memory = []
+            memory = [resident_mb(hedger.pid)]
             for _ in range(seconds):
                 time.sleep(1)
                 memory.append(resident_mb(hedger.pid))
@@ -149,8 +149,8 @@ def report(
     fill_us = 1_000_000 * spent[0] / told["told"]
     print(f"processor: hedger {hedger:.0f} % of a core, {fill_us:.0f} us a fill; venues {venues:.0f} %")
     print(f"hedges: {hedges}, {60 * hedges / seconds:.0f} a minute")
-    tenths = [memory[min(len(memory) - 1, len(memory) * tenth // 10)] for tenth in range(11)]
-    print(f"memory of the hedger along the way, MB: {', '.join(map(str, tenths))}")
+    along = ", ".join(map(str, (*memory[:-1:10], memory[-1])))
+    print(f"memory of the hedger, every ten seconds and at the end, MB: {along}")
 
 
 if __name__ == "__main__":

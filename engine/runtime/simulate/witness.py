@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import combinations
 from typing import Protocol
 
 from engine.runtime.simulate.residue import Left
@@ -121,6 +122,8 @@ class Witness:
         self._orders: dict[str, _Order] = {}
         self._behind: dict[str, _Order] = {}
         self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
+        self._others: list[tuple[str, Decimal]] = []  # all fills of no order of ours …
+        self._owners: dict[str, Decimal] = {}  # … and by account those that are its owner's since a death
         self._decisions: dict[str, _Decision] = {}
         self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
         self._desks = 0
@@ -163,10 +166,28 @@ class Witness:
             if order.known != order.there:
                 order.behind_since_ns = at_ns
                 self._behind[client_id] = order
-        if self._source:  # exposure outlives a process: what is open beyond the desk's word
-            untold = sum((order.there - order.known for order in self._behind.values()), ZERO)
-            missing = self.exposure - desk.world.exposure - untold - self._net_unheard
+        # Exposure outlives a process: what is open beyond the desk's word.
+        untold = sum((order.there - order.known for order in self._behind.values()), ZERO)
+        missing = self.exposure - desk.world.exposure - untold - self._net_unheard
+        if not self._source:
+            self._leave_to_owner(missing)
+        else:
             self._unheard[1 if missing > 0 else -1] += abs(missing)
+
+    def _leave_to_owner(self, missing: Decimal) -> None:
+        """What somebody else traded and no journal tells is the account's own after a death (S1).
+
+        It is at most what others traded, to the digit; anything else that is missing stays exposure.
+        """
+        for count in range(1, len(self._others) + 1):
+            for some in combinations(self._others, count):
+                if missing and sum((change for _, change in some), ZERO) == missing:
+                    for each in some:
+                        self._others.remove(each)
+                        self._owners[each[0]] = self._owners.get(each[0], ZERO) + each[1]
+                    self.exposure -= missing
+                    self._measure(self._now_ns())
+                    return
 
     @property
     def handed_over(self) -> bool:
@@ -223,6 +244,7 @@ class Witness:
             return
         if intent is None:
             self._foreign[fill.account, fill.order_id, fill.trade_id] = change
+            self._others.append((fill.account, change))
             return
         order = self._orders.setdefault(fill.client_id, _Order(fill.account))
         if order.there == order.known:
@@ -431,6 +453,7 @@ class Witness:
                 if account == self._source:
                     continue
                 ours = desk.world.baseline.get(account, ZERO) + desk.world.ledger.books[account].position
+                ours += self._owners.get(account, ZERO)
                 if ours != theirs:
                     self.violate("ledger_differs", f"{account}: the ledger has {ours}, the venue {theirs}")
 
