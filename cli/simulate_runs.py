@@ -118,7 +118,9 @@ def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterato
                 yield _one(options, seed, Path(folder))
         return
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(options,)
+    ) as pool:  # fmt: skip
         waiting = [pool.submit(_batch, options, tuple(batch)) for batch in batches]
         try:
             for done in as_completed(waiting):
@@ -128,9 +130,15 @@ def outcomes(options: RunOptions, seeds: Sequence[int], *, jobs: int) -> Iterato
                 one.cancel()
 
 
-def _batch(options: RunOptions, seeds: tuple[int, ...]) -> list[Outcome]:
+def _begin(options: RunOptions) -> None:
+    """A worker reads what all its seeds share, and is calm from then on."""
     _flow(options.flow)
-    with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder, calm():
+    _plan(options.faults)
+    _calm_down()
+
+
+def _batch(options: RunOptions, seeds: tuple[int, ...]) -> list[Outcome]:
+    with tempfile.TemporaryDirectory(prefix="eagle-sim-") as folder:
         return [_one(options, seed, Path(folder)) for seed in seeds]
 
 
@@ -145,13 +153,18 @@ def _flow(source: Source) -> Flow:
     return sound_flow(source)
 
 
-@contextmanager
-def calm() -> Iterator[None]:
+def _calm_down() -> None:
     """What was read once is never garbage, and what a run makes is worth no look at every seven hundred objects."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 10, 10)
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """`_calm_down` while entered."""
     former = gc.get_threshold()
-    gc.set_threshold(100_000, 50, 100)
+    _calm_down()
     try:
         yield
     finally:
