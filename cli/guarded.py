@@ -12,11 +12,13 @@ from cli.resolve import resolver
 from cli.streams import write_error, write_note
 from engine.chart.model import Flow, FlowError
 from engine.errors import AccountInUse, EngineError
+from engine.runtime.carried import Left
 from engine.runtime.config import Config, load_config
 from engine.runtime.fence import fence
 from engine.runtime.journal_read import open_journal, read_runs
 from engine.runtime.lease import holder_of, is_free
 from engine.trading.effects import Alert
+from engine.trading.plan import source_role
 from exchanges.errors import ExchangeError
 
 IN_ORDER = 1
@@ -35,10 +37,14 @@ class Guarded:
         self._source: Source = read_source(config_path)
         self._flow: Flow = setups.sound_flow(read_flow_source(flow_path_for(self._source)))
         self._config: Config = load_config(self._source.text, file=self._source.file, flow=self._flow)
-        self._leases = lease_paths(self._config, self._resolve)
+        self._leases = {
+            name: path
+            for pair in self._config.pairs
+            for name, path in lease_paths(pair, self._resolve).items()
+        }  # fmt: skip
         if not self._leases:
             raise CannotUse(f"{config_path}: its accounts are on paper and end with their process; nothing to guard")
-        for account in self._config.used_accounts:
+        for account in (it for pair in self._config.pairs for it in pair.used_accounts):
             for name, reference in (account.guard_credentials or account.credentials).items():
                 self._resolve(reference, what=f"{name} of {account.name}")
         self._channels = channels_of(self._config, self._resolve)
@@ -46,11 +52,16 @@ class Guarded:
             write_note(f"{config_path} calls nobody (`alerts:`): what the guard does is told here only")
 
     def left(self) -> int:
-        """The run that left something open while nobody owns the accounts; 0 for none."""
+        """A run that left something open while nobody owns the accounts; 0 for none."""
         if not all(is_free(path) for path in self._leases.values()):
             return 0
-        left = left_over(self.journal, self._config, wall_ms=time.time_ns() // 1_000_000)
-        return 0 if left is None else left.run
+        return next((left.run for left in self._left()), 0)
+
+    def _left(self) -> list[Left]:
+        """What is open, of each pair of the config."""
+        wall_ms = time.time_ns() // 1_000_000
+        found = (left_over(self.journal, pair, wall_ms=wall_ms) for pair in self._config.pairs)
+        return [left for left in found if left is not None]
 
     def fence(self) -> str:
         """Make sure that no process acts on the accounts any more; why that cannot be, or empty."""
@@ -77,10 +88,10 @@ class Guarded:
         from cli.run import told_run
 
         try:
-            left = left_over(self.journal, self._config, wall_ms=time.time_ns() // 1_000_000)
-            if left is None:
+            found = self._left()
+            if not found and not source_role(self._flow):  # what a source filled since is in no journal
                 return 0, "the run had left nothing open"
-            for line in words_of(left):
+            for line in (line for left in found for line in words_of(left)):
                 write_note(f"  {line}")
             options = setups.Options(
                 markets={}, rounds=None, seed=1, speed=1, journal=self.journal, repeat=False, live=True,
@@ -92,6 +103,8 @@ class Guarded:
             return 0, f"somebody else took over before the guard could: {wrong}"
         except (EngineError, ExchangeError, CannotUse, FlowError) as wrong:
             return 1, str(wrong)
+        if source_role(self._flow):
+            return code, "what the run left is hedged, down to dust"
         return code, "what the run left is closed, the venues confirm flat within dust"
 
     def call(self, alert: Alert) -> None:

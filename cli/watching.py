@@ -53,9 +53,9 @@ class Watching:
         while True:
             with suppress(NotReached):
                 found = running(str(self._guarded.journal), "", None)
-                if len(found) > 1:
+                if len({it.status.pid for it in found}) > 1:
                     raise CannotUse(f"--journal: several runs are going on in {self._guarded.journal}; guard one each")
-                return found[0]
+                return found[0]  # pairs of one process live and die together
             left = self._guarded.left()
             if left:
                 return left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -239,3 +240,20 @@ def test_every_fill_counts_once_whatever_is_lost_replayed_reordered_forgotten_or
     compare()
     for order, rows in filled.items():
         assert sum(it.qty for it in journal if it.order_id == order) == sum(it.qty for it in rows)
+
+
+def test_what_is_swept_gives_its_memory_back() -> None:
+    """At 5,000 fills a second and `keep: 10s`, sixty seconds need no more than twenty."""
+    counts, sizes = Counts(recall=lambda _: [], keep_ms=1_000), []
+    tracemalloc.start()
+    try:
+        for second in range(6):
+            for number in range(2_000):
+                each = 2_000 * second + number
+                counts.take_row(row(f"trade-{each:030}", order=f"order-{each // 200:020}", at_ms=T + each // 2))
+            counts.sweep(T + (2_000 * second + 1_999) // 2)
+            sizes.append((tracemalloc.get_traced_memory()[0], counts.size))
+    finally:
+        tracemalloc.stop()
+    assert sizes[-1][1] == sizes[2][1] == 2_000
+    assert sizes[-1][0] < 1.1 * sizes[2][0]

@@ -124,6 +124,31 @@ def test_what_a_killed_hedger_left_is_finished_pair_by_pair(tmp_path: Path, eagl
             equal(eagle, it, run=run)
 
 
+@pytest.mark.parametrize("watched", [False, True], ids=["died before anybody watched it", "killed under its guard"])
+def test_a_guard_finishes_every_pair_of_a_hedger(watched: bool, tmp_path: Path, eagle: Eagle) -> None:
+    """S13: it took the runs of one process for several processes, and looked at the first pair alone."""
+    with serving(tmp_path, *SERVED) as it:
+        write(tmp_path, config_of(it))
+        with hedging(tmp_path) as process:
+            until(process, "hedge          ETH: ", "hedge          BTC: ")
+            if watched:
+                guard = subprocess.Popen(
+                    [*EAGLE, "guard", "--config", "hedger.yaml", "--once"], cwd=tmp_path, text=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                )  # fmt: skip
+                until(guard, "watching run 1")
+        if watched:
+            out, err = guard.communicate(timeout=PATIENCE_S)
+            code = guard.returncode
+        else:
+            said = eagle("guard", "--config", "hedger.yaml", "--once")
+            code, out, err = said.code, said.out, said.err
+        assert code == 0, out + err
+        assert "guard_took_over" in err, out + err
+        for run in (3, 4):
+            equal(eagle, it, run=run)
+
+
 def test_another_version_of_the_config_is_applied_and_a_wrong_one_is_not(tmp_path: Path, eagle: Eagle) -> None:
     with serving(tmp_path, *SERVED) as it:
         config = config_of(it)
