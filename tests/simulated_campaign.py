@@ -147,8 +147,8 @@ def report(played: Figures, wanted: Figures) -> tuple[list[str], bool]:
 # --- a soak
 
 
-def soak(numbers: Sequence[int], folder: Path, *, beside: Executor, size: Size = SLICE) -> Figures:
-    """Play those slices that `folder` does not have yet, and add up all that it has. A slice that broke stays, too."""
+def soak(numbers: Sequence[int], folder: Path, *, beside: Executor, size: Size = SLICE) -> tuple[Figures, int]:
+    """Play those slices that `folder` does not have yet; the sum and the number of all it has, broken ones too."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
         kept = folder / f"slice-{number:02}.json"
@@ -157,7 +157,12 @@ def soak(numbers: Sequence[int], folder: Path, *, beside: Executor, size: Size =
             kept.write_text(json.dumps(asdict(play(size, number, beside=beside))), "utf-8")
     played = [Figures(**json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("slice-*.json"))]
     print(f"{len(played)} of {SLICES} slices, kept in {folder}")
-    return sum(played, Figures())
+    return sum(played, Figures()), len(played)
+
+
+def _share(slices: int) -> Figures:
+    """What so many slices must reach of the whole."""
+    return Figures(*(getattr(WANTED_OF_SOAK, it.name) * slices // SLICES for it in fields(Figures)))
 
 
 def _sources() -> str:
@@ -173,7 +178,8 @@ def main(words: Sequence[str]) -> int:
     with real_processes() as beside:
         if words[:1] == ["soak"]:
             numbers = [int(word) for word in words[1:]] or range(1, SLICES + 1)
-            played, wanted = soak(numbers, ROOT / "build" / "soak" / _sources(), beside=beside), WANTED_OF_SOAK
+            played, slices = soak(numbers, ROOT / "build" / "soak" / _sources(), beside=beside)
+            wanted = _share(slices)
         else:
             played, wanted = play(CAMPAIGN, 0, beside=beside), WANTED
     lines, held = report(played, wanted)

@@ -61,7 +61,7 @@ def test_a_soak_goes_on_where_it_was_left(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(simulated_campaign, "play", once)
     with ThreadPoolExecutor(1) as beside:
         soak([2], tmp_path, beside=beside)
-        assert soak([1, 2, 3], tmp_path, beside=beside) == Figures(seeds=6, seconds=1.5)
+        assert soak([1, 2, 3], tmp_path, beside=beside) == (Figures(seeds=6, seconds=1.5), 3)
     assert asked == [2, 1, 3]
 
 
