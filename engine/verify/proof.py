@@ -104,6 +104,7 @@ class World:
             symmetry=self._symmetry,
         )  # fmt: skip
         lots = tuple(int(spec.instrument.lot) for spec in self.plan.accounts.values())
+        self._to_hedge: dict[int, bool] = {}
         self._takers = [_sizes(self.plan.accounts[names[at]]) for at in takers]
         self.venues = Venues(
             self.stepper, accounts=names, lots=lots, takers=takers, faults=bounds.kinds, depth=bounds.overlaps,
@@ -149,7 +150,10 @@ class World:
         if state.stopped:
             found |= self.rules.stopped
         if self.rules.hedged:
-            found |= self.rules.open_now if self._hedgeable(sum(state.truth)) else self.rules.hedged_now
+            exposure = sum(state.truth)
+            if exposure not in self._to_hedge:
+                self._to_hedge[exposure] = self._hedgeable(exposure)
+            found |= self.rules.open_now if self._to_hedge[exposure] else self.rules.hedged_now
         return found
 
     def _hedgeable(self, exposure: int) -> bool:

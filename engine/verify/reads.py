@@ -7,6 +7,7 @@ but leaving and entering a state, and its firing, touches the timer of a delay.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from engine.chart.machine import Chart
@@ -21,7 +22,8 @@ class Reads:
     def __init__(self, chart: Chart) -> None:
         self.read = 0  # looked at before they were written
         self.written = 0
-        kind = type("Memory", (), {name: self._watched(name, 1 << n) for n, name in enumerate(chart.flow.context)})
+        watched = {name: self._watched(name, 1 << n) for n, name in enumerate(chart.flow.context)}
+        kind = type("Memory", (SimpleNamespace,), watched)
         memory = kind()
         vars(memory).update(vars(chart._counters.values))
         chart._counters.values = chart._scope.context = memory

@@ -71,7 +71,8 @@ class Settling:
         """Is nothing on its way?"""
         if scratch.asks or any(scratch.queues):
             return False
-        return not any(order.status in WAITED_FOR or order.cancel for order in scratch.orders)
+        orders = scratch.orders
+        return not orders or not any(order.status in WAITED_FOR or order.cancel for order in orders)
 
     def _calm(self, scratch: Scratch) -> bool:
         """Is also no outcome unknown and no stream lost?"""
@@ -83,13 +84,14 @@ class Settling:
         """Forget orders that have ended everywhere, with answers about them that the desk would not even look at."""
         at = 0
         while at < len(scratch.orders):
-            if self._over(scratch, at):
+            order = scratch.orders[at]
+            if (order.status == DONE or order.status == GONE) and self._over(scratch, at):
                 self._forget(scratch, at)
                 continue
-            if scratch.orders[at].fills:
+            if order.fills:
                 if self._shrinks:
                     self._shrink(scratch, at)
-                elif len(scratch.orders[at].fills) > 1:
+                elif len(order.fills) > 1:
                     self._gather(scratch, at)
             at += 1
 
@@ -143,9 +145,8 @@ class Settling:
             scratch.move(swap)
 
     def _over(self, scratch: Scratch, at: int) -> bool:
+        """Does the desk know all of an order that has ended at its venue, with nothing about it on its way?"""
         order = scratch.orders[at]
-        if order.status not in (DONE, GONE):
-            return False
         known = self._stepper.keys[scratch.desk].orders[at]
         if not known.state.terminal or known.done != order.cum or known.provisional:
             return False

@@ -339,8 +339,8 @@ class Stepper:
 
     def _known(self, desk: int, given: tuple[Given, ...]) -> list[Outcome]:
         """From a step of a desk that is alike in all that this one looks at, or made now."""
-        reads, (context, timers, *_) = self._reads, self.keys[desk]
-        mask = reads.mask(timers)
+        reads, key = self._reads, self.keys[desk]
+        context, mask = key.context, reads.mask(key.timers)
         ways = self._ways.setdefault((self.desks.kind_of[desk], given), [])
         for way in ways:
             if mask & way.watched == way.armed and agrees(context, way.read):
@@ -355,13 +355,16 @@ class Stepper:
 
     def _from(self, outcome: Outcome, context: Context, mask: int) -> Outcome:
         """The outcome where the memory and the timers were these before the step."""
-        reads, (memory, timers, *_) = self._reads, self.keys[outcome.desk]
+        reads, there = self._reads, self.keys[outcome.desk]
+        memory, timers = there.context, there.timers
         kept, spared = outcome.kept, outcome.spared
         if kept:
             memory = tuple([context[at] if kept >> at & 1 else value for at, value in enumerate(memory)])
         if spared:
             timers = reads.names(reads.mask(timers) & ~spared | mask & spared)
-        return outcome._replace(desk=self.desks.alike(outcome.desk, memory, timers))
+        return Outcome(
+            self.desks.alike(outcome.desk, memory, timers), outcome.done, outcome.draws, outcome.swap, kept, spared
+        )  # fmt: skip
 
     def _told(self, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
         """Each once."""

@@ -656,6 +656,8 @@ class Venues:
 
     def ends_are_true(self, state: State) -> bool:
         """Has every order ended that the desk takes for ended?"""
+        if not state.orders:
+            return True
         known = self._stepper.keys[state.desk].orders
         return not any(
             order.status in MAY_FILL and it.state.terminal for order, it in zip(state.orders, known, strict=True)
