@@ -138,7 +138,7 @@ def test_requests_share_one_handshake_and_a_connection_that_the_venue_dropped_co
             with pytest.raises(OutcomeUnknown, match="POST: the connection was lost"):
                 await ask(it, url, body=b"1")  # an order is not
             assert (await ask(it, url, body=b"1")).body == b"ok"
-            assert (rest.handshakes, rest.requests[5:]) == (3, [b"POST"] * 2)
+            assert rest.requests[5:] == [b"POST"] * 2  # spare connections open beside an order: no count of handshakes
 
     run(main())
 
