@@ -244,7 +244,7 @@ def main() -> None:
         "eagle, 50 quotes ahead",
     )
     quiet: dict[str, list[int]] = {name: [] for name in names}
-    bursts: list[list[int]] = [[] for _ in range(5)]
+    bursts: dict[str, list[list[int]]] = {name: [[] for _ in range(5)] for name in ("bare", "eagle")}
     medians: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(options.runs):
@@ -261,8 +261,9 @@ def main() -> None:
             for name, values in one.items():
                 quiet[name] += values
             medians.append(statistics.median(one["eagle"]) / statistics.median(one["bare"]))
-            for place, values in enumerate(bench.eagle(samples=count // 10, burst=5, reply_ms=100)[:5]):
-                bursts[place] += values
+            for name, client in (("bare", bench.bare), ("eagle", bench.eagle)):
+                for place, values in enumerate(client(samples=count // 10, burst=5, reply_ms=100)[:5]):
+                    bursts[name][place] += values
             bench.venue.kill()
     print(f"{'us from fill to hedge, at the venue':44}{'p10':>9}{'p50':>9}{'p90':>9}{'p99':>9}{'fills':>8}")
     for name, values in quiet.items():
@@ -271,9 +272,11 @@ def main() -> None:
     print(f"eagle to bare by run: {runs}; target 1.5, aim 1.3")
     ahead = ratio(quiet["eagle, 50 quotes ahead"], quiet["eagle"])
     print(f"eagle with 50 quotes ahead to without: {ahead}; target 1.5")
-    for place, values in enumerate(bursts):
-        print_line(f"burst of 5, replies after 100 ms: hedge {place + 1}", values)
-    print(f"fifth to first: {ratio(bursts[4], bursts[0])}; target 2.0")
+    print("burst of 5, replies after 100 ms")
+    for name, places in bursts.items():
+        for place, values in enumerate(places):
+            print_line(f"{name}, hedge {place + 1}", values)
+        print(f"{name}, fifth to first: {ratio(places[4], places[0])}; target 2.0")
     print_machine()
 
 

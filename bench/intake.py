@@ -1,13 +1,13 @@
 """How many fills a second the hedger takes in, told by a BiFu in another process, over loopback.
 
-    python bench/intake.py [--rate 5000] [--seconds 60] [--keep 10s]
+    python bench/intake.py [--rate 5000] [--seconds 60] [--keep 2m]
 
 `eagle hedger` hears, counts, journals and hedges `--rate` fills a second. Printed: fills told and fills counted, how
 late they were, the processor time of both processes, hedges a minute, and the memory of the hedger along the way. The
 journal must hold every fill once and their sum to the last digit, and the hedges agree with the hedge venue's own book.
 
-Memory grows by the trades that are known again for two hours. `--keep 10s` lets them go after ten seconds, as after two
-hours in a long run: then nothing may grow.
+Memory grows by the trades that are known again for two hours. `--keep 2m`, the least that there is, lets them go after
+two minutes, as after two hours in a long run: with `--seconds 300` nothing may grow from then on.
 """
 
 from __future__ import annotations

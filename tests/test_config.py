@@ -440,3 +440,22 @@ def test_a_venue_that_is_listened_to_has_its_addresses_and_memory() -> None:
     assert listen == ListenConfig(
         "http://a.b", "https://c.d", "ws://e.f", "contract", "71", 3_600_000, 300_000_000_000, "since", True
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("keep: 10s", "keep is 10s, expected at least 2m"),
+        ("sweep: 0s", "sweep is 0ms, expected above 0"),
+    ],
+)
+def test_a_memory_that_is_too_short_for_a_comparison_is_told(said: str, message: str) -> None:
+    """At 5,000 fills a second and 10 s the comparison read back what was swept, and the stream broke off."""
+    hosts = "private_url: 'http://a.b/', public_url: 'https://c.d', stream_url: 'ws://e.f'"
+    local = f"paper-a: {{kind: bifu, {hosts}, {said}}}"
+    text = PAIRS.replace("paper-a: {kind: paper}", local).replace(
+        "owner: me, balance: 1", 'owner: me, credentials: {api_key: {secret: "env:K"}}'
+    )
+    with pytest.raises(FlowError) as error:
+        load(text, EAGLE)
+    assert re.fullmatch(rf"eagle\.yaml:7:\d+: {message}", str(error.value))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from engine.chart.faults import Faults
 from engine.chart.model import DURATION, Mapped, Node, Scalar
 from engine.chart.settings import read_literal
+from engine.chart.units import shown
 from engine.runtime.config_values import ListenConfig
 
 KEYS = (
@@ -21,7 +22,8 @@ KEYS = (
     "newest_first",
 )
 ADDRESSES = KEYS[:3]
-MS = 1_000_000
+MS, S = 1_000_000, 1_000_000_000
+KEEP_LEAST_NS = 120 * S  # a comparison with the venue's lists looks a minute back, at what it finds in memory
 
 
 def read_listen(name: str, node: Node, keys: Mapping[str, Node], faults: Faults) -> ListenConfig:
@@ -45,7 +47,7 @@ def read_listen(name: str, node: Node, keys: Mapping[str, Node], faults: Faults)
         stream_url=addresses["stream_url"],
         side=_text(keys.get("side")) or plain.side,
         account_id=_text(keys.get("account_id")),
-        keep_ms=_duration(keys, "keep", plain.keep_ms * MS, faults) // MS,
+        keep_ms=_duration(keys, "keep", plain.keep_ms * MS, faults, least=KEEP_LEAST_NS) // MS,
         sweep_ns=_duration(keys, "sweep", plain.sweep_ns, faults),
         history_begin=_text(keys.get("history_begin")),
         newest_first=_text(keys.get("newest_first")) == "true",
@@ -60,13 +62,14 @@ def refuse_listen_keys(name: str, kind: str, keys: Mapping[str, Node], node: Nod
             faults.report("G727", node.keys[key].span, what, f"remove `{key}`")
 
 
-def _duration(keys: Mapping[str, Node], name: str, default: int, faults: Faults) -> int:
+def _duration(keys: Mapping[str, Node], name: str, default: int, faults: Faults, *, least: int = 1) -> int:
     node = keys.get(name)
     value = None if node is None else read_literal(node, DURATION, faults, what=name)
     if node is None or not isinstance(value, int):
         return default
-    if value <= 0:
-        faults.report("T405", node.span, f"{name} is {value}, expected above 0")
+    if value < least:
+        expected = f"at least {shown(least, DURATION)}" if least > 1 else "above 0"
+        faults.report("T405", node.span, f"{name} is {shown(value, DURATION)}, expected {expected}")
         return default
     return value
 
