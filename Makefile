@@ -27,7 +27,7 @@
 PYTHON ?= python3
 FLOW ?= flows/eagle_chicken.yaml
 ARGS ?=
-PYTEST_ARGS ?= -q -n 2
+PYTEST_ARGS ?= -q -n 3 --dist worksteal
 MARKETS ?=
 MUTANTS ?= $(basename $(notdir $(wildcard tests/survivors/*.yaml)))
 FUZZ ?= 100000 1
