@@ -131,23 +131,29 @@ class Pool:
                 asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
                 return
             self._waiting[exchange] = None
-            self._open_one(exchange)
+            self._open_one()
         if exchange.request.method != "GET":
             self._keep_spare(now_ns)
 
     def _keep_spare(self, now_ns: int) -> None:
-        """The next order may come before this one's answer."""
-        fresh = sum(1 for connection, since_ns in self._free if connection.usable and now_ns - since_ns < KEEP_NS)
-        ready = fresh + self._opening - len(self._waiting)
+        """The next order may come before this one's answer. Spares of earlier orders that grew old are closed."""
+        free, self._free = self._free, deque()
+        for connection, since_ns in free:
+            if connection.usable and now_ns - since_ns < KEEP_NS:
+                self._free.append((connection, since_ns))
+            else:
+                connection.drop("unused for too long")
+        ready = len(self._free) + self._opening - len(self._waiting)
         for _ in range(min(SPARE - ready, OPEN_MOST - len(self._open) - self._opening)):
-            self._open_one(None)
+            self._open_one()
 
-    def _open_one(self, exchange: Exchange | None) -> None:
+    def _open_one(self) -> None:
         self._opening += 1
-        self._tasks.spawn(self._connect(exchange))
+        self._tasks.spawn(self._connect())
 
-    async def _connect(self, exchange: Exchange | None) -> None:
-        """One more connection, for `exchange` unless it finds another one sooner."""
+    async def _connect(self) -> None:
+        """One more connection, for whoever waits longest."""
+        failed = ""
         try:
             async with asyncio.timeout(CONNECT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -155,12 +161,12 @@ class Pool:
                     server_hostname=self.host if self._tls else None,
                 )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
-            if exchange in self._waiting:
-                del self._waiting[exchange]
-                exchange.fail(f"{type(error).__name__}: {error}")
-            return
+            failed = f"{type(error).__name__}: {error}"
         finally:
             self._opening -= 1
+        if failed:
+            self._one_less(failed)
+            return
         if self._closed:
             connection.drop("the session was closed")
             return
@@ -170,6 +176,13 @@ class Pool:
             connection.start(first)
         else:  # behind those that carried something: it is for the moment when all of them do
             self._free.appendleft((connection, self._now_ns()))
+
+    def _one_less(self, why: str) -> None:
+        """Who waits need not be whom the connection was for: that one may have got another's."""
+        waiting = [it for it in self._waiting if not it.over]
+        if len(waiting) > self._opening:
+            del self._waiting[waiting[0]]
+            waiting[0].fail(why)
 
     def _first_waiting(self) -> Exchange | None:
         while self._waiting:

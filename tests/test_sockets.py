@@ -308,6 +308,62 @@ def test_beside_an_order_connections_are_opened_for_the_next_ones_and_beside_a_q
     run(main())
 
 
+def test_who_waits_hears_at_once_that_no_connection_comes_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one got the second one's connection, so that it is the second one that has none."""
+
+    async def main() -> None:
+        doors = Doors(monkeypatch, open_at_once=100)
+        loop = asyncio.get_running_loop()
+        plain, lets = loop.create_connection, [loop.create_future(), loop.create_future()]
+        tries = iter(lets)
+
+        async def create(*given: Any, **named: Any) -> Any:
+            await next(tries)
+            return await plain(*given, **named)
+
+        monkeypatch.setattr(loop, "create_connection", create)
+        async with http_server(doors.handle) as url, transport() as it:
+            first, second = (asyncio.create_task(ask(it, url)) for _ in lets)
+            await asyncio.sleep(0)
+            lets[1].set_result(None)
+            await doors.came(1)
+            lets[0].set_exception(OSError("no route"))
+            async with asyncio.timeout(5):
+                with pytest.raises(LinkDown, match="no route"):
+                    await second
+            doors.answers[0].set()
+            assert (await first).body == b"1"
+
+    run(main())
+
+
+def test_connections_that_were_kept_beside_an_order_are_closed_when_they_grow_old(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two more with every order an hour would be as many as may be open at a time."""
+    later = 0
+
+    async def main() -> None:
+        nonlocal later
+        doors = Doors(monkeypatch, open_at_once=100)
+        it = SocketTransport(now_ns=lambda: counting_ns() + later, insecure_loopback=True)
+        async with http_server(doors.handle) as url:
+            for number in range(8):
+                asked = asyncio.create_task(ask(it, url, body=b"order" if number % 2 else b"", within_s=1_000))
+                await doors.came(number + 1)
+                doors.answers[number].set()
+                await asked
+                (pool,) = it._pools.values()
+                while pool._opening:
+                    await asyncio.sleep(0)
+                later += 40 * S
+            assert len(set(doors.peers)) == 1
+            assert (doors.tried, len(pool._open)) == (1 + 4 * SPARE, 1 + SPARE)
+            await it.close()
+
+    run(main())
+
+
 def test_a_redirect_is_an_answer() -> None:
     async def handle(_: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": "https://elsewhere.example/"})
