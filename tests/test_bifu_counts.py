@@ -143,16 +143,44 @@ def test_more_trades_than_there_is_room_for_leave_the_oldest_to_the_journal() ->
         asked.append(order_id)
         return [it for it in journal if it.order_id == order_id]
 
-    counts = Counts(recall=recall, most=20)
+    counts = Counts(recall=recall, most=70)
     for number in range(40):
         assert counts.take_row(row(f"t{number}", order=f"o{number // 2}", at_ms=T + number * HOUR)) == 1
         if counts.crowded:
             counts.make_room(T + number * HOUR)
-        assert counts.size <= 20
+        assert counts.places <= 70
     assert counts.take_row(row("t39", order="o19", at_ms=T + 39 * HOUR)) is None
     assert not asked  # a fill of today is looked up nowhere
     assert counts.take_row(row("t0", order="o0", at_ms=T)) is None  # forgotten, and known all the same
     assert asked == ["o0"]
+
+
+def test_an_order_that_goes_on_filling_stays_while_there_is_no_room() -> None:
+    counts = Counts(
+        recall=lambda _: [], most=80
+    )  # of a journal that knows nothing: what is forgotten would be told again
+    for number in range(40):
+        assert counts.take_row(row(f"long{number}", order="long", at_ms=T + number * HOUR)) == 1
+        assert counts.take_row(row(f"t{number}", order=f"o{number}", at_ms=T + number * HOUR)) == 1
+        if counts.crowded:
+            counts.make_room(T + number * HOUR)
+        assert counts.places <= 80
+    assert counts.take_row(row("long0", order="long", at_ms=T)) is None
+    assert missed(counts, listed("40", order="long", at_ms=T + 39 * HOUR)) == 0
+
+
+@pytest.mark.parametrize("trades", [1, 2, 5, 2_000])
+def test_a_place_is_never_more_than_250_bytes(trades: int) -> None:
+    """Many orders of one trade each took five times what the bound promised."""
+    counts = Counts(recall=lambda _: [])
+    tracemalloc.start()
+    try:
+        for each in range(2_000):
+            counts.take_row(row(f"{each:036}", order=f"{10**17 + each // trades}", at_ms=T + each))
+        used = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert used < 250 * counts.places
 
 
 def test_what_the_journal_may_not_have_on_its_disk_yet_is_not_forgotten() -> None:

@@ -19,7 +19,8 @@ from exchanges.types import ZERO, Fill
 
 HOUR_MS = 3_600_000
 KEEP_MS = 2 * HOUR_MS
-MOST_TRADES = 1_000_000  # in memory, 260 bytes each; a market that makes more in KEEP_MS is looked up sooner
+MOST_PLACES = 1_000_000  # in memory, of 250 bytes; a market that needs more in KEEP_MS is looked up sooner
+ORDER_PLACES = 5  # that an order takes beside one for each of its trades
 SETTLED_MS = 60_000  # a fill told so long ago is in the journal's file
 SAME_MS = 20  # a match so soon after an order's last change may be the change itself, by another clock of the venue
 
@@ -156,12 +157,12 @@ class Counts:
 
     def __init__(
         self, known: Iterable[Fill] = (), *, known_since_ms: int = 0, recall: Recall | None = None,
-        keep_ms: int = KEEP_MS, most: int = MOST_TRADES,
+        keep_ms: int = KEEP_MS, most: int = MOST_PLACES,
     ) -> None:  # fmt: skip
         self._recall = recall
         self._keep_ms = keep_ms
         self._most = self._crowded_at = most
-        self._orders: dict[str, _Order] = {}
+        self._orders: dict[str, _Order] = {}  # the one that told news last is last
         self.size = 0  # trade ids in memory, for a metric
         self._forgotten_ms = 0 if recall is None else known_since_ms  # what is newer is in memory, whole
         self._known_ms = 0  # what is older may be a replay that a provisional fill had explained: nobody journals that
@@ -180,6 +181,7 @@ class Counts:
                 return None
         elif order is None:
             order = self._orders[row.order_id] = _Order()
+        self._orders[row.order_id] = self._orders.pop(row.order_id)
         self.size += 1
         return order.news(row)
 
@@ -216,21 +218,27 @@ class Counts:
             self._forget(order_id)
 
     @property
+    def places(self) -> int:
+        """What the memory holds: many orders of one trade each take more of it than one order of many."""
+        return self.size + ORDER_PLACES * len(self._orders)
+
+    @property
     def crowded(self) -> bool:
         """Is it time to make room?"""
-        return self.size > self._crowded_at and self._recall is not None
+        return self.places > self._crowded_at and self._recall is not None
 
     def make_room(self, now_ms: int) -> None:
-        """Forget a tenth: orders whose last fill is oldest, and none that the journal may still have in its memory.
+        """Forget a tenth: orders that have told nothing for longest, and none that the journal may still have in its
+        memory.
 
-        So an order that goes on filling stays, however much it has.
+        So an order that goes on filling stays, however much it has. Nothing is sorted: fills wait meanwhile.
         """
         settled_ms = now_ms - SETTLED_MS
-        for order_id in sorted(self._orders, key=lambda it: self._orders[it].newest_ms):
-            if self.size <= self._most * 9 // 10 or self._orders[order_id].newest_ms > settled_ms:
+        for order_id in list(self._orders):
+            if self.places <= self._most * 9 // 10 or self._orders[order_id].newest_ms > settled_ms:
                 break
             self._forget(order_id)
-        self._crowded_at = max(self._most, self.size + self._most // 10)
+        self._crowded_at = max(self._most, self.places + self._most // 10)
 
     def _forget(self, order_id: str) -> None:
         order = self._orders.pop(order_id)
