@@ -13,11 +13,13 @@ from typing import Protocol
 from cli.budgets import Budgets
 from cli.locate import CannotUse
 from cli.resolve import Resolve
+from cli.streams import write_note
 from engine.runtime.chance import Stream
 from engine.runtime.clock import LiveClock
 from engine.runtime.config import AccountConfig, Config, VenueConfig
 from engine.runtime.config_values import BIFU, ListenConfig
 from engine.runtime.credentials import PLAIN
+from engine.runtime.patience import Patience
 from engine.runtime.source_journal import heard_before
 from engine.trading.inputs import Input, LeftOut, SourceChecked
 from engine.trading.plan import AccountPlan
@@ -35,7 +37,7 @@ from exchanges.binance.client import BinanceClient
 from exchanges.binance.wire import product as binance
 from exchanges.binance.wire.request import Signer as BinanceSigner
 from exchanges.budget import Budget
-from exchanges.errors import AuthFailed, ExchangeError, Rejected
+from exchanges.errors import AuthFailed, ExchangeError, RateLimited, Rejected
 from exchanges.lighter import client as lighter
 from exchanges.lighter import signer as lighter_signer
 from exchanges.lighter.native import NativeSigner, installed
@@ -205,6 +207,7 @@ async def _ask(config: Config, resolve: Resolve) -> Listed:
 async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS) -> Listed:
     """As `ask_venues`, on the running loop."""
     budgets = Budgets(shared=network is SOCKETS)
+    patience = Patience(write_note)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:
@@ -213,8 +216,9 @@ async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: 
         )  # fmt: skip
         symbol = config.symbols[account.venue]
         try:
-            instruments[account.name] = coarsened(await client.get_contract_attributes(symbol), account)
-            price = price or (await client.fetch_bbo_prices(symbol)).mid
+            listed = await patience.answer(partial(client.get_contract_attributes, symbol))
+            instruments[account.name] = coarsened(listed, account)
+            price = price or (await patience.answer(partial(client.fetch_bbo_prices, symbol))).mid
         except ExchangeError as error:
             raise _unasked(error, f"{account.name} on {account.venue}: {error}") from error
         finally:
@@ -243,6 +247,8 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
         hint = "check the symbol under `markets:`"
     elif isinstance(error, AuthFailed):
         hint = "check the key, and that it belongs to this venue"
+    elif isinstance(error, RateLimited):
+        hint = "let nothing else use the account or this address, and start again later"
     return CannotUse(f"{text}; nothing was sent; {hint}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.missing_rows import MissingRows
+from engine.runtime.patience import Patience
 from engine.trading.effects import Alert
 from engine.trading.inputs import Carried, Held, Recalled
 from exchanges.errors import ExchangeError, LinkDown, RateLimited
@@ -65,7 +66,7 @@ def missed(
     desk = SimpleNamespace(adopt=lambda row: HAWK if row.client_id == OURS and untold else None)
     held = tuple(Held(name, D(0), D(0)) for name in ("hawk", "hen", "heard"))
     carried = Carried(4, 40, held, (HAWK, CHICK), untold=untold)
-    found = asyncio.run(missing(desk, rows, alerts).of_earlier_runs(carried))
+    found = asyncio.run(missing(desk, rows, alerts).of_earlier_runs(carried, Patience(print)))
     return [(it.client_id, it.trade_id) for it in found], alerts
 
 

@@ -7,6 +7,7 @@ import gc
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from runtime_kit import (
@@ -79,6 +80,7 @@ from exchanges.types import (
     Quote,
     Refusal,
     Refused,
+    Side,
     Unknown,
 )
 
@@ -587,7 +589,35 @@ def test_an_answer_on_its_way_is_not_given_up_because_another_account_cannot_be_
 
     counted = Counted(5, False, False, (), (), "RateLimited: none left")
     room, _ = run(reacts({fill(): [AskPositions(("m", "t"), 5)], counted: [DONE]}), arrange)
-    assert (room.seen[-1], ended_ms[0]) == ((300, counted), 300)
+    assert (room.seen[-1], ended_ms[0]) == ((309, counted), 300)
+
+
+def test_positions_that_no_request_is_left_for_are_read_ever_less_often() -> None:
+    """A halt asked again at each answer, four times a second for as long as it took, most of it refused here (S11)."""
+    rooms: list[Room] = []
+    recovered: list[Input] = []
+    failures = [*none_left(3, retry_ms=25), *none_left(200, retry_ms=60_000)]
+
+    def script(given: Input) -> list[Effect]:
+        if given == fill():
+            rooms[0].clients["t"].errors["positions"] = failures
+        elif not isinstance(given, Counted):
+            return [DONE] if given == StopAsked(1) else []
+        elif given.ok and recovered:
+            return [DONE]
+        elif given.ok:  # from here on it fails once more, as if for the first time
+            recovered.append(given)
+            failures.extend(none_left(1, retry_ms=60_000))
+        return [AskPositions(("m", "t"), 5)]
+
+    def arrange(room: Room) -> None:
+        rooms.append(room)
+        room.at(2, room.runner.handle, fill())
+
+    room, _ = run(script, arrange)
+    told_ms = [at_ms for at_ms, given in room.seen if given == fill() or isinstance(given, Counted)]
+    waits_ms = [later - before for before, later in pairwise(told_ms)]
+    assert waits_ms == [10, 20, 25, *range(40, 1_000, 10), *[1_000] * 104, 0, 10, 0]
 
 
 @pytest.mark.parametrize(
@@ -740,6 +770,81 @@ def test_one_account_that_cannot_be_connected_does_not_wait_for_the_others() -> 
         return loop.clock.now_ns()
 
     assert run_virtual(main) == START
+
+
+NONE_LEFT = "no request left in the venue's budget"
+AWAITED = Alert(Level.WARNING, "requests_awaited", f"{NONE_LEFT}; waiting for it, up to 120 s", {})
+
+
+LEFT_BY_T = Recalled(
+    client_id="e2r1lopena1", account="t", venue="v", symbol="ETH", side=Side.BUY, qty=D(1), price=D(1), purpose="open",
+    leg="opening", round=1, order_id="", state=OrderState.PENDING, filled=D(0), provisional=D(0), trades=(),
+)  # fmt: skip
+
+
+def none_left(times: int, *, retry_ms: int = 1) -> list[Exception]:
+    return [RateLimited(NONE_LEFT, retry_ms=retry_ms) for _ in range(times)]
+
+
+@pytest.mark.parametrize(
+    ("question", "times", "retry_ms", "began_ms"),
+    [
+        ("connect", 1, 1, 1_000),
+        ("connect", 3, 1, 7_000),  # 1, 2 and 4 s: half of a connection made again and again uses up what came free
+        ("connect", 1, 59_000, 59_000),
+        ("positions", 2, 30_000, 60_000),
+        ("fills", 2, 1, 3_000),
+    ],
+)
+def test_a_start_waits_for_the_venues_budget_and_tells_it_once(
+    question: str, times: int, retry_ms: int, began_ms: int
+) -> None:
+    """S11: what a dead run left is open meanwhile; a start that gives up leaves it to nobody."""
+
+    def arrange(room: Room) -> None:
+        room.clients["t"].errors[question] = none_left(times, retry_ms=retry_ms)
+        if question == "connect":
+            room.clients["m"].errors[question] = none_left(1)
+        room.at(100_000, room.runner.stop, 1)
+
+    carried = Carried(3, 0, (), (LEFT_BY_T,))
+    room, code = run(reacts({}), arrange, carried=carried)
+    text = f"{AWAITED.text}; what run {carried.run} left open stays as it is until then"
+    assert [it for it in room.shown if it != DONE] == [replace(AWAITED, text=text)]
+    assert ([it for it in room.seen if isinstance(it[1], Started)], code) == ([(began_ms, BEGAN)], 0)
+
+
+def test_a_start_does_not_wait_for_a_venue_that_bars_it_for_long() -> None:
+    async def main(loop: VirtualLoop) -> tuple[Room, int]:
+        room = Room(loop, reacts({}))
+        room.clients["t"].errors["connect"] = none_left(1, retry_ms=120_001)
+        with pytest.raises(RateLimited, match=NONE_LEFT):
+            await room.run()
+        return room, loop.clock.now_ns()
+
+    room, ended_ns = run_virtual(main)
+    assert (room.seen, room.shown, ended_ns) == ([], [], START)
+
+
+def test_a_start_waits_two_minutes_for_one_answer_and_no_longer() -> None:
+    async def main(loop: VirtualLoop) -> tuple[Room, int]:
+        room = Room(loop, reacts({}))
+        room.clients["t"].errors["connect"] = none_left(99)
+        with pytest.raises(RateLimited, match=NONE_LEFT):
+            await room.run()
+        return room, loop.clock.now_ns()
+
+    room, ended_ns = run_virtual(main)
+    assert (room.seen, room.shown, ended_ns) == ([], [AWAITED], START + 111 * S)  # 1 + 2 + 4 + 8 s, then 16 s each
+
+
+def test_a_start_that_waits_can_be_stopped() -> None:
+    def arrange(room: Room) -> None:
+        room.clients["t"].errors["connect"] = none_left(99)
+        room.at(500, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange)
+    assert (room.seen, code, room.calls.count("t connect")) == ([], 130, 1)
 
 
 def boom(*_: object) -> None:

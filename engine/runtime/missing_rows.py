@@ -10,6 +10,7 @@ from dataclasses import replace
 from engine.runtime.carried import OVERLAP_MS
 from engine.runtime.clock import MS
 from engine.runtime.journal import Journal
+from engine.runtime.patience import Patience
 from engine.runtime.ports import Desk
 from engine.runtime.questions import LAST_PAUSE_S, Questions
 from engine.trading.effects import Alert, Level
@@ -40,7 +41,7 @@ class MissingRows:
         self._since_ms = since_ms
         self._alert = alert
 
-    async def of_earlier_runs(self, carried: Carried) -> list[Fill]:
+    async def of_earlier_runs(self, carried: Carried, patience: Patience) -> list[Fill]:
         """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
 
         Also of orders that no journal tells (S15). Without an answer the takeover goes on all the same: the orders
@@ -53,7 +54,7 @@ class MissingRows:
         asked = {name: symbol for name, symbol in self._symbols.items() if name in names}
         found = []
         try:
-            rows = await self._questions.rows(asked, carried.since_ms)
+            rows = await patience.answer(lambda: self._questions.rows(asked, carried.since_ms))
         except ExchangeError as error:
             text = f"fills since run {carried.run} cannot be read ({error}); its orders are asked about"
             self._alert(Alert(Level.WARNING, "fills_unread", text, {}))

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
+from engine.runtime.patience import Patience
 from engine.trading.effects import AskOrder, AskPositions
 from engine.trading.inputs import Counted, Looked
 from exchanges.base import BaseExchangeClient
@@ -19,6 +21,8 @@ ASK_TIMEOUT_S = 5
 DISCONNECT_TIMEOUT_S = 5
 RECONNECT_PAUSE_S = 1
 REFUSED_PAUSE_S = 10  # after a "no" that waiting alone hardly mends
+UNREAD_MS = 10  # each answer "no request is left for positions" in a row waits so much longer than the one before, …
+UNREAD_MOST_MS = 1_000  # … up to this: who halts asks again as soon as it has one, and a stop gives up after some forty
 LAST_PAUSE_S = 1  # between readings before leaving, all of them within ASK_TIMEOUT_S
 
 T = TypeVar("T")
@@ -39,14 +43,11 @@ class Questions:
     def __init__(self, clients: Mapping[str, BaseExchangeClient], *, moves: Callable[[str], int]) -> None:
         self._clients = clients
         self._moves = moves
+        self._unread = 0  # readings of positions in a row for which no request was left
 
-    async def connect_all(self) -> None:
-        """Raises: AuthFailed, LinkDown."""
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await all_of(client.connect() for client in self._clients.values())
-        except TimeoutError:
-            raise LinkDown(f"no connection within {CONNECT_TIMEOUT_S} s") from None
+    async def connect_all(self, patience: Patience) -> None:
+        """Raises: AuthFailed, LinkDown, RateLimited."""
+        await all_of(patience.answer(partial(_connect, client)) for client in self._clients.values())
 
     async def disconnect_all(self, *, within_s: int) -> None:
         await all_of(self._disconnect(client, within_s) for client in self._clients.values())
@@ -138,7 +139,11 @@ class Questions:
         try:
             read = await self.holdings(asked.accounts)
         except ExchangeError as error:
+            if isinstance(error, RateLimited):
+                self._unread += 1
+                await asyncio.sleep(min(error.retry_ms, UNREAD_MS * self._unread, UNREAD_MOST_MS) / 1000)
             return Counted(asked.token, ok=False, quiet=False, positions=(), margins=(), text=_text(error))
+        self._unread = 0
         return Counted(asked.token, ok=True, quiet=read.quiet, positions=read.positions, margins=read.margins)
 
     async def look(self, asked: AskOrder) -> Looked:
@@ -149,6 +154,14 @@ class Questions:
         except (ExchangeError, TimeoutError) as error:
             return Looked(asked.client_id, asked.token, ok=False, update=None, text=_text(error))
         return Looked(asked.client_id, asked.token, ok=True, update=update)
+
+
+async def _connect(client: BaseExchangeClient) -> None:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await client.connect()
+    except TimeoutError:
+        raise LinkDown(f"no connection within {CONNECT_TIMEOUT_S} s") from None
 
 
 async def all_of(coros: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -18,6 +18,7 @@ from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.listeners import of_a_listener
 from engine.runtime.missing_rows import MissingRows
+from engine.runtime.patience import Patience
 from engine.runtime.ports import DayOf, Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
@@ -594,10 +595,11 @@ class Runner:
     # --- beginning and end
 
     async def _start(self) -> None:
+        patience = Patience(self._tell_wait)
         try:
-            await self._questions.connect_all()
-            held = await self._baseline()
-            rows = [] if self._carried is None else await self._rows.of_earlier_runs(self._carried)
+            await self._questions.connect_all(patience)
+            held = await self._baseline(patience)
+            rows = [] if self._carried is None else await self._rows.of_earlier_runs(self._carried, patience)
             self._check_baseline(held.positions, rows)
         except (ExchangeError, EngineError) as error:
             if self._over is not None and not self._over.done():
@@ -615,13 +617,18 @@ class Runner:
             self._gaps.look()
             self._spawn(self._beat())
 
-    async def _baseline(self) -> Holdings:
-        held = await self._questions.holdings(self._asked)
+    async def _baseline(self, patience: Patience) -> Holdings:
+        read = partial(self._questions.holdings, self._asked)
+        held = await patience.answer(read)
         for _ in range(BASELINE_TRIES - 1):
             if held.quiet:
                 break
-            held = await self._questions.holdings(self._asked)
+            held = await patience.answer(read)
         return held
+
+    def _tell_wait(self, why: str) -> None:
+        left = "" if self._carried is None else f"; what run {self._carried.run} left open stays as it is until then"
+        self.alert(Alert(Level.WARNING, "requests_awaited", f"{why}{left}", {}))
 
     def _end(self, exit_code: int, text: str) -> None:
         """The first ending counts."""

@@ -60,6 +60,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a run that takes over from a dead one cannot read the fills of the time between",
         "Nothing at once: quantities come from the orders. `eagle audit` will miss the rows; compare fees by hand.",
     ),
+    "requests_awaited": _process(
+        Level.WARNING,
+        "a start, often soon after another run ended, finds no request left in a venue's minute; told once",
+        "Nothing: it waits, 120 s at most for one answer. If it gives up, let nothing else use the account or address.",
+    ),
     "fills_unpriced": _process(
         Level.WARNING,
         "a run ends, and no venue tells the price and fee of something that is known to have filled",

@@ -1,0 +1,72 @@
+"""What a run asks its venues before it begins: within their budgets, and with patience where those are used up."""
+
+from __future__ import annotations
+
+import pytest
+from config_kit import FLOW
+from runtime_kit import START, FakeClient, S, quote, run_virtual
+
+from cli import client_wiring
+from cli.client_wiring import Listed, listed_by
+from cli.locate import CannotUse
+from engine.runtime.config import load_config
+from engine.runtime.loop import VirtualLoop
+from exchanges.errors import RateLimited
+from exchanges.synthetic import demo_instrument
+from exchanges.types import Quote
+
+NONE_LEFT = "no request left in the venue's budget"
+CONFIG = load_config(
+    """
+version: 1
+market: ETH-PERP
+markets: {ETH-PERP: {a: ETH, b: ETH}}
+venues: {a: {kind: paper}, b: {kind: paper}}
+accounts:
+  - {name: hawk, venue: a, owner: me, balance: 10000}
+  - {name: chick, venue: b, owner: me, balance: 10000}
+use: {maker: hawk, takers: [chick]}
+settings: {quantity: 0.02}
+""",
+    file="eagle.yaml",
+    flow=FLOW,
+)
+
+
+class Asked(FakeClient):
+    async def fetch_bbo_prices(self, symbol: str) -> Quote:
+        await self._asked("bbo")
+        return quote()
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, **errors: list[Exception]) -> tuple[Listed, int]:
+    """What is listed, and the time that it took in ns; the second account answers its questions with `errors` first."""
+
+    def client_for(*_: object, **__: object) -> FakeClient:
+        made.append(Asked(f"a{len(made)}"))
+        made[-1].listed = demo_instrument("v")
+        made[-1].errors = errors if len(made) == 2 else {}
+        return made[-1]
+
+    async def main(loop: VirtualLoop) -> tuple[Listed, int]:
+        told = await listed_by(CONFIG, clock=loop.clock, resolve=print)  # type: ignore[arg-type]
+        return told, loop.clock.now_ns() - START
+
+    made: list[FakeClient] = []
+    monkeypatch.setattr(client_wiring, "client_for", client_for)
+    return run_virtual(main)
+
+
+def test_what_is_listed_is_asked_for_again_while_no_request_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S11: a run that takes over soon after a death, with the exposure of the dead one still open, gave up here."""
+    refusals: list[Exception] = [RateLimited(NONE_LEFT, retry_ms=1_000) for _ in range(3)]
+    told, took_ns = listed(monkeypatch, listed=refusals, bbo=[])
+    assert (list(told.instruments), told.price, took_ns) == (["hawk", "chick"], quote().mid, 7 * S)
+    assert capsys.readouterr().err == f"{NONE_LEFT}; waiting for it, up to 120 s\n"
+
+
+def test_a_venue_that_bars_us_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CannotUse, match=f"^chick on b: {NONE_LEFT}; nothing was sent; let nothing else"):
+        listed(monkeypatch, listed=[RateLimited(NONE_LEFT, retry_ms=600_000)])
