@@ -152,7 +152,7 @@ class SimulatedWorld:
         venue_plan, process_plan = plan.of_venues(), plan.of_process()
         self.scenario = scenario
         self.clock = VirtualClock()
-        self.trace = TraceHash(self.clock.now_ns)
+        self.trace = TraceHash(self.clock)
         self.played: list[Played] = []
         self.venues: dict[str, SimulatedVenue] = {}
         self.secrets: dict[str, str] = {}
@@ -312,12 +312,12 @@ class SimulatedWorld:
 
     def transport(self, venue: VenueConfig, clock: Clock) -> MemoryTransport:
         low, high = (ms * 1_000_000 for ms in self.scenario.way_ms)
-        chance = Stream(self.scenario.seed, f"way/{len(self._transports)}")
+        draw = Stream(self.scenario.seed, f"way/{len(self._transports)}").often(low, high)
         assert isinstance(clock, ProcessClock)
 
         def way_ns() -> int:
             """What is sent by a process that stands still leaves when it goes on."""
-            return chance.between(low, high) + clock.left_ns
+            return draw() + clock.left_ns if clock.until_ns else draw()
 
         made = MemoryTransport(
             {_host(number): it.model for number, it in enumerate(self.venues.values())}, world=self.clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
 
@@ -24,6 +24,19 @@ class Stream:
 
     def between(self, low: int, high: int) -> int:
         return low + self.below(high - low + 1)
+
+    def often(self, low: int, high: int) -> Callable[[], int]:
+        """`between` for who draws for every message of a run: the next draw of this stream at each call."""
+        bits, most = self._bits, high - low
+        width = most.bit_length()
+
+        def draw() -> int:
+            drawn = bits(width)
+            while drawn > most:
+                drawn = bits(width)
+            return low + drawn
+
+        return draw
 
 
 class _Recorded:

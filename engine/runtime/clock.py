@@ -27,25 +27,28 @@ GAP_NS = 2 * S  # what counts as missing time (S14)
 class Agenda:
     """Entries by time, then by the order of the calls."""
 
-    __slots__ = ("_next_seq", "_sweep_at", "heap")
+    __slots__ = ("_sweep_at", "heap", "next_seq")
 
     def __init__(self) -> None:
         self.heap: list[list[Any]] = []
-        self._next_seq = count(1).__next__
+        self.next_seq = count(1).__next__
         self._sweep_at = SWEEP_AT
 
     def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Entry:
+        entry = Entry((when_ns, self.next_seq(), callback, args))
         heap = self.heap
-        entry = Entry((when_ns, self._next_seq(), callback, args))
         heappush(heap, entry)
         if len(heap) > self._sweep_at:
             self._sweep()
         return entry
 
     def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
-        heap = self.heap
-        heappush(heap, [when_ns, self._next_seq(), callback, args])
-        if len(heap) > self._sweep_at:
+        heappush(self.heap, [when_ns, self.next_seq(), callback, args])
+
+    def put(self, entry: Entry) -> None:
+        """Take an entry made elsewhere, with a number from `next_seq`."""
+        heappush(self.heap, entry)
+        if len(self.heap) > self._sweep_at:
             self._sweep()
 
     def next_ns(self) -> int | None:

@@ -15,7 +15,7 @@ from heapq import heappop
 from typing import Any, NoReturn, TypeVarTuple, Unpack
 
 from engine.runtime.clock import S, VirtualClock
-from engine.runtime.entry import Entry
+from engine.runtime.entry import Entry, OwnedEntry
 
 Ts = TypeVarTuple("Ts")
 
@@ -55,8 +55,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     All that is ready runs before the next entry; entries run by time, then in the order of the calls.
     """
 
-    _ready: deque[asyncio.Handle]  # of asyncio's base class, as are _stopping and _check_closed
+    _ready: deque[asyncio.Handle]  # of asyncio's base class, as are _stopping, _closed and _check_closed
     _stopping: bool
+    _closed: bool
     _check_closed: Callable[[], None]
 
     def __init__(self, clock: VirtualClock | None = None) -> None:
@@ -74,6 +75,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         timer = _LoopTimer(when, callback, args, self, context)
         timer.entry = self.clock.call_at(round(when * S), timer._run)
         return timer
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's own, in one call instead of four: half of what a simulation's tasks do is to wake each other."""
+        if self._closed:
+            self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -126,8 +137,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 if when_ns > clock.at_ns:
                     clock.at_ns = when_ns
                     turns = 0
-                callback(*entry[3])
                 turns += 1
+                if type(entry) is OwnedEntry and entry[4].wakes_ns > clock.at_ns:
+                    entry[4].hold(entry)
+                    continue
+                entry[2] = None  # a timer holds its entry, and this the timer
+                callback(*entry[3])
 
     def _waiting(self) -> str:
         """Where each task waits, in an order that does not depend on addresses."""

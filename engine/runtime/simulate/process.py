@@ -8,31 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
+from heapq import heappush
 from typing import Any, TypeVarTuple, Unpack
 
 from engine.runtime.clock import S, VirtualClock
+from engine.runtime.entry import OwnedEntry
 from engine.runtime.loop import VirtualLoop
-from exchanges.types import Cancellable, Rng
+from exchanges.types import Rng
 
 Ts = TypeVarTuple("Ts")
 
 __all__ = ["ProcessClock", "ProcessLoop"]
 
-
-class _Timer:
-    """A callback of the process. It stays cancellable while the process stands still."""
-
-    __slots__ = ("args", "callback", "entry")
-
-    def __init__(self, callback: Callable[..., None], args: tuple[object, ...]) -> None:
-        self.callback: Callable[..., None] | None = callback
-        self.args = args
-        self.entry: Cancellable | None = None
-
-    def cancel(self) -> None:
-        self.callback = None
-        if self.entry is not None:
-            self.entry.cancel()
+NEVER_NS = 1 << 62
 
 
 class ProcessClock:
@@ -47,7 +35,8 @@ class ProcessClock:
         self.wall_skew_ms = 0
         self.over = False
         self.slept_ns = 0  # how long it stood still in all
-        self._until_ns = 0
+        self.wakes_ns = 0  # nothing of it runs before
+        self.until_ns = 0  # of its last pause; 0: it has not stood still yet
 
     def now_ns(self) -> int:
         return self.world.at_ns
@@ -59,55 +48,50 @@ class ProcessClock:
     def wall_ms(self) -> int:
         return self.world.wall_ms() + self.wall_skew_ms
 
-    def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> _Timer:
-        timer = _Timer(callback, args)
-        timer.entry = self.world.call_at(when_ns, self._due, timer)
-        return timer
+    def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> OwnedEntry:
+        world = self.world
+        entry = OwnedEntry((when_ns, world.next_seq(), callback, args, self))
+        world.put(entry)
+        return entry
 
     def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
-        self.world.post_at(when_ns, self._posted_due, callback, args)
+        world = self.world
+        heappush(world.heap, OwnedEntry((when_ns, world.next_seq(), callback, args, self)))
+
+    def hold(self, entry: OwnedEntry) -> None:
+        """What falls due while it stands still runs when it goes on, in the order in which it fell due."""
+        if not self.over:
+            entry[0], entry[1] = self.wakes_ns, self.world.next_seq()
+            self.world.put(entry)
 
     def pause(self, for_ns: int) -> None:
         """Stand still from now on."""
         until_ns = self.world.at_ns + for_ns
-        if until_ns > self._until_ns:
-            self.slept_ns += until_ns - max(self.world.at_ns, self._until_ns)
-            self._until_ns = until_ns
+        if until_ns > self.until_ns:
+            self.slept_ns += until_ns - max(self.world.at_ns, self.until_ns)
+            self.until_ns = until_ns
+            if not self.over:
+                self.wakes_ns = until_ns
 
     @property
     def left_ns(self) -> int:
         """How long it will still stand."""
-        return max(0, self._until_ns - self.world.at_ns)
+        return max(0, self.until_ns - self.world.at_ns)
 
     def end(self) -> None:
         """The process is dead."""
         self.over = True
-
-    def _due(self, timer: _Timer) -> None:
-        if timer.callback is None or self.over:
-            return
-        if self._until_ns > self.world.at_ns:
-            timer.entry = self.world.call_at(self._until_ns, self._due, timer)
-        else:
-            timer.callback(*timer.args)
-
-    def _posted_due(self, callback: Callable[..., None], args: tuple[object, ...]) -> None:
-        if self.over:
-            return
-        if self._until_ns > self.world.at_ns:
-            self.world.post_at(self._until_ns, self._posted_due, callback, args)
-        else:
-            callback(*args)
+        self.wakes_ns = NEVER_NS
 
 
 class _LoopTimer(asyncio.TimerHandle):
-    """A handle of asyncio's `call_at` that takes its timer along when it is cancelled."""
+    """A handle of asyncio's `call_at` that takes its entry along when it is cancelled."""
 
-    __slots__ = ("timer",)
-    timer: _Timer
+    __slots__ = ("entry",)
+    entry: OwnedEntry
 
     def cancel(self) -> None:
-        self.timer.cancel()
+        self.entry.cancel()
         super().cancel()
 
 
@@ -127,14 +111,14 @@ class ProcessLoop(VirtualLoop):
     ) -> asyncio.TimerHandle:
         self._check_closed()
         handle = _LoopTimer(when, callback, args, self, context)
-        handle.timer = self.process.call_at(round(when * S), handle._run)
+        handle.entry = self.process.call_at(round(when * S), handle._run)
         return handle
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         handle = super().call_soon(callback, *args, context=context)
-        if self._order is not None and _is_step(handle):
+        if self._order is not None and len(self._ready) > 1 and _is_step(handle):
             self._shuffle_in(handle, self._order)
         return handle
 

@@ -5,9 +5,9 @@ Two runs with one hash went alike to the byte, whatever the process, its hash se
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 
+from engine.runtime.clock import VirtualClock
 from engine.trading.effects import Effect
 from engine.trading.inputs import Input
 
@@ -15,21 +15,20 @@ from engine.trading.inputs import Input
 class TraceHash:
     """Takes in what happens, in the order in which it happens."""
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self.passed = 0
         self.steps = 0
-        self._now_ns = now_ns
+        self._clock = clock
         self._hash = blake2b(digest_size=8)
 
     def heard(self, what: str, content: bytes) -> None:
         """Something passed on the network."""
         self.passed += 1
-        self._hash.update(f"{self._now_ns()} {what} ".encode())
-        self._hash.update(content)
+        self._hash.update(f"{self._clock.at_ns} {what} ".encode() + content)
 
     def stepped(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         self.steps += 1
-        kinds = ",".join(type(effect).__name__ for effect in effects)
+        kinds = ",".join([type(effect).__name__ for effect in effects])
         self._hash.update(f"{at_ns} {seq} {type(given).__name__} {kinds};".encode())
 
     def hexdigest(self) -> str:
