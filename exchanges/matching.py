@@ -344,9 +344,9 @@ class Book:
         """The first of `levels`."""
         book_side = self._bids if side is _BUY else self._asks
         outside, own = book_side.outside(), book_side.resting
-        if outside is None and not own:
-            return None
-        rank = min(([own[0].rank] if own else []) + ([] if outside is None else [outside]))
+        if not own:
+            return None if outside is None else (outside * book_side.sign, book_side.left)
+        rank = own[0].rank if outside is None else min(own[0].rank, outside)
         lots = book_side.left if rank == outside else 0
         for order in own:
             if order.rank != rank:

@@ -237,7 +237,8 @@ class Exchange:
         """Tell that an order is there, then let it match; with `end` it only ends."""
         market, admitted = self.markets[order.symbol], order.book
         self.accounts[order.account].open[order.order_id] = order
-        self._tell(lambda audience: audience.on_accepted(order))
+        if self.audience is not None:
+            self.audience.on_accepted(order)
         if end is None and order.fill_or_kill and self._takeable(market, admitted) < admitted.lots:
             end = End.FILL_OR_KILL
         if end is not None:
@@ -419,32 +420,49 @@ class Exchange:
         if event is not None:
             # Not before now: a market that this machine cannot keep up with must not delay orders that wait in line.
             due_ns = max(market.start_ns + event.offset_ns, self.clock.now_ns())
-            self.clock.call_at(due_ns, self._market_moved, market, event)
+            self.clock.post_at(due_ns, self._market_moved, market, event)
 
     def _market_moved(self, market: Market, event: MarketEvent) -> None:
         if market.jumped_bps:
             event = _jumped(event, market.jumped_bps)
-        if isinstance(event, MarketQuote):
+        if type(event) is MarketQuote:
             coarse = market.coarse
             bid, ask = event.bid // coarse * coarse, -(-event.ask // coarse) * coarse
-            self._publish(market, market.book.apply_quote(bid, event.bid_lots, ask, event.ask_lots))
+            outcome = market.book.apply_quote(bid, event.bid_lots, ask, event.ask_lots)
+            if outcome is not NOTHING:
+                self._publish(market, outcome)
             self._book_moved(market)
             self._liquidate_the_broke(market)
-        elif isinstance(event, MarketTrade):
+        elif type(event) is MarketTrade:
+            left = event.lots
             outcome = market.book.apply_trade(event.taker, event.ticks, event.lots)
-            self._publish(market, outcome)
-            left = event.lots - sum(execution.lots for execution in outcome.executions)
+            if outcome is not NOTHING:
+                self._publish(market, outcome)
+                left -= sum(execution.lots for execution in outcome.executions)
             if left:
                 self._public_trade(market, event.taker, event.ticks, lots=left, trade_id=market.book.next_trade_id())
         self._pull(market)
 
     def _liquidate_the_broke(self, market: Market) -> None:
-        symbol = market.instrument.symbol
+        spec = market.instrument
+        if spec.kind is _SPOT:
+            return
         for account in self.accounts.values():
-            if account.balances.holding(symbol).qty and market.instrument.kind is not _SPOT:
-                margin = self.margin(account)
-                if margin.equity < margin.maintenance:
-                    self.liquidate(account, symbol)
+            if account.balances.holding(spec.symbol).qty and self._broke(account):
+                self.liquidate(account, spec.symbol)
+
+    def _broke(self, account: VenueAccount) -> bool:
+        """As `margin` says it; asked at every quote, without the open orders, which make no difference to it."""
+        balances = account.balances
+        equity, maintenance = balances.cash, ZERO
+        for market in self.markets.values():
+            qty = balances.holding(market.instrument.symbol).qty
+            if qty:
+                value = qty * market.mark
+                equity += value
+                if market.instrument.kind is not _SPOT:
+                    maintenance += abs(value) * market.instrument.maintenance_margin
+        return equity < maintenance
 
     # -- what goes out -------------------------------------------------------------------------------------------
 
@@ -476,7 +494,8 @@ class Exchange:
         account.balances.trade(spec, side, qty=qty, price=price, fee=fee)
         order.take(fill)
         self.ledger.add_fill(fill)
-        self._tell(lambda audience: audience.on_fill(order, fill))
+        if self.audience is not None:
+            self.audience.on_fill(order, fill)
 
     def _realize(self, account: VenueAccount, fill: Fill) -> None:
         """Count the profit of what this fill closes, before it is booked."""
@@ -493,7 +512,8 @@ class Exchange:
         if not changed.state.terminal:
             if order.lots_told != changed.lots:
                 order.lots_told = changed.lots
-                self._tell(lambda audience: audience.on_shrunk(order))
+                if self.audience is not None:
+                    self.audience.on_shrunk(order)
         elif changed.state is OrderState.FILLED:
             order.end, order.ended_ms = End.FILLED, self.now_ms()
             self.accounts[order.account].open.pop(order.order_id, None)
@@ -504,7 +524,8 @@ class Exchange:
         order.book.state = OrderState.CANCELED
         order.end, order.ended_ms = end, self.now_ms()
         self.accounts[order.account].open.pop(order.order_id, None)
-        self._tell(lambda audience: audience.on_ended(order))
+        if self.audience is not None:
+            self.audience.on_ended(order)
 
     def _end_of(self, order: VenueOrder) -> End:
         """Why the book itself ended an order that has not filled whole."""
@@ -538,15 +559,13 @@ class Exchange:
             self.ledger.add_trade(trade)
         if len(market.trades) > 2 * PUBLIC_TRADES_MAX:
             del market.trades[:PUBLIC_TRADES_MAX]
-        self._tell(lambda audience: audience.on_trade(market, trade))
+        if self.audience is not None:
+            self.audience.on_trade(market, trade)
 
     def _book_moved(self, market: Market) -> None:
         market.version += 1
-        self._tell(lambda audience: audience.on_book(market))
-
-    def _tell(self, tell: Callable[[Audience], None]) -> None:
         if self.audience is not None:
-            tell(self.audience)
+            self.audience.on_book(market)
 
 
 def _jumped(event: MarketEvent, bps: int) -> MarketEvent:

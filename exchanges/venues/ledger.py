@@ -9,6 +9,7 @@ from typing import Any
 
 from exchanges.matching import BookOrder
 from exchanges.types import ZERO, Fill, FillKind, Instrument, OrderRequest, OrderState, Side
+from exchanges.values import quick
 
 LEDGER_MAX = 1_000_000  # orders, and fills, that a local venue keeps; behind that it says that it has forgotten some
 
@@ -98,6 +99,7 @@ class VenueOrder:
         self.updated_ms = fill.at_ms
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PublicTrade:
     """One trade of a market as everybody sees it; the order ids are empty for the outside market."""

@@ -187,12 +187,16 @@ class MemoryStream:
 
     def _to_venue(self, act: Callable[..., None], *args: object) -> None:
         clock = self.transport.world
-        self._out_ns = max(self._out_ns, clock.now_ns() + self.transport.way_ns())
+        at_ns = clock.now_ns() + self.transport.way_ns()
+        if at_ns > self._out_ns:
+            self._out_ns = at_ns
         clock.post_at(self._out_ns, act, *args)
 
     def to_client(self, act: Callable[..., None], *args: object) -> None:
         clock = self.transport.process
-        self._in_ns = max(self._in_ns, clock.now_ns() + self.transport.way_ns())
+        at_ns = clock.now_ns() + self.transport.way_ns()
+        if at_ns > self._in_ns:
+            self._in_ns = at_ns
         clock.post_at(self._in_ns, act, *args)
 
     # what arrives

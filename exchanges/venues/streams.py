@@ -118,7 +118,10 @@ class Hub:
         if heard:
             text = frame()
             for session in tuple(heard):
-                self.send(session, topic[0], kind, text)
+                if self.filter is None:
+                    session.write(text)
+                else:
+                    self.filter.pass_on(session, topic[0], kind, text)
 
     def send(self, session: Session, account: str, kind: str, text: str) -> None:
         if self.filter is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
@@ -212,17 +212,19 @@ def fills(exchange: Exchange, account: VenueAccount, query: Mapping[str, str]) -
     until = count_of(query, "to", default=1 << 53, most=1 << 53)
     kind = query.get("fillType")
 
-    def wanted(fill: Fill) -> bool:
-        return (
-            fill.account == account.name
-            and query.get("orderId") in (None, fill.order_id)
-            and query.get("symbol") in (None, fill.symbol)
-            and since <= fill.at_ms <= until
-            and (kind is None or (kind == "User") == (fill.kind is FillKind.TRADE))
-            and market_type(exchange.markets[fill.symbol]) in (query.get("marketType") or "PERP SPOT")
-        )
-
-    return [fill_object(fill) for fill in _page(exchange.ledger.fills, wanted, query)]
+    name, order_id, symbol = account.name, query.get("orderId"), query.get("symbol")
+    types = query.get("marketType") or "PERP SPOT"
+    wanted = (
+        fill
+        for fill in _ordered(exchange.ledger.fills, query)
+        if fill.account == name
+        and since <= fill.at_ms <= until
+        and (order_id is None or fill.order_id == order_id)
+        and (symbol is None or fill.symbol == symbol)
+        and (kind is None or (kind == "User") == (fill.kind is FillKind.TRADE))
+        and market_type(exchange.markets[fill.symbol]) in types
+    )
+    return [fill_object(fill) for fill in _page(wanted, query)]
 
 
 def fill_object(fill: Fill) -> dict[str, Any]:
@@ -243,23 +245,28 @@ def fill_object(fill: Fill) -> dict[str, Any]:
 
 
 def past_orders(exchange: Exchange, account: VenueAccount, query: Mapping[str, str]) -> list[dict[str, Any]]:
-    def wanted(order: VenueOrder) -> bool:
-        return (
-            order.account == account.name
-            and query.get("orderId") in (None, order.order_id)
-            and query.get("symbol") in (None, order.symbol)
-            and market_type(exchange.markets[order.symbol]) in (query.get("marketType") or "PERP SPOT")
-        )
+    order_id, symbol, types = query.get("orderId"), query.get("symbol"), query.get("marketType") or "PERP SPOT"
+    wanted = (
+        order
+        for order in _ordered(list(exchange.ledger.orders.values()), query)
+        if order.account == account.name
+        and (order_id is None or order.order_id == order_id)
+        and (symbol is None or order.symbol == symbol)
+        and market_type(exchange.markets[order.symbol]) in types
+    )
+    return [history_object(order) for order in _page(wanted, query)]
 
-    return [history_object(order) for order in _page(list(exchange.ledger.orders.values()), wanted, query)]
+
+def _ordered(rows: list[T], query: Mapping[str, str]) -> Iterator[T]:
+    """Newest first unless told otherwise."""
+    return iter(rows) if query.get("sortDirection") == "Asc" else reversed(rows)
 
 
-def _page(rows: list[T], wanted: Callable[[T], bool], query: Mapping[str, str]) -> Iterable[T]:
-    """Newest first unless told otherwise; `offset` skips, `limit` (100, at most 1,000) bounds."""
+def _page(wanted: Iterator[T], query: Mapping[str, str]) -> Iterator[T]:
+    """`offset` skips, `limit` (100, at most 1,000) bounds."""
     limit = count_of(query, "limit", default=100, most=PAGE_MAX)
     offset = count_of(query, "offset", default=0, most=1 << 31)
-    ordered = iter(rows) if query.get("sortDirection") == "Asc" else reversed(rows)
-    return islice(filter(wanted, ordered), offset, offset + limit)
+    return islice(wanted, offset, offset + limit)
 
 
 def open_orders(exchange: Exchange, account: VenueAccount, query: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from exchanges.types import ZERO, Fill, FillKind, Liquidity, OrderType, Side
@@ -11,6 +11,7 @@ from exchanges.venues.backpack.account import position_id, rounded, worst_case
 from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
 from exchanges.venues.backpack.public import Day
 from exchanges.venues.backpack.wire import plain
+from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthChanges
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -24,7 +25,7 @@ ORIGINS: Mapping[FillKind, str] = {
 
 
 def frame(stream: str, data: Mapping[str, Any]) -> str:
-    return json.dumps({"stream": stream, "data": data}, separators=(",", ":"))
+    return compact({"stream": stream, "data": data})
 
 
 def order_event(name: str, order: VenueOrder, *, now_us: int, fill: Fill | None = None) -> dict[str, Any]:
@@ -104,16 +105,14 @@ def balance_event(exchange: Exchange, account: VenueAccount, *, now_us: int) -> 
     }  # fmt: skip
 
 
-def book_ticker(market: Market, *, now_us: int) -> dict[str, Any] | None:
-    """The best of both sides; None while one is empty."""
+def book_ticker(stream: str, market: Market, bid: tuple[int, int], ask: tuple[int, int], *, now_us: int) -> str:
+    """The whole frame of the best of both sides, in ticks and lots: half of what a market says is this."""
     spec = market.instrument
-    bid, ask = market.book.top(Side.BUY), market.book.top(Side.SELL)
-    if bid is None or ask is None:
-        return None
-    return {
-        "e": "bookTicker", "E": now_us, "s": spec.symbol, "a": plain(spec.tick * ask[0]), "A": plain(spec.lot * ask[1]),
-        "b": plain(spec.tick * bid[0]), "B": plain(spec.lot * bid[1]), "u": str(market.version), "T": now_us,
-    }  # fmt: skip
+    return (
+        f'{{"stream":{quoted(stream)},"data":{{"e":"bookTicker","E":{now_us},"s":{quoted(spec.symbol)},'
+        f'"a":"{spec.tick * ask[0]:f}","A":"{spec.lot * ask[1]:f}","b":"{spec.tick * bid[0]:f}",'
+        f'"B":"{spec.lot * bid[1]:f}","u":"{market.version}","T":{now_us}}}}}'
+    )
 
 
 def trade_event(trade: PublicTrade) -> dict[str, Any]:

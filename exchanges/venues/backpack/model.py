@@ -24,8 +24,8 @@ from exchanges.venues.backpack.wire import (
     PayloadError,
     check_window,
     json_reply,
+    object_of,
     read_body,
-    read_object,
     read_query,
     signed_texts,
     text_of,
@@ -85,10 +85,11 @@ class Backpack(LocalVenue):
             if route in PUBLIC:
                 return PUBLIC[route](self, read_query(request.query))
             if route in COMMANDS:
-                return COMMANDS[route](self, self._authenticated(request), request.body)
+                account, sent = self._authenticated(request)
+                return COMMANDS[route](self, account, read_body(request.body) if sent is None else sent)
             if request.method == "GET" and request.path in READS:
-                account, query = self._authenticated(request), read_query(request.query)
-                return json_reply(READS[request.path](self.exchange, account, query))
+                account, _ = self._authenticated(request)
+                return json_reply(READS[request.path](self.exchange, account, read_query(request.query)))
             raise ApiError(404, "RESOURCE_NOT_FOUND", f"no {request.method} {request.path} on this local venue")
         except ApiError as error:
             return error.reply()
@@ -121,31 +122,31 @@ class Backpack(LocalVenue):
         if not self._budget.take(key if key in self.keys else request.peer, now_ns=now_ns):
             raise ApiError(429, "TOO_MANY_REQUESTS", "Too many requests")
 
-    def _authenticated(self, request: Request) -> VenueAccount:
-        """The account whose key signed this request. Raises: ApiError."""
+    def _authenticated(self, request: Request) -> tuple[VenueAccount, Any]:
+        """The account whose key signed this request, and what its body says, None without one. Raises: ApiError."""
         headers = request.headers
-        key, signature, timestamp = (headers.get(name, "") for name in ("x-api-key", "x-signature", "x-timestamp"))
+        key, signature, timestamp = headers.get("x-api-key"), headers.get("x-signature"), headers.get("x-timestamp")
         if not key or not signature or not timestamp:
             raise ApiError(401, "UNAUTHORIZED", "Missing X-API-Key, X-Signature or X-Timestamp")
         if key not in self.keys:
             raise ApiError(401, "UNAUTHORIZED", "Unknown API key")
         window = headers.get("x-window", str(WINDOW_MS))
         check_window(timestamp, window, now_ms=self.exchange.now_ms())
+        sent = read_body(request.body) if request.body else None
         texts = signed_texts(
-            INSTRUCTIONS[request.method, request.path], query=request.query, body=request.body,
-            timestamp=timestamp, window=window,
+            INSTRUCTIONS[request.method, request.path], query=request.query, sent=sent, timestamp=timestamp,
+            window=window,
         )  # fmt: skip
         if not self.options.verifies(key, signature, texts):
             raise ApiError(400, "INVALID_SIGNATURE", "Invalid signature")
-        return self.exchange.accounts[self.keys[key]]
+        return self.exchange.accounts[self.keys[key]], sent
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def place(self, account: VenueAccount, body: bytes) -> Reply:
-        return json_reply(order_object(self._place(account, read_payload(read_object(body)))))
+    def place(self, account: VenueAccount, sent: Any) -> Reply:
+        return json_reply(order_object(self._place(account, read_payload(object_of(sent)))))
 
-    def place_batch(self, account: VenueAccount, body: bytes) -> Reply:
-        items = read_body(body)
+    def place_batch(self, account: VenueAccount, items: Any) -> Reply:
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise PayloadError("expected a list of orders")
         if not 0 < len(items) <= BATCH_MAX:
@@ -188,8 +189,8 @@ class Backpack(LocalVenue):
             raise ApiError(400, "INVALID_QUANTITY", "Quantity below the minimum")
         return qty
 
-    def cancel(self, account: VenueAccount, body: bytes) -> Reply:
-        fields = read_object(body)
+    def cancel(self, account: VenueAccount, sent: Any) -> Reply:
+        fields = object_of(sent)
         fields["clientId"] = uint32_of(fields, "clientId")
         try:
             order = private.find_open(account, fields)
@@ -206,8 +207,8 @@ class Backpack(LocalVenue):
         self.exchange.cancel(order)
         return json_reply(order_object(order))
 
-    def cancel_all(self, account: VenueAccount, body: bytes) -> Reply:
-        fields = read_object(body)
+    def cancel_all(self, account: VenueAccount, sent: Any) -> Reply:
+        fields = object_of(sent)
         market = public.find_market(self.exchange, {"symbol": text_of(fields, "symbol") or ""})
         if text_of(fields, "orderType") == "ConditionalOrder":
             return json_reply([])
@@ -318,7 +319,7 @@ READS: Mapping[str, _Read] = {
     "/wapi/v1/history/funding": lambda _, __, ___: [],
 }
 
-_Command = Callable[[Backpack, VenueAccount, bytes], Reply]
+_Command = Callable[[Backpack, VenueAccount, Any], Reply]
 COMMANDS: Mapping[tuple[str, str], _Command] = {
     ("POST", "/api/v1/order"): Backpack.place,
     ("POST", "/api/v1/orders"): Backpack.place_batch,

@@ -34,7 +34,11 @@ class Day:
         price = trade.price
         if not self.trades:
             self.first = self.high = self.low = price
-        self.last, self.high, self.low = price, max(self.high, price), min(self.low, price)
+        self.last = price
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
         self.volume += trade.qty
         self.quote_volume += trade.qty * price
         self.trades += 1

@@ -9,14 +9,20 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from exchanges.types import ZERO, Fill, MarketKind
+from exchanges.types import ZERO, Fill, MarketKind, Side
 from exchanges.venues.backpack import frames, public
 from exchanges.venues.backpack.wire import ApiError, check_window
+from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.ledger import End, PublicTrade, VenueOrder
 from exchanges.venues.seam import Outlet
 from exchanges.venues.streams import Hub, Session
+
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every quote.
+_BUY, _SELL = Side.BUY, Side.SELL
+
+Level = tuple[int, int]  # price in ticks, size in lots
 
 MS = 1_000_000
 TOPICS_MAX = 200  # streams of one connection; assumed, as the venue names no bound
@@ -40,7 +46,7 @@ class BackpackSession(Session):
             self._streams.command(self, text)
         except ApiError as error:
             told = {"id": None, "error": {"code": error.code, "message": error.message}}
-            self.write(json.dumps(told, separators=(",", ":")))
+            self.write(compact(told))
 
 
 class BackpackStreams:
@@ -56,7 +62,7 @@ class BackpackStreams:
         self._keys = keys
         self._days = days
         self._depth: dict[str, DepthFeed] = {}  # by stream name
-        self._best: dict[str, tuple[object, ...]] = {}
+        self._best: dict[str, tuple[Level, Level]] = {}  # bid and ask that were told last, by symbol
         self._timed: set[str] = set()
 
     def _now_us(self) -> int:
@@ -173,22 +179,25 @@ class BackpackStreams:
         symbol = market.instrument.symbol
         name = f"bookTicker.{symbol}"
         if self.hub.is_heard(("", name)):
-            data = frames.book_ticker(market, now_us=self._now_us())
-            if data is not None and self._best.get(symbol) != (best := (data["a"], data["A"], data["b"], data["B"])):
-                self._best[symbol] = best
-                self.hub.publish(("", name), "book", lambda: frames.frame(name, data))
+            bid, ask = market.book.top(_BUY), market.book.top(_SELL)
+            if bid is not None and ask is not None and self._best.get(symbol) != (bid, ask):
+                self._best[symbol] = (bid, ask)
+                text = frames.book_ticker(name, market, bid, ask, now_us=self._now_us())
+                self.hub.publish(("", name), "book", lambda: text)
         if f"depth.{symbol}" in self._depth:
             self._tell_depth(f"depth.{symbol}")
 
     def trade(self, trade: PublicTrade) -> None:
         name = f"trade.{trade.symbol}"
-        self.hub.publish(("", name), "trade", lambda: frames.frame(name, frames.trade_event(trade)))
+        if self.hub.is_heard(("", name)):
+            self.hub.publish(("", name), "trade", lambda: frames.frame(name, frames.trade_event(trade)))
 
     def _tell_best(self, session: BackpackSession, name: str, market: Market) -> None:
         """The current best at once: a quiet market would otherwise look dead."""
-        data = frames.book_ticker(market, now_us=self._now_us())
-        if data is not None:
-            self.hub.send(session, "", "book", frames.frame(name, data))
+        bid, ask = market.book.top(_BUY), market.book.top(_SELL)
+        if bid is not None and ask is not None:
+            text = frames.book_ticker(name, market, bid, ask, now_us=self._now_us())
+            self.hub.send(session, "", "book", text)
 
     def _start_depth(self, name: str, market: Market) -> None:
         if name in self._depth:

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchanges.types import Refusal
+from exchanges.venues.compact import compact
 from exchanges.venues.seam import Reply
 
 JSON = "application/json; charset=utf-8"
@@ -92,7 +93,7 @@ class Digits(str):
 
 
 def json_reply(value: object, *, status: int = 200) -> Reply:
-    return Reply(status, json.dumps(value, separators=(",", ":")).encode(), JSON)
+    return Reply(status, compact(value).encode(), JSON)
 
 
 def plain(value: Decimal) -> str:
@@ -115,11 +116,10 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    value = read_body(body)
-    if not isinstance(value, dict):
+def object_of(sent: Any) -> dict[str, Any]:
+    if not isinstance(sent, dict):
         raise PayloadError("expected an object")
-    return value
+    return sent
 
 
 def read_query(query: str) -> dict[str, str]:
@@ -131,7 +131,7 @@ def text_of(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or isinstance(value, Digits):
+    if type(value) is not str:  # `Digits` are a number
         raise PayloadError(f"field `{name}`: expected a string")
     return value
 
@@ -190,34 +190,37 @@ def count_of(query: Mapping[str, str], name: str, *, default: int, most: int) ->
 
 def signed_pairs(fields: Mapping[str, Any]) -> str:
     """`k=v` of each field that is set, sorted by key, values verbatim."""
-    return "&".join(f"{name}={_verbatim(fields[name])}" for name in sorted(fields) if fields[name] is not None)
+    return "&".join([f"{name}={_verbatim(fields[name])}" for name in sorted(fields) if fields[name] is not None])
 
 
 def _verbatim(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return compact(value)
 
 
-def signed_texts(instruction: str, *, query: str, body: bytes, timestamp: str, window: str) -> list[str]:
-    """Every text that a valid signature of this request may cover.
+def signed_texts(instruction: str, *, query: str, sent: Any, timestamp: str, window: str) -> list[str]:
+    """Every text that a valid signature of this request may cover; `sent` is what its body says, None without one.
 
     More than one where clients differ: query values as they stand in the URL or decoded.
     """
     tail = f"&timestamp={timestamp}&window={window}"
     head = f"instruction={instruction}"
-    if body:
-        value = read_body(body)
-        items = value if isinstance(value, list) else [value]
+    if sent is not None:
+        items = sent if isinstance(sent, list) else [sent]
         if not all(isinstance(item, dict) for item in items):
             raise PayloadError("expected an object, or a list of objects")
-        return ["&".join(_joined(head, signed_pairs(item)) for item in items or [{}]) + tail]
+        return ["&".join([_joined(head, signed_pairs(item)) for item in items or [{}]]) + tail]
+    if not query:
+        return [head + tail]
     raw = [pair.partition("=") for pair in query.split("&") if pair]
-    texts = [
-        "&".join(f"{name}={value}" for name, value in sorted(pairs))
-        for pairs in ([(name, value) for name, _, value in raw], [(unquote(n), unquote(v)) for n, _, v in raw])
-    ]
-    return list(dict.fromkeys(_joined(head, text) + tail for text in texts))
+    ways = [[(name, value) for name, _, value in raw]]
+    if "%" in query:
+        ways.append([(unquote(name), unquote(value)) for name, _, value in raw])
+    texts = ["&".join([f"{name}={value}" for name, value in sorted(pairs)]) for pairs in ways]
+    return list(dict.fromkeys([_joined(head, text) + tail for text in texts]))
 
 
 def _joined(head: str, pairs: str) -> str:
@@ -256,7 +259,8 @@ def _verifies(public: Ed25519PublicKey, signature: bytes, text: bytes) -> bool:
 
 def stands_in(key: str, signature: str, texts: Iterable[str]) -> bool:
     """As `verifies`, of what a simulation signs with: a hash of the text, keyed with the verifying key."""
-    return any(
-        hmac.compare_digest(signature, base64.b64encode(hmac.digest(key.encode(), text.encode(), "sha512")).decode())
-        for text in texts
-    )
+    return any(signature == _stand_in(key, text) for text in texts)
+
+
+def _stand_in(key: str, text: str) -> str:
+    return binascii.b2a_base64(hmac.digest(key.encode(), text.encode(), "sha512"), newline=False).decode()

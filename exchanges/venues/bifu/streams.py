@@ -13,7 +13,7 @@ from typing import Any
 from exchanges.types import Clock, Fill
 from exchanges.venues.bifu import shapes
 from exchanges.venues.bifu.shapes import Half
-from exchanges.venues.bifu.wire import dumps
+from exchanges.venues.compact import compact
 from exchanges.venues.exchange import Exchange, VenueAccount
 from exchanges.venues.faults import Faults
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -41,7 +41,7 @@ class BifuSession(Session):
     def ask_alive(self) -> None:
         time = str(self._exchange.now_ms())
         self._asked.append(time)
-        self.write(dumps({"type": "ping", "time": time}))
+        self.write(compact({"type": "ping", "time": time}))
 
     def on_text(self, text: str) -> None:
         try:
@@ -51,7 +51,7 @@ class BifuSession(Session):
         if not isinstance(told, dict):
             return
         if told.get("type") == "ping":
-            self.write(dumps({"type": "pong", "time": told.get("time")}))
+            self.write(compact({"type": "pong", "time": told.get("time")}))
         elif told.get("type") == "pong" and told.get("time") in self._asked:
             self._asked.clear()
             self.heard()
@@ -79,7 +79,7 @@ class BifuStreams:
         self._hub.join(session)
         self._hub.subscribe(session, (account.name, half.word))
         now_ms = self._exchange.now_ms()
-        session.write(dumps({"type": "connected", "sid": f"{account.number:04d}{now_ms}", "time": str(now_ms)}))
+        session.write(compact({"type": "connected", "sid": f"{account.number:04d}{now_ms}", "time": str(now_ms)}))
         session.write(self._frame(half, {"order": [], "balance": []}))
         if self._faults is not None and self._faults.on_connect(account.name) is not None:
             for rows in _parts(list(self._told.get((account.name, half), ()))):
@@ -147,7 +147,7 @@ class BifuStreams:
 
     def _frame(self, half: Half, data: dict[str, Any]) -> str:
         self._version += 1
-        return dumps(
+        return compact(
             {"type": half.event, "msg": {"event": "ORDER_UPDATE", "version": str(self._version), "data": data}}
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from exchanges.types import Refusal
+from exchanges.venues.compact import compact
 from exchanges.venues.seam import Reply
 
 JSON = "application/json"
@@ -56,16 +57,12 @@ def envelope(data: object, *, now_ms: int, code: str = "SUCCESS", message: str |
 
 
 def good(data: object, *, now_ms: int) -> Reply:
-    return Reply(200, dumps(envelope(data, now_ms=now_ms)).encode(), JSON)
+    return Reply(200, compact(envelope(data, now_ms=now_ms)).encode(), JSON)
 
 
 def bad(error: BifuError, *, now_ms: int) -> Reply:
     told = envelope(None, now_ms=now_ms, code=error.code, message=error.message)
-    return Reply(error.status, dumps(told).encode(), JSON)
-
-
-def dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return Reply(error.status, compact(told).encode(), JSON)
 
 
 def plain(value: Decimal) -> str:

@@ -5,7 +5,6 @@ No I/O: a mount hands in requests and connections, the clock hands in time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
@@ -29,6 +28,7 @@ from exchanges.venues.binance.wire import (
     read_params,
     wrong,
 )
+from exchanges.venues.compact import compact
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.faults import Faults
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -215,7 +215,7 @@ class Binance(LocalVenue):
         self._expiries.pop(key).cancel()
         event = {"e": "listenKeyExpired", "E": self.exchange.now_ms(), "listenKey": key}
         for session in tuple(self.hub.of_account(owner)):
-            session.write(json.dumps(event, separators=(",", ":")))
+            session.write(compact(event))
             for topic in tuple(session.topics):
                 self.hub.unsubscribe(session, topic)
 

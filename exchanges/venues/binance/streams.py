@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from exchanges.types import Fill, MarketKind
 from exchanges.venues.binance import frames
 from exchanges.venues.binance.wire import ApiError, Digits, read_json, read_params, wrong
+from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -48,7 +49,7 @@ class BinanceSession(Session):
 
     def tell(self, account: str, kind: str, stream: str, event: Mapping[str, Any]) -> None:
         told: Mapping[str, Any] = {"stream": stream, "data": event} if self.combined else event
-        self.streams.hub.send(self, account, kind, json.dumps(told, separators=(",", ":")))
+        self.streams.hub.send(self, account, kind, compact(told))
 
     def on_text(self, text: str) -> None:
         if not self._within():
@@ -57,7 +58,7 @@ class BinanceSession(Session):
             told = self.streams.command(self, text)
         except ApiError as error:
             told = {"code": 2, "msg": f"Invalid request: {error.message}"}
-        self.write(json.dumps(told, separators=(",", ":")))
+        self.write(compact(told))
 
     def on_ping(self, payload: bytes) -> None:
         if self._within():
@@ -93,7 +94,7 @@ class ApiSession(BinanceSession):
 
     def tell(self, account: str, kind: str, stream: str, event: Mapping[str, Any]) -> None:
         told = {"subscriptionId": self.accounts.get(account, 0), "event": event}
-        self.streams.hub.send(self, account, kind, json.dumps(told, separators=(",", ":")))
+        self.streams.hub.send(self, account, kind, compact(told))
 
     def on_text(self, text: str) -> None:
         try:
@@ -135,7 +136,7 @@ class ApiSession(BinanceSession):
         self._say(number, reply.status, error=error)
 
     def _say(self, number: object, status: int, **told: object) -> None:
-        self.write(json.dumps({"id": number, "status": status, **told, "rateLimits": []}, separators=(",", ":")))
+        self.write(compact({"id": number, "status": status, **told, "rateLimits": []}))
 
     # -- what concerns the connection itself
 

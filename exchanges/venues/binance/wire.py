@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from exchanges.types import MarketKind, Refusal
+from exchanges.venues.compact import compact
 from exchanges.venues.seam import Reply
 
 JSON = "application/json;charset=UTF-8"
@@ -73,7 +74,7 @@ class ApiError(Exception):
 
     def reply(self) -> Reply:
         headers = (("Retry-After", str(-(-self.retry_ns // 1_000_000_000))),) if self.retry_ns else ()
-        body = json.dumps({"code": self.code, "msg": self.message}, separators=(",", ":")).encode()
+        body = compact({"code": self.code, "msg": self.message}).encode()
         return Reply(self.status, body, JSON, headers)
 
 
@@ -86,7 +87,7 @@ def malformed(name: str) -> ApiError:
 
 
 def json_reply(value: object) -> Reply:
-    return Reply(200, json.dumps(value, separators=(",", ":")).encode(), JSON)
+    return Reply(200, compact(value).encode(), JSON)
 
 
 def plain(value: Decimal) -> str:
@@ -128,7 +129,7 @@ def read_params(value: object) -> dict[str, str]:
         elif isinstance(it, str):
             shown[name] = str(it)
         elif it is not None:
-            shown[name] = json.dumps(it, separators=(",", ":"))
+            shown[name] = compact(it)
     return shown
 
 

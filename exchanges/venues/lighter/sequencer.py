@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchanges.types import Refusal, Refused, Side
+from exchanges.venues.compact import compact
 from exchanges.venues.exchange import Market, VenueAccount
 from exchanges.venues.ledger import End, VenueOrder
 from exchanges.venues.lighter import shapes
@@ -33,7 +34,6 @@ from exchanges.venues.lighter.wire import (
     LighterError,
     Tx,
     attribute,
-    dumps,
     read_tx,
     whole,
 )
@@ -83,7 +83,7 @@ class Sequencer:
         hashes = [tx.hash for tx in txs]
         return {
             "code": 200,
-            "message": dumps({"ratelimit": "didn't use volume quota"}),
+            "message": compact({"ratelimit": "didn't use volume quota"}),
             "tx_hash": hashes if batch else hashes[0],
             "predicted_execution_time_ms": now_ms + max(delays) // MS,
             "volume_quota_remaining": 1_000_000,
@@ -244,7 +244,7 @@ class Sequencer:
         tx = record.tx
         return {
             "hash": tx.hash, "type": tx.type, "info": tx.text,
-            "event_info": dumps({"ae": str(record.error)} if record.error else {}), "status": record.status,
+            "event_info": compact({"ae": str(record.error)} if record.error else {}), "status": record.status,
             "transaction_index": 0, "l1_address": shapes.l1_address(self.state.accounts[tx.account]),
             "account_index": tx.account, "nonce": tx.nonce, "expire_at": tx.info["ExpiredAt"], "block_height": 1,
             "queued_at": record.queued_ms, "executed_at": record.executed_ms, "sequence_index": 0, "parent_hash": "",

@@ -12,12 +12,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from exchanges.types import Fill, Side
+from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Market, VenueAccount
 from exchanges.venues.ledger import PublicTrade, VenueOrder
 from exchanges.venues.lighter import shapes
 from exchanges.venues.lighter.state import LighterState
-from exchanges.venues.lighter.wire import LighterError, dumps
+from exchanges.venues.lighter.wire import LighterError
 from exchanges.venues.limits import SlidingWindow
 from exchanges.venues.seam import Answer, Outlet, Reply, Request
 from exchanges.venues.streams import Session
@@ -46,17 +47,17 @@ class LighterSession(Session):
         super().__init__(streams.hub, outlet, clock, ping_every_ns=silence_ns, pong_within_ns=silence_ns)
 
     def welcome(self) -> None:
-        self.write(dumps({"session_id": f"{self._heard_ns:032x}", "type": "connected"}))
+        self.write(compact({"session_id": f"{self._heard_ns:032x}", "type": "connected"}))
 
     def on_text(self, text: str) -> None:
         self.heard()
         try:
             self._streams.command(self, text)
         except LighterError as error:
-            self.write(dumps({"error": {"code": error.code, "message": error.message}}))
+            self.write(compact({"error": {"code": error.code, "message": error.message}}))
 
     def ask_alive(self) -> None:
-        self.write(dumps({"type": "ping"}))
+        self.write(compact({"type": "ping"}))
 
 
 class LighterStreams:
@@ -88,7 +89,7 @@ class LighterStreams:
         if not session.messages.take("", now_ns=self._now_ns()):
             raise LighterError(30009)
         if kind == "ping":
-            session.write(dumps({"type": "pong"}))
+            session.write(compact({"type": "pong"}))
         elif kind == "subscribe":
             self._subscribe(session, str(told.get("channel", "")), str(told.get("auth") or ""))
         elif kind == "unsubscribe":
@@ -101,7 +102,7 @@ class LighterStreams:
         data = told.get("data") if isinstance(told.get("data"), dict) else {}
         assert isinstance(data, dict)
         form = {
-            name: value if isinstance(value, str) else dumps(value)
+            name: value if isinstance(value, str) else compact(value)
             for name, value in data.items()
             if name in ("tx_type", "tx_info", "tx_types", "tx_infos")
         }
@@ -112,9 +113,9 @@ class LighterStreams:
                 return
             body = json.loads(reply.body) if reply.body[:1] == b"{" else {"code": reply.status, "message": ""}
             if reply.status == 200:
-                session.write(dumps({"type": told["type"], "id": data.get("id", ""), **body}))
+                session.write(compact({"type": told["type"], "id": data.get("id", ""), **body}))
             else:
-                session.write(dumps({"error": {"code": body["code"], "message": body["message"]}}))
+                session.write(compact({"error": {"code": body["code"], "message": body["message"]}}))
 
         path = "/api/v1/sendTxBatch" if batch else "/api/v1/sendTx"
         headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -132,12 +133,12 @@ class LighterStreams:
             self.hub.subscribe(session, (account.name, shown))
             frame = self._account_frame(name, parts, account)
             self.hub.send(
-                session, account.name, "order", dumps({"type": f"subscribed/{name}", "channel": shown, **frame})
+                session, account.name, "order", compact({"type": f"subscribed/{name}", "channel": shown, **frame})
             )
         elif name in PUBLIC and self._is_public(name, parts):
             frame = self._public_frame(name, parts, shown)  # what is pending goes to the others, so they come first
             self.hub.subscribe(session, ("", shown))
-            self.hub.send(session, "", "book", dumps({"channel": shown, **frame, "type": f"subscribed/{name}"}))
+            self.hub.send(session, "", "book", compact({"channel": shown, **frame, "type": f"subscribed/{name}"}))
         else:
             raise LighterError(30005)
 
@@ -147,7 +148,7 @@ class LighterStreams:
         if topic is None:
             raise LighterError(30002, shown)
         self.hub.unsubscribe(session, topic)
-        session.write(dumps({"type": "unsubscribed", "channel": shown}))
+        session.write(compact({"type": "unsubscribed", "channel": shown}))
 
     def _account_of(self, name: str, parts: list[str], token: str, shown: str) -> VenueAccount:
         in_market = name in ("account_orders", "account_market")
@@ -220,7 +221,7 @@ class LighterStreams:
             return
         self._depth[shown] = feed, changes.last_id
         frame = self._book_frame(feed.market, changes.bids, changes.asks, begin=nonce)
-        text = dumps({"channel": shown, **frame, "type": "update/order_book"})
+        text = compact({"channel": shown, **frame, "type": "update/order_book"})
         self.hub.publish(("", shown), "book", lambda: text)
 
     def book(self, market: Market) -> None:
@@ -231,7 +232,7 @@ class LighterStreams:
         if self._best.get(shown) != best:
             self._best[shown] = best
             frame = self._ticker(market)
-            self.hub.publish(("", shown), "book", lambda: dumps({"channel": shown, **frame, "type": "update/ticker"}))
+            self.hub.publish(("", shown), "book", lambda: compact({"channel": shown, **frame, "type": "update/ticker"}))
 
     def _ticker(self, market: Market) -> dict[str, Any]:
         now_ms = self._now_ms()
@@ -247,7 +248,7 @@ class LighterStreams:
         shown, liquidated = f"trade:{number}", made["type"] == "liquidation"
 
         def frame() -> str:
-            return dumps(
+            return compact(
                 {
                     "channel": shown, "nonce": market.version, "trades": [] if liquidated else [made],
                     "liquidation_trades": [made] if liquidated else [], "type": "update/trade",
@@ -273,7 +274,7 @@ class LighterStreams:
             return
         name = shown.split(":")[0]
         frame = self._stats(name, which)
-        self.hub.publish(("", shown), "ticker", lambda: dumps({"channel": shown, **frame, "type": f"update/{name}"}))
+        self.hub.publish(("", shown), "ticker", lambda: compact({"channel": shown, **frame, "type": f"update/{name}"}))
         self._later(STATS_EVERY_NS, self._tell_stats, shown, which)
 
     def _stats(self, name: str, which: str) -> dict[str, Any]:
@@ -354,7 +355,7 @@ class LighterStreams:
         index = shapes.index_of(self.state.exchange.accounts[name])
         shown = f"{channel}:{index}"
         told = {"type": f"update/{channel.split(':')[0]}", "channel": shown, **frame, "timestamp": self._now_ms()}
-        self.hub.publish((name, shown), kind, lambda: dumps(told))
+        self.hub.publish((name, shown), kind, lambda: compact(told))
 
     def _positions(self, account: VenueAccount) -> dict[str, Any]:
         """All that are not flat: each frame is a whole snapshot."""

@@ -17,6 +17,7 @@ from hashlib import sha512
 from typing import Any
 from urllib.parse import parse_qsl
 
+from exchanges.venues.compact import compact
 from exchanges.venues.seam import Reply
 
 CREATE_ORDER, CANCEL_ORDER, CANCEL_ALL, MODIFY_ORDER, UPDATE_LEVERAGE = 14, 15, 16, 17, 20
@@ -88,11 +89,7 @@ class LighterError(Exception):
 
 
 def json_reply(value: object, *, status: int = 200) -> Reply:
-    return Reply(status, dumps(value).encode())
-
-
-def dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return Reply(status, compact(value).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,7 @@ def read_tx(tx_type: object, tx_info: object, *, now_ms: int) -> Tx:
     """A transaction whose form is right. Raises: LighterError."""
     if not isinstance(tx_type, int) or tx_type not in TX_TYPES:
         raise LighterError(21505)
-    text = tx_info if isinstance(tx_info, str) else dumps(tx_info)
+    text = tx_info if isinstance(tx_info, str) else compact(tx_info)
     try:
         info = json.loads(text)
     except (ValueError, RecursionError):

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from exchanges.types import Fill
+from exchanges.venues.compact import compact
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.faults import Faults
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -26,7 +27,6 @@ from exchanges.venues.okx.wire import (
     ApiError,
     Key,
     check_headers,
-    compact,
     envelope,
     fields_of,
     read_json,

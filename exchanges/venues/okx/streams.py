@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchanges.types import Fill, MarketKind
+from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthFeed
 from exchanges.venues.exchange import Market, VenueAccount
 from exchanges.venues.ledger import PublicTrade, VenueOrder
@@ -17,7 +18,7 @@ from exchanges.venues.okx import reads
 from exchanges.venues.okx.orders import push_row
 from exchanges.venues.okx.state import MS, Okx, instrument_type
 from exchanges.venues.okx.trading import OPERATIONS
-from exchanges.venues.okx.wire import ApiError, check_login, compact, fields_of, plain, read_json
+from exchanges.venues.okx.wire import ApiError, check_login, fields_of, plain, read_json
 from exchanges.venues.seam import Outlet
 from exchanges.venues.streams import Hub, Session
 

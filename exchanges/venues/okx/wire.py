@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from exchanges.types import Refusal
+from exchanges.venues.compact import compact
 from exchanges.venues.iso import zulu_ms
 from exchanges.venues.seam import Reply
 
@@ -60,10 +61,6 @@ class Key:
 
 def envelope(data: Sequence[object], *, code: str = "0", message: str = "", status: int = 200, **more: str) -> Reply:
     return Reply(status, compact({"code": code, "msg": message, "data": list(data), **more}).encode())
-
-
-def compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def plain(value: Decimal) -> str:
