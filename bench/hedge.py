@@ -3,7 +3,8 @@
     python bench/hedge.py [--runs 5] [--samples 400]
 
 The whole program (`eagle run`: journal, chart, ledger, adapter) beside a bare script with the same libraries that only
-parses, signs and posts. Both take turns in every run, the bare one twice: it is measured against itself.
+parses, signs and posts; also on a core of its own on which it never sleeps (`busy_poll`). They take turns in every run,
+the bare one twice: it is measured against itself.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class Bench:
                 path = folder / f"{name}-{what}"
                 path.write_text(text)
                 path.chmod(0o600)
-        (folder / "c.yaml").write_text(CONFIG.format(http=self.http, ws=self.ws))
+        plain = CONFIG.format(http=self.http, ws=self.ws)
+        (folder / "c.yaml").write_text(plain)
+        (folder / "awake.yaml").write_text(f"{plain}busy_poll: on\n")
 
     def fresh(self) -> dict[str, str]:
         """The environment of a run that knows of none before: no journal, and no requests that count as another's."""
@@ -93,11 +96,11 @@ class Bench:
         self.venue.stdin.write(json.dumps(job) + "\n")
         self.venue.stdin.flush()
 
-    def eagle(self, **job: object) -> list[list[int]]:
+    def eagle(self, config: str = "c.yaml", **job: object) -> list[list[int]]:
         self.ask(job)
         with (self.folder / "out").open("wb") as out:
             process = subprocess.Popen(
-                [Path(sys.executable).with_name("eagle"), "run", "--config", "c.yaml", "--view", "plain"],
+                [Path(sys.executable).with_name("eagle"), "run", "--config", config, "--view", "plain"],
                 cwd=self.folder, env=self.fresh(), stdout=out, stderr=out,
             )  # fmt: skip
             taken: list[list[int]] = self.heard(process)
@@ -240,6 +243,7 @@ def main() -> None:
         "bare again",
         "bare with aiohttp",
         "eagle",
+        "eagle awake",
         "bare, 50 quotes ahead",
         "eagle, 50 quotes ahead",
     )
@@ -253,6 +257,7 @@ def main() -> None:
             one = {
                 "bare": bench.bare(samples=count)[0],
                 "eagle": bench.eagle(samples=count)[0],
+                "eagle awake": bench.eagle("awake.yaml", samples=count)[0],
                 "bare again": bench.bare(samples=count)[0],
                 "bare with aiohttp": bench.bare("aiohttp", samples=count // 2)[0],
                 "eagle, 50 quotes ahead": bench.eagle(samples=count // 2, ahead=50)[0],

@@ -24,6 +24,7 @@ from cli.setups import Options, Setup
 from cli.streams import write_note
 from cli.view import View
 from cli.wiring import Held, Member, Ran, clock_of
+from engine.runtime.busy_poll import busy_loop
 from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietStart
@@ -59,7 +60,8 @@ def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
             prefix = "" if len(setups) == 1 else f"{each.config.market}: "
             screen = Screen(detailed=True, view=view, prefix=prefix)
             parts.append(_Part(each, own, screen, prepared, journal, run, Held(carried, leases.lost)))
-        return asyncio.run(_run(parts, options))
+        with asyncio.Runner(loop_factory=busy_loop if setup.config.busy_poll else None) as loop:
+            return loop.run(_run(parts, options))
 
 
 def _carried(setup: Setup, journal: Path) -> Carried | None:

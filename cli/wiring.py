@@ -21,6 +21,7 @@ from cli.record import day_of, open_record, run_start
 from cli.screen import Screen
 from cli.setups import Options, Setup, plan_of
 from cli.streams import write_note
+from engine.runtime.busy_poll import busy_loop
 from engine.runtime.chance import Chance
 from engine.runtime.clock import MS, GapWatch, LiveClock, S, ScaledClock, VirtualClock
 from engine.runtime.config import Config
@@ -117,7 +118,7 @@ def _perform(setup: Setup, options: Options, screen: Screen, prepared: Prepared,
 
 def _loop_factory(setup: Setup, options: Options) -> Callable[[], asyncio.AbstractEventLoop] | None:
     if options.speed is not None:
-        return None
+        return busy_loop if setup.listed and setup.config.busy_poll else None
     if setup.axis is None:
         return VirtualLoop
     clock = VirtualClock(start_wall_ms=setup.axis.start_us // 1000)

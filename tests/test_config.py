@@ -197,6 +197,17 @@ def test_a_twin_is_wanted_or_not(said: str, every_ns: int) -> None:
     assert load(f"{SMALL}{said}\n").keep_warm_ns == every_ns
 
 
+@pytest.mark.parametrize(("said", "busy"), [("", False), ("busy_poll: off", False), ("busy_poll: on", True)])
+def test_a_run_may_stay_awake(said: str, busy: bool) -> None:
+    assert load(f"{SMALL}{said}\n").busy_poll is busy
+
+
+def test_how_awake_is_on_or_off() -> None:
+    with pytest.raises(FlowError) as error:
+        load(f"{SMALL}busy_poll: 5ms\n")
+    assert "eagle.yaml:15:12: busy_poll" in messages(error)[0]
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [

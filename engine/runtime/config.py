@@ -45,7 +45,7 @@ from engine.runtime.config_checks import (
 )
 from engine.runtime.config_fields import read_guards, read_limits
 from engine.runtime.config_listen import read_listen, refuse_listen_keys
-from engine.runtime.config_outputs import read_alerts, read_keep_warm, read_logs
+from engine.runtime.config_outputs import read_alerts, read_busy_poll, read_keep_warm, read_logs
 from engine.runtime.config_pairs import joined, pair_findings, pair_roots
 from engine.runtime.config_products import read_product, read_switch
 from engine.runtime.config_values import (
@@ -185,13 +185,15 @@ class _Reader:
         logs = read_logs(_entries(self._root.get("logs")), self.faults)
         alerts = read_alerts(_entries(self._root.get("alerts")), self.faults)
         keep_warm_ns = read_keep_warm(self._root.get("keep_warm"), self.faults)
+        busy_poll = read_busy_poll(self._root.get("busy_poll"))
         if self.faults.findings or settings is None or limits is None or guards is None:
             return None
         return Config(
             file=self._spans[""].file, text=text, digest=hashlib.sha256(text.encode()).hexdigest(), market=market,
             symbols=symbols, venues=venues, accounts=accounts, roles=roles, settings=settings, limits=limits,
             guards=guards, acknowledged=acknowledged, journal_sync=sync or _usual_sync(venues, accounts, roles),
-            spans=self._spans, logs=logs, alerts=alerts, keep_warm_ns=keep_warm_ns, version=self._version(),
+            spans=self._spans, logs=logs, alerts=alerts, keep_warm_ns=keep_warm_ns, busy_poll=busy_poll,
+            version=self._version(),
         )  # fmt: skip
 
     def _version(self) -> int:

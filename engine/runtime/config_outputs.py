@@ -1,4 +1,4 @@
-"""What a config says of logs, alerts and practice: `logs:`, `alerts:` and `keep_warm`, every key with a default."""
+"""What a config says of logs, alerts and haste, all with defaults: `logs:`, `alerts:`, `keep_warm` and `busy_poll`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.runtime.credentials import read_references
 from engine.trading.effects import Level
 
 SMALLEST_LOG = 10_000  # bytes; below it a log is mostly renamed
-WARM_OFF = "off"
+ON, OFF = "on", "off"
 WARM_LEAST_NS, WARM_MOST_NS = 1_000_000, 1_000_000_000  # below it is all that a process does; beyond it nothing is warm
 _BYTES = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _SIZE = re.compile(r"([1-9][0-9]{0,5}) ?(kB|MB|GB)")
@@ -49,14 +49,19 @@ def read_alerts(nodes: Mapping[str, Node], faults: Faults) -> AlertsConfig:
 def read_keep_warm(node: Node | None, faults: Faults) -> int:
     """Time between two hedges of a run's twin in ns; 0: there is none."""
     plain = 0
-    if node is None or (isinstance(node, Scalar) and node.text == WARM_OFF):
+    if node is None or (isinstance(node, Scalar) and node.text == OFF):
         return plain
     value = read_literal(node, DURATION, faults, what="keep_warm")
     if not isinstance(value, int):
         return plain
     if not WARM_LEAST_NS <= value <= WARM_MOST_NS:
-        faults.report("T405", node.span, f"keep_warm is {shown(value, DURATION)}, expected 1ms to 1s, or {WARM_OFF}")
+        faults.report("T405", node.span, f"keep_warm is {shown(value, DURATION)}, expected 1ms to 1s, or {OFF}")
     return value
+
+
+def read_busy_poll(node: Node | None) -> bool:
+    """Does the run keep a core to itself? The schema has told of any word but on and off."""
+    return isinstance(node, Scalar) and node.text == ON
 
 
 def _above_zero(name: str, nodes: Mapping[str, Node], kind: Type, faults: Faults) -> int | None:

@@ -150,6 +150,7 @@ class Config:
     logs: LogsConfig = LogsConfig()
     alerts: AlertsConfig = AlertsConfig()
     keep_warm_ns: int = 0  # between two hedges of a twin while nothing happens; 0: no twin
+    busy_poll: bool = False  # never asleep, on a core that the run has to itself
     others: tuple[Config, ...] = ()
     traded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     version: int = 0
