@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 MOST_LINES = 5_000  # that wait; what comes on top is counted and not shown
 AT_ONCE = 4_096  # bytes of short lines that go out in one write
+GATHER_S = 0.02  # after a line the thread waits for those of the same moment: waking it takes longer than making a line
 
 
 class Backlog:
@@ -22,6 +23,7 @@ class Backlog:
         self._encoding = encoding
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._missed = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="backlog", daemon=True)
         self._thread.start()
 
@@ -38,6 +40,7 @@ class Backlog:
     def close(self, *, within_s: float) -> None:
         """Wait for what is to be written, but not for a reader that has stopped reading."""
         self._waiting.put(None)
+        self._closing.set()
         self._thread.join(within_s)
 
     def _put(self, text: str) -> None:
@@ -45,6 +48,7 @@ class Backlog:
 
     def _write_all(self) -> None:
         while (line := self._waiting.get()) is not None:
+            self._closing.wait(GATHER_S)
             lines, over = self._rest(line)
             try:
                 self._write(lines)

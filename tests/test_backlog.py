@@ -43,6 +43,20 @@ def test_lines_come_in_the_order_in_which_they_were_added() -> None:
         assert read_lines(reading, 100) == [f"line {number}" for number in range(100)]
 
 
+def test_lines_of_one_moment_wake_the_thread_once_and_a_close_waits_for_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backlog_module, "GATHER_S", 600)
+    written: list[bytes] = []
+    monkeypatch.setattr(Backlog, "_write", lambda self, lines: written.append(lines))
+    backlog = Backlog(-1)
+    for number in range(3):
+        backlog.add(f"line {number}")
+    backlog.close(within_s=20)
+    assert not backlog._thread.is_alive()
+    assert written == [b"line 0\nline 1\nline 2\n"]
+
+
 def test_adding_does_not_wait_for_a_reader_and_what_is_too_much_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test ends because `add` returns: nobody reads the pipe, which has long been full."""
     monkeypatch.setattr(backlog_module, "MOST_LINES", 50)
