@@ -251,7 +251,10 @@ class OrderUpdate:
 @quick
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution on one account. Identity is (venue, account, symbol, order_id, trade_id) (S5)."""
+    """One execution on one account. Identity is (venue, account, symbol, order_id, trade_id) (S5).
+
+    `more`: the same answer of the venue has others of this account and symbol, which are told next.
+    """
 
     venue: str
     account: str
@@ -269,6 +272,7 @@ class Fill:
     recv_ns: int
     kind: FillKind = FillKind.TRADE
     decoded_ns: int = 0  # when the frame had become this value; 0 where nobody took the time
+    more: bool = False
 
 
 @quick

@@ -48,7 +48,7 @@ def test_lines_of_one_moment_wake_the_thread_once_and_a_close_waits_for_no_more(
 ) -> None:
     monkeypatch.setattr(backlog_module, "GATHER_S", 600)
     written: list[bytes] = []
-    monkeypatch.setattr(Backlog, "_write", lambda self, lines: written.append(lines))
+    monkeypatch.setattr(Backlog, "_write", lambda _, lines: written.append(lines))
     backlog = Backlog(-1)
     for number in range(3):
         backlog.add(f"line {number}")

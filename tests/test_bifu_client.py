@@ -41,6 +41,7 @@ from exchanges.types import (
 D = Decimal
 SYMBOL, ORDER_ID = "BNB-USDT", ROW["orderId"]
 ACTIVE, HISTORY = (f"GET {it.path[1:]}" for it in (SPOT.active, SPOT.history))
+HOUR_MS = 3_600_000
 SETTINGS = Settings("https://venue", "https://public", "wss://stream")
 
 
@@ -197,6 +198,55 @@ def test_several_rows_of_a_message_are_told_in_order_and_a_bad_one_blocks_none()
     assert aside.text == (
         f"a fill of order {ORDER_ID} cannot be read: a fill of fillSize 0 and fillValue 31.70: both must be above 0"
     )
+
+
+def more(it: Stage) -> list[bool]:
+    return [fill.more for fill in it.of(Fill)]
+
+
+def test_all_rows_of_a_message_but_the_last_that_is_told_say_that_more_follow() -> None:
+    """Requirement 11: what they come to is hedged. One that is told to nobody ends nothing."""
+
+    async def main(it: Stage) -> None:
+        it.say(it.row(1))
+        it.say(it.row(2), it.row(3), it.row(4), it.row(4), it.row(5, direction="TAKER"))
+
+    it = stage(main)
+    assert [trade for trade, _ in it.fills] == ["01", "02", "03", "04"]
+    assert more(it) == [False, True, True, False]
+
+
+def test_what_one_comparison_finds_says_that_more_follow() -> None:
+    async def main(it: Stage) -> None:
+        await asyncio.sleep(2)
+        it.answers[HISTORY] = page(it.order("0.05", status="FILLED"), it.order("0.02", id="77", status="FILLED"))
+        await asyncio.sleep(20)
+
+    it = stage(main)
+    assert it.fills == [("cum:0.05", D("0.05")), ("cum:0.02", D("0.02"))]
+    assert more(it) == [True, False]
+
+
+def test_a_journal_that_cannot_be_asked_about_one_row_keeps_none_back_that_was_read_before_it() -> None:
+    """They count as told, and no comparison would ever find them missing."""
+
+    def broken(order_id: str) -> list[Fill]:
+        raise OSError(order_id)
+
+    async def main(it: Stage) -> None:
+        old = it.row(3, orderId="78", matchTime=str(it.venue_ms - 2_000))
+        message = json.dumps(frame(it.row(1), it.row(2), old)).encode()
+        with pytest.raises(OSError, match="78"):
+            it.client._feed.take(message, 0)
+
+    it = stage(
+        main,
+        journalled=lambda now_ms: Journalled(
+            fills_since_ms=now_ms - 1_000, since={SYMBOL: now_ms - HOUR_MS}, recall=broken
+        ),
+    )
+    assert [trade for trade, _ in it.fills] == ["01", "02"]
+    assert more(it) == [True, False]
 
 
 def test_a_bad_row_is_not_remembered_so_that_its_corrected_form_counts() -> None:

@@ -78,6 +78,55 @@ def test_when_it_is_hedged(
     assert orders(effects[-1]) == hedge
 
 
+BATCHES = [
+    # (name, settings, rows of one answer, what is hedged once they are all counted)
+    ("one way: one hedge for all", {}, [(BUY, "1"), (BUY, "2")], [("h1", "sell", D("3.0"), D("99.9"))]),
+    ("what is netted is not hedged", {}, [(BUY, "2"), (SELL, "1")], [SOLD_1]),
+    ("the side that is left is hedged", {}, [(BUY, "2"), (SELL, "3")], [("h1", "buy", D("1.0"), D("100.2"))]),
+    ("net zero sends nothing", {"min_qty": "0"}, [(BUY, "2"), (SELL, "2")], []),
+    ("thresholds are those of the whole", {"min_qty": "3"}, [(BUY, "2"), (BUY, "2"), (SELL, "2")], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "rows", "hedge"), [row[1:] for row in BATCHES], ids=[row[0] for row in BATCHES])
+def test_requirement_11_rows_of_one_answer_are_all_counted_before_they_are_hedged(
+    settings: dict[str, str], rows: list[tuple[Any, str]], hedge: list[tuple[Any, ...]]
+) -> None:
+    made = bench(settings)
+    *early, last = [made.heard_row(side, qty) for side, qty in rows]
+    effects = [made.give(replace(row, more=True), after_ms=0) for row in early]
+    assert [orders(it) for it in effects] == [[]] * len(early)
+    assert orders(made.give(last, after_ms=0)) == hedge
+    assert not made.desk.world.resyncing
+
+
+def test_a_breach_within_an_answer_that_is_none_at_its_end_is_not_told() -> None:
+    made = bench(limits=replace(LIMITS, unhedged_hard=D(3)))
+    effects = made.give(made.heard_row(BUY, "4", more=True), after_ms=0)
+    effects += made.give(made.heard_row(SELL, "2.5"), after_ms=0)
+    assert "limit" not in alerts(effects)
+
+
+def test_rows_that_do_not_come_hold_up_no_hedge() -> None:
+    """S3: neither where the last one never comes, nor where reading them takes long."""
+    made = bench()
+    assert orders(made.give(made.heard_row(BUY, "1", more=True))) == []
+    made.now += 49 * MS
+    assert orders(made.fire("batch", owner="hedging")) == [SOLD_1]
+    made.done(made.last)
+    assert orders(made.give(made.heard_row(BUY, "0.6", more=True))) == []
+    made.now += 49 * MS
+    assert orders(made.give(made.heard_row(BUY, "0.4", more=True))) == [SOLD_1]
+
+
+def test_an_answer_that_ends_with_what_was_told_before_is_hedged_at_its_end() -> None:
+    made = bench()
+    known = made.heard_row(BUY, "0.1")
+    made.give(known)
+    assert orders(made.give(made.heard_row(BUY, "1", more=True), after_ms=0)) == []
+    assert orders(made.give(known, after_ms=0)) == [("h1", "sell", D("1.1"), D("99.9"))]
+
+
 def test_defect_8_net_zero_closes_before_any_threshold() -> None:
     made = bench()
     made.heard(BUY, "0.5", "100")

@@ -35,6 +35,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "plan": FIXED, "run": FIXED, "chance": FIXED, "maker": FIXED, "instruments": FIXED, "books_key": FIXED,
         "orders": KEPT, "ledger": KEPT, "quotes": FIXED, "_quotes_told": IDLE, "_quotes_used": IDLE,
         "_tradable": DERIVED, "links": KEPT, "resync_until_ns": KEPT, "margins": FIXED, "baseline": FIXED,
+        "batch_until_ns": FIXED,
         "market": KEPT, "rates": KEPT, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
         "round": DERIVED, "round_open": IDLE, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
         "price_doubts": IDLE,

@@ -287,6 +287,7 @@ _TIMERS = {
     "soft age": "exposure has reached its soft age",
     "hard age": "exposure has reached its hard age",
     "resync": "the wait for resyncs is over",
+    "batch": "the rest of an answer did not come in time",
     "again": "every rung refused; try again",
     "reconcile": "time to compare ledger and venue",
 }

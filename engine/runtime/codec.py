@@ -249,19 +249,20 @@ def _fill(value: Fill) -> str:
         f"[{quoted(value.venue)},{quoted(value.account)},{quoted(value.symbol)},{quoted(value.client_id)},"
         f'{quoted(value.order_id)},{quoted(value.trade_id)},"{value.side.value}","{value.qty!s}","{value.price!s}",'
         f'"{value.fee!s}",{quoted(value.fee_asset)},"{value.liquidity.value}",{value.at_ms},{value.recv_ns},'
-        f'"{value.kind.value}",{value.decoded_ns}]'
+        f'"{value.kind.value}",{value.decoded_ns}{",true" if value.more else ""}]'
     )
 
 
 def _read_fill(fields: list[Any]) -> Fill:
     (
         venue, account, symbol, client, order, trade, side, qty, price, fee, asset, liquidity, at_ms, recv_ns, kind,
-        decoded_ns,
+        decoded_ns, *more,
     ) = fields  # fmt: skip
     return Fill(
         venue=venue, account=account, symbol=symbol, client_id=client, order_id=order, trade_id=trade,
         side=Side(side), qty=Decimal(qty), price=Decimal(price), fee=Decimal(fee), fee_asset=asset,
         liquidity=Liquidity(liquidity), at_ms=at_ms, recv_ns=recv_ns, kind=FillKind(kind), decoded_ns=decoded_ns,
+        more=bool(more),
     )  # fmt: skip
 
 

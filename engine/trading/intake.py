@@ -15,6 +15,7 @@ from engine.trading.effects import (
     Alert,
     ArmTimer,
     AskPositions,
+    DisarmTimer,
     Effect,
     Level,
     Purpose,
@@ -93,6 +94,7 @@ _SOURCE = Purpose.SOURCE
 
 DESK = "desk"
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
+BATCH_NS = 50 * MS  # and those that a source tells in one answer; they come without a pause
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
 NEVER_NS = 1 << 62
@@ -283,8 +285,9 @@ class Intake:
     def _source_fill(self, fill: Fill) -> list[StrategyEvent]:
         """A fill of an account that is only listened to: somebody else's order, ours to hedge, once (S5)."""
         world = self.world
+        ends_batch = self._batched(fill)
         if not world.orders.first_heard(fill):
-            return NOTHING_NEW
+            return [] if ends_batch else NOTHING_NEW
         before = world.exposure
         self._count(fill, fill.qty, _SOURCE)
         self._tell_again()
@@ -298,6 +301,20 @@ class Intake:
                 )
             )  # fmt: skip
         return self.breaches(self.risk.after_fill())
+
+    def _batched(self, fill: Fill) -> bool:
+        """Requirement 11: rows of one answer are all counted before what they come to is hedged; is this the last?"""
+        world = self.world
+        if fill.more:
+            if not world.batch_until_ns:
+                world.batch_until_ns = until_ns = world.now_ns + BATCH_NS
+                self.effects.append(ArmTimer(HEDGING, "batch", 0, until_ns))
+            return False
+        if not world.batch_until_ns:
+            return False
+        world.batch_until_ns = 0
+        self.effects.append(DisarmTimer(HEDGING, "batch", 0))
+        return True
 
     def _tell_again(self) -> None:
         """Beside a source the run goes on after too much was open; the next time is told again, from half of it on."""
@@ -672,7 +689,8 @@ class Intake:
             self.effects.append(self._unhedged_alert(Level.PERSON, "unhedged_hard"))
             self.effects.append(self.hedging.hard_age())
             return self._breach("age of unhedged size", "reduce")
-        elif given.name == "resync":
+        elif given.name in ("resync", "batch"):
+            world.batch_until_ns = 0
             return self.breaches(self.risk.after_fill())
         else:
             self.effects.extend(self.hedging.timer(given.name))

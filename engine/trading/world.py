@@ -109,6 +109,7 @@ class World:
         self._tradable: dict[str, tuple[Quote, Decimal, Decimal]] = {}
         self.links = Links(plan.accounts)
         self.resync_until_ns = 0  # until when fills of a resync are waited for before the rest is hedged
+        self.batch_until_ns = 0  # until when the rest of a source's answer is waited for; 0: there is none
         self.margins: dict[str, Margin] = {}
         self.baseline: dict[str, Decimal] = {}
         self.market = MarketSeen(open=False, reason="stale", text="no quote yet")
@@ -242,10 +243,13 @@ class World:
 
     @property
     def resyncing(self) -> bool:
-        """True while resyncs deliver fills, one account after the other: they are judged as one batch at its end.
+        """True while resyncs deliver fills, one account after the other, and while a source's answer tells several:
+        they are judged as one batch at its end.
 
-        Bounded from the first resync that began: an account that stays away must not hold up the others (S3).
+        Bounded from the first resync or fill that began: what stays away must not hold up the others (S3).
         """
+        if self.now_ns < self.batch_until_ns:
+            return True
         if self.left_over and (not self.started or (self.now_ns < self.left_until_ns and self.unknown)):
             return True  # are these the accounts of the earlier runs (S1)? Then: answers about the orders of those
         return not self.links.all_trusted and self.now_ns < self.resync_until_ns

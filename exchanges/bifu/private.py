@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from exchanges.bifu.counts import BASELINE, PROVISIONAL, Counts, Missed
@@ -110,11 +110,7 @@ class PrivateFeed:
         said = stream.message(data, self._product)
         if type(said) is Rows:
             self._newest = data
-            for row in said.rows:
-                if type(row) is FillRow:
-                    self._row(row, recv_ns)
-                elif type(row) is BadRow:
-                    self._bad(f"a fill of order {row.order_id or '?'} cannot be read: {row.text}")
+            self._deliver_all(self._row(row, recv_ns) for row in said.rows)
             if self._counts.crowded:
                 self._counts.make_room(self._rest.venue_ms)
         elif type(said) is Ping:
@@ -132,23 +128,44 @@ class PrivateFeed:
                 if type(row) is FillRow and (qty := counts.take_row(row)):
                     self._fill(row, qty, row.instrument_id, 0)
 
-    def _row(self, row: FillRow, recv_ns: int) -> None:
+    def _deliver_all(self, told: Iterable[Fill | None]) -> int:
+        """The fills of one answer, of which what they come to is hedged, market by market; returns how many there are.
+
+        Each counts as told once it was read: what raises in the midst, as a look-up in the journal may, keeps none of
+        them back.
+        """
+        fills: list[Fill] = []
+        try:
+            for fill in told:
+                if fill is not None:
+                    fills.append(fill)
+        finally:
+            last = {fill.symbol: fill for fill in fills}
+            for fill in fills:
+                self._deliver(fill if fill is last[fill.symbol] else replace(fill, more=True))
+        return len(fills)
+
+    def _row(self, row: FillRow | BadRow, recv_ns: int) -> Fill | None:
+        """The fill that a row tells, if it is news and to be hedged."""
+        if type(row) is not FillRow:
+            assert type(row) is BadRow
+            self._bad(f"a fill of order {row.order_id or '?'} cannot be read: {row.text}")
+            return None
         identity = self._identity
         symbol = identity.symbols.get(row.instrument_id)
         if row.at_ms < (min(self.since.values()) if symbol is None else self.since[symbol]):
             self._tell_aside(Aside.BEFORE, "it was filled before the first start", None)
-            return
+            return None
         qty = self._counts.take_row(row)
         if qty is None:
-            return
+            return None
         fill = self._fill(row, qty, symbol or row.instrument_id, recv_ns)
         why = _aside(row, identity, known=symbol is not None)
         if why is not None:
             self._tell_aside(why, _words(why, row, row.qty - qty), fill if qty else None)
-        elif qty:
-            self._deliver(fill)
         if qty != row.qty:
             self.suspect()  # a provisional fill stood for the rest: the order's count must agree now
+        return fill if qty and why is None else None
 
     def _fill(self, row: FillRow, qty: Decimal, symbol: str, recv_ns: int) -> Fill:
         identity = self._identity
@@ -210,7 +227,7 @@ class PrivateFeed:
         fresh_ms = self._rest.venue_ms - self._pace.row_ms
         if any(order.updated_ms > fresh_ms and self._counts.missed(order) for order in orders):
             await self._wait(self._pace.row_ms * MS)  # rows tell more than a list does
-        brought = sum(self._missed(order) for order in orders)
+        brought = self._deliver_all(self._missed(order) for order in orders)
         self.compared_ms = began_ms
         self._checked()
         return brought
@@ -235,16 +252,16 @@ class PrivateFeed:
                 self._counts.take(fill)
                 self._tell_aside(Aside.BASELINE, f"order {order.order_id} had filled {before.qty} before us", fill)
 
-    def _missed(self, order: OrderRow) -> int:
+    def _missed(self, order: OrderRow) -> Fill | None:
+        """What an order has filled that no row told; from here on it counts as told."""
         missed = self._counts.missed(order)
         if missed is None:
-            return 0
+            return None
         fill = self._provisional(order, missed, PROVISIONAL)
         self._counts.take(fill)
         self.repaired += 1
         self._note(f"order {order.order_id} has filled {missed.qty} that no row told; told now")
-        self._deliver(fill)
-        return 1
+        return fill
 
     def _provisional(self, order: OrderRow, missed: Missed, prefix: str) -> Fill:
         identity, now_ns = self._identity, self._clock.now_ns()
