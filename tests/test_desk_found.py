@@ -245,6 +245,24 @@ def test_an_order_that_the_venue_no_longer_knows_ends_after_a_while() -> None:
     assert [e.code for e in bench.log if isinstance(e, Alert)].count("order_lost") == 1
 
 
+def test_an_order_that_the_venue_no_longer_knows_does_not_end_while_its_stream_is_lost() -> None:
+    """S4: what it filled may be told by the resync; ended before, its fill would come as a surprise."""
+    bench = opened()
+    first = bench.newest("opening")
+    bench.update(first, OrderState.OPEN)
+    token = next(e.token for e in bench.fire("order_timeout") if isinstance(e, AskOrder))
+    bench.give(LinkUpdate("m", LinkState.LOST, 0))
+    bench.give(Looked(first, token, ok=True, update=None))
+    while bench.now < 30 * S:
+        bench.fire(first, owner="inquiry")
+        bench.give(Looked(first, 0, ok=True, update=None))
+    assert bench.desk.world.orders.all[first].live
+    bench.give(LinkUpdate("m", LinkState.TRUSTED, 0))
+    bench.fire(first, owner="inquiry")
+    bench.give(Looked(first, 0, ok=True, update=None))
+    assert bench.desk.world.orders.all[first].state is OrderState.CANCELED
+
+
 def test_a_close_does_not_rest_while_no_taker_can_be_reached() -> None:
     """E5: its fill could not be hedged."""
     bench = hedged()

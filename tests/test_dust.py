@@ -9,7 +9,7 @@ import pytest
 from trading_kit import LIMITS, MS, Bench, S, account
 
 from engine.trading.effects import Alert, AskPositions, CancelOrder, Finish, Level, PlaceOrder, Purpose
-from engine.trading.inputs import Counted
+from engine.trading.inputs import Counted, StopAsked
 from engine.trading.slices import next_slice
 from exchanges.types import OrderState, Position, Refusal, Side
 
@@ -176,6 +176,35 @@ def test_two_go_at_once_where_neither_may_go_alone(
 ) -> None:
     """S7: a residue that two orders can take off is not left."""
     assert next_slice(whole_desk(*held).desk.world, ("m", "t1", "t2")) == slices
+
+
+def test_one_goes_against_several_that_add_up_to_its_least_order() -> None:
+    """S9: alone it would open 1.0, and the hedge of that would leave both takers with positions."""
+    pool = (account("m", "a", min_qty=D("1.0")), account("t1", "b"), account("t2", "b"))
+    bench = Bench(accounts=pool)
+    bench.begin()
+    books = bench.desk.world.ledger.books
+    books["m"].position, books["t1"].position, books["t2"].position = D("1.0"), D("-0.4"), D("-0.6")
+    slices = (("m", D("-1.0")), ("t2", D("0.6")), ("t1", D("0.4")))
+    assert next_slice(bench.desk.world, ("m", "t1", "t2")) == slices
+
+
+def test_what_no_order_takes_off_is_told_account_by_account_in_the_last_line() -> None:
+    """S7: `flat within dust`, and never `flat` beside a residue."""
+    bench = Bench()
+    bench.begin()
+    opening = bench.newest("opening")
+    bench.ack(opening)
+    bench.fill(opening, "1", fee=D("0.03"), fee_asset="ETH")
+    bench.fill(bench.newest("hedge"), "0.9")
+    bench.give(StopAsked(2))
+    for client_id in list(bench.desk.world.orders.covering):
+        bench.fill(client_id, str(bench.orders[client_id].request.qty))
+    if bench.state == "CLEANUP.leaving.again":
+        bench.fire("recheck")
+    bench.confirm()
+    ends = [(it.exit_code, it.text) for it in bench.log if isinstance(it, Finish)]
+    assert ends == [(0, "flat within dust; m: +0.07 ETHUSDT")]
 
 
 @pytest.mark.parametrize("exempt", [False, True])

@@ -6,8 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from trading_kit import LIMITS, Bench, account, capabilities
+from trading_kit import LIMITS, Bench, S, account, capabilities, eagle_flow
 
+from engine.chart.load import load_flow
 from engine.trading.effects import (
     Alert,
     AskOrder,
@@ -21,6 +22,7 @@ from engine.trading.effects import (
     RoundEnded,
 )
 from engine.trading.inputs import Answered, Counted, Looked, MarketSeen, PauseAsked, Request, StopAsked
+from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import (
     ClientIdStyle,
     FillKind,
@@ -29,6 +31,7 @@ from exchanges.types import (
     OrderState,
     Position,
     Refusal,
+    SelfTrade,
     Side,
     Unknown,
 )
@@ -234,6 +237,23 @@ def test_an_unknown_hedge_is_asked_and_never_placed_twice() -> None:
     assert len(bench.placed(bench.give(Looked(hedge, 0, ok=True, update=None)))) == 1
 
 
+def test_an_unknown_hedge_is_in_flight_and_nothing_opens_until_it_is_known() -> None:
+    bench = opened()
+    bench.fill(bench.newest("opening"), "1")
+    bench.give(Answered(bench.newest("hedge"), Request.PLACE, Unknown("timeout")))
+    assert (bench.desk.view.exposure, bench.desk.view.in_flight, bench.desk.view.dust) == (1, -1, 0)
+    assert bench.desk.view.closed_because() == "exposure is not settled"
+
+
+def test_nothing_opens_while_an_order_that_rests_is_unknown() -> None:
+    """S4: it may have filled, or may still."""
+    bench = Bench()
+    bench.begin()
+    bench.give(Answered(bench.newest("opening"), Request.PLACE, Unknown("timeout")))
+    assert bench.desk.view.settled
+    assert bench.desk.view.closed_because() == "an order's outcome is unknown"
+
+
 def test_while_a_hedge_is_unknown_nothing_grows_the_worst_case() -> None:
     """S4: exposure is an interval; a fill the other way is not hedged if that could double it."""
     bench = opened()
@@ -246,9 +266,10 @@ def test_while_a_hedge_is_unknown_nothing_grows_the_worst_case() -> None:
 
 
 def test_a_part_filled_hedge_is_completed_on_the_same_account() -> None:
-    """E9: the rest goes to the same account first."""
+    """E9: the rest goes to the same account first, whoever would be drawn now."""
     bench = opened(Bench(choice=1))
     bench.fill(bench.newest("opening"), "1")
+    bench.desk.world.chance["taker"].choice = 0  # type: ignore[attr-defined]
     hedge = bench.newest("hedge")
     bench.fill(hedge, "0.4")
     effects = bench.update(hedge, OrderState.CANCELED, "0.4")
@@ -266,6 +287,18 @@ def test_on_one_book_the_first_partial_takes_the_remainder_away_before_the_hedge
     assert bench.placed(more) == []
     ended = bench.update(first, OrderState.CANCELED, "0.5")
     assert bench.placed(ended) == [("t1", "hedge", "sell", D("0.5"))]
+
+
+def test_the_wait_for_the_remainder_counts_in_the_age_of_what_is_open() -> None:
+    """S8: an own order that does not end may hold the hedge back, but not unseen."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    bench.fill(bench.newest("opening"), "0.4")
+    began = bench.now
+    bench.give(MarketSeen(open=True, reason="", text=""), after_ms=500)
+    soft = bench.fire("soft age", owner="hedging")
+    assert ([e.code for e in soft if isinstance(e, Alert)], bench.now - began) == (["unhedged_soft"], S)
+    bench.fire("hard age", owner="hedging")
+    assert (bench.state.partition(".")[0], bench.now - began) == ("ERROR", 5 * S)
 
 
 def test_a_fill_below_every_takers_minimum_is_carried_into_the_next_hedge() -> None:
@@ -429,6 +462,47 @@ def test_a_self_match_stops_opening() -> None:
     effects = bench.fill(hedge, "1", trade="both")
     assert [e.code for e in effects if isinstance(e, Alert)] == ["self_match"]
     assert bench.desk.view.closed_because() == "a self-trade waits to be acknowledged"
+
+
+def test_what_a_self_match_was_to_remove_is_open_still_and_hedged() -> None:
+    """S8: it adds as much as it takes off; and an opening that rests by then is taken back."""
+    bench = opened(Bench(accounts=(account("m", "a"), account("t1", "a"), account("t2", "a"))))
+    first = bench.newest("opening")
+    bench.fill(first, "0.4")
+    bench.update(first, OrderState.CANCELED, "0.4")
+    hedge = bench.newest("hedge")
+    assert bench.placed(bench.fill(hedge, "0.2", trade="both")) == []
+    effects = bench.fill(first, "0.2", trade="both")
+    assert [e.code for e in effects if isinstance(e, Alert)][:1] == ["self_match"]
+    assert (bench.desk.view.exposure, bench.placed(effects)) == (D("0.4"), [("t1", "hedge", "sell", D("0.2"))])
+    assert not bench.desk.view.may_rest
+
+
+def test_every_order_asks_for_the_strictest_self_trade_prevention_that_its_venue_has() -> None:
+    """S8, S20."""
+    both, none = frozenset({SelfTrade.CANCEL_BOTH}), frozenset[SelfTrade]()
+    plans = (account("m", "a"), account("t1", "b"), account("t2", "c"))
+    modes = (frozenset(SelfTrade), both, none)
+    pool = [
+        replace(it, capabilities=replace(it.capabilities, self_trade=mode))
+        for it, mode in zip(plans, modes, strict=True)
+    ]
+    bench = opened(Bench(accounts=tuple(pool)))
+    bench.fill(bench.newest("opening"), "1")
+    bench.refuse(bench.newest("hedge"))
+    asked = [(it.request.account, it.request.self_trade) for it in bench.orders.values()]
+    assert asked == [("m", SelfTrade.CANCEL_TAKER), ("t1", SelfTrade.CANCEL_BOTH), ("t2", SelfTrade.NONE)]
+
+
+def test_a_close_goes_to_a_holder_first_where_the_flow_says_so() -> None:
+    """S9: random takers build opposite positions; this setting builds none."""
+    text = eagle_flow().text.replace("account: random(takers)", "account: holder_first(takers)")
+    assert text != eagle_flow().text
+    flow = load_flow(text, file="flows/eagle_chicken.yaml", vocabulary=trading_vocabulary())
+    bench = hedged(Bench(flow=flow, choice=1))
+    bench.desk.world.chance["taker"].choice = 0  # type: ignore[attr-defined]
+    bench.fire("hold")
+    assert bench.placed(bench.fill(bench.newest("closing"), "1"))[-1] == ("t2", "hedge", "buy", D(1))
 
 
 def test_alternate_switches_the_side_each_round() -> None:

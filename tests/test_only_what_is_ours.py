@@ -9,7 +9,7 @@ from trading_kit import Bench, D, account
 
 from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Finish, PlaceOrder
 from engine.trading.inputs import Counted, Looked, StopAsked
-from exchanges.types import Fill, Liquidity, OrderState, Position, Side
+from exchanges.types import Fill, Liquidity, MarketKind, OrderState, Position, Side
 
 HELD = {"m": D(7), "t1": D(-4), "t2": D(0)}
 
@@ -79,3 +79,40 @@ def test_a_dedicated_account_is_the_engines_own_and_is_flattened_first() -> None
     bench.begin(held=positions(m=D(2), t1=D(-2)))
     assert bench.desk.state.startswith("CLEANUP")
     assert [(placed.leg, placed.request.qty) for placed in bench.orders.values()] == [("cleanup", D(2))]
+
+
+def test_what_a_run_made_goes_and_what_was_held_before_stays() -> None:
+    """The maker's +7 and the taker's -4 could go in pairs as well: they are their owner's."""
+    bench = begun()
+    bench.ack(bench.newest("opening"))
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    slices = [bench.placed(bench.give(StopAsked(2)))]
+    while slices[-1]:
+        for client_id in list(bench.desk.world.orders.covering):
+            bench.fill(client_id, str(bench.orders[client_id].request.qty))
+        slices.append(bench.placed(bench.fire("recheck")) if bench.state == "CLEANUP.leaving.again" else [])
+    assert slices == [[("m", "flatten", "sell", D(1)), ("t1", "flatten", "buy", D(1))], []]
+    told = bench.give(Counted(0, ok=True, quiet=True, positions=positions(**HELD), margins=()))
+    assert [effect for effect in told if isinstance(effect, Alert)] == []
+
+
+def test_fills_and_positions_of_other_markets_of_an_account_are_not_ours() -> None:
+    bench = begun()
+    other = replace(bench.row(bench.newest("opening"), "1"), client_id="", order_id="o9", symbol="BTCUSDT")
+    assert bench.give(other) == []
+    assert (bench.desk.world.exposure, bench.desk.world.ledger.books["m"].position) == (0, 0)
+    beside = (*positions(**HELD), Position("m", "BTCUSDT", D(5)), Position("t2", "BTCUSDT", D(-5)))
+    told = bench.give(Counted(0, ok=True, quiet=True, positions=beside, margins=()))
+    assert [effect for effect in told if isinstance(effect, Alert)] == []
+
+
+def test_the_balance_of_a_dedicated_spot_account_is_to_trade_with_and_not_to_be_sold() -> None:
+    accounts = tuple(
+        replace(account(name, venue, kind=MarketKind.SPOT), dedicated=True)
+        for name, venue in (("m", "a"), ("t1", "b"), ("t2", "b"))
+    )
+    bench = Bench(accounts=accounts)
+    bench.begin(held=positions(m=D(2), t1=D(2), t2=D(2)))
+    assert (bench.state, bench.desk.world.exposure) == ("MAKER_OPENING.resting", 0)
+    assert [placed.leg for placed in bench.orders.values()] == ["opening"]

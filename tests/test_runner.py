@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -27,6 +27,7 @@ from runtime_kit import (
     run_virtual,
 )
 
+from engine.errors import NotFlatBefore
 from engine.runtime.chance import Chance
 from engine.runtime.clock import GapWatch
 from engine.runtime.garbage import QuietRounds, QuietStart
@@ -742,6 +743,26 @@ def test_a_stop_before_the_run_begins_at_all_ends_it_without_a_call() -> None:
 
 
 # --- what goes wrong
+
+
+def test_a_position_that_the_run_may_not_start_beside_ends_it_before_the_desk_hears_anything() -> None:
+    """S1: what each account held is asked first, and what the journal misses is told with it."""
+
+    def refuse(held: Sequence[Position], missing: Sequence[Fill]) -> None:
+        asked.append((held, missing))
+        raise NotFlatBefore("t holds +2 ETH")
+
+    async def main(loop: VirtualLoop) -> Room:
+        room = Room(loop, reacts({}), check_baseline=refuse)
+        room.clients["t"].positions = (Position("t", "ETH", D(2)),)
+        with pytest.raises(NotFlatBefore, match="t holds"):
+            await room.run()
+        return room
+
+    asked: list[tuple[Sequence[Position], Sequence[Fill]]] = []
+    room = run_virtual(main)
+    assert asked == [((Position("t", "ETH", D(2)),), [])]
+    assert (room.seen, [it for it in room.calls if "submit" in it or "cancel" in it]) == ([], [])
 
 
 @pytest.mark.parametrize(

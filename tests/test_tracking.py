@@ -88,6 +88,12 @@ def test_fills_count_once_and_show_what_has_no_row() -> None:
     assert (it.missing("7"), it.short, it.short_since_ms) == (0, False, None)
 
 
+def test_one_trade_id_in_two_markets_is_two_trades() -> None:
+    """S5: venues count trades by market, some of them orders as well."""
+    it = sent()
+    assert (it.fill(FILL), it.fill(replace(FILL, symbol="BTC", client_id=""))) == (True, True)
+
+
 def test_a_refused_order_is_live_no_more_and_an_unknown_one_is() -> None:
     for refused in (True, False):
         it = sent()

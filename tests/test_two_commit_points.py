@@ -5,6 +5,7 @@ A guard, a parameter or a verb is made to raise at its n-th call, for every n th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -13,7 +14,8 @@ import pytest
 from trading_kit import Bench, eagle_flow
 
 from engine.chart.load import load_flow
-from engine.trading.effects import Alert
+from engine.trading.effects import Alert, AskOrder, CancelOrder, Finish, PlaceOrder
+from engine.trading.inputs import Looked
 from engine.trading.view import View
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import OrderState
@@ -125,6 +127,66 @@ def test_a_fill_is_counted_and_hedged_once_wherever_the_chart_fails(
         assert world.exposure + world.in_flight() == expected == 0, at
         placed = [p for p in bench.orders.values() if p.leg == "hedge"]
         assert [p.request.qty for p in placed] == [p.request.qty for p in plain.orders.values() if p.leg == "hedge"], at
+
+
+def closes(bench: Bench, wire: Tripwire) -> None:
+    """The hold ends, the close rests, is asked about and cancelled when its time is over."""
+    first = bench.newest("opening")
+    bench.fill(first, "1")
+    bench.fill(bench.newest("hedge"), "1")
+    wire.armed = True
+    bench.fire("hold")
+    if bench.state.startswith("MAKER_CLOSING.resting"):
+        bench.ack(bench.newest("closing"))
+        bench.fire("order_timeout")
+    asked = [it for it in bench.log if isinstance(it, AskOrder) and it.token]
+    if asked:
+        told = bench.told(bench.newest("closing"), OrderState.OPEN)
+        bench.give(Looked(told.client_id, asked[-1].token, ok=True, update=told))
+    wire.armed = False
+
+
+def test_what_a_failed_step_had_decided_is_left_nowhere() -> None:
+    """Orders that nobody sent would count as resting or in flight for ever, requests against the minute."""
+    plain, wire = run(closes, None)
+    assert ([it.client_id for it in plain.cancels], wire.calls > 5) == ([plain.newest("closing")], True)
+    for at in range(1, wire.calls + 1):
+        bench, _ = run(closes, at)
+        world, cancelled = bench.desk.world, {it.client_id for it in bench.cancels}
+        assert set(world.orders.all) == set(bench.orders), at
+        assert {it.client_id for it in world.orders.all.values() if it.cancel_ns} == cancelled, at
+        asked = Counter(_account(it) for it in bench.log if isinstance(it, PlaceOrder | CancelOrder | AskOrder))
+        assert Counter({name: len(rate._times) for name, rate in world.rates.items()}) == asked, at
+        for name, leg in bench.desk.legs.items():
+            ours = [client_id for client_id, placed in bench.orders.items() if placed.leg == name]
+            assert (leg.attempts, leg.newest) == (len(ours), ours[-1] if ours else ""), at
+
+
+def test_a_flow_that_cannot_even_handle_its_failure_is_cancelled_hedged_and_left() -> None:
+    bench = Bench()
+    bench.begin()
+    first = bench.newest("opening")
+    bench.ack(first)
+    bench.desk.verbs._table.update(dict.fromkeys(bench.desk.verbs._table, _planted))
+    effects = bench.fill(first, "0.4")
+    assert bench.placed(effects) == [("t1", "hedge", "sell", D("0.4"))]
+    assert [it.code for it in effects if isinstance(it, Alert)][-2:] == ["step_failed", "chart_crippled"]
+    assert [it.client_id for it in effects if isinstance(it, CancelOrder)] == [first]
+    bench.update(first, OrderState.CANCELED, "0.5")  # a last fill, known by the order's own count alone
+    assert bench.placed(bench.log)[-1] == ("t1", "hedge", "sell", D("0.1"))
+    hedges = list(bench.desk.world.orders.covering)
+    ends = [it for hedge in hedges for it in bench.fill(hedge, str(bench.orders[hedge].request.qty))]
+    assert [(it.exit_code, it.text) for it in ends if isinstance(it, Finish)] == [
+        (1, "the flow failed; m: +0.5 ETHUSDT; t1: -0.5 ETHUSDT")
+    ]
+
+
+def _planted(*_: object) -> object:
+    raise Planted
+
+
+def _account(effect: PlaceOrder | CancelOrder | AskOrder) -> str:
+    return effect.request.account if isinstance(effect, PlaceOrder) else effect.account
 
 
 def test_the_standing_rules_hedges_are_told_before_the_flow_is_asked_and_nothing_else_is() -> None:
