@@ -47,6 +47,24 @@ def test_one_that_is_dead_needs_nothing(process: subprocess.Popen[bytes]) -> Non
     assert fence(holder) == ""
 
 
+def test_one_that_is_killed_and_does_not_go_is_not_fenced(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that hangs in the kernel may still send what it was about to send."""
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
+    monkeypatch.setattr("engine.runtime.fence.GONE_WITHIN_MS", 1)
+    assert fence(_holder(process.pid)) == f"process {process.pid} was killed and is still there: it hangs in the kernel"
+
+
+def test_one_of_another_user_is_not_fenced(process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(signal, "pidfd_send_signal", refuse)
+    assert fence(_holder(process.pid)).startswith(f"process {process.pid} cannot be killed (Operation not permitted)")
+    assert process.poll() is None
+
+
 def test_one_on_another_machine_cannot_be_fenced(process: subprocess.Popen[bytes]) -> None:
     why = fence(replace(_holder(process.pid), host="elsewhere"))
     assert why == f"process {process.pid} runs on elsewhere: only that machine can end it"

@@ -1,0 +1,171 @@
+"""What `eagle guard` does when a run hangs or died: fence first, act only then, call a person either way (S13)."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from config_kit import FLOW as FLOW_OF_CONFIG
+
+from cli import guard, setups
+from cli.guarded import Guarded
+from cli.leftovers import lease_paths, with_guard_keys
+from cli.locate import CannotUse
+from engine.chart.model import FlowError
+from engine.errors import AccountInUse, EngineError
+from engine.runtime.config import load_config
+from engine.runtime.credentials import Reference
+from engine.runtime.secrets import Secret
+from engine.trading.effects import Alert, Level
+from exchanges.errors import LinkDown
+
+
+class Fenced:
+    """A guarded run whose process can be fenced, or not, and whose recovery ends so."""
+
+    def __init__(self, why: str = "", recovered: tuple[int, str] = (0, "closed")) -> None:
+        self.did: list[str] = []
+        self.calls: list[tuple[str, Level]] = []
+        self._why = why
+        self._recovered = recovered
+
+    def fence(self) -> str:
+        self.did.append("fence")
+        return self._why
+
+    def recover(self) -> tuple[int, str]:
+        self.did.append("recover")
+        return self._recovered
+
+    def call(self, alert: Alert) -> None:
+        self.calls.append((alert.code, alert.level))
+
+
+@pytest.mark.parametrize(
+    ("fenced", "code", "did", "call"),
+    [
+        (Fenced("it runs elsewhere"), 1, ["fence"], ("guard_cannot_fence", Level.PERSON)),
+        (Fenced(), 0, ["fence", "recover"], ("guard_took_over", Level.WARNING)),
+        (Fenced(recovered=(1, "no")), 1, ["fence", "recover"], ("guard_failed", Level.PERSON)),
+        (Fenced(recovered=(4, "no")), 4, ["fence", "recover"], ("guard_failed", Level.PERSON)),
+    ],
+)
+def test_it_acts_on_the_accounts_only_when_no_other_process_can(
+    fenced: Fenced, code: int, did: list[str], call: tuple[str, Level]
+) -> None:
+    assert (guard._finish(fenced), fenced.did, fenced.calls) == (code, did, [call])  # type: ignore[arg-type]
+
+
+def in_use(path: Path, text: str) -> Callable[[], None]:
+    """A lease that another open file keeps; returns what gives it back."""
+    file = path.open("w")
+    file.write(text)
+    file.flush()
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file.close
+
+
+def of(leases: dict[str, Path], **more: Any) -> Any:
+    """As much of `Guarded` as its methods look at."""
+    return SimpleNamespace(_leases=leases, journal=Path("j.sqlite"), _flow=FLOW, _resolve=None, _source=None, **more)
+
+
+FLOW = SimpleNamespace(sections={"hedging": SimpleNamespace(value=None)})
+
+
+def test_a_lease_that_does_not_say_whose_it_is_fences_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    give_back = in_use(path, "{")
+    assert Guarded.fence(of({"hawk": path})) == "hawk is in use and its lease does not say by whom"
+    give_back()
+    assert Guarded.fence(of({"hawk": path})) == ""
+
+
+def test_every_account_is_fenced_and_one_that_cannot_be_is_enough_to_keep_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fenced: list[int] = []
+
+    def fence(holder: Any) -> str:
+        fenced.append(holder.pid)
+        return "no" if holder.pid == 2 else ""
+
+    monkeypatch.setattr("cli.guarded.fence", fence)
+    told = '{"account": "x", "pid": %d, "started": "1", "host": "h", "journal": "j"}'
+    leases = {name: tmp_path / name for name in ("hawk", "chick", "hen")}
+    backs = [in_use(path, told % pid) for pid, path in enumerate(leases.values(), start=1)]
+    assert (Guarded.fence(of(leases)), fenced) == ("no", [1, 2])
+    for back in backs:
+        back()
+
+
+def test_what_is_left_open_is_taken_over_only_where_nobody_owns_an_account(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    guarded = of({"hawk": path}, _left=lambda: [SimpleNamespace(run=7)])
+    give_back = in_use(path, "{}")
+    assert Guarded.left(guarded) == 0
+    give_back()
+    assert Guarded.left(guarded) == 7
+    assert Guarded.left(of({"hawk": path}, _left=list)) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(AccountInUse("taken"), 0), (EngineError("no"), 1), (LinkDown("no"), 1), (CannotUse("no"), 1), (FlowError([]), 1)],
+)
+def test_a_takeover_that_fails_is_no_crash_and_one_that_came_first_no_failure(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(setups, "setup_of", fail)
+    monkeypatch.setattr("cli.guarded.words_of", lambda _: [])
+    assert Guarded.recover(of({}, _left=lambda: [object()]))[0] == code
+
+
+def test_nothing_is_sent_where_nothing_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setups, "setup_of", lambda *_: pytest.fail("nothing is to be done"))
+    assert Guarded.recover(of({}, _left=list)) == (0, "the run had left nothing open")
+
+
+CONFIG = load_config(
+    """
+version: 1
+market: ETH-PERP
+markets: {ETH-PERP: {backpack: ETH_USDC_PERP}}
+venues: {backpack: {kind: backpack}}
+accounts:
+  - name: hawk
+    venue: backpack
+    owner: me
+    credentials: {api_key: {secret: "env:RUN_KEY"}, api_secret: {secret: "env:RUN_SECRET"}}
+    guard_credentials: {api_key: {secret: "env:GUARD_KEY"}, api_secret: {secret: "env:GUARD_SECRET"}}
+  - name: chick
+    venue: backpack
+    owner: you
+    credentials: {api_key: {secret: "env:CHICK_KEY"}, api_secret: {secret: "env:CHICK_SECRET"}}
+use: {maker: hawk, takers: [chick]}
+settings: {quantity: 0.02}
+""",
+    file="eagle.yaml",
+    flow=FLOW_OF_CONFIG,
+)
+
+
+def test_it_trades_with_keys_of_its_own_and_holds_the_leases_of_the_run() -> None:
+    """S21: a lease is named by the run's key; by the guard's own it would be another account's."""
+    guards = with_guard_keys(CONFIG)
+    keys = {it.name: it.credentials["api_key"].name for it in guards.used_accounts}
+    assert keys == {"hawk": "GUARD_KEY", "chick": "CHICK_KEY"}
+
+    def resolve(reference: Reference, *, what: str) -> Secret:
+        del what
+        return Secret(reference.name)
+
+    assert lease_paths(guards, resolve) == lease_paths(CONFIG, resolve)
+    assert len(set(lease_paths(CONFIG, resolve).values())) == 2
