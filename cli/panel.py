@@ -67,12 +67,23 @@ def _where(status: Status, width: int) -> Text:
 def _facts(status: Status, width: int) -> list[Text]:
     it = status.exposure
     exposure = [
-        Text(f"net {plain(it.net_position)}", style="bold"),
+        _net(status),
         *(_of_hedges(it) if status.hedged else (Text(DIRECTIONAL, style="yellow"),)),
         Text(f"maker open {plain(it.maker_open_position)}, closed {plain(it.maker_close_position)}"),
         Text(f"no opening: {status.closed_because}", style="yellow") if status.closed_because else Text("may open"),
     ]
     return [*_packed(exposure, width), *_packed(_money(status), width)]
+
+
+def _net(status: Status) -> Text:
+    """S4: an interval while the outcome of an order is unknown, for it may have filled."""
+    net = status.exposure.net_position
+    unknown = [(it.side, it.qty - it.filled) for it in status.orders if it.unknown]
+    if not unknown:
+        return Text(f"net {plain(net)}", style="bold")
+    low = net - sum(rest for side, rest in unknown if side == "sell")
+    high = net + sum(rest for side, rest in unknown if side == "buy")
+    return Text(f"net {plain(low)} to {plain(high)}, an order is unknown", style="bold yellow")
 
 
 def _of_hedges(it: Exposure) -> tuple[Text, ...]:

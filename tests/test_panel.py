@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from cli.panel import panel
 from cli.words import plain, span
-from engine.runtime.status import Latency, Rounds, Status
+from engine.runtime.status import Latency, OrderLine, Rounds, Status
 
 
 def shown(status: Status, *, width: int = 120, height: int | None = 30) -> list[str]:
@@ -119,6 +119,27 @@ def test_what_is_unhedged_is_red_beyond_its_limits_in_words_too(qty: str, age_ms
     status = a_status(exposure=an_exposure(unhedged=D(qty), unhedged_ms=age_ms))
     assert any(text in line for line in shown(status))
     assert styled(status, text) == {tone}
+
+
+@pytest.mark.parametrize(
+    ("net", "orders", "text"),
+    [
+        ("0.02", [("sell", "0.02", "0", True)], "net 0 to 0.02, an order is unknown"),
+        ("-0.02", [("buy", "0.05", "0.01", True), ("sell", "1", "0", True)], "net -1.02 to 0.02, an order is unknown"),
+        ("0.02", [("sell", "0.02", "0", False)], "net 0.02"),
+        ("0.02", [("sell", "0.02", "0", False), ("buy", "0.01", "0", True)], "net 0.02 to 0.03, an order is unknown"),
+    ],
+)
+def test_while_an_order_is_unknown_the_exposure_is_an_interval(
+    net: str, orders: list[tuple[str, str, str, bool]], text: str
+) -> None:
+    """S4: who reads one number acts on it."""
+    lines = [
+        OrderLine("chick", "c", "hedge", side, D(qty), D(filled), None, "pending", unknown, 300)
+        for side, qty, filled, unknown in orders
+    ]
+    told = shown(a_status(exposure=an_exposure(net_position=D(net)), orders=tuple(lines)))
+    assert told[2].startswith(f" {text} ·")
 
 
 def test_a_person_sees_the_newest_alerts_and_how_many_came_before() -> None:
