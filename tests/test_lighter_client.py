@@ -511,6 +511,29 @@ def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that
     play(main)
 
 
+def test_the_look_before_a_cancel_comes_from_the_stream_while_it_is_trusted_and_from_the_venue_while_not() -> None:
+    """S11: a question is 300 of weight; but what a lost stream told last may long be otherwise."""
+
+    async def main(it: Bench) -> None:
+        it.send(it.order())
+        await asyncio.sleep(0.1)
+        it.say("account_all_orders", orders={"0": [it.venue.now(order_row(1))]})
+        asked = len(it.net.asked)
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.state, it.net.asked[asked:]) == (OrderState.OPEN, [])
+        it.wire.cut()
+        await asyncio.sleep(0)
+        assert it.links[-1].state is LOST
+        it.venue.active = [it.venue.now(order_row(1, filled_base_amount="0.0100"))]
+        asked = len(it.net.asked)
+        told = await it.client.get_order_info("ETH", "1")
+        assert told is not None
+        assert (told.cum_qty, len(it.net.asked) > asked) == (D("0.01"), True)
+
+    play(main)
+
+
 def test_what_has_filled_is_known_where_no_request_is_left_for_its_price() -> None:
     """S11: how much counts at once; the row with the price comes when there is room for its 600 of weight."""
 
