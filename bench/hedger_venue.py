@@ -31,12 +31,12 @@ QUANTITY = 100  # lots of one fill: the least size that the printed config hedge
 
 @dataclass
 class Job:
-    """`samples` times `burst` fills in one message, the next one `gap_ms` after the last hedge has come."""
+    """`samples` times `burst` fills, each in a message of its own; the next ones `gap_ms` after the last hedge."""
 
     samples: int
     gap_ms: int
     burst: int = 1
-    taken: list[list[int]] = field(default_factory=list)  # of each message, in the order in which hedges came
+    taken: list[list[int]] = field(default_factory=list)  # of each burst, in the order in which hedges came
     missed: int = 0
 
 
@@ -47,7 +47,7 @@ class Measure:
         self.market = next(iter(source.exchange.markets.values()))
         self.job = Job(0, 0)
         self.number = 0
-        self.sent = 0  # when the message left whose hedges are awaited
+        self.sent = 0  # when the first message left whose hedges are awaited
         self.came_ns: list[int] = []
         self.timer: asyncio.TimerHandle | None = None
         self.done = asyncio.Event()
@@ -75,11 +75,13 @@ class Measure:
             return
         self.number += 1
         self.again(int(PATIENCE_S * 1000))
-        for _ in range(job.burst):
-            self.fill(Side.BUY if self.number % 2 else Side.SELL)
+        self.fill(Side.BUY if self.number % 2 else Side.SELL, job.burst - 1)
 
-    def fill(self, side: Side) -> None:
-        """An order of the market maker comes to the touch and is filled whole."""
+    def fill(self, side: Side, more: int) -> None:
+        """An order of the market maker comes to the touch and is filled whole; `more` when its message has left.
+
+        Fills of one message would be hedged by one order.
+        """
         instrument = self.market.instrument
         qty = QUANTITY * instrument.lot
         request = OrderRequest(
@@ -91,6 +93,8 @@ class Measure:
         if isinstance(placed, Refused):
             raise SystemExit(f"the market maker's order was refused: {placed.text}")
         self.exchange.hit(placed, qty)
+        if more:
+            self.exchange.clock.call_at(self.exchange.clock.now_ns(), self.fill, side, more - 1)
 
     def leaves(self, text: str) -> None:
         if FILL in text and not self.sent:

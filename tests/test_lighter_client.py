@@ -797,9 +797,9 @@ def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() 
         assert await asks() == 1
         assert await asks() == 0
         it.send(it.order())
-        assert await asks() == 1
+        assert await asks() == 2  # the order's answer came between the two questions
         await asyncio.sleep(0.1)
-        assert await asks() == 1  # the order's answer came meanwhile
+        assert await asks() == 0
         row = {"market_id": 0, "sign": 1, "position": "0.5"}
         it.say("account_all_positions", positions={"0": row})
         assert await asks() == 1
@@ -1087,14 +1087,19 @@ def test_after_the_end_nothing_is_sent_any_more() -> None:
 
 
 async def slowly(work: Callable[[], Any]) -> Any:
-    """Signs as long as the native library does, off the loop."""
+    """Signs as long as the native library does on a slow machine, off the loop."""
     await asyncio.sleep(0.008)
     return work()
 
 
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SignerThread, "at_once", False)
+    monkeypatch.setattr(SignerThread, "call", lambda _, work: slowly(work))
+
+
 def test_what_is_being_signed_when_the_session_closes_is_answered_as_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else its order would be in flight for ever, and what it was to hedge stay open."""
-    monkeypatch.setattr(SignerThread, "call", lambda _, work: slowly(work))
+    slow(monkeypatch)
 
     async def main(it: Bench) -> None:
         got = it.send(it.order(), it.order())
@@ -1130,8 +1135,37 @@ def ahead(it: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         return done
 
     monkeypatch.setattr(it.signer, "order", noted)
+    monkeypatch.setattr(SignerThread, "at_once", False)
     monkeypatch.setattr(SignerThread, "begin", begin)
     return signed
+
+
+def test_what_is_signed_quickly_leaves_before_the_loop_goes_round() -> None:
+    async def main(it: Bench) -> None:
+        got = it.send(*(it.order() for _ in range(3)))
+        assert [asked.url.rsplit("/", 1)[1] for asked in it.net.asked[-3:]] == ["sendTx"] * 3
+        await asyncio.sleep(0.3)
+        assert got == [Accepted("")] * 3
+        assert [(info["ClientOrderIndex"], info["Nonce"]) for info in it.venue.taken] == [(1, 100), (2, 101), (3, 102)]
+
+    play(main)
+
+
+def test_what_is_signed_quickly_does_not_overtake_what_is_signed_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The venue takes nonces in their order only."""
+
+    async def main(it: Bench) -> None:
+        with monkeypatch.context() as at_first:
+            slow(at_first)
+            first = it.send(it.order())
+            await asyncio.sleep(0.004)
+            at_first.setattr(SignerThread, "at_once", True)
+            second = it.send(it.order())
+            await asyncio.sleep(0.3)
+        assert (first, second) == ([Accepted("")], [Accepted("")])
+        assert [(info["ClientOrderIndex"], info["Nonce"]) for info in it.venue.taken] == [(1, 100), (2, 101)]
+
+    play(main)
 
 
 def test_hedges_of_one_message_are_signed_before_the_loop_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1166,6 +1200,7 @@ def test_what_was_signed_with_a_nonce_that_is_not_its_own_is_signed_anew(monkeyp
         await asyncio.sleep(0.1)
 
     async def main(it: Bench) -> None:
+        monkeypatch.setattr(SignerThread, "at_once", False)
         monkeypatch.setattr(SignerThread, "begin", begin)
         it.venue.nonce = 300  # another program used the key meanwhile
         got = it.send(*(it.order() for _ in range(3)))
@@ -1240,7 +1275,7 @@ def test_a_signer_that_fails_costs_neither_the_answer_nor_the_next_order(monkeyp
 
 
 def test_an_order_that_was_signed_anew_is_void_only_by_its_new_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SignerThread, "call", lambda _, work: slowly(work))
+    slow(monkeypatch)
 
     async def main(it: Bench) -> None:
         it.venue.nonce = 300  # another program used the key meanwhile

@@ -21,7 +21,7 @@ from engine.runtime.clock import VirtualClock
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, OutcomeUnknown, RateLimited, Rejected
 from exchanges.lighter.native import KEY_HEX, NativeSigner, library_path
 from exchanges.lighter.rest import judge
-from exchanges.lighter.signer import SignedTx, SignerThread
+from exchanges.lighter.signer import AT_ONCE_NS, CALLS_LOOKED_AT, SignedTx, SignerThread
 from exchanges.lighter.standin import LocallyKnown, StandInSigner
 from exchanges.lighter.wire import reply, stream
 from exchanges.lighter.wire.facts import OrderFacts, PositionFacts, TradeFacts, order_facts, trade_facts, when_ms
@@ -385,12 +385,40 @@ def test_a_local_venue_knows_what_any_signer_signed() -> None:
     assert (local.token(9), local.blocking) == (native.token(9), False)
 
 
+def test_the_loop_waits_for_a_signature_where_that_is_over_soon() -> None:
+    """One call that was interrupted says nothing; eight slow ones say that the machine is slow."""
+    clock = VirtualClock()
+    signer = StandInSigner(account_index=1, api_key_index=5, seed="s", clock=clock)
+    assert SignerThread(signer, clock).at_once
+    signer.blocking = True
+    thread = SignerThread(signer, clock)
+    assert not thread.at_once  # nobody knows how long it takes
+
+    def sign_for(ns: int) -> None:
+        def take() -> None:
+            clock.at_ns += ns
+
+        thread.now(take)
+
+    sign_for(AT_ONCE_NS + 1)
+    assert not thread.at_once
+    assert thread.now(threading.get_ident) != threading.get_ident()
+    sign_for(AT_ONCE_NS)
+    assert thread.at_once
+    for _ in range(CALLS_LOOKED_AT - 1):
+        sign_for(8_000_000)
+        assert thread.at_once
+    sign_for(8_000_000)
+    assert not thread.at_once
+    thread.close()
+
+
 def test_what_blocks_is_called_in_one_thread_of_its_own_also_after_a_new_connection() -> None:
     async def main() -> None:
         signer = StandInSigner(account_index=1, api_key_index=5, seed="s", clock=VirtualClock())
-        assert await SignerThread(signer).call(threading.get_ident) == threading.get_ident()
+        assert await SignerThread(signer, VirtualClock()).call(threading.get_ident) == threading.get_ident()
         signer.blocking = True
-        thread = SignerThread(signer)
+        thread = SignerThread(signer, VirtualClock())
         here, first, second = threading.get_ident(), *[await thread.call(threading.get_ident) for _ in "ab"]
         assert first == second != here
         thread.close()

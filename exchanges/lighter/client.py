@@ -78,7 +78,7 @@ class LighterClient(StreamedClient):
         self._markets: dict[str, Market] = {}
         self._count = Use.COUNT
         self._learned = False  # its key, tier and markets
-        self._thread = SignerThread(signer)
+        self._thread = SignerThread(signer, clock)
         self._tracking = Tracking()
         self._rest = Rest(
             rest_url, signer=signer, thread=self._thread, transport=transport, clock=clock, budget=budget,

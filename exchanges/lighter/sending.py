@@ -1,12 +1,12 @@
 """Transactions of one API key, in the order of their nonces; and which of them can never be executed any more.
 
 The venue takes a transaction only with exactly the next nonce of its key, and executes at most one with each. So each
-one leaves when its turn comes, without waiting for the answer to the one before. It is signed ahead with the nonce that
-it will have if nothing comes back, and anew if it has another. What comes back as
-"wrong nonce" was not taken and is signed anew. What got no answer is *open* until its nonce is known to be used: by
-itself, or by another of ours, which makes it void; where neither got an answer, the venue is asked which it knows
-(S4: the signer gives every transaction ten minutes and takes no shorter time, so that waiting for its end is no way
-out).
+one leaves when its turn comes, without waiting for the answer to the one before: within `send`, where nothing is before
+it and its signature is quick. On a slow machine it is signed in a thread, ahead, with the nonce that it will have if
+nothing comes back, and anew if it has another. What comes back as "wrong nonce" was not taken and is signed anew. What
+got no answer is *open* until its nonce is known to be used: by itself, or by another of ours, which makes it void;
+where neither got an answer, the venue is asked which it knows (S4: the signer gives every transaction ten minutes and
+takes no shorter time, so that waiting for its end is no way out).
 """
 
 from __future__ import annotations
@@ -96,8 +96,12 @@ class Sending:
         if not self._open:
             self._tell(tx, LinkDown("the session is closed"))
             return
-        if self._next is not None and tx.voids is None:
-            self._sign_ahead(tx, self._next + self._in_hand + len(self._waiting))
+        if self._next is not None:
+            if self._thread.at_once and not self._working:
+                self._send_now(tx, self._next)
+                return
+            if tx.voids is None:
+                self._sign_ahead(tx, self._next + self._in_hand + len(self._waiting))
         self._waiting.append(tx)
         self._work_on()
 
@@ -164,24 +168,46 @@ class Sending:
                 self._tell(tx, error if plain else LinkDown(f"no nonce to sign with: {error}"))
 
     async def _send_next(self, tx: Tx, nonce: int) -> None:
-        if tx.voids is not None and nonce > tx.voids:
-            self._tell(tx, LinkDown(f"not needed: nonce {tx.voids} is used"))
-            return
-        if self._clock.now_ns() >= tx.not_after_ns:
-            self._tell(tx, LinkDown("it waited for its turn until its time was over"))
+        if not self._wanted(tx, nonce):
             return
         try:
             signed = await self._signature(tx, nonce)
-        except ExchangeError as error:
-            self._tell(tx, error)
-            return
         except asyncio.CancelledError:
             self._waiting.appendleft(tx)  # `close` tells it: who waits for an answer that never comes hedges no more
             raise
         except Exception as error:  # noqa: BLE001 a broken signer must cost neither the answer nor what waits behind
-            self._tell(tx, LinkDown(f"it could not be signed: {type(error).__name__}"))
-            asyncio.get_running_loop().call_exception_handler({"message": "the signer failed", "exception": error})
+            self._unsigned(tx, error)
             return
+        self._post(tx, nonce, signed)
+
+    def _send_now(self, tx: Tx, nonce: int) -> None:
+        if not self._wanted(tx, nonce):
+            return
+        try:
+            signed = self._thread.now(lambda: tx.sign(nonce))
+        except Exception as error:  # noqa: BLE001 as above
+            self._unsigned(tx, error)
+            return
+        self._post(tx, nonce, signed)
+
+    def _wanted(self, tx: Tx, nonce: int) -> bool:
+        """Has it still to be sent? If not it is told."""
+        if tx.voids is not None and nonce > tx.voids:
+            self._tell(tx, LinkDown(f"not needed: nonce {tx.voids} is used"))
+        elif self._clock.now_ns() >= tx.not_after_ns:
+            self._tell(tx, LinkDown("it waited for its turn until its time was over"))
+        else:
+            return True
+        return False
+
+    def _unsigned(self, tx: Tx, error: Exception) -> None:
+        if isinstance(error, ExchangeError):
+            self._tell(tx, error)
+            return
+        self._tell(tx, LinkDown(f"it could not be signed: {type(error).__name__}"))
+        asyncio.get_running_loop().call_exception_handler({"message": "the signer failed", "exception": error})
+
+    def _post(self, tx: Tx, nonce: int, signed: SignedTx) -> None:
         tx.nonce, tx.tx_hash, tx.left, tx.fate = nonce, signed.tx_hash, True, Fate.OPEN
         tx.signed_ns = self._clock.now_ns()
         tx.tries += 1
@@ -210,6 +236,8 @@ class Sending:
                 return await asyncio.wrap_future(ahead[1])
             if ahead is not None:
                 ahead[1].cancel()
+            if self._thread.at_once:
+                return self._thread.now(lambda: tx.sign(nonce))
             return await self._thread.call(lambda: tx.sign(nonce))
         finally:
             self._in_hand = 0
