@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from cli.examined import Examined, ok, warning
 from cli.online import Seen, ask_all, judge
@@ -19,7 +20,7 @@ from engine.runtime.config import (
 )
 from engine.trading.desk import Desk
 from engine.trading.limits import ExpectedCost
-from engine.trading.plan import AccountPlan
+from engine.trading.plan import AccountPlan, source_role
 from exchanges.market import MarketQuote
 from exchanges.recording import TimeAxis
 from exchanges.types import Quote
@@ -61,11 +62,21 @@ def expected_cost(setup: Setup, *, seed: int = 1) -> ExpectedCost | None:
 
 
 def examine_online(config: Config, flow: Flow, resolve: Resolve) -> Iterator[Examined]:
-    """What the venues of a config say of its accounts, judged, and what a round costs there now; nothing is traded."""
-    seen, wrong = ask_all(config, resolve)
+    """What the venues of a config say of its accounts, judged, and what a round costs there now; nothing is traded.
+
+    Of several pairs each is asked for, and named in what is told of it.
+    """
+    for pair in config.pairs:
+        named = f"{pair.market}: " if config.others else ""
+        yield from (replace(it, found=f"{named}{it.found}") for it in _examined(pair, flow, resolve))
+
+
+def _examined(config: Config, flow: Flow, resolve: Resolve) -> Iterator[Examined]:
+    heard = frozenset(config.roles.get(source_role(flow), ()))
+    seen, wrong = ask_all(config, heard, resolve)
     yield from wrong
     yield from judge(config, seen)
-    cost = _cost_online(config, flow, seen) if not wrong and seen else None
+    cost = _cost_online(config, flow, seen) if not wrong and seen and not heard else None
     if cost is not None:
         words, most = cost.words(seen[0].instrument.quote), config.limits.max_round_cost_bps
         if most is not None and cost.bps > most:

@@ -25,17 +25,20 @@ USAGE = "Usage: eagle hedger <config_file>"
     help="Serve them at /metrics, on loopback; further pairs at the next ports.",
 )
 @click.option("--live", is_flag=True, help="Allow a config that names real venues.")
+@click.option("--word", metavar="LIVE", help="The word for real money, for a start that nobody can be asked at.")
+@click.option("--rehearse", is_flag=True, help="With --live: treat local venues as if they were real ones.")
 @json_options
 @vault_options
 def hedger(
     files: tuple[str, ...], journal: str, style: str, logs: str | None, metrics: str | None, listen: str | None,
-    live: bool, plain_keys: bool, rest_url: str | None, public_url: str | None, vault: str, passphrase_fd: int | None,
+    live: bool, word: str | None, rehearse: bool, plain_keys: bool, rest_url: str | None, public_url: str | None,
+    vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Hedge what a market maker's account on BiFu fills.
 
     CONFIG_FILE is the JSON with token_parameter and private_ws_client, or a YAML config of one or several pairs. It is
     read again while the run goes on, and applied when its _version has grown. Ctrl-C once hedges what is open and ends,
-    twice compares and ends, three times leaves at once. A file that cannot be used ends with exit code 1.
+    twice hedges it at any price now, three times leaves at once. A file that cannot be used ends with exit code 1.
 
     \b
     Examples:
@@ -56,6 +59,7 @@ def hedger(
     (file,) = files
     options = setups.Options(
         markets={}, rounds=None, seed=1, speed=1, journal=Path(journal), repeat=False, live=live,
+        word=word, rehearse=rehearse,
         outputs=OutputOptions(
             logs, None if metrics is None else Path(metrics), None if listen is None else parse_address(listen)
         ),

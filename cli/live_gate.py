@@ -33,9 +33,13 @@ def note_passed(what: str, config: Source, *, wall_ms: int) -> None:
 
 def objections(config: Config, source: Source, *, hedged: bool, wall_ms: int) -> list[str]:
     """Why this config may not trade real money now; each names what to do."""
-    passed, limits = _passed(_trace(source)), config.limits
-    missing = [name for name in ("max_loss_run", "max_loss_day") if getattr(limits, name) is None]
-    if hedged and limits.max_round_cost_bps is None:
+    passed, limits = _passed(_trace(source)), [pair.limits for pair in config.pairs]
+    missing = []
+    if any(it.max_loss_run is None for it in limits):
+        missing.append("max_loss_run")
+    if not config.others and config.limits.max_loss_day is None:  # of several pairs the day is nobody's alone
+        missing.append("max_loss_day")
+    if hedged and any(it.max_round_cost_bps is None for it in limits):
         missing.append("max_round_cost")
     found = []
     if missing:

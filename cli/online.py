@@ -26,24 +26,26 @@ BPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a venue said of one account."""
+    """What a venue said of one account. One that is only listened to (hedger) has no margin: its money is not ours."""
 
     account: AccountConfig
     capabilities: Capabilities
     instrument: Instrument
     quote: Quote
-    margin: Margin
+    margin: Margin | None
     position: Decimal
     orders: int  # open ones in this market
     facts: AccountFacts
 
 
-def ask_all(config: Config, resolve: Resolve) -> tuple[list[Seen], list[Examined]]:
-    """What the venues say of every account that is used, and what went wrong on the way."""
-    return asyncio.run(_ask_all(config, resolve))
+def ask_all(config: Config, heard: frozenset[str], resolve: Resolve) -> tuple[list[Seen], list[Examined]]:
+    """What the venues say of every account that is used, and what went wrong on the way. Accounts that are only `heard`
+    are asked for what their adapter needs to listen: what they hold and have open is their owner's.
+    """
+    return asyncio.run(_ask_all(config, heard, resolve))
 
 
-async def _ask_all(config: Config, resolve: Resolve) -> tuple[list[Seen], list[Examined]]:
+async def _ask_all(config: Config, heard: frozenset[str], resolve: Resolve) -> tuple[list[Seen], list[Examined]]:
     clock = LiveClock(asyncio.get_running_loop())
     seen: list[Seen] = []
     wrong: list[Examined] = []
@@ -58,9 +60,11 @@ async def _ask_all(config: Config, resolve: Resolve) -> tuple[list[Seen], list[E
             facts = await client.get_account_facts(symbol)
             instrument = await client.get_contract_attributes(symbol)
             quote = await client.fetch_bbo_prices(symbol)
-            margin = await client.get_margin()
-            held = sum((it.qty for it in await client.get_account_positions() if it.symbol == symbol), Decimal(0))
-            orders = len(await client.get_active_orders(symbol))
+            orders = len(await client.get_active_orders(symbol))  # of a source as well: that its key is accepted
+            margin, held = None, Decimal(0)
+            if account.name not in heard:
+                margin = await client.get_margin()
+                held = sum((it.qty for it in await client.get_account_positions() if it.symbol == symbol), held)
         except ExchangeError as error:
             wrong.append(failed(account.name, f"{account.venue}: {error}", _advice(error)))
         else:
@@ -102,7 +106,10 @@ def _account(config: Config, it: Seen) -> Iterator[Examined]:
     )
     yield from _rights(it)
     yield from _clock(it)
-    yield from _money(config, it)
+    if it.margin is None:
+        yield ok(name, f"only listened to; {it.orders} open orders of its owner in {instrument.symbol}")
+        return
+    yield from _money(config, it, it.margin)
     yield from _tier(config, it)
     yield from _held(it)
 
@@ -128,8 +135,8 @@ def _clock(it: Seen) -> Iterator[Examined]:
         yield ok(it.account.name, f"the clock of {it.account.venue} agrees within {abs(offset_ms)} ms")
 
 
-def _money(config: Config, it: Seen) -> Iterator[Examined]:
-    margin, instrument, quantity = it.margin, it.instrument, config.settings.get("quantity")
+def _money(config: Config, it: Seen, margin: Margin) -> Iterator[Examined]:
+    instrument, quantity = it.instrument, config.settings.get("quantity")
     told = f"equity {margin.equity:.2f} {instrument.quote}, {margin.free:.2f} of it free"
     if it.facts.leverage is not None or it.facts.margin_mode:
         leverage = "" if it.facts.leverage is None else f"{it.facts.leverage.normalize():f}x "
@@ -215,4 +222,6 @@ def _sizes(config: Config, seen: Sequence[Seen]) -> Iterator[Examined]:
     found = instrument_findings(config, instruments, price=min(it.quote.mid for it in seen))
     yield from (failed("sizes", f"{it.code} {it.message}", it.hint) for it in found)
     if not found:
-        yield ok("sizes", f"quantity {config.settings.get('quantity')} fits every account's market")
+        quantity = config.settings.get("quantity")
+        what = "what is set" if quantity is None else f"quantity {quantity}"
+        yield ok("sizes", f"{what} fits every account's market")

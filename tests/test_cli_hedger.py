@@ -112,6 +112,33 @@ def test_two_pairs_are_hedged_over_a_restart_and_nothing_is_told_twice(tmp_path:
                 assert said.code == 0, said.out
 
 
+def test_a_start_with_real_money_says_what_it_needs_and_a_hedger_can_have_all_of_it(
+    tmp_path: Path, eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of these could never be had: a day's limit is refused beside pairs, and BiFu tells no margin."""
+    live = ("--live", "--rehearse", "--word", "LIVE")
+    with serving(tmp_path, *SERVED) as it:
+        config = config_of(it)
+        write(tmp_path, config)
+        monkeypatch.chdir(tmp_path)
+        said = eagle("hedger", "hedger.yaml", *live)
+        assert (said.code, [line.strip(" -").split(" ")[0] for line in said.err.splitlines()[-4:]]) == (
+            1, ["set", "run", "name", "run"],
+        ), said.err  # fmt: skip
+        assert "set max_loss_run under `limits:`" in said.err
+        for pair in config["pairs"].values():
+            pair["limits"]["max_loss_run"] = 500
+        write(tmp_path, config | {"alerts": {"command": ["true"]}})
+        said = eagle("validate", "--online", "hedger.yaml")
+        assert said.code == 0, said.out
+        assert "ETH: only listened to" in said.out
+        assert "BTC: only listened to" in said.out
+        assert eagle("alert", "test", "--config", "hedger.yaml").code == 0
+        with hedging(tmp_path, *live) as process:
+            until(process, "hedge          ETH: ", "hedge          BTC: ")
+            assert stop(process)[0] in (0, 1)
+
+
 def test_what_a_killed_hedger_left_is_finished_pair_by_pair(tmp_path: Path, eagle: Eagle) -> None:
     """And what the source filled after its death, which no journal knows; the venues' books tell both."""
     with serving(tmp_path, *SERVED) as it:

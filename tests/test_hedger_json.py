@@ -130,6 +130,35 @@ def test_a_slippage_that_is_no_fraction_is_refused(written: Any) -> None:
     assert "token_parameter: Slippage is" in fault
 
 
+def test_limits_and_alerts_may_stand_beside_the_document_s_sections() -> None:
+    """Without them the file could never trade real money: a start asks for a loss limit and for whom to call."""
+    config = load(text(limits={"max_loss_run": 50, "max_order": "0.5"}, alerts={"command": ["tell-me"]}))
+    assert (config.limits.max_loss_run, config.limits.max_order) == (50, D("0.5"))
+    assert config.limits.max_position == 10  # what is left out is a multiple of Min Qty as before
+    assert config.alerts.command == ("tell-me",)
+    assert "limits that are not set: max_position 10, max_gross 20, max_net 10, unhedged_soft 1, unhedged_hard 10" in (
+        config.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"limits": 5}, '"limits" is no object'),
+        ({"limits": {"max_los_run": 5}}, "max_los_run"),
+        ({"limits": {"max_loss_run": "much"}}, "much"),
+        ({"alerts": {"comand": ["x"]}}, "comand"),
+        ({"alert": {}}, '"alert" is not known here'),
+    ],
+)
+def test_a_wrong_value_in_them_is_told_at_its_place(more: dict[str, Any], words: str) -> None:
+    written = text(**more)
+    (fault,) = faults(written)
+    assert words in fault
+    line = next(n for n, it in enumerate(written.splitlines(), 1) if next(iter(more)) in it)
+    assert int(fault.split(":")[0]) in (line, line + 1)
+
+
 def test_everything_that_is_empty_is_told_at_once() -> None:
     assert faults(EMPTY) == [
         "3: token_parameter: Maker Exchange is empty",

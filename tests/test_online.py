@@ -112,6 +112,15 @@ def test_what_is_wrong_is_told_with_what_to_do(given: dict[str, Any], health: st
     assert it.advice
 
 
+def test_of_an_account_that_is_only_listened_to_no_money_is_judged() -> None:
+    """BiFu tells no margin that anybody has seen: no hedger could ever trade real money."""
+    found = list(judge(config(), [seen("hawk", margin=None, orders=40), seen("chick")]))
+    assert {it.health for it in found} == {Health.OK}
+    assert [it.found for it in found if it.check == "hawk"][-1] == (
+        "only listened to; 40 open orders of its owner in ETH_USDC_PERP"
+    )
+
+
 # --- over sockets
 
 

@@ -30,6 +30,7 @@ TOKEN_KEYS = (
     "Maker Exchange", *JSON_SECRETS, "Stream URL", "Maker Symbol", "Hedge Symbol", "Hedge Exchange", "Hedger Exchange",
     "Hedger Price Decimals", "Hedger Qty Decimals", "Min Qty", "Min Amt", "Slippage", "Market Type",
 )  # fmt: skip
+OURS = ("_version", "limits", "alerts")  # sections that the document does not have, as in a config of ours
 STREAM_KEYS = (*JSON_SECRETS, "Stream URL", "REST URL", "Public URL")
 # The form has no limits: multiples of Min Qty, or of its own smallest step where that is 0.
 LIMITS = {
@@ -96,8 +97,8 @@ class _Reader:
         self._notes: list[str] = []
         self._absent: set[str] = set()  # sections of which nothing more is to be said
         for key, scalar in root.keys.items():
-            if key not in (TOKEN, STREAM, "_version"):
-                faults.report("G730", scalar.span, f'"{key}" is not known here', name_hint(key, (TOKEN, STREAM)))
+            if key not in (TOKEN, STREAM, *OURS):
+                faults.report("G730", scalar.span, f'"{key}" is not known here', name_hint(key, (TOKEN, STREAM, *OURS)))
         self._token, self._token_span = self._section(TOKEN, TOKEN_KEYS)
         self._stream, self._stream_span = self._section(STREAM, STREAM_KEYS)
 
@@ -163,6 +164,7 @@ class _Reader:
                 ),
                 "settings": _mapped(settings, self._token_span),
                 "limits": self._limits(min_qty, qty_decimals),
+                "alerts": self._whole.entries.get("alerts"),
             },
             self._start,
         )  # fmt: skip
@@ -351,15 +353,25 @@ class _Reader:
         return _scalar(f"{bps}bps", node.span)
 
     def _limits(self, min_qty: Scalar | None, decimals: Scalar | None) -> Mapped:
-        """Bounds that the form does not have, as multiples of the smallest hedge, or of a thousand smallest steps."""
+        """Bounds that the form does not have, as multiples of the smallest hedge, or of a thousand smallest steps.
+
+        What stands under `limits` in the file is taken as it is.
+        """
+        given = self._whole.entries.get("limits")
+        if given is not None and not isinstance(given, Mapped):
+            self._faults.report("G730", given.span, '"limits" is no object')
+            given = None
+        own = {} if given is None else given.entries
         least = Decimal(min_qty.text) if min_qty is not None else Decimal(0)
         unit = least or 1_000 * Decimal(1).scaleb(-int(decimals.text) if decimals is not None else 0)
-        values = {name: _short(unit * times) for name, times in LIMITS.items()}
-        self._notes.append(
-            "limits that this form cannot say: " + ", ".join(f"{name} {it}" for name, it in values.items())
-        )
+        values = {name: _short(unit * times) for name, times in LIMITS.items() if name not in own}
+        if values:
+            told = ", ".join(f"{name} {it}" for name, it in values.items())
+            self._notes.append(f"limits that are not set: {told}")
         span = min_qty.span if min_qty is not None else self._token_span
-        return _mapped({name: _scalar(text, span) for name, text in values.items()}, span)
+        made = _mapped({name: _scalar(text, span) for name, text in values.items()}, span)
+        keys = {} if given is None else given.keys
+        return Mapped({**made.entries, **own}, {**made.keys, **keys}, span)
 
     # --- faults
 
