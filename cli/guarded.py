@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from cli.leftovers import lease_paths, left_over, words_of
+from cli.leftovers import lease_paths, left_over, unfinished, words_of
 from cli.locate import CannotUse, Source, flow_path_for, read_flow_source, read_source
 from cli.outputs import OutputOptions, channels_of
 from cli.resolve import resolver
@@ -52,10 +52,17 @@ class Guarded:
             write_note(f"{config_path} calls nobody (`alerts:`): what the guard does is told here only")
 
     def left(self) -> int:
-        """A run that left something open while nobody owns the accounts; 0 for none."""
+        """A run that left something open while nobody owns the accounts; 0 for none.
+
+        One that listened to a source and never came to its end has left what its source fills since, which is in no
+        journal, though it was flat when it died.
+        """
         if not all(is_free(path) for path in self._leases.values()):
             return 0
-        return next((left.run for left in self._left()), 0)
+        found = next((left.run for left in self._left()), 0)
+        if found or not source_role(self._flow):
+            return found
+        return max(unfinished(self.journal, pair) for pair in self._config.pairs)
 
     def _left(self) -> list[Left]:
         """What is open, of each pair of the config."""

@@ -13,7 +13,7 @@ from cli.record import lived_at
 from cli.resolve import Resolve
 from engine.chart.model import Flow
 from engine.errors import NotFlatBefore
-from engine.runtime.carried import Left, Place, left_by_earlier_runs
+from engine.runtime.carried import Left, Place, broken_off, left_by_earlier_runs
 from engine.runtime.config import Config
 from engine.runtime.folders import state_folder
 from engine.runtime.journal_read import open_journal, read_venues
@@ -59,11 +59,20 @@ def left_over(path: Path, config: Config, *, wall_ms: int) -> Left | None:
     """
     if not path.exists() or not path.stat().st_size:
         return None
-    places = {
-        it.name: Place(it.venue, _where(config, it.venue), config.symbols[it.venue]) for it in config.used_accounts
-    }
     with open_journal(path) as journal:
-        return left_by_earlier_runs(journal, places, wheres=read_venues(journal), wall_ms=wall_ms)
+        return left_by_earlier_runs(journal, _places(config), wheres=read_venues(journal), wall_ms=wall_ms)
+
+
+def unfinished(path: Path, config: Config) -> int:
+    """The newest run on the accounts of a config, if it never came to its end; else 0. Raises: as `left_over`."""
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    with open_journal(path) as journal:
+        return broken_off(journal, _places(config), wheres=read_venues(journal))
+
+
+def _places(config: Config) -> dict[str, Place]:
+    return {it.name: Place(it.venue, _where(config, it.venue), config.symbols[it.venue]) for it in config.used_accounts}
 
 
 def taken_over(left: Left | None, flow: Flow, *, may_leave: bool) -> Carried | None:

@@ -42,7 +42,7 @@ class Watching:
         while True:
             found = self._next()
             if isinstance(found, int):
-                yield self._gone(found, "it is dead and left something open")
+                yield self._gone(found, "it is dead and nobody looks after what it left")
             else:
                 write_note(f"watching run {found.status.run}, process {found.status.pid}")
                 yield self._watch(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,8 +11,11 @@ from pathlib import Path
 import click
 import pytest
 from killed_runs import Lives, live_through
+from trading_kit import shipped_flow
 
-from cli.leftovers import check_baseline, check_carried, left_over, taken_over, words_of
+from cli import guarded
+from cli.guarded import Guarded
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over, unfinished, words_of
 from cli.locate import CannotUse
 from cli.record import lived_at
 from cli.recover import flatten, recover
@@ -81,6 +86,33 @@ def test_accounts_that_moved_to_another_address_are_not_the_same_accounts(dead: 
 
 def test_without_a_journal_nothing_is_known(dead: Lives, tmp_path: Path) -> None:
     assert left_over(tmp_path / "none.sqlite", dead.venues.config, wall_ms=0) is None
+
+
+def test_a_run_without_an_end_is_unfinished_be_it_flat_or_not(dead: Lives, tmp_path: Path) -> None:
+    config, cut = dead.venues.config, tmp_path / "cut.sqlite"
+    assert unfinished(dead.path, config) == 0  # its newest run, which finished what the first one had left
+    shutil.copy(dead.path, cut)
+    with sqlite3.connect(cut) as journal:
+        ((newest,),) = journal.execute("SELECT max(number) FROM runs").fetchall()
+        journal.execute("UPDATE runs SET ended_wall_ms = NULL, exit_code = NULL WHERE number = ?", (newest,))
+    assert left_over(cut, config, wall_ms=0) is None
+    assert unfinished(cut, config) == newest
+    moved = {name: replace(venue, url="http://127.0.0.1:9") for name, venue in config.venues.items()}
+    assert unfinished(cut, replace(config, venues=moved)) == 0
+    assert unfinished(tmp_path / "none.sqlite", config) == 0
+
+
+@pytest.mark.parametrize(("flow", "found"), [("hedger", 7), ("eagle_chicken", 0)])
+def test_a_guard_takes_over_a_hedger_that_died_flat(
+    flow: str, found: int, dead: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its source fills after its death was hedged by nobody: the guard waited for a run that left something."""
+    monkeypatch.setattr(guarded, "left_over", lambda *_, **__: None)
+    monkeypatch.setattr(guarded, "unfinished", lambda *_: 7)
+    watched = Guarded.__new__(Guarded)
+    watched.journal, watched._leases, watched._config = dead.path, {}, dead.venues.config
+    watched._flow = shipped_flow(flow)
+    assert watched.left() == found
 
 
 BUYING = Recalled(

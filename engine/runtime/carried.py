@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.world import DEAD_MARGIN_NS, MS, VALID_MS
 from exchanges.types import ZERO, OrderState, Side
 
-__all__ = ["Left", "Place", "chain_of", "left_by_earlier_runs"]
+__all__ = ["Left", "Place", "broken_off", "chain_of", "left_by_earlier_runs"]
 
 LONGEST_NS = 2 * VALID_MS * MS + DEAD_MARGIN_NS  # as the world gives to every request
 
@@ -52,18 +52,33 @@ def left_by_earlier_runs(
 
     `wheres` says of each run to be looked at what is behind its venues' names. Raises: JournalCorrupt.
     """
-    for run in sorted(wheres, reverse=True):
-        then = {
-            name: Place(venue, wheres[run].get(venue, ""), symbol)
-            for name, venue, symbol in journal.execute(_ACCOUNTS, (run,))
-        }
-        if not any(places.get(name) == place for name, place in then.items()):
-            continue
+    for run, then in _on(journal, places, wheres):
         left = _left_by(journal, run, then, wall_ms)
         if left is None:
             continue  # it died before it knew what it stood on, and sent nothing
         return _sorted_out(run, left, then, places, listens=_listens(journal, run))
     return None
+
+
+def broken_off(
+    journal: sqlite3.Connection, places: Mapping[str, Place], *, wheres: Mapping[int, Mapping[str, str]]
+) -> int:
+    """The newest run that traded on one of these accounts, if it never came to its end; else 0."""
+    run = next((run for run, _ in _on(journal, places, wheres)), 0)
+    return run if run and _untold(journal, run)[0] else 0
+
+
+def _on(
+    journal: sqlite3.Connection, places: Mapping[str, Place], wheres: Mapping[int, Mapping[str, str]]
+) -> Iterator[tuple[int, dict[str, Place]]]:
+    """The runs that traded on one of these accounts, newest first, each with where its accounts were."""
+    for run in sorted(wheres, reverse=True):
+        then = {
+            name: Place(venue, wheres[run].get(venue, ""), symbol)
+            for name, venue, symbol in journal.execute(_ACCOUNTS, (run,))
+        }
+        if any(places.get(name) == place for name, place in then.items()):
+            yield run, then
 
 
 def chain_of(journal: sqlite3.Connection, run: int) -> tuple[int, ...]:
