@@ -413,6 +413,20 @@ def test_the_loop_waits_for_a_signature_where_that_is_over_soon() -> None:
     thread.close()
 
 
+def test_a_signature_that_never_comes_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchanges.lighter.signer.NOW_MOST_S", 0.01)
+    signer = StandInSigner(account_index=1, api_key_index=5, seed="s", clock=VirtualClock())
+    signer.blocking = True
+    thread, never = SignerThread(signer, VirtualClock()), threading.Event()
+    thread.now(bool)
+    assert thread.at_once
+    with pytest.raises(TimeoutError):
+        thread.now(lambda: never.wait(20))
+    assert not thread.at_once
+    never.set()
+    thread.close()
+
+
 def test_what_blocks_is_called_in_one_thread_of_its_own_also_after_a_new_connection() -> None:
     async def main() -> None:
         signer = StandInSigner(account_index=1, api_key_index=5, seed="s", clock=VirtualClock())

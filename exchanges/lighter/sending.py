@@ -92,7 +92,7 @@ class Sending:
         self._known_next = max(self._known_next, nonce)
 
     def send(self, tx: Tx) -> None:
-        """Hand over; `on_sent` is called exactly once. Nothing here waits."""
+        """Hand over; `on_sent` is called exactly once. Nothing here waits but for a signature, while that is quick."""
         if not self._open:
             self._tell(tx, LinkDown("the session is closed"))
             return

@@ -14,6 +14,7 @@ from exchanges.types import Clock
 
 T = TypeVar("T")
 AT_ONCE_NS = 2_000_000  # a thread that is handed a call while the loop goes on has mostly not begun with it before
+NOW_MOST_S = 1  # a loop that waits for ever hedges nothing, on no venue
 CALLS_LOOKED_AT = 8  # the quickest of so many counts: others were interrupted
 
 
@@ -62,9 +63,16 @@ class SignerThread:
         return not self._blocking or (bool(self._took_ns) and min(self._took_ns) <= AT_ONCE_NS)
 
     def now(self, work: Callable[[], T]) -> T:
-        """What a call gives, whatever it takes."""
+        """What a call gives. Raises: TimeoutError for one that does not end."""
         begun = self.begin(work)
-        return work() if begun is None else begun.result()
+        if begun is None:
+            return work()
+        try:
+            return begun.result(NOW_MOST_S)
+        except TimeoutError:
+            begun.cancel()
+            self._took_ns.clear()  # nobody waits for the next one
+            raise
 
     async def call(self, work: Callable[[], T]) -> T:
         begun = self.begin(work)
