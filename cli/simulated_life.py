@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from sqlite3 import Connection
 
 from cli.client_wiring import hear, listed_by, open_clients
 from cli.leftovers import check_baseline, check_carried, left_over, taken_over
@@ -415,11 +416,13 @@ def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterat
         if not again.same:
             yield "replay_differs", " ".join(again.lines())
     yield from ((finding.code, finding.text) for finding in audit(lived.path, run=lived.runs).findings)
+    with open_journal(lived.path) as journal:
+        for venue in world.venues.values():
+            if not lived.disk_was_full:
+                yield from _all_meant(venue, journal)
+            yield from _all_told(venue, journal)  # nobody's orders have an id where somebody else is listened to
     clocks = {"clock_set", "clock_skewed"} & {it.fault for it in world.played}
     for name, venue in world.venues.items():
-        if not lived.disk_was_full:
-            yield from _all_meant(venue, lived.path)
-        yield from _all_told(venue, lived.path)  # nobody's orders have an id where somebody else is listened to
         if clocks:
             continue  # the comparison of a user's run goes by the time at which it began
         page = ledger_page(venue.exchange, kind=venue.kind, faults=()).body
@@ -431,23 +434,21 @@ def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterat
             yield "order_unknown", f"{name}: {compared.foreign} orders that the journal does not know"
 
 
-def _all_meant(venue: SimulatedVenue, path: Path) -> Iterator[tuple[str, str]]:
+def _all_meant(venue: SimulatedVenue, journal: Connection) -> Iterator[tuple[str, str]]:
     """Over all lives together: every order that the venue has was meant.
 
     What nobody here ordered is no order of ours; that it is told all the same is watched during the run.
     """
-    with open_journal(path) as journal:
-        meant = {name for (name,) in journal.execute("SELECT client_id FROM intents WHERE kind = 'place'")}
+    meant = {name for (name,) in journal.execute("SELECT client_id FROM intents WHERE kind = 'place'")}
     for order in venue.exchange.ledger.orders.values():
         if order.client_id and order.client_id not in meant:
             yield "order_unknown", f"{order.account}: order {order.client_id} is in no run of the journal"
 
 
-def _all_told(venue: SimulatedVenue, path: Path) -> Iterator[tuple[str, str]]:
+def _all_told(venue: SimulatedVenue, journal: Connection) -> Iterator[tuple[str, str]]:
     """Over all lives together: every fill of an order of ours is journalled to the digit."""
-    with open_journal(path) as journal:
-        sql = "SELECT account, order_id, trade_id, side, qty, price, fee FROM fills WHERE venue = ? AND provisional = 0"
-        ours = {tuple(row[:3]): row[3:] for row in journal.execute(sql, (venue.exchange.name,))}
+    sql = "SELECT account, order_id, trade_id, side, qty, price, fee FROM fills WHERE venue = ? AND provisional = 0"
+    ours = {tuple(row[:3]): row[3:] for row in journal.execute(sql, (venue.exchange.name,))}
     for fill in venue.exchange.ledger.fills:
         if not fill.client_id:
             continue

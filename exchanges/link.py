@@ -276,9 +276,8 @@ class Link:
             self.drop(f"silent for {silent_ns // MS} ms")
             return
         self._ping(self._connection)
-        self._beat_timer = self._clock.call_at(
-            min(now_ns + timing.ping_ns, self._heard_ns + timing.stale_ns), self._beat
-        )
+        next_ns, stale_ns = now_ns + timing.ping_ns, self._heard_ns + timing.stale_ns
+        self._beat_timer = self._clock.call_at(next_ns if next_ns < stale_ns else stale_ns, self._beat)
 
     def _ping(self, connection: Connection) -> None:
         if self._ping_text:

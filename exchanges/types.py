@@ -29,10 +29,9 @@ class Side(FastEnum):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: quantity times sign is the change of position."""
-        return 1 if self is _BUY else -1
+    def __init__(self, word: str) -> None:
+        """`sign` is +1 for a buy, -1 for a sell: quantity times sign is the change of position."""
+        self.sign = 1 if word == "buy" else -1
 
     @property
     def opposite(self) -> Side:
@@ -62,12 +61,8 @@ class OrderState(FastEnum):
     CANCELED = "canceled"
     FAILED = "failed"
 
-    @property
-    def terminal(self) -> bool:
-        return self is _FILLED or self is _CANCELED or self is _FAILED
-
-
-_FILLED, _CANCELED, _FAILED = OrderState.FILLED, OrderState.CANCELED, OrderState.FAILED
+    def __init__(self, word: str) -> None:
+        self.terminal = word in ("filled", "canceled", "failed")
 
 
 class Refusal(FastEnum):

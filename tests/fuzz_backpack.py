@@ -69,7 +69,7 @@ REPLIES: list[tuple[object, Reader]] = [
     (ORDER, lambda body: _order_in(Response(200, {}, body))),
     ([{"operation": "Ok", **ORDER}, {"operation": "Err", **ERROR}], lambda body: _apart(Response(200, {}, body), 2)),
     ([ORDER, ORDER], reply.order_list),
-    ([ROW, ROW | {"tradeId": 10}], lambda body: reply.fill_rows([body])),
+    ([ROW, ROW | {"tradeId": 10}], lambda body: reply.fill_rows([reply.page(body)])),
     ([POSITION], reply.position_rows),
     (COLLATERAL, lambda body: reply.margin_of(body, json.dumps([POSITION]).encode(), "a")),
     ([POSITION], lambda body: reply.margin_of(json.dumps(COLLATERAL).encode(), body, "a")),

@@ -543,7 +543,7 @@ def test_fills_of_the_history_come_oldest_first() -> None:
         fill_row(),
         fill_row(timestamp="2023-11-14T22:13:21", tradeId=0, isMaker=True, side="Ask", fee="-0.001"),
     ]
-    pages = [json.dumps(rows[:2]).encode(), json.dumps(rows[2:]).encode()]
+    pages = [reply.page(json.dumps(some).encode()) for some in (rows[:2], rows[2:])]
     trade = Trade("9", D("0.5"), D("141.25"), D("0.01"), "USDC", False)
     assert reply.fill_rows(pages) == [
         FillRow(SYMBOL, Side.BUY, "77", "4242", 1700000000500, FillKind.TRADE, trade),
@@ -628,7 +628,7 @@ READERS: list[Callable[[bytes], object]] = [
     reply.one_order,
     reply.order_list,
     lambda body: reply.batch_reply(body, 1),
-    lambda body: reply.fill_rows([body]),
+    lambda body: reply.fill_rows([reply.page(body)]),
     reply.position_rows,
     lambda body: reply.margin_of(body, b"[]", "a"),
     lambda body: reply.instrument_of(body, ACCOUNT, venue="bp", market="x"),

@@ -27,29 +27,23 @@ GAP_NS = 2 * S  # what counts as missing time (S14)
 class Agenda:
     """Entries by time, then by the order of the calls."""
 
-    __slots__ = ("_sweep_at", "heap", "next_seq")
+    __slots__ = ("heap", "next_seq", "sweep_at")
 
     def __init__(self) -> None:
         self.heap: list[list[Any]] = []
         self.next_seq = count(1).__next__
-        self._sweep_at = SWEEP_AT
+        self.sweep_at = SWEEP_AT
 
     def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> Entry:
         entry = Entry((when_ns, self.next_seq(), callback, args))
         heap = self.heap
         heappush(heap, entry)
-        if len(heap) > self._sweep_at:
-            self._sweep()
+        if len(heap) > self.sweep_at:
+            self.sweep()
         return entry
 
     def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
         heappush(self.heap, [when_ns, self.next_seq(), callback, args])
-
-    def put(self, entry: Entry) -> None:
-        """Take an entry made elsewhere, with a number from `next_seq`."""
-        heappush(self.heap, entry)
-        if len(self.heap) > self._sweep_at:
-            self._sweep()
 
     def next_ns(self) -> int | None:
         """Time of the first live entry."""
@@ -58,10 +52,11 @@ class Agenda:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Throw cancelled entries out."""
         self.heap[:] = [entry for entry in self.heap if entry[2] is not None]
         heapify(self.heap)
-        self._sweep_at = max(SWEEP_AT, 2 * len(self.heap))
+        self.sweep_at = max(SWEEP_AT, 2 * len(self.heap))
 
 
 class VirtualClock(Agenda):

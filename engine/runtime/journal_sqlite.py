@@ -228,7 +228,7 @@ class SqliteJournal:
         self._alerts.append((self._run, seq, int(alert.level), alert.code, text, facts, at_ns, wall_ms))
 
     def sent(self, client_id: str, request: Request, at_ns: int) -> None:
-        self._sends.append((self._run, client_id, request.value, at_ns, None))
+        self._sends.append((self._run, client_id, request._value_, at_ns, None))
 
     def venue_start(self, positions: Sequence[Position], margins: Sequence[Margin]) -> None:
         self._reported("start", positions, margins)
@@ -280,8 +280,8 @@ class SqliteJournal:
         self._fills.append(
             (
                 self._run, fill.venue, fill.account, fill.symbol, fill.order_id, fill.trade_id, seq, at_ns,
-                fill.client_id, fill.side.value, str(fill.qty), str(news), str(fill.price), str(fill.fee),
-                fill.fee_asset, fill.liquidity.value, fill.kind.value, fill.at_ms, False,
+                fill.client_id, fill.side._value_, str(fill.qty), str(news), str(fill.price), str(fill.fee),
+                fill.fee_asset, fill.liquidity._value_, fill.kind._value_, fill.at_ms, False,
                 *judged(order, book, maker=fill.liquidity is Liquidity.MAKER),
             )
         )  # fmt: skip
@@ -311,7 +311,7 @@ class SqliteJournal:
             self._orders.answered(answered.client_id, answered.reply)
 
     def _on_not_sent(self, given: NotSent, seq: int, at_ns: int) -> None:
-        self._sends.append((self._run, given.client_id, given.request.value, at_ns, given.why))
+        self._sends.append((self._run, given.client_id, given.request._value_, at_ns, given.why))
         if given.request is Request.PLACE:
             self._orders.failed(given.client_id)
 
@@ -461,9 +461,9 @@ def intent_row(run: int, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int,
     price = order.price
     return (
         run, seq, "place", order.account, order.symbol, order.client_id, effect.venue, effect.round, effect.leg,
-        effect.attempt, effect.purpose.value, order.side.value, str(order.qty), None if price is None else str(price),
-        order.type.value, order.tif.value, order.post_only, order.reduce_only, str(effect.covers), effect.epoch,
-        effect.not_after_ns, at_ns, wall_ms,
+        effect.attempt, effect.purpose._value_, order.side._value_, str(order.qty),
+        None if price is None else str(price), order.type._value_, order.tif._value_, order.post_only,
+        order.reduce_only, str(effect.covers), effect.epoch, effect.not_after_ns, at_ns, wall_ms,
     )  # fmt: skip
 
 

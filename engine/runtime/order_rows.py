@@ -68,7 +68,7 @@ class OrderRow:
         """The row to write, in the order of `schema.columns(schema.Order)`."""
         return (
             run, self.client_id, self.account, self.venue, self.symbol, self.round, self.leg, self.purpose, self.side,
-            str(self.qty), None if self.price is None else str(self.price), self.order_id, self.state.value,
+            str(self.qty), None if self.price is None else str(self.price), self.order_id, self.state._value_,
             str(self.cum_qty), str(self.row_qty), str(self.notional),
             str(self.notional / self.row_qty) if self.row_qty else None,
             None if self.fee is None else str(self.fee), self.fee_asset, self.first_fill_ms, self.last_fill_ms,
@@ -121,7 +121,7 @@ class OrderRows:
         request = effect.request
         row = OrderRow(
             client_id=request.client_id, account=request.account, venue=effect.venue, symbol=request.symbol,
-            round=effect.round, leg=effect.leg, purpose=effect.purpose.value, side=request.side.value,
+            round=effect.round, leg=effect.leg, purpose=effect.purpose._value_, side=request.side._value_,
             qty=request.qty, price=request.price, decided_ns=decided_ns,
         )  # fmt: skip
         self._rows[request.client_id] = row
@@ -133,7 +133,7 @@ class OrderRows:
         if row is None:  # its run died with the row in memory: the intent is all there is
             row = OrderRow(
                 client_id=given.client_id, account=given.account, venue=given.venue, symbol=given.symbol,
-                round=given.round, leg=given.leg, purpose=given.purpose, side=given.side.value, qty=given.qty,
+                round=given.round, leg=given.leg, purpose=given.purpose, side=given.side._value_, qty=given.qty,
                 price=given.price,
             )  # fmt: skip
             self._rows[given.client_id] = row

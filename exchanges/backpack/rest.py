@@ -98,7 +98,7 @@ class Rest:
 
     async def fills(self, symbol: str, since_ms: int, use: Use, *, order_id: str = "") -> Sequence[FillRow]:
         """Fills of every cause at or after `since_ms`, oldest first."""
-        bodies: list[bytes] = []
+        pages: list[list[object]] = []
         for page in range(PAGES_MOST):
             params: dict[str, str | int] = {
                 "from": since_ms, "limit": PAGE, "offset": page * PAGE, "sortDirection": "Asc", "symbol": symbol,
@@ -106,9 +106,9 @@ class Rest:
             if order_id:
                 params["orderId"] = order_id
             body = await self._signed("fillHistoryQueryAll", "/wapi/v1/history/fills", params, use)
-            bodies.append(body)
-            if reply.count(body) < PAGE:
-                return reply.fill_rows(bodies)
+            pages.append(reply.page(body))
+            if len(pages[-1]) < PAGE:
+                return reply.fill_rows(pages)
         raise LinkDown(f"more than {PAGES_MOST * PAGE} fills in {symbol} since {since_ms}")
 
     async def positions(self, use: Use) -> Sequence[PositionRow]:

@@ -206,6 +206,8 @@ class Faults:
 
     def on_effect(self) -> FaultRule | None:
         """The fault that strikes the program at what it is about to do, or has just done, to its journal or a venue."""
+        if self.off or not self._has["effect"]:
+            return None
         return self._first("effect", lambda _: True, "")
 
     def on_fill(self, account: str, symbol: str, act: Callable[[FaultRule], None]) -> None:

@@ -51,7 +51,9 @@ class ProcessClock:
     def call_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> OwnedEntry:
         world = self.world
         entry = OwnedEntry((when_ns, world.next_seq(), callback, args, self))
-        world.put(entry)
+        heappush(world.heap, entry)
+        if len(world.heap) > world.sweep_at:
+            world.sweep()
         return entry
 
     def post_at(self, when_ns: int, callback: Callable[..., None], *args: object) -> None:
@@ -62,7 +64,7 @@ class ProcessClock:
         """What falls due while it stands still runs when it goes on, in the order in which it fell due."""
         if not self.over:
             entry[0], entry[1] = self.wakes_ns, self.world.next_seq()
-            self.world.put(entry)
+            heappush(self.world.heap, entry)
 
     def pause(self, for_ns: int) -> None:
         """Stand still from now on."""

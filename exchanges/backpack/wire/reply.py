@@ -130,15 +130,15 @@ class FillRow:
     trade: Trade
 
 
-def count(body: bytes) -> int:
-    """How many rows a page has. Raises: BadFrame."""
-    return len(listing(json_of(body), "rows"))
+def page(body: bytes) -> list[object]:
+    """The rows of one page of the history of fills, unread. Raises: BadFrame."""
+    return listing(json_of(body), "fills")
 
 
-def fill_rows(pages: Iterable[bytes]) -> list[FillRow]:
+def fill_rows(pages: Iterable[Iterable[object]]) -> list[FillRow]:
     """Rows of the history, oldest first. Raises: BadFrame."""
     rows = sorted(
-        (mapping(it, "fill") for page in pages for it in listing(json_of(page), "fills")),
+        (mapping(it, "fill") for page in pages for it in page),
         key=lambda it: milliseconds(it.get("timestamp"), "timestamp"),
     )
     filled: dict[str, Decimal] = {}

@@ -75,7 +75,7 @@ def message(data: bytes) -> Told:
         raise BadFrame(f"stream {one_line(stream, 80)} speaks of symbol {one_line(said.get('s'), 40)}")
     if name == ORDERS:
         return order_event(said)
-    return _book(said) if name == BOOK else PositionFacts(symbol, decimal_of(said, "q"))
+    return _book(symbol, said) if name == BOOK else PositionFacts(symbol, decimal_of(said, "q"))
 
 
 def order_event(said: Mapping[str, Any]) -> OrderFacts | Unread:
@@ -157,10 +157,10 @@ def side_of(said: Mapping[str, Any], name: str) -> Side:
     return side
 
 
-def _book(said: Mapping[str, Any]) -> BookFacts:
+def _book(symbol: str, said: Mapping[str, Any]) -> BookFacts:
     """Raises: BadFrame. An empty side (no price or quantity) makes a book that cannot be used: 0 at 0."""
     bid, ask = (_level(said, "b", "B"), _level(said, "a", "A"))
-    return BookFacts(text_of(said, "s"), *bid, *ask, integer_of(said, "u"), integer_of(said, "T") // 1000)
+    return BookFacts(symbol, *bid, *ask, integer_of(said, "u"), integer_of(said, "T") // 1000)
 
 
 def _level(said: Mapping[str, Any], price: str, qty: str) -> tuple[Decimal, Decimal]:

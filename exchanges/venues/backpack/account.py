@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from exchanges.accounts import Exposure
 from exchanges.types import ZERO, Fill, FillKind, Liquidity, MarketKind, Side
 from exchanges.venues.backpack.orders import SIDE_NAMES, SIDES, client_id_of, history_object, order_object
-from exchanges.venues.backpack.wire import ApiError, count_of, plain
+from exchanges.venues.backpack.wire import ApiError, count_of
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
 from exchanges.venues.iso import naive_iso
 from exchanges.venues.ledger import VenueOrder
@@ -21,12 +21,12 @@ T = TypeVar("T", Fill, VenueOrder)
 
 
 def rounded(value: Decimal) -> str:
-    return plain(value.quantize(_PLACES).normalize()) if value else "0"
+    return f"{value.quantize(_PLACES).normalize():f}" if value else "0"
 
 
 def curve(ratio: Decimal) -> dict[str, str]:
     """A margin function that does not grow with the position."""
-    return {"type": "sqrt", "base": plain(ratio), "factor": "0"}
+    return {"type": "sqrt", "base": f"{ratio:f}", "factor": "0"}
 
 
 def market_type(market: Market) -> str:
@@ -57,15 +57,15 @@ def position(exchange: Exchange, account: VenueAccount, market: Market) -> dict[
         "breakEvenPrice": rounded(held.entry_price),
         "entryPrice": rounded(held.entry_price),
         "estLiquidationPrice": rounded(liquidation_price(exchange, account, market)),
-        "imf": plain(spec.initial_margin),
+        "imf": f"{spec.initial_margin:f}",
         "imfFunction": curve(spec.initial_margin),
-        "markPrice": plain(mark),
-        "mmf": plain(spec.maintenance_margin),
+        "markPrice": f"{mark:f}",
+        "mmf": f"{spec.maintenance_margin:f}",
         "mmfFunction": curve(spec.maintenance_margin),
         "netCost": rounded(held.qty * held.entry_price),
-        "netQuantity": plain(held.qty),
-        "netExposureQuantity": plain(worst),
-        "netExposureNotional": plain(worst * mark),
+        "netQuantity": f"{held.qty:f}",
+        "netExposureQuantity": f"{worst:f}",
+        "netExposureNotional": f"{worst * mark:f}",
         "pnlRealized": rounded(account.realized.get(spec.symbol, ZERO)),
         "pnlUnrealized": rounded((mark - held.entry_price) * held.qty),
         "cumulativeFundingPayment": "0",
@@ -146,7 +146,7 @@ def collateral(exchange: Exchange, account: VenueAccount) -> dict[str, Any]:
 def _collateral_row(asset: str, total: Decimal, price: Decimal, locked: Decimal) -> dict[str, str]:
     return {
         "symbol": asset,
-        "assetMarkPrice": plain(price),
+        "assetMarkPrice": f"{price:f}",
         "totalQuantity": rounded(total),
         "balanceNotional": rounded(total * price),
         "collateralWeight": "1",
@@ -200,7 +200,7 @@ def most_quantity(exchange: Exchange, account: VenueAccount, query: Mapping[str,
         **{name: value == "true" for name, value in query.items() if name in ("reduceOnly", "autoBorrow")},
         "symbol": spec.symbol,
         "side": query["side"],
-        "maxOrderQuantity": plain(spec.floor_qty(most)),
+        "maxOrderQuantity": f"{spec.floor_qty(most):f}",
     }
 
 
@@ -230,12 +230,12 @@ def fills(exchange: Exchange, account: VenueAccount, query: Mapping[str, str]) -
 def fill_object(fill: Fill) -> dict[str, Any]:
     return {
         "clientId": fill.client_id or None,  # text here, a number elsewhere
-        "fee": plain(fill.fee),
+        "fee": f"{fill.fee:f}",
         "feeSymbol": fill.fee_asset,
         "isMaker": fill.liquidity is Liquidity.MAKER,
         "orderId": fill.order_id,
-        "price": plain(fill.price),
-        "quantity": plain(fill.qty),
+        "price": f"{fill.price:f}",
+        "quantity": f"{fill.qty:f}",
         "side": SIDE_NAMES[fill.side],
         "symbol": fill.symbol,
         "systemOrderType": None if fill.kind is FillKind.TRADE else "LiquidatePositionOnBook",

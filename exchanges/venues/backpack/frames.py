@@ -10,7 +10,6 @@ from exchanges.types import ZERO, Fill, FillKind, Liquidity, OrderType, Side
 from exchanges.venues.backpack.account import position_id, rounded, worst_case
 from exchanges.venues.backpack.orders import EXPIRY_REASONS, SIDE_NAMES, Payload, client_id_of, status_of
 from exchanges.venues.backpack.public import Day
-from exchanges.venues.backpack.wire import plain
 from exchanges.venues.compact import compact
 from exchanges.venues.depth import DepthChanges
 from exchanges.venues.exchange import Exchange, Market, VenueAccount
@@ -40,24 +39,24 @@ def order_event(name: str, order: VenueOrder, *, now_us: int, fill: Fill | None 
         "f": "GTC" if payload is None else payload.time_in_force,
     }
     if quote_qty is None:
-        shown["q"] = plain(order.qty)
+        shown["q"] = f"{order.qty:f}"
     else:
-        shown["Q"] = plain(quote_qty)
+        shown["Q"] = f"{quote_qty:f}"
     if order.request.type is OrderType.LIMIT:
-        shown["p"] = plain(order.price or ZERO)
+        shown["p"] = f"{order.price or ZERO:f}"
     shown |= {"X": _state(order, fill), "i": order.order_id}
     if order.client_id:
         shown["c"] = client_id_of(order)
     if fill is not None:
         shown |= {
-            "t": int(fill.trade_id), "l": plain(fill.qty), "L": plain(fill.price),
-            "m": fill.liquidity is Liquidity.MAKER, "n": plain(fill.fee), "N": fill.fee_asset,
+            "t": int(fill.trade_id), "l": f"{fill.qty:f}", "L": f"{fill.price:f}",
+            "m": fill.liquidity is Liquidity.MAKER, "n": f"{fill.fee:f}", "N": fill.fee_asset,
         }  # fmt: skip
     if name == "orderExpired" and order.end is not None:
         shown["R"] = EXPIRY_REASONS.get(order.end, "Unknown")
     return shown | {
-        "z": plain(order.cum_qty),
-        "Z": plain(order.cum_quote),
+        "z": f"{order.cum_qty:f}",
+        "Z": f"{order.cum_quote:f}",
         "V": "RejectTaker" if payload is None else payload.self_trade,
         "O": ORIGINS[order.kind],
         "r": order.request.reduce_only,
@@ -84,12 +83,12 @@ def position_event(name: str | None, account: VenueAccount, market: Market, *, n
         "b": rounded(held.entry_price),
         "B": rounded(held.entry_price),
         "l": "0",
-        "f": plain(spec.initial_margin),
-        "M": plain(mark),
-        "m": plain(spec.maintenance_margin),
-        "q": plain(held.qty),
-        "Q": plain(worst),
-        "n": plain(worst * mark),
+        "f": f"{spec.initial_margin:f}",
+        "M": f"{mark:f}",
+        "m": f"{spec.maintenance_margin:f}",
+        "q": f"{held.qty:f}",
+        "Q": f"{worst:f}",
+        "n": f"{worst * mark:f}",
         "i": position_id(account, market),
         "p": rounded(account.realized.get(spec.symbol, ZERO)),
         "P": rounded((mark - held.entry_price) * held.qty),
@@ -118,7 +117,7 @@ def book_ticker(stream: str, market: Market, bid: tuple[int, int], ask: tuple[in
 def trade_event(trade: PublicTrade) -> dict[str, Any]:
     at_us = trade.at_ms * 1000
     return {
-        "e": "trade", "E": at_us, "s": trade.symbol, "p": plain(trade.price), "q": plain(trade.qty),
+        "e": "trade", "E": at_us, "s": trade.symbol, "p": f"{trade.price:f}", "q": f"{trade.qty:f}",
         "b": trade.buyer_order or "0", "a": trade.seller_order or "0", "t": trade.trade_id,
         "m": trade.taker is Side.SELL, "T": at_us,
     }  # fmt: skip
@@ -126,8 +125,8 @@ def trade_event(trade: PublicTrade) -> dict[str, Any]:
 
 def ticker_event(market: Market, day: Day, *, now_us: int) -> dict[str, Any]:
     return {
-        "e": "ticker", "E": now_us, "s": market.instrument.symbol, "o": plain(day.first), "c": plain(day.last),
-        "h": plain(day.high), "l": plain(day.low), "v": plain(day.volume), "V": plain(day.quote_volume),
+        "e": "ticker", "E": now_us, "s": market.instrument.symbol, "o": f"{day.first:f}", "c": f"{day.last:f}",
+        "h": f"{day.high:f}", "l": f"{day.low:f}", "v": f"{day.volume:f}", "V": f"{day.quote_volume:f}",
         "n": day.trades,
     }  # fmt: skip
 
@@ -135,14 +134,14 @@ def ticker_event(market: Market, day: Day, *, now_us: int) -> dict[str, Any]:
 def mark_event(market: Market, *, now_us: int) -> dict[str, Any]:
     hour = 3_600_000
     return {
-        "e": "markPrice", "E": now_us, "s": market.instrument.symbol, "p": plain(market.mark), "f": "0",
-        "i": plain(market.mark), "n": now_us // 1000 // hour * hour + hour, "T": now_us,
+        "e": "markPrice", "E": now_us, "s": market.instrument.symbol, "p": f"{market.mark:f}", "f": "0",
+        "i": f"{market.mark:f}", "n": now_us // 1000 // hour * hour + hour, "T": now_us,
     }  # fmt: skip
 
 
 def depth_event(market: Market, changes: DepthChanges, *, now_us: int) -> dict[str, Any]:
     """Absolute quantities; `U` follows the `u` of the frame before."""
-    bids, asks = ([[plain(price), plain(qty)] for price, qty in side] for side in (changes.bids, changes.asks))
+    bids, asks = ([[f"{price:f}", f"{qty:f}"] for price, qty in side] for side in (changes.bids, changes.asks))
     return {
         "e": "depth", "E": now_us, "s": market.instrument.symbol, "a": asks, "b": bids, "U": changes.first_id,
         "u": changes.last_id, "T": now_us,

@@ -138,9 +138,9 @@ def order_object(order: VenueOrder) -> dict[str, Any]:
         "id": order.order_id,
         "clientId": client_id_of(order),
         "createdAt": order.created_ms,
-        "executedQuantity": plain(order.cum_qty),
-        "executedQuoteQuantity": plain(order.cum_quote),
-        "quantity": plain(order.qty),
+        "executedQuantity": f"{order.cum_qty:f}",
+        "executedQuoteQuantity": f"{order.cum_quote:f}",
+        "quantity": f"{order.qty:f}",
         "reduceOnly": order.request.reduce_only,
         "selfTradePrevention": "RejectTaker" if payload is None else payload.self_trade,
         "status": status_of(order),
@@ -152,17 +152,17 @@ def order_object(order: VenueOrder) -> dict[str, Any]:
     if order.request.type is OrderType.MARKET:
         asked = None if payload is None else payload.quote_qty
         shown["orderType"] = "Market"
-        shown["quantity"] = plain(order.qty) if asked is None else None
+        shown["quantity"] = f"{order.qty:f}" if asked is None else None
         shown["quoteQuantity"] = plain(order.cum_quote if asked is None else asked)
         return shown
-    return {**shown, "postOnly": order.request.post_only, "price": plain(order.price or ZERO)}
+    return {**shown, "postOnly": order.request.post_only, "price": f"{order.price or ZERO:f}"}
 
 
 def history_object(order: VenueOrder) -> dict[str, Any]:
     """An order as the history shows it: times as text, the quote quantity also of limit orders."""
     reason = None if order.end is None else EXPIRY_REASONS.get(order.end)
     return {
-        "quoteQuantity": plain(order.cum_quote),
+        "quoteQuantity": f"{order.cum_quote:f}",
         **order_object(order),
         "createdAt": naive_iso(order.created_ms),
         "expiryReason": reason,
