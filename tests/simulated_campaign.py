@@ -6,8 +6,8 @@ the same in 25 slices of other seeds.
 
 A storm on venues that fail, deaths at any effect of a run with the next start taking over, and, beside both, real
 processes killed with SIGKILL on venues behind sockets. Prints what was played beside what is wanted; exit code 1 if
-something broke or a number was missed. A soak keeps each slice in build/soak, by the state of the sources, so that it
-can be left and gone on with.
+something broke or a number was missed. A soak keeps each slice in build/soak, by the state of what it plays, so that it
+can be left and gone on with, also after a change of documents, tests or benches.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ WANTED = Figures(seeds=1_000, rounds=10_000, faults=40_000, kill_points=2_500, s
 SLICE = Size(storms=1_050, deaths=400, sigkills=3)
 WANTED_OF_SOAK = Figures(seeds=25_000, rounds=250_000, faults=1_000_000, kill_points=25_000, sigkills=50)
 STORM = ("tests/storm_faults.yaml", 12)  # a plan and the rounds of a run
+PLAYED = (
+    "engine", "exchanges", "cli", "flows", "schemas", "tests/storm_faults.yaml", "tests/death_faults.yaml",
+    "tests/simulated_campaign.py", "tests/sigkill_campaign.py",
+)  # fmt: skip
 DEATHS = ("tests/death_faults.yaml", 2)  # of each life
 
 
@@ -165,20 +169,20 @@ def _share(slices: int) -> Figures:
     return Figures(*(getattr(WANTED_OF_SOAK, it.name) * slices // SLICES for it in fields(Figures)))
 
 
-def _sources() -> str:
-    """A word for the state of the sources: slices of another one say nothing about this one."""
-    head, changed = (
-        subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True).stdout
-        for words in (["rev-parse", "--short=12", "HEAD"], ["diff", "HEAD"])
-    )
-    return head.decode().strip() + (f"-{blake2b(changed, digest_size=4).hexdigest()}" if changed else "")
+def sources(root: Path) -> str:
+    """A word for the state of what is played, changes that are in no commit included: slices of another say nothing."""
+    states = [
+        subprocess.run(["git", *words, *PLAYED], cwd=root, check=True, capture_output=True).stdout
+        for words in (["ls-tree", "HEAD"], ["diff", "HEAD", "--"])
+    ]
+    return blake2b(b"".join(states), digest_size=6).hexdigest()
 
 
 def main(words: Sequence[str]) -> int:
     with real_processes() as beside:
         if words[:1] == ["soak"]:
             numbers = [int(word) for word in words[1:]] or range(1, SLICES + 1)
-            played, slices = soak(numbers, ROOT / "build" / "soak" / _sources(), beside=beside)
+            played, slices = soak(numbers, ROOT / "build" / "soak" / sources(ROOT), beside=beside)
             wanted = _share(slices)
         else:
             played, wanted = play(CAMPAIGN, 0, beside=beside), WANTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import simulated_campaign
-from simulated_campaign import WANTED, WANTED_OF_SOAK, Figures, Size, play, report, soak
+from simulated_campaign import PLAYED, ROOT, WANTED, WANTED_OF_SOAK, Figures, Size, play, report, soak, sources
 
 from engine.runtime.simulate.witness import Bounds
 
@@ -63,6 +64,28 @@ def test_a_soak_goes_on_where_it_was_left(tmp_path: Path, monkeypatch: pytest.Mo
         soak([2], tmp_path, beside=beside)
         assert soak([1, 2, 3], tmp_path, beside=beside) == (Figures(seeds=6, seconds=1.5), 3)
     assert asked == [2, 1, 3]
+
+
+def test_slices_are_of_one_state_of_what_is_played(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    for name in ("engine/step.py", "docs/step.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("1\n", "utf-8")
+    git("add", ".")
+    git("commit", "-qm", "a")
+    first = sources(tmp_path)
+    (tmp_path / "docs/step.md").write_text("2\n", "utf-8")
+    assert sources(tmp_path) == first
+    git("commit", "-qam", "b")
+    assert sources(tmp_path) == first
+    (tmp_path / "engine/step.py").write_text("2\n", "utf-8")
+    changed = sources(tmp_path)
+    git("commit", "-qam", "c")
+    assert len({first, changed, sources(tmp_path)}) == 3
+    assert all((ROOT / path).exists() for path in PLAYED)
 
 
 def test_all_slices_of_a_soak_together_are_as_much_as_it_wants() -> None:
