@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -19,6 +21,7 @@ from engine.runtime.clock import (
     S,
     ScaledClock,
     VirtualClock,
+    counting_ns,
 )
 
 
@@ -207,3 +210,12 @@ def test_what_was_drawn_is_kept_in_order_over_all_streams() -> None:
 def test_recording_changes_no_draw() -> None:
     chance, stream = Chance(3), Stream(3, "hold")
     assert [chance["hold"].between(0, 99) for _ in range(5)] == [stream.between(0, 99) for _ in range(5)]
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system counts no suspend")
+def test_the_clock_of_a_run_counts_a_suspend() -> None:
+    """S14: ages of exposure and of books go on while the machine sleeps; no other test here can make it sleep."""
+    before_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert before_ns <= counting_ns() <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert isinstance(counting_ns, partial)
+    assert counting_ns.args == (time.CLOCK_BOOTTIME,)

@@ -7,8 +7,19 @@ from decimal import Decimal
 
 from trading_kit import LIMITS, Bench, S, account
 
-from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish, PlaceOrder
-from engine.trading.inputs import Answered, Carried, Counted, Held, Looked, NotSent, Recalled, Request, StopAsked
+from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish, Level, PlaceOrder
+from engine.trading.inputs import (
+    Answered,
+    Carried,
+    ClockJumped,
+    Counted,
+    Held,
+    Looked,
+    NotSent,
+    Recalled,
+    Request,
+    StopAsked,
+)
 from engine.trading.orders import KEEP_NS
 from exchanges.types import (
     Fill,
@@ -531,3 +542,27 @@ def test_a_resting_order_whose_price_is_refused_rests_further_from_the_touch() -
     bench.fire("reprice_wait")
     assert bench.orders[bench.newest("opening")].request.price == 100
     assert bench.desk.world.orders.all[bench.newest("opening")].price == 100
+
+
+def test_after_a_suspend_nothing_is_trusted_and_nothing_but_cancels_and_questions_leaves() -> None:
+    """S14: what happened meanwhile is told by the resync of each account; a hedge waits for it, and so does a slice."""
+    bench = opened()
+    first = bench.newest("opening")
+    effects = bench.give(ClockJumped(600 * S))
+    assert next((e.level, e.code) for e in effects if isinstance(e, Alert)) == (Level.PERSON, "clock_jumped")
+    assert {name: bench.desk.world.links[name] for name in ("m", "t1", "t2")} == dict.fromkeys(
+        ("m", "t1", "t2"), LinkState.LOST
+    )
+    assert bench.desk.view.closed_because() == "the stream of m, t1, t2 is not trusted"
+    assert bench.placed(bench.fill(first, "0.4")) == []
+    assert bench.placed(bench.update(first, OrderState.CANCELED, "0.4")) == []
+    assert bench.placed(bench.give(StopAsked(2))) == []
+    assert bench.placed(bench.give(LinkUpdate("t2", LinkState.TRUSTED, 0))) == [("t2", "hedge", "sell", D("0.4"))]
+
+
+def test_a_second_suspend_that_finds_nothing_trusted_loses_no_stream_again() -> None:
+    bench = opened()
+    bench.give(ClockJumped(600 * S))
+    again = bench.give(ClockJumped(3 * S))
+    assert [e.code for e in again if isinstance(e, Alert)] == ["clock_jumped"]
+    assert [e for e in again if isinstance(e, PlaceOrder)] == []
