@@ -439,6 +439,35 @@ def test_positions_that_differ_twice_over_quiet_cuts_stop_all_trading() -> None:
     assert bench.placed(bench.fill(bench.newest("opening"), "0.5")) == []
 
 
+NO_READING = Counted(0, ok=False, quiet=False, positions=(), margins=())
+NOT_QUIET = Counted(0, ok=True, quiet=False, positions=(), margins=())
+QUIET = Counted(0, ok=True, quiet=True, positions=(), margins=())
+
+
+def test_no_quiet_cut_for_five_minutes_stops_opening_until_there_is_one() -> None:
+    """S17: what nobody compares may have drifted apart; an order that rests is left, and closes and hedges go on."""
+    bench = opened()
+    for reading in (NO_READING, NOT_QUIET, NO_READING, NOT_QUIET):
+        assert bench.give(reading) == []
+    assert bench.desk.view.closed_because() == ""
+    effects = bench.give(NOT_QUIET)
+    assert [(e.level, e.code) for e in effects if isinstance(e, Alert)] == [(Level.WARNING, "not_compared")]
+    assert bench.desk.view.closed_because() == "ledger and venues could not be compared for long"
+    assert [e for e in bench.give(NOT_QUIET) if isinstance(e, Alert)] == []  # told once
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.5")) == [("t1", "hedge", "sell", D("0.5"))]
+    books = bench.desk.world.ledger.books
+    held = tuple(Position(name, "ETHUSDT", book.position) for name, book in books.items())
+    bench.give(replace(QUIET, positions=held))
+    assert not bench.desk.world.uncompared
+
+
+def test_a_reading_that_counts_begins_the_count_anew() -> None:
+    bench = opened()
+    for reading in (NO_READING, NOT_QUIET, NO_READING, NOT_QUIET, QUIET, NO_READING, NOT_QUIET, NO_READING, NOT_QUIET):
+        bench.give(reading)
+    assert bench.desk.view.closed_because() == ""
+
+
 def test_a_chart_step_that_raises_leaves_the_fill_counted_and_hedged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """S2: two commit points."""
     bench = opened()

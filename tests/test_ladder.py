@@ -66,6 +66,17 @@ def test_one_whose_position_the_hedge_would_turn_over_is_not_reduced_by_it() -> 
     assert bench.placed(bench.refuse(bench.newest("hedge"))) == [("t3", "hedge", "buy", D(1))]
 
 
+def test_an_account_whose_position_the_hedge_reduces_needs_no_margin_for_it() -> None:
+    """S12: it frees some; an account that is drawn and has none is passed over only where it would add."""
+    bench = opened(Bench())
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")  # t1 is short
+    bench.fire("hold")
+    bench.ack(bench.newest("closing"))
+    with_margin(bench, t1=0, t2=0)
+    assert bench.placed(bench.fill(bench.newest("closing"), "1")) == [("t1", "hedge", "buy", D(1))]
+
+
 def test_then_the_eligible_account_with_most_free_margin() -> None:
     bench = with_margin(opened(Bench(accounts=FIVE)), t2=500_000, t3=900_000, t4=600_000)
     bench.fill(bench.newest("opening"), "1")

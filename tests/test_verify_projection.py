@@ -38,7 +38,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "batch_until_ns": FIXED,
         "market": KEPT, "rates": KEPT, "_self_trade": FIXED, "_slip": FIXED, "now_ns": FIXED, "facts": IDLE,
         "round": DERIVED, "round_open": IDLE, "sequence": DERIVED, "attempts": IDLE, "slice_waits": KEPT,
-        "price_doubts": IDLE,
+        "price_doubts": IDLE, "uncompared": IDLE,
         "undo": IDLE, "self_matched": KEPT, "positions_doubted": KEPT, "halted": KEPT, "trouble": IDLE,
         "paused": KEPT, "distrusted": KEPT, "hedge_all": KEPT, "any_price": KEPT, "heard": FIXED, "traded": FIXED,
         "left_over": FIXED, "left_until_ns": FIXED, "started": FIXED, "untold": FIXED,
@@ -59,7 +59,8 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "Intake": {
         "world": KEPT, "legs": KEPT, "hedging": KEPT, "inquiry": FIXED, "risk": KEPT, "effects": IDLE,
-        "_shared_books": FIXED, "_trades": FIXED, "_trade_owner": FIXED, "_doubts": KEPT, "_breached": KEPT,
+        "_shared_books": FIXED, "_trades": FIXED, "_trade_owner": FIXED, "_doubts": KEPT, "_uncompared": IDLE,
+        "_breached": KEPT,
     },
     "Verbs": {
         "_world": FIXED, "_legs": FIXED, "_view": FIXED, "asked": KEPT, "answered_now": IDLE, "_cash_before": IDLE,

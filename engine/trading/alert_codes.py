@@ -119,6 +119,11 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "Watch that the net goes to 0. If it does not, flatten at the venues by hand.",
     ),
     "flow": _desk(Level.PERSON, "the flow's own verb `alert`", "Do what its text says."),
+    "not_compared": _desk(
+        Level.WARNING,
+        "five readings of the positions in a row, a minute apart, failed or met something that moved; once each time",
+        "Nothing opens until one counts. If it stays so, look whether the venues still tell the accounts' positions.",
+    ),
     "positions_differ": _desk(
         Level.PERSON,
         "ledger and venue differ over a quiet cut; at the second reading the run halts and trades nothing",

@@ -96,6 +96,7 @@ DESK = "desk"
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 BATCH_NS = 50 * MS  # and those that a source tells in one answer; they come without a pause
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
+UNCOMPARED_MOST = 5  # readings in a row that count as none, unlucky moments among them
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
 NEVER_NS = 1 << 62
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
@@ -121,6 +122,7 @@ class Intake:
         self._trades: deque[tuple[str, str, str]] = deque(maxlen=MATCHES_KEPT)
         self._trade_owner: dict[tuple[str, str, str], str] = {}
         self._doubts = 0
+        self._uncompared = 0  # standing readings in a row that count as none
         self._breached: set[str] = set()
 
     def apply(self, given: Input) -> list[StrategyEvent]:
@@ -573,7 +575,9 @@ class Intake:
             self.world.margins[margin.account] = margin
         events = self.breaches(self.risk.accounts(given.margins, given.positions))
         if not self.comparable(given):
+            self._not_compared(standing=given.token == 0)
             return events
+        self._uncompared, self.world.uncompared = 0, False
         wrong = self.differences(given)
         self.world.positions_doubted = bool(wrong)
         self._doubts = self._doubts + 1 if wrong else 0
@@ -589,6 +593,15 @@ class Intake:
             self.effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + S))
             return events
         return events + self._breach("positions differ", "distrust")
+
+    def _not_compared(self, *, standing: bool) -> None:
+        """S17: no quiet cut for long stops opening; once nothing opens any more, the next reading is quiet."""
+        self._uncompared += standing
+        if self._uncompared == UNCOMPARED_MOST:
+            self.world.uncompared = True
+            minutes = UNCOMPARED_MOST * RECONCILE_NS // (60 * S)
+            text = f"ledger and venues could not be compared for {minutes} min; nothing opens until they are"
+            self.effects.append(Alert(Level.WARNING, "not_compared", text, {"readings": str(UNCOMPARED_MOST)}))
 
     def comparable(self, given: Counted) -> bool:
         """S17: a reading counts over a quiet cut, and not while a lost stream may still owe us fills.

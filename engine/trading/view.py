@@ -237,6 +237,8 @@ class View:
             return "a self-trade waits to be acknowledged"
         if world.positions_doubted:
             return "positions of ledger and venue differ"
+        if world.uncompared:
+            return "ledger and venues could not be compared for long"
         if not world.ids_left:
             return "client order ids of this run are used up; start a new run"
         if not world.market.open:

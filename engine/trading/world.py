@@ -127,6 +127,7 @@ class World:
         self.undo: list[Callable[[], None]] = []
         self.self_matched = False
         self.positions_doubted = False
+        self.uncompared = False  # no reading of the positions has counted for long (S17)
         self.untold: frozenset[int] = frozenset()  # earlier runs of which the journal may not tell all
         self.left_over = False  # an earlier run left orders or positions; until the first round of this one
         self.left_until_ns = 0  # until when answers about its orders are waited for before the rest is hedged
