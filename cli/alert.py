@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, vault_options
+from cli.options import FILE, json_options, json_options_of, vault_options
 from cli.streams import format_option, write_note, write_result
 
 if TYPE_CHECKING:
@@ -39,9 +39,13 @@ def alert() -> None:
 @alert.command()
 @click.option("--config", "config_path", type=FILE, metavar="FILE", required=True, help="Its `alerts:` are tried.")
 @click.option("--flow", "flow_path", type=FILE, metavar="PATH", help="The flow; else the config's or the eagle flow.")
+@json_options
 @vault_options
 @format_option("text", "json", "csv")
-def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int | None, style: str) -> int:
+def test(
+    config_path: str, flow_path: str | None, plain_keys: bool, rest_url: str | None, public_url: str | None,
+    vault: str, passphrase_fd: int | None, style: str,
+) -> int:  # fmt: skip
     """Call once on every channel of a config, and tell what became of it.
 
     Nothing is traded. Exit code 0 only if every channel delivered; 2 if the config names none.
@@ -67,7 +71,8 @@ def test(config_path: str, flow_path: str | None, vault: str, passphrase_fd: int
     flow = read_flow_source(flow_path or flow_path_for(source))
     try:
         loaded = load_flow(flow.text, file=flow.file, vocabulary=trading_vocabulary())
-        config = load_config(source.text, file=source.file, flow=loaded)
+        options = json_options_of(plain_keys, rest_url, public_url)
+        config = load_config(source.text, file=source.file, flow=loaded, json_options=options)
     except FlowError as wrong:
         return tell(wrong.findings, {source.file: masked(source.text), flow.file: flow.text})
     channels = channels_of(config, resolver(vault, passphrase_fd))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, JOURNAL, vault_options
+from cli.options import FILE, JOURNAL, json_options, json_options_of, vault_options
 from cli.streams import write_note
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ def _silence(context: click.Context, parameter: click.Parameter, value: str) -> 
     help="How long a run may show nothing.",
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="End with the run that is watched; else wait for the next one.")
+@json_options
 @vault_options
 def guard(
-    config_path: str, journal: str, silence: int, once: bool, vault: str, passphrase_fd: int | None
+    config_path: str, journal: str, silence: int, once: bool, plain_keys: bool, rest_url: str | None,
+    public_url: str | None, vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
     """Watch a run, and finish what it leaves open when it hangs or dies.
 
@@ -53,7 +55,8 @@ def guard(
     from cli.guarded import Guarded
     from cli.watching import Watching
 
-    guarded = Guarded(config_path, Path(journal), silence, vault, passphrase_fd)
+    options = json_options_of(plain_keys, rest_url, public_url)
+    guarded = Guarded(config_path, Path(journal), silence, vault, passphrase_fd, options)
     code = 0
     for watched in Watching(guarded):
         code = _finish(guarded) if not watched.orderly else 0

@@ -15,6 +15,7 @@ from engine.errors import AccountInUse, EngineError
 from engine.runtime.carried import Left
 from engine.runtime.config import Config, load_config
 from engine.runtime.fence import fence
+from engine.runtime.hedger_json import JsonOptions
 from engine.runtime.journal_read import open_journal, read_runs
 from engine.runtime.lease import holder_of, is_free
 from engine.trading.effects import Alert
@@ -27,7 +28,10 @@ IN_ORDER = 1
 class Guarded:
     """Read once, secrets too: when it has to act, nobody is there to be asked for a passphrase."""
 
-    def __init__(self, config_path: str, journal: Path, silence_s: int, vault: str, passphrase_fd: int | None) -> None:
+    def __init__(
+        self, config_path: str, journal: Path, silence_s: int, vault: str, passphrase_fd: int | None,
+        json_options: JsonOptions,
+    ) -> None:  # fmt: skip
         """Raises: CannotUse, SecretUnreadable, FlowError."""
         from cli import setups
 
@@ -36,7 +40,10 @@ class Guarded:
         self._resolve = resolver(vault, passphrase_fd)
         self._source: Source = read_source(config_path)
         self._flow: Flow = setups.sound_flow(read_flow_source(flow_path_for(self._source)))
-        self._config: Config = load_config(self._source.text, file=self._source.file, flow=self._flow)
+        self._json_options = json_options
+        self._config: Config = load_config(
+            self._source.text, file=self._source.file, flow=self._flow, json_options=json_options
+        )
         self._leases = {
             name: path
             for pair in self._config.pairs
@@ -103,6 +110,7 @@ class Guarded:
             options = setups.Options(
                 markets={}, rounds=None, seed=1, speed=1, journal=self.journal, repeat=False, live=True,
                 outputs=OutputOptions(), resolve=self._resolve, stop=IN_ORDER, guard=True,
+                json_options=self._json_options,
             )  # fmt: skip
             setup = setups.setup_of(self._flow, self._source, options)
             code = told_run(setup, options, wish="plain", style="text")

@@ -254,6 +254,12 @@ def test_keys_that_may_stand_in_the_file_show_nowhere() -> None:
     assert references["passphrase"] == Reference("file", "keys/passphrase")
 
 
+@pytest.mark.parametrize(("venue", "spelled"), [("binance", "BTCUSDT"), ("okx", "BTC-USDT")])
+def test_manual_connects_under_the_hedge_venue_s_spelling(venue: str, spelled: str) -> None:
+    """It failed at Binance, which lists no BTC-USDT, before it had recorded anything."""
+    assert load(text({"Hedge Symbol": "manual", "Hedge Exchange": venue})).symbols["hedge"] == spelled
+
+
 def test_manual_only_records() -> None:
     config = load(text({"Hedge Symbol": "manual", "API KEY": "", "Secret": "", "Passphrase": ""}))
     assert (config.settings["manual"], config.symbols["hedge"]) == (True, "BTC-USDT")

@@ -644,6 +644,42 @@ def test_req_19_manual_only_records() -> None:
     assert alerts(made.heard(BUY, "1")) == []  # told, until it is time again
 
 
+def test_who_hedges_by_hand_is_told_what_has_come_on_top_and_is_not_sent_to_hedge_twice() -> None:
+    made = bench({"manual": "true"})
+    calls = [it for it in made.heard(BUY, "1") if isinstance(it, Alert)]
+    made.heard(BUY, "0.5", "103")
+    made.now += 60 * S
+    calls += [it for it in made.heard(BUY, "0.5", "103") if isinstance(it, Alert)]  # as much again: a minute later
+    made.now += 599 * S
+    calls += [it for it in made.heard(SELL, "0.5") if isinstance(it, Alert)]
+    made.now += S
+    calls += [it for it in made.heard(SELL, "0.2") if isinstance(it, Alert)]
+    made.now += 600 * S
+    calls += [it for it in made.heard(BUY, "0.2") + made.heard(SELL, "0.2") if isinstance(it, Alert)]
+    made.now += 600 * S
+    calls += [it for it in made.heard(SELL, "0.2") if isinstance(it, Alert)]
+    assert [it.text.removeprefix("hedge by hand: ").removesuffix("; this run only records") for it in calls] == [
+        "sell 1 ETH-PERP, filled at 100 on average",
+        "sell 1.0 ETH-PERP beyond what was told before; sell 2.0 in all, filled at 101.5 on average",
+        "buy 0.7 ETH-PERP beyond what was told before; sell 1.3 in all, filled at 102.30769231 on average",
+        "sell 0.2 ETH-PERP beyond what was told before; sell 1.5 in all, filled at 102 on average",
+        "buy 0.4 ETH-PERP beyond what was told before; sell 1.1 in all, filled at 102.45454545 on average",
+    ]
+
+
+def test_who_may_have_missed_the_call_is_reminded_of_the_same_quantity() -> None:
+    made = bench({"manual": "true"})
+    made.heard(BUY, "1")
+    made.now += 599 * S
+    assert alerts(made.heard(SELL, "0.01") + made.heard(BUY, "0.01")) == []
+    made.now += S
+    made.heard(SELL, "0.01")
+    made.now += 600 * S
+    (call,) = [it for it in made.heard(BUY, "0.01") if isinstance(it, Alert)]
+    assert "hedge by hand: buy" not in call.text
+    assert "1.00 in all" in call.text
+
+
 def test_a_pause_stops_no_hedge() -> None:
     made = bench()
     made.give(PauseAsked(paused=True))

@@ -130,7 +130,8 @@ class _Reader:
         venues = {MAKER_VENUE: self._maker_venue(contract), HEDGE_VENUE: self._hedge_venue(hedge)}
         at = (symbol or Scalar("", quoted=False, span=self._token_span)).span
         name = symbol.text if symbol is not None else "MARKET"
-        hedged = name if manual or hedge_symbol is None else hedge_symbol.text
+        spelled = "".join(filter(str.isalnum, name)) if hedge == "binance" else name  # BTCUSDT, and BTC-USDT elsewhere
+        hedged = spelled if manual or hedge_symbol is None else hedge_symbol.text
         settings = {
             "min_qty": min_qty, "min_amt": min_amt, "slippage": slippage,
             "manual": _scalar("true", hedge_symbol.span) if manual and hedge_symbol is not None else None,

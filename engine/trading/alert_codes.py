@@ -202,8 +202,9 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     ),
     "hedge_by_hand": _desk(
         Level.PERSON,
-        "a hedge is due and the flow only records (`manual`); told every ten minutes while it is open",
-        "Hedge the quantity yourself; this run goes on counting it as open.",
+        "a hedge is due and the flow only records (`manual`); told every ten minutes while it is open, sooner"
+        " where as much again has come",
+        "Hedge what has come on top of the calls before; this run goes on counting all of it as open.",
     ),
     "source_away": _desk(
         Level.PERSON,

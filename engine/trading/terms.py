@@ -56,6 +56,7 @@ class Gate:
         self._armed_ns = 0  # the timer of the age
         self._held_told_ns = NEVER
         self._hand_told_ns = NEVER
+        self._hand_told = ZERO  # signed, what a person was to trade by the calls so far
         self._wait_told_ns = NEVER
         self._source_known = False
         self.due = False  # when it was last looked at
@@ -185,17 +186,25 @@ class Gate:
         )  # fmt: skip
 
     def tell_by_hand(self, side: Side, effects: list[Effect]) -> None:
-        """Requirement 19: the flow only records; a person hedges."""
+        """Requirement 19: the flow only records; a person hedges, and nobody tells the run of it.
+
+        So a later call says what has come on top: who hedged what the first one said would hedge it twice.
+        """
         world, opened = self._world, self.open
-        if world.now_ns - self._hand_told_ns < BY_HAND_AGAIN_NS:
+        in_all = side.sign * opened.qty
+        grown = abs(in_all - self._hand_told) >= abs(self._hand_told)
+        if world.now_ns - self._hand_told_ns < (TOLD_AGAIN_NS if grown else BY_HAND_AGAIN_NS):
             return
-        self._hand_told_ns = world.now_ns
+        more, first = in_all - self._hand_told, self._hand_told == 0
+        self._hand_told_ns, self._hand_told = world.now_ns, in_all
+        now = f"{'buy' if more > 0 else 'sell'} {abs(more)} {world.plan.market}" if more else "nothing"
+        told = "" if first else f" beyond what was told before; {side.value} {opened.qty} in all"
+        average = _short(opened.price)
         effects.append(
             Alert(
                 Level.PERSON, "hedge_by_hand",
-                f"hedge by hand: {side.value} {opened.qty} {world.plan.market}, bought or sold at"
-                f" {opened.price:f} on average; this run only records",
-                {"side": side.value, "qty": str(opened.qty), "average": str(opened.price)},
+                f"hedge by hand: {now}{told}, filled at {average} on average; this run only records",
+                {"more": str(more), "in_all": str(in_all), "average": average},
             )
         )  # fmt: skip
 
@@ -266,7 +275,12 @@ class Gate:
             Alert(
                 Level.PERSON, "hedge_held",
                 f"{side.value} {opened.qty} {world.plan.market} is held for its price ({why}); filled at"
-                f" {opened.price:f} on average",
-                {"side": side.value, "qty": str(opened.qty), "average": str(opened.price)},
+                f" {_short(opened.price)} on average",
+                {"side": side.value, "qty": str(opened.qty), "average": _short(opened.price)},
             )
         )  # fmt: skip
+
+
+def _short(price: Decimal) -> str:
+    """For a person: an average has as many digits as division makes."""
+    return f"{price:.8f}".rstrip("0").rstrip(".")
