@@ -29,6 +29,12 @@ class Budgets:
             self._made[key] = budget
         return self._made[key]
 
+    def of_next(self) -> Budgets:
+        """Those of the process that follows: what this one has sent counts on, as in shared files (virtual time)."""
+        following = Budgets(shared=self._shared)
+        following._made = self._made
+        return following
+
     def beside(self, scope: str, kind: type[T]) -> T:
         """Something else that the clients of one scope share, made once."""
         made = self._beside.setdefault((kind, scope), kind())

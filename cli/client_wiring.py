@@ -62,6 +62,9 @@ class Network(Protocol):
 
     signed: bool  # are signatures real? Stand-ins cost a simulation no time, and are the same in every run
 
+    def budgets(self) -> Budgets:
+        """What the clients of one process may still send."""
+
     def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
         """The network of one account at `venue`."""
 
@@ -70,6 +73,9 @@ class Sockets:
     """The real network."""
 
     signed = True
+
+    def budgets(self) -> Budgets:
+        return Budgets(shared=True)
 
     def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
         return SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url))
@@ -109,7 +115,7 @@ def open_clients(
 
     Raises: CannotUse, SecretUnreadable, JournalError.
     """
-    budgets = Budgets(shared=network is SOCKETS)
+    budgets = network.budgets()
     clients = {
         account.name: client_for(
             config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network, journal=journal
@@ -133,7 +139,7 @@ def open_shared(
     resolve: Resolve, network: Network = SOCKETS, journal: Path | None = None,
 ) -> SharedAccounts:  # fmt: skip
     """As `open_clients`, for the pairs of one config."""
-    budgets = Budgets(shared=network is SOCKETS)
+    budgets = network.budgets()
     shared: dict[str, SharedClient] = {}
     rates: dict[str, RateWindow] = {}
     pools = []
@@ -191,7 +197,7 @@ def clients_to_ask(
     config: Config, *, clock: Clock, resolve: Resolve
 ) -> Iterator[tuple[AccountConfig, Callable[[], BaseExchangeClient]]]:
     """The accounts on venues that can be asked, each with what makes its client; they share the venues' budgets."""
-    budgets = Budgets(shared=True)
+    budgets = SOCKETS.budgets()
     for account in config.used_accounts:
         if config.venues[account.venue].real:
             yield (
@@ -206,7 +212,7 @@ async def _ask(config: Config, resolve: Resolve) -> Listed:
 
 async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS) -> Listed:
     """As `ask_venues`, on the running loop."""
-    budgets = Budgets(shared=network is SOCKETS)
+    budgets = network.budgets()
     patience = Patience(write_note)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)

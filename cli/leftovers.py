@@ -135,12 +135,15 @@ def check_carried(
 ) -> None:
     """S1: what the journal says is ours must be there. Else the account is another one, or somebody traded on it.
 
-    What the orders without an end may have filled meanwhile explains a difference, and so do fills of our orders that
-    are `missing` in the journal. Raises: NotFlatBefore.
+    Compared are the accounts of `instruments`: on one that is only listened to nothing of ours is held. What the orders
+    without an end may have filled meanwhile explains a difference, and so do fills of our orders that are `missing` in
+    the journal. Raises: NotFlatBefore.
     """
     found = []
     for it in carried.held:
-        instrument = instruments[it.account]
+        instrument = instruments.get(it.account)
+        if instrument is None:
+            continue
         told = sum((p.qty for p in held if (p.account, p.symbol) == (it.account, instrument.symbol)), ZERO)
         bought = _may_have_filled(carried, missing, it.account, Side.BUY)
         sold = _may_have_filled(carried, missing, it.account, Side.SELL)
@@ -166,6 +169,13 @@ def _may_have_filled(carried: Carried, missing: Sequence[Fill], account: str, si
     others = (row for row in missing if row.client_id not in known)
     of_others = (row.qty for row in others if (row.account, row.side) == (account, side))
     return sum(of_known, ZERO) + sum(of_others, ZERO)
+
+
+def traded(listed: Mapping[str, Instrument], config: Config, flow: Flow) -> dict[str, Instrument]:
+    """The instruments of the accounts that hold something of ours: all but those that are only listened to."""
+    source = source_role(flow)
+    heard = config.roles[source] if source else ()
+    return {name: it for name, it in listed.items() if name not in heard}
 
 
 def _where(config: Config, venue: str) -> str:

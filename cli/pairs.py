@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cli.client_wiring import hear, open_shared
-from cli.leftovers import leases_of, left_over, taken_over, words_of
+from cli.leftovers import check_carried, leases_of, left_over, taken_over, traded, words_of
 from cli.locate import CannotUse
 from cli.outputs import LOGS, OFF, Prepared, prepare
 from cli.record import open_record
@@ -33,6 +34,7 @@ from engine.runtime.log_files import LogFile
 from engine.runtime.signals import StopSignals
 from engine.trading.inputs import Carried, Input
 from exchanges.base import BaseExchangeClient
+from exchanges.types import Fill, Position
 
 __all__ = ["perform_pairs"]
 
@@ -59,7 +61,8 @@ def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
             stack.callback(journal.close)
             prefix = "" if len(setups) == 1 else f"{each.config.market}: "
             screen = Screen(detailed=True, view=view, prefix=prefix)
-            parts.append(_Part(each, own, screen, prepared, journal, run, Held(carried, leases.lost)))
+            held = Held(carried, leases.lost, partial(_check, each, carried))
+            parts.append(_Part(each, own, screen, prepared, journal, run, held))
         with asyncio.Runner(loop_factory=busy_loop if setup.config.busy_poll else None) as loop:
             return loop.run(_run(parts, options))
 
@@ -70,6 +73,12 @@ def _carried(setup: Setup, journal: Path) -> Carried | None:
     if left is not None:
         write_note(f"run {left.run} left something open, which goes first: {'; '.join(words_of(left))}")
     return taken_over(left, setup.flow, may_leave=False)
+
+
+def _check(setup: Setup, carried: Carried | None, held: Sequence[Position], missing: Sequence[Fill]) -> None:
+    """S1: who hedged by hand what a dead run had left open would have it hedged twice. Raises: NotFlatBefore."""
+    if carried is not None:
+        check_carried(carried, traded(setup.listed, setup.config, setup.flow), held, missing)
 
 
 def _with_all_accounts(setups: Sequence[Setup]) -> Config:

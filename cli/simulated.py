@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol
 
+from cli.budgets import Budgets
 from cli.locate import CannotUse
 from cli.simulate_play import label_of
 from cli.simulate_story import Story
@@ -27,7 +28,7 @@ from engine.runtime.simulate.scenario import MAKER, Scenario, VenueDraw
 from engine.runtime.simulate.trace import TraceHash
 from engine.runtime.simulate.witness import Bounds, Witness
 from engine.trading.effects import Effect
-from engine.trading.inputs import Input, StopAsked
+from engine.trading.inputs import Answered, Input, StopAsked
 from engine.trading.plan import RoleSpec, is_hedged
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Fill, Liquidity
@@ -60,6 +61,7 @@ HIDING = frozenset(
         "streams_stalled", "maintenance", "rate_limited", "keys_refused", "suspended",
     }
 )  # fmt: skip
+SPENT, COUNTED_NS = "no request left", 60 * S  # a venue counts on for so long what a process asked that has died
 EACH_NS = S  # what a fault may cost beside its own length
 LASTS_NS: Mapping[str, int] = {"stuck_pending": 9 * S}  # asked about three times and cancelled before it is given up
 UNHEARD = frozenset({"frame_lost", "frame_garbled", "stream_stalled", "streams_stalled"})
@@ -91,6 +93,8 @@ class _TellingLedger(Ledger):
                 self._world.witness.met_itself(self._sides[fill.trade_id])
         elif made:
             self._world.executed(fill)
+        else:
+            self._world.witness.took(fill)
         self._sides[fill.trade_id] = fill
 
 
@@ -160,10 +164,13 @@ class SimulatedWorld:
         self.story = story
         self.witness = Witness(self.clock.now_ns, bounds=bounds, hidden=self._hidden, allowed=self._allowed_ns)
         self._transports: list[MemoryTransport] = []
+        self._budgets = Budgets(shared=False)  # venues count on when a process dies, and so does the next one (S11)
         self._hidden_ns = -HIDDEN_NS
         self._quiet = False
         self._phase = ""
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
+        self._down_ns = -COUNTED_NS  # when a process died last
+        self.starved_ns = 0  # until when what it had asked may have left no request to the next one
         self._source: MarketMaker | None = None
         self._heard = False  # what it filled before somebody listened is nobody's to hedge (S1)
         for number, venue in enumerate(scenario.venues):
@@ -236,10 +243,19 @@ class SimulatedWorld:
             self.story.over = bool(self.witness.violations)
         if self._state() != self._phase:
             self._begin_phase(self._state())
+        told = given.reply if type(given) is Answered else given
+        self.said(getattr(told, "text", ""))
         if self._source is not None and type(given) is StopAsked:
             self._source.stop()  # what it filled from here on the next run would be told
         if type(given) is Fill:
             self._process_faults.on_fill(given.account, given.symbol, self._strike)
+
+    def said(self, text: str) -> None:
+        """What the process says: for want of requests, after a death, everything may take a minute longer (S11)."""
+        until_ns = self._down_ns + COUNTED_NS
+        if SPENT in text and self.clock.now_ns() < until_ns != self.starved_ns:
+            self.starved_ns = until_ns
+            self._took.append((until_ns, COUNTED_NS))
 
     # --- faults
 
@@ -288,6 +304,7 @@ class SimulatedWorld:
         """A process that died unwinds in the world's time: until now nobody could do anything."""
         now_ns = self.clock.now_ns()
         self._took.append((now_ns, now_ns - since_ns))
+        self._down_ns = since_ns
 
     def _note(self, venue: str, rule: FaultRule, account: str) -> None:
         now_ns = self.clock.now_ns()
@@ -309,6 +326,9 @@ class SimulatedWorld:
         return self.clock.now_ns() - self._hidden_ns < HIDDEN_NS
 
     # --- the network of a process
+
+    def budgets(self) -> Budgets:
+        return self._budgets.of_next()
 
     def transport(self, venue: VenueConfig, clock: Clock) -> MemoryTransport:
         low, high = (ms * 1_000_000 for ms in self.scenario.way_ms)

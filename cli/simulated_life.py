@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from cli.client_wiring import hear, listed_by, open_clients
-from cli.leftovers import check_baseline, check_carried, left_over, taken_over
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.setups import Setup, plan_of
@@ -43,7 +43,7 @@ from engine.runtime.simulate.witness import Bounds
 from engine.runtime.venue_audit import audit_venue
 from engine.runtime.venue_ledger import read_venue_ledger
 from engine.trading.desk import Desk
-from engine.trading.effects import CancelOrder, Effect, PlaceOrder
+from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Started
 from exchanges.errors import ExchangeError
 from exchanges.types import ZERO, Fill, Position
@@ -57,6 +57,7 @@ MOST_STARTS, AGAIN_NS = 40, 2 * S  # a venue that is away, or lets nobody in for
 MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an end
 HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s, by a step that comes late
 UNPRICED = frozenset({"money_differs", "unexplained", "fill_missing"})  # what fills without a price come to
+UNTOLD = frozenset({"left_exposed", "never_known", "fill_missing"})  # where nothing was left to ask for it
 LEFT = 130  # exit code of a run that was left at once
 GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
 
@@ -164,11 +165,10 @@ class Life:
         known = () if carried is None else [it.account for it in carried.held]
 
         def check(held: Sequence[Position], missing: Sequence[Fill]) -> None:
-            if plan.heard:
-                return  # what its hedge accounts hold beside what is open, stays
             if carried is not None:
-                check_carried(carried, listed.instruments, held, missing)
-            check_baseline(config, held, known=known)
+                check_carried(carried, traded(listed.instruments, config, flow), held, missing)
+            if not plan.heard:  # else what its hedge accounts hold beside what is open, stays
+                check_baseline(config, held, known=known)
 
         chance = Chance(seed)
         self._desk = desk = Desk(plan, run=self.number, chance=chance)
@@ -177,7 +177,7 @@ class Life:
             desk, pool.clients, symbols={name: it.instrument.symbol for name, it in pool.accounts.items()},
             clock=clock, watch=watch_of(plan), journal=journal, chance=chance,
             orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
-            may_send=desk.objection, traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
+            may_send=desk.objection, sinks=[self._told], traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
             gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried, check_baseline=check,
             heard=plan.heard,
         )  # fmt: skip
@@ -210,6 +210,10 @@ class Life:
             self._lived.lost += self._journal.lost
             self._lived.disk_was_full |= self._journal.was_full
             self._lived.journal_failed = self._journal.failed
+
+    def _told(self, effect: Effect) -> None:
+        if type(effect) is Alert:
+            self._world.said(effect.text)
 
     def _stepped(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         if self.died is not None:
@@ -292,7 +296,9 @@ class Life:
                 self.clock.call_at(home_ns + SQUEEZE_S * S, late, 3)
 
         def late(level: int) -> None:
-            if runner.ending is None:
+            if runner.ending is None and self.clock.now_ns() < world.starved_ns + HOME_S * S:
+                self.clock.call_at(world.starved_ns + HOME_S * S, late, level)
+            elif runner.ending is None:
                 if level == 2:
                     witness.violate("not_home", f"asked to stop, without a fault since, and not flat within {HOME_S} s")
                 runner.stop(level)
@@ -314,6 +320,9 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
         witness.violate("start_refused", lived.refused)
     for failure in lived.failures:
         witness.violate("failed", f"{type(failure).__name__}: {failure}")
+    if witness.owners and not (lived.exit_code or lived.refused):
+        words = ", ".join(f"{name} {qty:+f}" for name, qty in witness.owners.items())
+        witness.violate("not_told", f"no person was called for what others traded before a death: {words}")
     if lived.exit_code and not rightly:
         witness.violate("ended_badly", f"exit code {lived.exit_code}: {lived.ending}")
     if not left:
@@ -325,11 +334,13 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     if not left and not lived.journal_failed:
         try:
             for code, text in _journal_findings(world, flow, lived):
-                witness.violate(code, text)
+                if not (code == "ledger_differs" and _is_owners(text, witness.owners)):
+                    witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
     told = {"round_uncovered"} if rightly else set()
     told |= {"uncovered"} if cut_short else set()
+    told |= UNTOLD if world.starved_ns and _unconfirmed(world, lived) else set()
     told |= {"no_baseline"} if _stopped_early(lived) else set()
     told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
@@ -388,6 +399,11 @@ def _by_somebody_else(world: SimulatedWorld, lived: Lived) -> bool:
     return bool(named) and all(others.get(name) for name in named)
 
 
+def _is_owners(text: str, owners: Mapping[str, Decimal]) -> bool:
+    """Does an audit find just what others traded before a death, of which no journal tells (S1, S17)?"""
+    return any(text.startswith(f"{name}: ") and text.endswith(f"(difference {qty})") for name, qty in owners.items())
+
+
 def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:
     """Asked to stop, by a person or a full disk, among faults: its time was up, and it told what is open."""
     asked = any(it.fault in ("stop_asked", "disk_full") for it in world.played)
@@ -397,7 +413,7 @@ def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:
 def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
     """A flow that listens has hedged all, and the venue did not answer its last question among faults: it says so."""
     said = bool(world.scenario.source) and lived.ending.startswith("hedged")
-    return said and lived.exit_code == 1 and _spoilt(world, world.clock.now_ns())
+    return said and lived.exit_code == 1 and bool(world.starved_ns or _spoilt(world, world.clock.now_ns()))
 
 
 def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:

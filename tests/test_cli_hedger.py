@@ -151,6 +151,25 @@ def test_what_a_killed_hedger_left_is_finished_pair_by_pair(tmp_path: Path, eagl
             equal(eagle, it, run=run)
 
 
+def test_a_hedger_takes_over_nothing_where_somebody_else_traded_meanwhile(tmp_path: Path, eagle: Eagle) -> None:
+    """S1: who hedged by hand what a dead hedger had left open had it hedged twice."""
+    with serving(tmp_path, *SERVED) as it:
+        write(tmp_path, config_of(it))
+        with hedging(tmp_path) as process:
+            until(process, "hedge          ETH: ", "hedge          BTC: ")
+        symbol = it.config["markets"]["ETH"]["backpack"]  # type: ignore[call-overload]
+        with sqlite3.connect(tmp_path / "state" / "eagle.sqlite") as journal:
+            held = (symbol, "77", "2600")  # it was there, and is not any more
+            journal.execute("INSERT INTO holdings VALUES (1, 'start', 'h1-backpack', ?, ?, ?)", held)
+            before = journal.execute(sent := f"SELECT count(*) FROM intents WHERE symbol = '{symbol}'").fetchall()
+        said = eagle("recover", "--config", "hedger.yaml", "--yes")
+        assert said.code == 1, said.err
+        assert "h1-backpack: the journal has " in said.err
+        assert "if so somebody else traded there" in said.err
+        with sqlite3.connect(tmp_path / "state" / "eagle.sqlite") as journal:
+            assert journal.execute(sent).fetchall() == before
+
+
 @pytest.mark.parametrize("watched", [False, True], ids=["died before anybody watched it", "killed under its guard"])
 def test_a_guard_finishes_every_pair_of_a_hedger(watched: bool, tmp_path: Path, eagle: Eagle) -> None:
     """S13: it took the runs of one process for several processes, and looked at the first pair alone."""

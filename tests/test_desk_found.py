@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from trading_kit import LIMITS, Bench, S, account
 
 from engine.trading.effects import Alert, AskOrder, AskPositions, CancelOrder, Effect, Finish, Level, PlaceOrder
@@ -514,6 +515,20 @@ def test_a_takeover_compares_ledger_and_venues_as_soon_as_its_orders_are_known()
     bench.give(reading)
     bench.give(reading)
     assert bench.state == "ERROR.distrust"
+
+
+@pytest.mark.parametrize("answer", [{"ok": False}, {"quiet": False}])
+def test_a_comparison_that_was_no_quiet_cut_is_made_anew_in_five_seconds(answer: dict[str, bool]) -> None:
+    """S17, seed 219 of the hedger's whole catalogue: ledger and venue differed for a minute before anybody looked."""
+    bench = Bench()
+    bench.begin()
+    bench.fire("reconcile", owner="desk")
+    in_a_minute = bench.timers["desk", "reconcile"]
+    assert in_a_minute.at_ns - bench.now == 60 * S
+    bench.give(Counted(7, **{"ok": True, "quiet": True, **answer}, positions=(), margins=()))  # the flow's own question
+    assert bench.timers["desk", "reconcile"] == in_a_minute
+    bench.give(Counted(0, **{"ok": True, "quiet": True, **answer}, positions=(), margins=()))
+    assert bench.timers["desk", "reconcile"].at_ns - bench.now == 5 * S
 
 
 def test_a_hedge_whose_price_is_refused_is_priced_in_more_ticks() -> None:

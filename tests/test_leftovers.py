@@ -15,7 +15,7 @@ from trading_kit import shipped_flow
 
 from cli import guarded
 from cli.guarded import Guarded
-from cli.leftovers import check_baseline, check_carried, left_over, taken_over, unfinished, words_of
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded, unfinished, words_of
 from cli.locate import CannotUse
 from cli.record import lived_at
 from cli.recover import flatten, recover
@@ -165,6 +165,19 @@ def test_a_takeover_is_refused_where_the_venue_does_not_hold_what_is_ours(
         return
     with pytest.raises(NotFlatBefore, match=rf"hawk: the journal has 3 {ETH}, the venue {venue}; nothing was sent"):
         check_carried(carried, instruments, held, missing)
+
+
+def test_what_a_source_filled_is_no_position_of_ours(dead: Lives) -> None:
+    carried = Carried(4, 0, (Held("hawk", D(0), D(1)), Held("chick", D(0), D(-1))), ())
+    listed = {"hawk": dead.venues.instrument, "chick": dead.venues.instrument}
+    hedger = load_flow((FLOWS / "hedger.yaml").read_text("utf-8"), file="hedger.yaml", vocabulary=trading_vocabulary())
+    config = replace(dead.venues.config, roles={"source": ("hawk",), "hedgers": ("chick",)})
+    compared = traded(listed, config, hedger)
+    assert set(compared) == {"chick"}
+    assert traded(listed, config, dead.venues.flow) == listed
+    check_carried(carried, compared, [Position("chick", ETH, D(-1))], ())
+    with pytest.raises(NotFlatBefore, match="chick: the journal has -1"):
+        check_carried(carried, compared, [Position("chick", ETH, D("-0.9"))], ())
 
 
 @pytest.mark.parametrize("change", [{"demo": True}, {"product": "spot"}, {"url": ""}])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from lighter_kit import ACCOUNT, Bench, D, order_row, play, trade_row
@@ -773,9 +774,65 @@ def test_accounts_of_one_venue_ask_once_for_its_markets() -> None:
     play(main, connect=False)
 
 
+def test_accounts_that_connect_together_ask_for_the_clock_once() -> None:
+    """S11: three accounts that come back from a cut paid 900 of a minute's weight for it, each time."""
+
+    async def main(it: Bench) -> None:
+        listing = Listing()
+        others = [
+            LighterClient(
+                name, venue="lighter", markets={"ETH": "ETH-PERP"}, signer=it.signer, transport=it.net, clock=it.clock,
+                rng=Middle(), budget=Budget(24_000), rest_url="https://v", stream_url="wss://v/stream", listing=listing,
+            )
+            for name in ("chick", "hen")
+        ]  # fmt: skip
+
+        def greetings() -> int:
+            return sum(urlsplit(asked.url).path == "/" for asked in it.net.asked)
+
+        for times in (1, 2):
+            before = greetings()
+            it.venue.down.add("greeting")
+            refused = await asyncio.gather(*(client.connect() for client in others), return_exceptions=True)
+            assert [type(why) for why in refused] == [OutcomeUnknown, OutcomeUnknown]
+            it.venue.down.clear()
+            assert greetings() == before + 1, f"a failure is told to both, at time {times}"
+        for expected in (1, 0, 1):  # too old, new, too old again
+            before = greetings()
+            await asyncio.gather(*(client.connect() for client in others))
+            assert greetings() == before + expected
+            for client in others:
+                await client.disconnect()
+            if not expected:
+                await asyncio.sleep(1.5)
+
+    play(main, connect=False)
+
+
+def test_orders_that_are_asked_about_together_share_a_list() -> None:
+    """S11: ten orders of a dead run, asked about each for itself some times a second, used up a minute's weight."""
+
+    async def main(it: Bench) -> None:
+        it.venue.active = [order_row(number) for number in range(901, 906)]
+        before = len(it.net.asked)
+        first = asyncio.gather(*(it.client.get_order_info("ETH", str(number)) for number in range(901, 911)))
+        hurried = asyncio.ensure_future(it.client.get_order_info("ETH", "905"))
+        await asyncio.sleep(0)
+        hurried.cancel()  # who gives up takes nobody else along
+        told = await first
+        assert [None if it is None else it.client_id for it in told] == ["901", "902", "903", "904", "905", *[None] * 5]
+        names = [asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[before:]]
+        assert names == ["accountActiveOrders", "accountInactiveOrders"]
+        it.venue.active = []
+        assert await it.client.get_order_info("ETH", "901") is None, "a later question gets a new answer"
+
+    play(main)
+
+
 def test_coming_back_asks_for_neither_key_nor_tier_nor_markets_again() -> None:
     async def main(it: Bench) -> None:
         await it.client.disconnect()
+        await asyncio.sleep(1.5)  # the clock is asked again, but not at once
         before = len(it.net.asked)
         await it.client.connect()
         names = {asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[before:]}

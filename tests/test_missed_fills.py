@@ -7,6 +7,8 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.loop import VirtualLoop
 from engine.runtime.missing_rows import MissingRows
@@ -100,6 +102,32 @@ def test_without_an_answer_the_takeover_goes_on() -> None:
     """What is open must be hedged; a list of fills that is away costs only prices and fees."""
     told, alerts = missed(LinkDown("no route"))
     assert (told, [alert.code for alert in alerts]) == ([], ["fills_unread"])
+
+
+@pytest.mark.parametrize(("fails", "gone_ns"), [(3, 13 * S), (99, 60 * S)])
+def test_where_a_journal_may_not_tell_all_an_answer_is_waited_for(fails: int, gone_ns: int) -> None:
+    """S4: seed 223 of the hedger's whole catalogue hedged anew what a run with a full disk had hedged."""
+    asked, alerts = [], list[Alert]()
+    clock = VirtualClock()
+    began_ns = clock.now_ns()
+
+    async def rows(_: dict[str, str], since_ms: int) -> list[Fill]:
+        asked.append(since_ms)
+        if len(asked) > fails:
+            return [row("hawk", "untold", 50, client_id=OURS)]
+        raise RateLimited("no request left", retry_ms=11_000) if len(asked) == 1 else LinkDown("no route")
+
+    desk = SimpleNamespace(adopt=lambda _: HAWK)
+    carried = Carried(4, 40, (Held("hawk", D(0), D(0)),), (), untold=(4,))
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as loop:
+        looking = missing(desk, rows, alerts, clock=clock).of_earlier_runs(carried, Patience(print))
+        if fails < 99:
+            assert [it.trade_id for it in loop.run(looking)] == ["untold"]
+        else:
+            with pytest.raises(LinkDown):
+                loop.run(looking)
+    assert clock.now_ns() - began_ns == gone_ns
+    assert [alert.code for alert in alerts] == ["fills_unread"]
 
 
 def priced(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from engine.runtime.carried import OVERLAP_MS
-from engine.runtime.clock import MS
+from engine.runtime.clock import MS, S
 from engine.runtime.journal import Journal
 from engine.runtime.patience import Patience
 from engine.runtime.ports import Desk
@@ -20,6 +20,7 @@ from exchanges.types import Clock, Fill
 
 __all__ = ["MissingRows"]
 
+UNTOLD_ROWS_S = 60  # for a venue that is away, or answers 502 for a while; then the start fails
 LAST_ROWS_S = 10  # before leaving, for the prices of what is known to have filled
 
 
@@ -44,8 +45,9 @@ class MissingRows:
     async def of_earlier_runs(self, carried: Carried, patience: Patience) -> list[Fill]:
         """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
 
-        Also of orders that no journal tells (S15). Without an answer the takeover goes on all the same: the orders
-        themselves are asked, only prices and fees are missing.
+        Also of orders that no journal tells (S15): without these what a dead run has hedged would be hedged again, so
+        that an answer is waited for. Elsewhere the takeover goes on without one: the orders themselves are asked, only
+        prices and fees are missing. Raises: ExchangeError if no answer comes within UNTOLD_ROWS_S.
         """
         ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
         names = {order.account for order in carried.orders}
@@ -53,17 +55,28 @@ class MissingRows:
             names |= {it.account for it in carried.held}
         asked = {name: symbol for name, symbol in self._symbols.items() if name in names}
         found = []
-        try:
-            rows = await patience.answer(lambda: self._questions.rows(asked, carried.since_ms))
-        except ExchangeError as error:
-            text = f"fills since run {carried.run} cannot be read ({error}); its orders are asked about"
-            self._alert(Alert(Level.WARNING, "fills_unread", text, {}))
-            return []
-        for row in rows:
+        for row in await self._read(asked, carried, patience):
             named = replace(row, client_id=row.client_id or ids.get(row.order_id, ""))
             if named.client_id and self._is_missing(named):
                 found.append(named)
         return sorted(found, key=lambda row: row.at_ms)
+
+    async def _read(self, asked: Mapping[str, str], carried: Carried, patience: Patience) -> list[Fill]:
+        until_ns, told = self._clock.now_ns() + UNTOLD_ROWS_S * S, False
+        while True:
+            try:
+                return await patience.answer(lambda: self._questions.rows(asked, carried.since_ms))
+            except ExchangeError as error:
+                if not told:
+                    how = "asking on" if carried.untold else "its orders are asked about"
+                    text = f"fills since run {carried.run} cannot be read ({error}); {how}"
+                    self._alert(Alert(Level.WARNING, "fills_unread", text, {}))
+                if not carried.untold:
+                    return []
+                if self._clock.now_ns() >= until_ns:
+                    raise
+            told = True
+            await asyncio.sleep(LAST_PAUSE_S)
 
     def _is_missing(self, row: Fill) -> bool:
         """Is it of our orders, and in no journal?"""

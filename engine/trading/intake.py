@@ -96,7 +96,9 @@ DESK = "desk"
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 BATCH_NS = 50 * MS  # and those that a source tells in one answer; they come without a pause
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
-UNCOMPARED_MOST = 5  # readings in a row that count as none, unlucky moments among them
+COMPARE_AGAIN_NS = 5 * S  # a reading that was no quiet cut is made anew, ever less often: each is some requests
+UNCOMPARED_MOST = 8  # such readings in a row, unlucky moments among them: the last comes five minutes after the first
+STANDING = 0  # the token of what is asked beside the flow
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
 NEVER_NS = 1 << 62
 MATCHES_KEPT = 512  # trade ids remembered to recognise a match between own accounts (S8)
@@ -575,7 +577,7 @@ class Intake:
             self.world.margins[margin.account] = margin
         events = self.breaches(self.risk.accounts(given.margins, given.positions))
         if not self.comparable(given):
-            self._not_compared(standing=given.token == 0)
+            self._not_compared(standing=given.token == STANDING)
             return events
         self._uncompared, self.world.uncompared = 0, False
         wrong = self.differences(given)
@@ -595,12 +597,15 @@ class Intake:
         return events + self._breach("positions differ", "distrust")
 
     def _not_compared(self, *, standing: bool) -> None:
-        """S17: no quiet cut for long stops opening; once nothing opens any more, the next reading is quiet."""
-        self._uncompared += standing
+        """S17: then again, soon; no quiet cut for long stops opening, and with nothing opened the next one is quiet."""
+        if not standing or not self.world.started:
+            return
+        wait_ns = min(COMPARE_AGAIN_NS << min(self._uncompared, 4), RECONCILE_NS)
+        self.effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + wait_ns))
+        self._uncompared += 1
         if self._uncompared == UNCOMPARED_MOST:
             self.world.uncompared = True
-            minutes = UNCOMPARED_MOST * RECONCILE_NS // (60 * S)
-            text = f"ledger and venues could not be compared for {minutes} min; nothing opens until they are"
+            text = "ledger and venues could not be compared for five minutes; nothing opens until they are"
             self.effects.append(Alert(Level.WARNING, "not_compared", text, {"readings": str(UNCOMPARED_MOST)}))
 
     def comparable(self, given: Counted) -> bool:
@@ -685,7 +690,7 @@ class Intake:
                 self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + S))
                 return self.breaches(self.risk.money())
             self.effects.append(ArmTimer(DESK, "reconcile", 0, world.now_ns + RECONCILE_NS))
-            self.effects.append(AskPositions(accounts=world.traded, token=0))
+            self.effects.append(AskPositions(accounts=world.traded, token=STANDING))
             return self.breaches(self.risk.money())
         if given.owner == INQUIRY:
             asked = self.inquiry.timer(given.name)

@@ -30,6 +30,8 @@ HOUR_S = 3_600
 STREAM_TOKEN_S = 7 * HOUR_S  # the venue allows 8
 PAGE = 100  # rows of one page, the venue's most
 PAGES_MOST = 20
+CLOCK_NS = S  # a reading this new is nobody's too old: a clock that is set meanwhile is told by refused requests
+GATHER_NS = 5 * MS  # timers of orders that left together come so close after each other; a way takes many times as long
 
 # Weights of a premium account; a standard one counts requests (docs, rate limits, August 2026).
 WEIGHTS = {"sendTx": 6, "nextNonce": 6, "accountInactiveOrders": 100, "apikeys": 150, "trades": 600}
@@ -37,11 +39,13 @@ OTHER_WEIGHT = 300
 
 
 class Listing:
-    """What a venue says of its markets, asked once for all accounts that share it: each time is 300 of weight."""
+    """What a venue says of markets and clock, asked once for all accounts that share it: each time is 300 of weight."""
 
     def __init__(self) -> None:
         self.rows: dict[str, tuple[Market, Mapping[str, Any]]] = {}
         self.asking = asyncio.Lock()
+        self.clock: tuple[int, int] | None = None  # how far it is from ours, in ms, and when that was asked, in ns
+        self.asking_clock: asyncio.Future[None] | None = None
 
 
 class Rest:
@@ -59,6 +63,7 @@ class Rest:
         self._budget = budget
         self._token, self._renew_ms = "", 0
         self._listing = listing
+        self._leaving: dict[tuple[str, str, Use], asyncio.Future[list[OrderFacts]]] = {}
         self._few = few = budget.limit <= reply.STANDARD_PER_MINUTE
         self._short = 0  # how much more the requests of before the tier was told count at a standard account
         self.http = Http(
@@ -88,7 +93,28 @@ class Rest:
     # --- public
 
     async def read_clock(self) -> int:
-        """Note how far the venue's clock is from ours, to the second. Raises: AuthFailed for too far."""
+        """Note how far the venue's clock is from ours, to the second. Raises: AuthFailed for too far.
+
+        Accounts that connect together, after a cut or a sleep of the machine, ask once for all of them.
+        """
+        listing = self._listing
+        if listing.clock is None or self._clock.now_ns() - listing.clock[1] > CLOCK_NS:
+            if listing.asking_clock is None:
+                listing.asking_clock = asyncio.ensure_future(self._ask_clock())
+                listing.asking_clock.add_done_callback(_noted)
+            await asyncio.shield(listing.asking_clock)
+        assert listing.clock is not None
+        offset_ms, _ = listing.clock
+        self._offset_ms = offset_ms if abs(offset_ms) > SECOND_MS else 0
+        return offset_ms
+
+    async def _ask_clock(self) -> None:
+        try:
+            self._listing.clock = (await self._clock_offset_ms(), self._clock.now_ns())
+        finally:
+            self._listing.asking_clock = None
+
+    async def _clock_offset_ms(self) -> int:
         before_ms, before_ns = self._clock.wall_ms(), self._clock.now_ns()
         said_ms = reply.clock_ms((await self.http.ask(self._call("", "/", Use.ASK))).body)
         way_ms = (self._clock.now_ns() - before_ns) // MS
@@ -98,7 +124,6 @@ class Rest:
                 f"the venue's clock is {offset_ms} ms from this machine's, at most {SKEW_MOST_MS} are safe: "
                 "set the clock (NTP) and start again"
             )
-        self._offset_ms = offset_ms if abs(offset_ms) > SECOND_MS else 0
         return offset_ms
 
     async def market(self, symbol: str) -> tuple[Market, Mapping[str, Any]]:
@@ -154,13 +179,31 @@ class Rest:
             self._budget.take(self._clock.now_ns(), Use.TRADE, weight=self._short)
 
     async def active_orders(self, market_id: int, use: Use) -> list[OrderFacts]:
-        query = f"{self._account()}&market_id={market_id}"
-        return reply.orders_of(await self._get("accountActiveOrders", query, use, token=True))[0]
+        return await self._listed("accountActiveOrders", f"{self._account()}&market_id={market_id}", use)
 
     async def ended_orders(self, market_id: int, use: Use) -> list[OrderFacts]:
         """The last hundred, newest first."""
         query = f"{self._account()}&market_id={market_id}&limit={PAGE}"
-        return reply.orders_of(await self._get("accountInactiveOrders", query, use, token=True))[0]
+        return await self._listed("accountInactiveOrders", query, use)
+
+    async def _listed(self, name: str, query: str, use: Use) -> list[OrderFacts]:
+        """One request answers all who ask for the same list within GATHER_NS, before it leaves.
+
+        After a death as many orders are asked about as were on their way. Each for itself, some times a second at
+        first, would use up a minute's weight, and then no hedge could leave either (S11).
+        """
+        key = (name, query, use)
+        leaving = self._leaving.get(key)
+        if leaving is None:
+            leaving = self._leaving[key] = asyncio.ensure_future(self._list(key))
+            leaving.add_done_callback(_noted)
+        return await asyncio.shield(leaving)  # who gives up takes nobody else along
+
+    async def _list(self, key: tuple[str, str, Use]) -> list[OrderFacts]:
+        await asyncio.sleep(GATHER_NS / S)
+        del self._leaving[key]  # what is asked from here on needs a newer answer
+        name, query, use = key
+        return reply.orders_of(await self._get(name, query, use, token=True))[0]
 
     async def trades(self, market_id: int, since_ms: int, use: Use) -> list[TradeFacts]:
         """Our sides of all trades at or after `since_ms`, oldest first."""
@@ -209,6 +252,12 @@ class Rest:
 def _light(signer: Signer) -> str:
     """The lightest question that there is, 6 of 24,000 where most count 300: it only keeps connections warm."""
     return f"/api/v1/nextNonce?account_index={signer.account_index}&api_key_index={signer.api_key_index}"
+
+
+def _noted(answer: asyncio.Future[Any]) -> None:
+    """A failure that all who asked have given up waiting for is nobody's."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def judge(response: Response) -> ExchangeError | None:

@@ -17,7 +17,7 @@ from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
 from engine.trading.inputs import Input, Started, StopAsked
 from engine.trading.limits import smallest_order
-from exchanges.types import ZERO, Fill
+from exchanges.types import ZERO, Fill, Liquidity
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -104,6 +104,7 @@ class Witness:
         self.quiet_cuts = 0
         self.fills = 0
         self.hedges = 0
+        self.owners: dict[str, Decimal] = {}  # by account what others traded and no run knows of since a death
         self.halted_ns = 0  # when the flow first gave up
         self._now_ns = now_ns
         self._venues: Sequence[Venue] = ()
@@ -122,8 +123,7 @@ class Witness:
         self._orders: dict[str, _Order] = {}
         self._behind: dict[str, _Order] = {}
         self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
-        self._others: list[tuple[str, Decimal]] = []  # all fills of no order of ours …
-        self._owners: dict[str, Decimal] = {}  # … and by account those that are its owner's since a death
+        self._others: list[tuple[str, Decimal]] = []  # fills of no order of ours, but those that are the `owners`
         self._decisions: dict[str, _Decision] = {}
         self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
         self._desks = 0
@@ -137,6 +137,8 @@ class Witness:
         self._heard: set[tuple[str, str, str]] = set()  # fills of the source that the desk was told
         self._unheard = {1: ZERO, -1: ZERO}  # what the source has filled and the desk was not told, by direction
         self._told_now = (0, {1: ZERO, -1: ZERO})  # and what it is told in this instant, one after the other
+        self._took: set[str] = set()  # orders of the source that took …
+        self._taken_as_open: set[tuple[str, str, str]] = set()  # … and what was told of them as if nobody knew that
         self._unheard_ns = 0  # since when the desk does not know all that the source has filled
 
     def watch(self, venues: Sequence[Venue], *, source: str = "") -> None:
@@ -166,26 +168,38 @@ class Witness:
             if order.known != order.there:
                 order.behind_since_ns = at_ns
                 self._behind[client_id] = order
-        # Exposure outlives a process: what is open beyond the desk's word.
-        untold = sum((order.there - order.known for order in self._behind.values()), ZERO)
-        missing = self.exposure - desk.world.exposure - untold - self._net_unheard
-        if not self._source:
-            self._leave_to_owner(missing)
-        else:
+        for venue in self._venues:
+            for account, theirs in venue.positions().items():
+                if account != self._source:
+                    self._leave_to_owner(account, theirs - self._ours(desk, account) - self._untold(account))
+        if self._source:  # exposure outlives a process: what is open beyond the desk's word
+            untold = sum((order.there - order.known for order in self._behind.values()), ZERO)
+            missing = self.exposure - desk.world.exposure - untold - self._net_unheard
             self._unheard[1 if missing > 0 else -1] += abs(missing)
 
-    def _leave_to_owner(self, missing: Decimal) -> None:
+    def _ours(self, desk: Desk, account: str) -> Decimal:
+        """What the venue should hold on an account by the desk's word, and by what is its owner's."""
+        ours = desk.world.baseline.get(account, ZERO) + desk.world.ledger.books[account].position
+        return ours + self.owners.get(account, ZERO)
+
+    def _untold(self, account: str) -> Decimal:
+        return sum((it.there - it.known for it in self._behind.values() if it.account == account), ZERO)
+
+    def _leave_to_owner(self, account: str, missing: Decimal) -> None:
         """What somebody else traded and no journal tells is the account's own after a death (S1).
 
-        It is at most what others traded, to the digit; anything else that is missing stays exposure.
+        It is at most what others traded there, to the digit; anything else that is missing stays exposure.
         """
-        for count in range(1, len(self._others) + 1):
-            for some in combinations(self._others, count):
+        others = [each for each in self._others if each[0] == account]
+        for count in range(1, len(others) + 1):
+            for some in combinations(others, count):
                 if missing and sum((change for _, change in some), ZERO) == missing:
                     for each in some:
                         self._others.remove(each)
-                        self._owners[each[0]] = self._owners.get(each[0], ZERO) + each[1]
+                    self.owners[account] = self.owners.get(account, ZERO) + missing
                     self.exposure -= missing
+                    if self._source:
+                        self._net(-missing, self._now_ns())
                     self._measure(self._now_ns())
                     return
 
@@ -255,9 +269,11 @@ class Witness:
     def met_itself(self, fill: Fill) -> None:
         """The source's other order was on the other side of this fill: nothing is open for it."""
         self._unheard[fill.side.sign] -= fill.qty
-        self.exposure -= fill.side.sign * fill.qty
-        self._net(-fill.side.sign * fill.qty, self._now_ns())
-        self._measure(self._now_ns())
+        self._open_more(-fill.side.sign * fill.qty)
+
+    def took(self, fill: Fill) -> None:
+        """The source's own order took: hedged by nobody, unless the order list alone tells of it (S5)."""
+        self._took.add(fill.order_id)
 
     def _judge_hedge(self, fill: Fill, change: Decimal, before: Decimal, after: Decimal) -> None:
         """No hedge grows or turns exposure, but by what nobody could know when it was decided."""
@@ -291,6 +307,12 @@ class Witness:
         if self._since_ns and lots:
             self._since_ns = max(self._since_ns, lots[0][1])
 
+    def _open_more(self, change: Decimal) -> None:
+        """Exposure of a source changes, and not by what executes now."""
+        self.exposure += change
+        self._net(change, self._now_ns())
+        self._measure(self._now_ns())
+
     def _open(self, exposure: Decimal) -> bool:
         return abs(exposure) >= self._least if self._least else exposure != 0
 
@@ -322,8 +344,11 @@ class Witness:
         assert desk is not None
         if not self._least:
             self._price_dust(desk)
-        if self._began and type(given) is Fill and given.account == self._source:
-            self._hear(given, at_ns)
+        if type(given) is Fill and given.account == self._source:
+            if given.liquidity is Liquidity.UNKNOWN and given.order_id in self._took:
+                self._take_as_open(given)
+            elif self._began:
+                self._hear(given, at_ns)
         for effect in effects:
             if type(effect) is PlaceOrder:
                 self._decided(effect, at_ns, desk)
@@ -409,6 +434,13 @@ class Witness:
     def _net_unheard(self) -> Decimal:
         return self._unheard[1] - self._unheard[-1]
 
+    def _take_as_open(self, given: Fill) -> None:
+        """The order list alone has told of it, and that does not say that it took: exposure from now on (S5)."""
+        key = (given.account, given.order_id, given.trade_id)
+        if key not in self._taken_as_open:
+            self._taken_as_open.add(key)
+            self._open_more(given.side.sign * given.qty)
+
     def _hear(self, given: Fill, at_ns: int) -> None:
         """The desk was told of a fill of the source. Steps come here in their order, and it may be some ahead."""
         key = (given.account, given.order_id, given.trade_id)
@@ -426,9 +458,7 @@ class Witness:
         """Leave what is unheard to the next run (requirement 22), or take it over from the one before."""
         self._handed_over[sign] += qty
         self._unheard[sign] -= qty
-        self.exposure -= sign * qty
-        self._net(-sign * qty, self._now_ns())
-        self._measure(self._now_ns())
+        self._open_more(-sign * qty)
 
     def _listen(self, at_ns: int) -> None:
         if not self._net_unheard:
@@ -452,8 +482,7 @@ class Witness:
             for account, theirs in venue.positions().items():
                 if account == self._source:
                     continue
-                ours = desk.world.baseline.get(account, ZERO) + desk.world.ledger.books[account].position
-                ours += self._owners.get(account, ZERO)
+                ours = self._ours(desk, account)
                 if ours != theirs:
                     self.violate("ledger_differs", f"{account}: the ledger has {ours}, the venue {theirs}")
 
