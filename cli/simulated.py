@@ -170,6 +170,7 @@ class SimulatedWorld:
         self._phase = ""
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
         self._down_ns = -COUNTED_NS  # when a process died last
+        self.without_ns = -S  # when something was not asked or sent last for want of a request
         self.starved_ns = 0  # until when what it had asked may have left no request to the next one
         self._source: MarketMaker | None = None
         self._heard = False  # what it filled before somebody listened is nobody's to hedge (S1)
@@ -252,8 +253,10 @@ class SimulatedWorld:
 
     def said(self, text: str) -> None:
         """What the process says: for want of requests, after a death, everything may take a minute longer (S11)."""
-        until_ns = self._down_ns + COUNTED_NS
-        if SPENT in text and self.clock.now_ns() < until_ns != self.starved_ns:
+        if SPENT not in text:
+            return
+        self.without_ns, until_ns = self.clock.now_ns(), self._down_ns + COUNTED_NS
+        if self.clock.now_ns() < until_ns != self.starved_ns:
             self.starved_ns = until_ns
             self._took.append((until_ns, COUNTED_NS))
 

@@ -20,7 +20,7 @@ from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.setups import Setup, plan_of
 from cli.simulate_story import Story
-from cli.simulated import SimulatedVenue, SimulatedWorld
+from cli.simulated import COUNTED_NS, SimulatedVenue, SimulatedWorld
 from cli.wiring import FLUSH_AFTER_NS, watch_of
 from engine.chart.model import Flow
 from engine.chart.units import parse_literal
@@ -30,6 +30,8 @@ from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import GapWatch, S
 from engine.runtime.config import Config, load_config
 from engine.runtime.journal_read import open_journal
+from engine.runtime.missing_rows import LAST_ROWS_S
+from engine.runtime.questions import ASK_TIMEOUT_S
 from engine.runtime.replay import replay
 from engine.runtime.runner import Runner
 from engine.runtime.simulate.excuses import excused
@@ -59,6 +61,7 @@ HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s
 UNPRICED = frozenset({"money_differs", "unexplained", "fill_missing"})  # what fills without a price come to
 UNTOLD = frozenset({"left_exposed", "never_known", "fill_missing"})  # where nothing was left to ask for it
 LEFT = 130  # exit code of a run that was left at once
+LAST_NS = (ASK_TIMEOUT_S + LAST_ROWS_S) * S  # at its end a run asks for so long, and says nothing of each "no"
 GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
 
 
@@ -417,8 +420,12 @@ def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
 
 
 def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
-    """Did so much go wrong just before that the flow's own limits of tries were bound to be reached?"""
-    return sum(at_ns - GIVES_UP_NS <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
+    """Did so much go wrong just before that the flow's own limits of tries were bound to be reached?
+
+    What it cost in requests, a venue counts for a minute.
+    """
+    span_ns = COUNTED_NS if at_ns - world.without_ns < LAST_NS else GIVES_UP_NS
+    return sum(at_ns - span_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
 
 
 def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterator[tuple[str, str]]:
