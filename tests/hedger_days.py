@@ -21,6 +21,7 @@ from killed_runs import Mortal
 from trading_kit import shipped_flow
 from venue_mount import MemoryMount
 
+from cli.budgets import Budgets
 from cli.client_wiring import hear, open_clients
 from cli.fault_plan import load_fault_plan
 from cli.leftovers import left_over
@@ -148,6 +149,9 @@ class Days:
     over: bool = False
 
     # --- as the network of a process
+
+    def budgets(self) -> Budgets:
+        return Budgets(shared=False)
 
     def transport(self, venue: VenueConfig, clock: Clock) -> MemoryMount:
         mount = MemoryMount(self.models[venue.name], clock)

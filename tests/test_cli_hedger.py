@@ -159,13 +159,15 @@ def test_a_hedger_takes_over_nothing_where_somebody_else_traded_meanwhile(tmp_pa
             until(process, "hedge          ETH: ", "hedge          BTC: ")
         symbol = it.config["markets"]["ETH"]["backpack"]  # type: ignore[call-overload]
         with sqlite3.connect(tmp_path / "state" / "eagle.sqlite") as journal:
-            held = (symbol, "77", "2600")  # it was there, and is not any more
-            journal.execute("INSERT INTO holdings VALUES (1, 'start', 'h1-backpack', ?, ?, ?)", held)
+            held = (1, "start", "h1-backpack", symbol, "77", "2600")  # it was there, and is not any more
+            journal.execute(
+                "INSERT INTO holdings (run, moment, account, symbol, qty, entry_price) VALUES (?, ?, ?, ?, ?, ?)", held
+            )
             before = journal.execute(sent := f"SELECT count(*) FROM intents WHERE symbol = '{symbol}'").fetchall()
         said = eagle("recover", "--config", "hedger.yaml", "--yes")
         assert said.code == 1, said.err
         assert "h1-backpack: the journal has " in said.err
-        assert "if so somebody else traded there" in said.err
+        assert "If so somebody else traded there" in said.err
         with sqlite3.connect(tmp_path / "state" / "eagle.sqlite") as journal:
             assert journal.execute(sent).fetchall() == before
 
