@@ -11,6 +11,7 @@ from trading_kit import LIMITS, Bench, S, account, capabilities, eagle_flow
 from engine.chart.load import load_flow
 from engine.trading.effects import (
     Alert,
+    ArmTimer,
     AskOrder,
     AskPositions,
     CancelOrder,
@@ -447,8 +448,8 @@ QUIET = Counted(0, ok=True, quiet=True, positions=(), margins=())
 def test_no_quiet_cut_for_five_minutes_stops_opening_until_there_is_one() -> None:
     """S17: what nobody compares may have drifted apart; an order that rests is left, and closes and hedges go on."""
     bench = opened()
-    for reading in (NO_READING, NOT_QUIET, NO_READING, NOT_QUIET):
-        assert bench.give(reading) == []
+    for reading in [NO_READING, NOT_QUIET] * 9 + [NO_READING]:
+        assert bench.give(reading) == [ArmTimer("desk", "reconcile", 0, bench.now + 15 * S)]
     assert bench.desk.view.closed_because() == ""
     effects = bench.give(NOT_QUIET)
     assert [(e.level, e.code) for e in effects if isinstance(e, Alert)] == [(Level.WARNING, "not_compared")]
@@ -463,7 +464,7 @@ def test_no_quiet_cut_for_five_minutes_stops_opening_until_there_is_one() -> Non
 
 def test_a_reading_that_counts_begins_the_count_anew() -> None:
     bench = opened()
-    for reading in (NO_READING, NOT_QUIET, NO_READING, NOT_QUIET, QUIET, NO_READING, NOT_QUIET, NO_READING, NOT_QUIET):
+    for reading in [NO_READING] * 19 + [QUIET] + [NOT_QUIET] * 19:
         bench.give(reading)
     assert bench.desk.view.closed_because() == ""
 

@@ -122,7 +122,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "flow": _desk(Level.PERSON, "the flow's own verb `alert`", "Do what its text says."),
     "not_compared": _desk(
         Level.WARNING,
-        "five readings of the positions in a row, a minute apart, failed or met something that moved; once each time",
+        "twenty readings of the positions in a row, in five minutes, failed or met something that moved; once each",
         "Nothing opens until one counts. If it stays so, look whether the venues still tell the accounts' positions.",
     ),
     "positions_differ": _desk(

@@ -96,8 +96,8 @@ DESK = "desk"
 RESYNC_NS = 1 * S  # fills of a resync are judged as one batch for so long; a slow one may not hold up every hedge (S3)
 BATCH_NS = 50 * MS  # and those that a source tells in one answer; they come without a pause
 RECONCILE_NS = 60 * S  # how often ledger and venue are compared beside the flow's own counts (S17)
-COMPARE_AGAIN_NS = 5 * S  # a reading that was no quiet cut is made anew, ever less often: each is some requests
-UNCOMPARED_MOST = 8  # such readings in a row, unlucky moments among them: the last comes five minutes after the first
+COMPARE_AGAIN_NS = 15 * S  # a reading that was no quiet cut is made anew; each is some requests of every account
+UNCOMPARED_MOST = 20  # such readings in a row, unlucky moments among them: five minutes
 STANDING = 0  # the token of what is asked beside the flow
 UNWILLING_NS = 8 * S  # an account is left out for so long after covering orders that took nothing: a person hears of it
 NEVER_NS = 1 << 62
@@ -600,8 +600,7 @@ class Intake:
         """S17: then again, soon; no quiet cut for long stops opening, and with nothing opened the next one is quiet."""
         if not standing or not self.world.started:
             return
-        wait_ns = min(COMPARE_AGAIN_NS << min(self._uncompared, 4), RECONCILE_NS)
-        self.effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + wait_ns))
+        self.effects.append(ArmTimer(DESK, "reconcile", 0, self.world.now_ns + COMPARE_AGAIN_NS))
         self._uncompared += 1
         if self._uncompared == UNCOMPARED_MOST:
             self.world.uncompared = True
