@@ -310,6 +310,28 @@ def test_a_fill_that_is_not_hedged_is_set_aside_with_an_alarm_once(
     assert it.client.set_aside == {why.value: 1}
 
 
+def test_a_market_that_is_hedged_elsewhere_alarms_once_an_hour_and_is_counted_and_told_each_time() -> None:
+    """One process for each market, as the document has it: each heard the fills of all others, and called for each."""
+
+    async def main(it: Stage) -> None:
+        it.say(it.row(1, symbolId="1"), it.row(2, symbolId="1"), it.row(3, symbolId="2"))
+        it.say(it.row(4, direction="TAKER"), it.row(5, direction="TAKER"), it.row(6, symbolId="1", direction="TAKER"))
+        await asyncio.sleep(3_599)
+        it.say(it.row(7, symbolId="1"))
+        await asyncio.sleep(2)
+        it.say(it.row(8, symbolId="1"))
+        await asyncio.sleep(1)
+
+    it = stage(main)
+    assert [(aside.why.value, aside.alarm) for aside in it.asides] == [
+        ("other_market", True), ("other_market", False), ("other_market", True),
+        ("taker", True), ("taker", True), ("taker", True),
+        ("other_market", False), ("other_market", True),
+    ]  # fmt: skip
+    assert all(aside.fill is not None for aside in it.asides)
+    assert it.client.set_aside == {"other_market": 5, "taker": 3}
+
+
 @pytest.mark.parametrize("changes", [{"direction": "?"}, {"direction": None}, {"matchAccountId": ""}])
 def test_a_fill_of_unknown_role_is_exposure(changes: dict[str, object]) -> None:
     async def main(it: Stage) -> None:

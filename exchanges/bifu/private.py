@@ -30,7 +30,11 @@ from exchanges.types import Cancellable, Clock, Fill, FillKind, Liquidity
 _MAKER, _TAKER, _UNKNOWN, _TRADE = Liquidity.MAKER, Liquidity.TAKER, Liquidity.UNKNOWN, FillKind.TRADE
 
 S = 1_000_000_000
+OTHER_AGAIN_NS = (
+    3600 * S
+)  # a market that another run may hedge alarms so often: a maker in several fills in all of them
 MS = 1_000_000
+MOST_OTHERS = 1_000  # markets that are kept in mind for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class PrivateFeed:
         self.since = dict(since)
         self.compared_ms = compared_ms
         self.set_aside: Counter[Aside] = Counter()
+        self._others: dict[str, int] = {}  # markets that are not hedged, and until when they alarm no more
         self.repaired = 0  # fills that only a comparison brought
         self._identity = identity
         self._product = product
@@ -162,7 +167,8 @@ class PrivateFeed:
         fill = self._fill(row, qty, symbol or row.instrument_id, recv_ns)
         why = _aside(row, identity, known=symbol is not None)
         if why is not None:
-            self._tell_aside(why, _words(why, row, row.qty - qty), fill if qty else None)
+            again = why is Aside.OTHER_MARKET and self._heard_of(row.instrument_id)
+            self._tell_aside(why, _words(why, row, row.qty - qty), fill if qty else None, again=again)
         if qty != row.qty:
             self.suspect()  # a provisional fill stood for the rest: the order's count must agree now
         return fill if qty and why is None else None
@@ -179,9 +185,19 @@ class PrivateFeed:
         self._tell_aside(Aside.BAD_ROW, text, None)
         self.suspect()
 
-    def _tell_aside(self, why: Aside, text: str, fill: Fill | None) -> None:
+    def _tell_aside(self, why: Aside, text: str, fill: Fill | None, *, again: bool = False) -> None:
         self.set_aside[why] += 1
-        self._on_aside(SetAside(self._identity.account, why, text, fill))
+        self._on_aside(SetAside(self._identity.account, why, text, fill, again))
+
+    def _heard_of(self, market: str) -> bool:
+        """Was a fill in this other market told lately? All are counted; many alarms would hide others."""
+        now_ns = self._clock.now_ns()
+        if now_ns < self._others.get(market, now_ns):
+            return True
+        if len(self._others) >= MOST_OTHERS:
+            self._others.clear()
+        self._others[market] = now_ns + OTHER_AGAIN_NS
+        return False
 
     # --- the comparison with the venue's lists
 
@@ -330,7 +346,8 @@ def _words(why: Aside, row: FillRow, told: Decimal) -> str:
     meaning = {
         Aside.TAKER: "the account took liquidity, and this is hedged by nobody: look at its orders",
         Aside.SELF_MATCH: "the account traded with itself, and what the order was to reduce is still there",
-        Aside.OTHER_MARKET: "no market of this config, and hedged by nobody",
+        Aside.OTHER_MARKET: "no market of this config, and hedged by nobody here; further ones are counted, and"
+        " told again in an hour",
         Aside.OTHER_ACCOUNT: f"of account {row.account_id}, which is not the configured one",
     }[why]
     already = f"; {told} of it was passed on before its role was known" if told else ""

@@ -27,17 +27,20 @@ class Aside(FastEnum):
 @quick
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """`fill` is what was not passed on, None for what cannot be read. `text` says it to a person."""
+    """`fill` is what was not passed on, None for what cannot be read. `text` says it to a person; if `again`, who has
+    heard of its like lately.
+    """
 
     account: str
     why: Aside
     text: str
     fill: Fill | None = None
+    again: bool = False
 
     @property
     def alarm(self) -> bool:
         """Must a person look at it?"""
-        return self.why is not Aside.BASELINE and self.why is not Aside.BEFORE
+        return not self.again and self.why is not Aside.BASELINE and self.why is not Aside.BEFORE
 
 
 AsideHandler = Callable[[SetAside], None]
