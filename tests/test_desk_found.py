@@ -581,3 +581,12 @@ def test_a_second_suspend_that_finds_nothing_trusted_loses_no_stream_again() -> 
     again = bench.give(ClockJumped(3 * S))
     assert [e.code for e in again if isinstance(e, Alert)] == ["clock_jumped"]
     assert [e for e in again if isinstance(e, PlaceOrder)] == []
+
+
+def test_no_slice_is_cut_from_positions_that_cannot_be_trusted() -> None:
+    """E15, S17: whatever a flow asks for."""
+    bench = hedged()
+    assert len(bench.desk.verbs("flatten", {}, 0)) > 0
+    bench = hedged()
+    bench.desk.world.distrusted = True
+    assert bench.desk.verbs("flatten", {}, 0) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,6 +30,7 @@ from exchanges.types import (
     FillKind,
     LinkState,
     LinkUpdate,
+    Margin,
     OrderState,
     Position,
     Refusal,
@@ -356,6 +358,36 @@ def test_a_pause_stops_an_opening_at_the_wire() -> None:
     assert bench.desk.objection(order) == "paused"
 
 
+def breached(bench: Bench) -> None:
+    bench.give(Margin("t1", D(1), D(1), D(10)))
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        (breached, "halted"),
+        (lambda bench: bench.give(MarketSeen(open=False, reason="stale", text="book is old")), "market: book is old"),
+        (lambda bench: bench.give(LinkUpdate("t2", LinkState.RESYNC, 0)), "a stream is not trusted"),
+        (lambda bench: bench.update(bench.newest("opening"), OrderState.CANCELED), "its round has moved on"),
+        (lambda bench: setattr(bench.desk.world, "round", 2), "its round has moved on"),
+    ],
+)
+def test_an_opening_that_waited_at_the_wire_is_judged_again(meanwhile: Callable[[Bench], object], why: str) -> None:
+    """S16: it would be sent after its round ended, or into a market that nothing may be opened in."""
+    bench = Bench()
+    (order,) = [effect for effect in bench.begin() if isinstance(effect, PlaceOrder)]
+    assert bench.desk.objection(order) == ""
+    meanwhile(bench)
+    assert bench.desk.objection(order) == why
+
+
+def test_a_close_that_waited_at_the_wire_may_leave_where_no_opening_may() -> None:
+    bench = hedged()
+    (order,) = [effect for effect in bench.fire("hold") if isinstance(effect, PlaceOrder)]
+    bench.give(MarketSeen(open=False, reason="stale", text="book is old"))
+    assert bench.desk.objection(order) == ""
+
+
 def test_a_pause_lets_the_round_close_and_hedges_go_on() -> None:
     bench = hedged()
     bench.give(PauseAsked(paused=True))
@@ -593,12 +625,15 @@ def test_with_every_taker_cut_off_the_fill_is_undone_after_the_soft_age() -> Non
     assert ("m", "hedge", "sell", D(1)) in bench.placed(bench.fire("soft age", owner="hedging"))
 
 
-def test_openings_stop_before_ids_of_another_run_could_come_back() -> None:
+@pytest.mark.parametrize(("style", "bits"), [(ClientIdStyle.UINT32, 22), (ClientIdStyle.UINT48, 34)])
+def test_openings_stop_before_ids_of_another_run_could_come_back(style: ClientIdStyle, bits: int) -> None:
     """S15: a 32-bit venue has 4,194,304 ids a run."""
-    spec = replace(account("m", "a"), capabilities=capabilities(ClientIdStyle.UINT32))
+    spec = replace(account("m", "a"), capabilities=capabilities(style))
     bench = opened(Bench(accounts=(spec, account("t1", "b"), account("t2", "b"))))
-    assert bench.newest("opening") == str(1 << 22 | 1)
-    bench.desk.world.sequence = (1 << 22) - 100_000
+    assert bench.newest("opening") == str(1 << bits | 1)
+    bench.desk.world.sequence = (1 << bits) - 100_001
+    assert bench.desk.view.closed_because() == ""
+    bench.desk.world.sequence += 1
     assert bench.desk.view.closed_because() == "client order ids of this run are used up; start a new run"
 
 

@@ -727,6 +727,24 @@ def test_run_numbers_only_rise(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["runs", "runs.lock"]
 
 
+def test_a_run_number_is_on_the_disk_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S15: after a power cut it would be given again, and with it every id; first the file, then its name."""
+    did: list[str] = []
+    fsync, replace_ = os.fsync, Path.replace
+
+    def noted_fsync(number: int) -> None:
+        did.append("folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file")
+        fsync(number)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        did.append("replace")
+        return replace_(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    assert (next_run(tmp_path / "runs"), did) == (1, ["file", "replace", "folder"])
+
+
 @pytest.mark.parametrize("content", ["", "twelve\n", "-3\n", "1 2\n", "9" * 30])
 def test_a_damaged_counter_is_not_guessed_around(tmp_path: Path, content: str) -> None:
     path = tmp_path / "runs"

@@ -77,6 +77,14 @@ def test_an_account_whose_position_the_hedge_reduces_needs_no_margin_for_it() ->
     assert bench.placed(bench.fill(bench.newest("closing"), "1")) == [("t1", "hedge", "buy", D(1))]
 
 
+def test_one_whose_margin_does_not_carry_the_hedge_is_not_drawn() -> None:
+    """S12: 1.0 at 100, a tenth of it as initial margin and a buffer of 1.2."""
+    for free, drawn in (("11.99", "t2"), ("12", "t1")):
+        bench = opened(Bench())
+        bench.give(Margin("t1", D(100), D(free), D(0)))
+        assert bench.placed(bench.fill(bench.newest("opening"), "1")) == [(drawn, "hedge", "sell", D(1))]
+
+
 def test_then_the_eligible_account_with_most_free_margin() -> None:
     bench = with_margin(opened(Bench(accounts=FIVE)), t2=500_000, t3=900_000, t4=600_000)
     bench.fill(bench.newest("opening"), "1")

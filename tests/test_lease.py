@@ -85,6 +85,20 @@ def test_a_folder_that_cannot_be_made_is_said_and_nothing_is_traded(tmp_path: Pa
         pytest.fail("no lease, no trade")
 
 
+def test_a_lease_that_is_a_link_to_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "v.lock").symlink_to(tmp_path / "other")
+    with (
+        pytest.raises(LeaseUnwritable, match="the lease of a cannot be taken"),
+        held({"a": tmp_path / "v.lock"}, journal=Path("j")),
+    ):
+        pytest.fail("whose lease is it?")
+    assert not (tmp_path / "other").exists()
+
+
+def test_two_accounts_of_a_venue_have_two_leases() -> None:
+    assert lease_name("backpack", "url AKEY") != lease_name("backpack", "url BKEY")
+
+
 def test_a_name_says_nothing_of_the_key() -> None:
     assert lease_name("backpack", "url AKEY") == lease_name("backpack", "url AKEY") != lease_name("okx", "url AKEY")
     assert "AKEY" not in lease_name("backpack", "url AKEY")

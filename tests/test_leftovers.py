@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_it_is_told_account_by_account_and_order_by_order(dead: Lives) -> None:
     lines = words_of(_left(dead))
     assert any(line.startswith("hawk: +0.0200, beside a baseline of 0") for line in lines), lines
     assert all(": " in line for line in lines)
+
+
+def test_an_order_of_a_dead_run_counts_as_dead_only_when_its_validity_is_over(dead: Lives, tmp_path: Path) -> None:
+    """S15: it may still arrive at a venue that does not show it, for twice the 2 s that it is valid, and a margin."""
+    path = tmp_path / "of_the_first.sqlite"
+    shutil.copy(dead.path, path)
+    with closing(sqlite3.connect(path)) as journal, journal:
+        journal.execute("DELETE FROM runs WHERE number > 1")
+        (made_ms,) = journal.execute("SELECT max(wall_ms) FROM intents WHERE run = 1 AND kind = 'place'").fetchone()
+    for age_ms, left_ms in ((0, 4_100), (4_000, 100), (4_100, 0), (60_000, 0)):
+        left = left_over(path, dead.venues.config, wall_ms=made_ms + age_ms)
+        assert left is not None
+        assert left.carried is not None
+        assert max(order.dead_in_ns for order in left.carried.orders) == left_ms * 1_000_000
 
 
 def test_positions_that_no_run_made_need_a_word_of_their_owner(dead: Lives) -> None:

@@ -1143,6 +1143,28 @@ def test_more_missing_time_during_a_reconnect_makes_one_more() -> None:
     assert (code, calls) == (0, ["connect", *["disconnect", "connect"] * 2, "disconnect"])
 
 
+def test_a_lease_that_is_lost_ends_the_run_in_order_and_is_told_once() -> None:
+    """S21: another process may own the account by now."""
+    why: list[str] = []
+    stops: list[int] = []
+
+    def script(given: Input) -> list[Effect]:
+        if given != StopAsked(1):
+            return []
+        stops.append(1)
+        return []  # the way home takes a while, and beats go on
+
+    def arrange(room: Room) -> None:
+        room.at(1_000, why.append, "the lease of m is lost")
+        room.at(10_000, room.runner.stop, 3)
+
+    room, _ = run(script, arrange, lost=lambda: "".join(why), gaps=GapWatch())
+    alerts = [it for it in room.shown if isinstance(it, Alert)]
+    assert alerts == [Alert(Level.PERSON, "lease_lost", "the lease of m is lost; ending the run in order", {})]
+    (stopped_ms,) = [at_ms for at_ms, given in room.seen if given == StopAsked(1)]
+    assert (1_000 <= stopped_ms <= 1_500, stops) == (True, [1])
+
+
 def test_a_run_without_missing_time_hears_nothing_of_it() -> None:
     clocks = Clocks()
 

@@ -12,6 +12,7 @@ import pytest
 
 from cli import watching
 from cli.attach import NotReached
+from cli.locate import CannotUse
 from cli.watching import Seen, Watching
 from engine.trading.effects import Alert
 
@@ -98,3 +99,25 @@ def test_a_process_that_is_gone_is_taken_over_at_once(monkeypatch: pytest.Monkey
 def test_one_that_is_gone_behind_its_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last word may be lost: the journal has it."""
     assert watch(monkeypatch, [""], pid=NOBODY, code=1) == (Seen(3, orderly=True), [])
+
+
+def test_a_run_that_died_before_anybody_watched_it_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that starts late, or starts again, finds no control socket and what the dead run left."""
+    monkeypatch.setattr(watching, "running", _nobody)
+    guarded = Guarded()
+    guarded.left = lambda: 7  # type: ignore[attr-defined]
+    assert next(iter(Watching(guarded))) == Seen(7, orderly=False)  # type: ignore[arg-type]
+    assert guarded.calls == [
+        "guard_silent: run 7: it is dead and nobody looks after what it left; the guard takes over"
+    ]
+
+
+def test_two_runs_of_one_journal_are_not_guarded_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [SimpleNamespace(status=SimpleNamespace(run=run, pid=run)) for run in (1, 2)]
+    monkeypatch.setattr(watching, "running", lambda *_: two)
+    with pytest.raises(CannotUse, match="several runs are going on"):
+        next(iter(Watching(Guarded())))  # type: ignore[arg-type]
+
+
+def _nobody(*_: object) -> list[object]:
+    raise NotReached("no run")
