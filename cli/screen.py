@@ -239,6 +239,7 @@ class Summary:
     journal: str | None
     accounts: tuple[AccountLine, ...]
     hedged: bool
+    listens: bool  # to a source whose fills it hedges: it has no rounds
 
 
 def summary_of(
@@ -258,7 +259,7 @@ def summary_of(
         quote=next(iter(plan.accounts.values())).instrument.quote, rounds=tally.rounds,
         given_up=tally.given_up, seconds=seconds, volume=sum((line.volume for line in lines), ZERO),
         fees=sum((line.fees for line in lines), ZERO), profit=desk.risk.equity(), journal=journal, accounts=lines,
-        hedged=plan.hedged,
+        hedged=plan.hedged, listens=bool(plan.heard),
     )  # fmt: skip
 
 
@@ -274,10 +275,11 @@ def as_text(summary: Summary) -> str:
         for line in it.accounts
     ]  # fmt: skip
     given_up = f" (and {it.given_up} openings given up)" if it.given_up else ""
+    done = "listened for" if it.listens else f"rounds {it.rounds}{given_up} in"
     lines = [
         it.ending if it.hedged else f"{it.ending} ({DIRECTIONAL})",
         *(f"ALERT {alert}" for alert in it.alerts),
-        f"rounds {it.rounds}{given_up} in {it.seconds:.1f} s; volume {it.volume:.2f} {it.quote},"
+        f"{done} {it.seconds:.1f} s; volume {it.volume:.2f} {it.quote},"
         f" fees {it.fees:.4f} {it.quote}, P&L {profit} (fees included)",
         *_table(rows),
     ]

@@ -122,13 +122,16 @@ class Story:
     def fill(self, name: str, qty: str, price: str, **changes: object) -> None:
         self.step(self.fill_of(name, qty, price, **changes))  # type: ignore[arg-type]
 
-    def outside(self, account: str, side: Side, qty: str, price: str, kind: FillKind = FillKind.LIQUIDATION) -> None:
+    def outside(
+        self, account: str, side: Side, qty: str, price: str, kind: FillKind = FillKind.LIQUIDATION, *,
+        liquidity: Liquidity = Liquidity.TAKER,
+    ) -> None:  # fmt: skip
         """A fill that no order of ours made."""
         self._trade += 1
         self.step(
             Fill(
                 VENUES[account], account, "ETHUSD", "", f"x{self._trade}", f"t{self._trade}", side, D(qty), D(price),
-                D(0), "USD", Liquidity.TAKER, 1, self.at_ns, kind,
+                D(0), "USD", liquidity, 1, self.at_ns, kind,
             )
         )  # fmt: skip
 

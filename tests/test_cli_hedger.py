@@ -299,5 +299,5 @@ def test_without_a_config_the_flow_shows_itself_and_audits_what_it_wrote(
     said = eagle("run", "--flow", "hedger", "--view", "plain")
     assert said.code == 0, said.err
     assert "audit of run 1: holds\nbifu's own books: equal\nbackpack's own books: equal\n" in said.err
-    assert said.out.startswith("hedged\n")
+    assert said.out.startswith("hedged\nlistened for ")
     assert "maker-bifu" in said.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -206,6 +207,21 @@ def test_a_fill_that_no_order_of_ours_made_slips_against_the_mid(path: Path) -> 
     found = report(path)
     assert found.purposes == (PurposeResult("outside", 2, D(0), D(0), spread=D(0), slippage=D(-6)),)
     assert (found.money.pnl, found.money.rest, found.cost.rounds) == (D(-6), 0, 0)
+
+
+@pytest.mark.parametrize(("quoted", "slippage"), [(True, D(-2)), (False, D(0))])
+def test_a_source_s_maker_fill_makes_no_spread_and_without_a_book_slips_by_nothing(
+    quoted: bool, slippage: Decimal, path: Path
+) -> None:
+    """A hedger's source has no book: its fills were told as a spread of all their value, and a slippage as large."""
+    story = Story(path)
+    if quoted:
+        story.quote("a", "99", "101")
+        story.step()
+    story.outside("hawk", Side.BUY, "2", "101", FillKind.TRADE, liquidity=Liquidity.MAKER)
+    story.end()
+    (outside,) = report(path).purposes
+    assert (outside.purpose, outside.fills, outside.spread, outside.slippage) == ("outside", 1, 0, slippage)
 
 
 def test_an_order_that_was_adopted_counts_though_nobody_knows_when_it_was_decided(path: Path) -> None:

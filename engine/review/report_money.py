@@ -158,7 +158,7 @@ class Tallies:
             tally.position += delta
             tally.paid += paid
             tally.worth += worth
-            if not maker:
+            if not maker or purpose is None:
                 tally.touch += touch
             if trade:
                 tally.volume += notional
