@@ -211,6 +211,26 @@ def test_what_was_missed_has_the_price_of_what_was_missed() -> None:
     assert (found.qty, price_of(found.value, found.qty), found.fee) == (2, D(12), D("0.3"))
 
 
+def test_a_list_that_lags_in_value_has_its_average_for_what_was_missed() -> None:
+    """S5: quantity counts at once; at a price of nothing the books would show a gain that nobody made."""
+    counts = Counts()
+    counts.take_row(row("t1", "1"))
+    found = counts.missed(replace(listed("3"), cum_value=D(9), cum_fee=D("0.3")))
+    assert found is not None
+    assert (found.qty, price_of(found.value, found.qty), found.fee) == (2, D(3), D("0.2"))
+
+
+def test_a_row_that_a_former_run_knew_as_a_sum_is_no_news_though_it_looks_younger() -> None:
+    """By another clock of the venue: what explains it lies before what is in memory, and nobody journals such a row."""
+
+    def recall(order_id: str) -> list[Fill]:
+        return [told("cum:2", "2", order=order_id, at_ms=T - 51)]
+
+    counts = Counts([told("t9", "1", order="o9", at_ms=T)], known_since_ms=T - 50, recall=recall)
+    assert counts.take_row(row("t1", "2", at_ms=T - 40)) == 0
+    assert counts.take_row(row("t2", "2", at_ms=T + 1)) == 2
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_every_fill_counts_once_whatever_is_lost_replayed_reordered_forgotten_or_restarted(seed: int) -> None:
     """A venue of three orders; its stream loses, repeats and delays; now and then its list is compared."""

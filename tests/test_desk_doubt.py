@@ -6,10 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from trading_kit import MS, Bench, S, account
+from trading_kit import LIMITS, MS, Bench, S, account
 
 from engine.trading.effects import Alert, ArmTimer, AskOrder, CancelOrder, Effect
-from engine.trading.inputs import Answered, Looked, MarketSeen, Recalled, Request, Started, TimerFired
+from engine.trading.inputs import Answered, Looked, MarketSeen, Recalled, Request, Started, StopAsked, TimerFired
 from engine.trading.plan import AccountPlan
 from exchanges.types import LinkState, LinkUpdate, Margin, MarketKind, OrderState, Position, Side, Unknown
 
@@ -270,3 +270,18 @@ def test_on_spot_an_opening_needs_takers_that_hold_what_its_hedge_sells_or_pays(
     if bench.orders:
         bench.fill(bench.newest("opening"), "1")
     assert bench.desk.view.closed_because() == expected
+
+
+def test_on_spot_nothing_is_reduce_only() -> None:
+    """S18: there is inventory and no position; a venue would refuse the flag, and with it the hedge."""
+    bench = Bench(
+        accounts=(account("m", "a", **SPOT), account("t1", "b", **SPOT), account("t2", "b", **SPOT)), limits=LIMITS
+    )
+    held = tuple(Position(name, "ETHUSDT", D(5)) for name in ("m", "t1", "t2"))
+    bench.begin(held=held)
+    bench.ack(bench.newest("opening"))
+    bench.fill(bench.newest("opening"), "1")
+    bench.fill(bench.newest("hedge"), "1")
+    bench.give(StopAsked(2))
+    assert [placed.leg for placed in bench.orders.values()] == ["opening", "hedge", "flatten", "flatten"]
+    assert not any(placed.request.reduce_only for placed in bench.orders.values())

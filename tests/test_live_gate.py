@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from trading_kit import eagle_flow
 
-from cli import live_gate
+from cli import live_gate, setups
 from cli.live_gate import ALERTS, ONLINE, agreed, note_passed, objections
 from cli.locate import CannotUse, Source
 from engine.chart.load import load_flow
+from engine.chart.model import FlowError
 from engine.runtime.config import Config, load_config
 from engine.trading.vocabulary import trading_vocabulary
 
@@ -89,3 +92,52 @@ def test_only_the_word_itself_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.ask.ask", lambda _: "ok")
     with pytest.raises(CannotUse, match="the word is LIVE"):
         agreed(["okx"], None)
+
+
+def gate(
+    config: Config, monkeypatch: pytest.MonkeyPatch, *, found: list[str], **options: Any
+) -> list[tuple[list[str], str | None]]:
+    """Whom the word is asked of before this config may trade. Raises: CannotUse, FlowError."""
+    asked: list[tuple[list[str], str | None]] = []
+    monkeypatch.setattr(setups, "objections", lambda *_, **__: found)
+    monkeypatch.setattr(setups, "agreed", lambda venues, word: asked.append((venues, word)))
+    setups._refuse_real(config, SOURCE, eagle_flow(), options_of(**options))
+    return asked
+
+
+def options_of(**options: Any) -> setups.Options:
+    plain: dict[str, Any] = {
+        "markets": {}, "rounds": None, "seed": 1, "speed": 1, "journal": Path("j"), "repeat": False, "live": True,
+        "outputs": None, "resolve": None, "word": "LIVE",
+    }  # fmt: skip
+    return setups.Options(**{**plain, **options})
+
+
+def local(config: Config) -> Config:
+    venues = {name: replace(venue, url="http://127.0.0.1:1") for name, venue in config.venues.items()}
+    return replace(config, venues=venues)
+
+
+REAL = ["backpack", "lighter"]
+
+
+def test_real_venues_need_live_no_objection_and_the_word(sound: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FlowError) as refused:
+        gate(sound, monkeypatch, found=[], live=False)
+    assert [it.code for it in refused.value.findings] == ["G722"]
+    with pytest.raises(CannotUse, match=r"(?s)nothing was sent; before this config trades on backpack, lighter:.*- no"):
+        gate(sound, monkeypatch, found=["no"])
+    assert gate(sound, monkeypatch, found=[]) == [(REAL, "LIVE")]
+    assert gate(sound, monkeypatch, found=[], word=None) == [(REAL, None)]
+
+
+def test_what_is_open_is_closed_without_the_word(sound: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gate(sound, monkeypatch, found=["no"], stop=1) == []
+
+
+def test_local_venues_need_nothing_but_in_a_rehearsal(sound: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gate(local(sound), monkeypatch, found=["no"], live=False) == []
+    assert gate(local(sound), monkeypatch, found=["no"]) == []
+    assert gate(local(sound), monkeypatch, found=[], rehearse=True) == [(REAL, "LIVE")]
+    with pytest.raises(CannotUse):
+        gate(local(sound), monkeypatch, found=["no"], rehearse=True)
