@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from config_kit import flow_with
+from trading_kit import instrument
 
+from cli.client_wiring import coarsened
 from engine.chart.model import FlowError
 from engine.runtime.config import Config, load_config, masked
 from engine.runtime.credentials import Reference
@@ -267,6 +270,18 @@ def test_manual_only_records() -> None:
 
 def test_a_version_counts_edits_and_is_0_where_it_is_absent() -> None:
     assert (load(text()).version, load(text(_version=12)).version) == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("listed", "decimals", "step"),
+    [("0.01", 1, "0.1"), ("0.01", 2, "0.01"), ("0.01", 4, "0.01"), ("0.25", 0, "1"), ("0.3", 0, "0.3"), ("5", 0, "5")],
+)
+def test_decimals_of_an_account_coarsen_what_its_venue_lists(listed: str, decimals: int, step: str) -> None:
+    """Requirement 15: to the configured decimals, and never to a step that the venue would refuse."""
+    account = load(text({"Hedger Price Decimals": decimals, "Hedger Qty Decimals": decimals})).accounts["hedge"]
+    market = replace(instrument("hedge"), tick=D(listed), lot=D(listed))
+    assert coarsened(market, account) == replace(market, tick=D(step), lot=D(step))
+    assert coarsened(market, load(text()).accounts["maker"]) == market
 
 
 @pytest.mark.parametrize(
