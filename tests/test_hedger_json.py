@@ -253,7 +253,9 @@ def test_keys_that_may_stand_in_the_file_show_nowhere() -> None:
     references = config.accounts["hedge"].credentials
     assert references["api_secret"] == Reference("plain", "hedge.api_secret")
     assert config.plain["hedge.api_secret"].reveal() == "a-real-secret-78"
-    assert "a-real" not in repr(config.plain) + masked(config.text)
+    assert "a-real" not in repr(config.plain) + masked(config.text) + "".join(config.notes)
+    assert config.notes[0].startswith("warning: 4 keys stand in this file in plain: who can read it")
+    assert not any("warning" in note for note in load(text()).notes)
     assert references["passphrase"] == Reference("file", "keys/passphrase")
 
 

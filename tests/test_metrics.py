@@ -19,7 +19,7 @@ from engine.runtime.metrics_file import MetricsFile
 from engine.trading.alert_codes import ALERT_CODES
 from engine.trading.desk import Desk
 from engine.trading.effects import Purpose
-from engine.trading.inputs import Counted
+from engine.trading.inputs import Counted, LeftOut
 from engine.trading.orders import Order
 from exchanges.types import Margin, OrderState, Position, Refusal, Side
 
@@ -216,6 +216,15 @@ def test_ends_of_orders_are_told_apart(said: dict[str, Any], end: str) -> None:
         purpose=Purpose.HEDGE, leg="", round=1, attempt=1, reduce_only=False, created_ns=1, dead_after_ns=2, **said,
     )  # fmt: skip
     assert end_of(order) == end
+
+
+def test_what_a_source_told_and_nobody_hedges_is_counted_by_its_reason() -> None:
+    """Alarms for fills in other markets come once an hour: the counts are what tells how many there were."""
+    desk = SimpleNamespace(world=SimpleNamespace(), hedging=None)
+    counts = MetricCounts(cast(Desk, desk), decided_ns=lambda: 0)
+    for why, alarm in (("other_market", True), ("other_market", False), ("taker", True)):
+        counts.step(1, 1, LeftOut("maker", why, "words", alarm, None), [])
+    assert counts.left_out == {("maker", "other_market"): 2, ("maker", "taker"): 1}
 
 
 def test_a_deviation_is_what_the_venue_has_and_the_ledger_has_not() -> None:

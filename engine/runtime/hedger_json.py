@@ -136,6 +136,11 @@ class _Reader:
             "min_qty": min_qty, "min_amt": min_amt, "slippage": slippage,
             "manual": _scalar("true", hedge_symbol.span) if manual and hedge_symbol is not None else None,
         }  # fmt: skip
+        if self._plain and self._options.plain_keys:
+            count = f"{len(self._plain)} keys stand" if len(self._plain) > 1 else "a key stands"
+            self._notes.insert(
+                0, f"warning: {count} in this file in plain: who can read it, or a copy, can trade; keep them elsewhere"
+            )
         symbols = _mapped({MAKER_VENUE: _scalar(name, at), HEDGE_VENUE: _scalar(hedged, at)}, at)
         root = _mapped(
             {

@@ -13,7 +13,7 @@ from engine.runtime.metric_names import BUCKETS_S, STAGES
 from engine.trading.alert_codes import ALERT_CODES
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, Effect, PlaceOrder
-from engine.trading.inputs import Answered, Counted, Input, Looked, NotSent, Request
+from engine.trading.inputs import Answered, Counted, Input, LeftOut, Looked, NotSent, Request
 from engine.trading.orders import Order
 from exchanges.types import ZERO, Fill, OrderState, OrderUpdate, Refused
 
@@ -56,6 +56,7 @@ class MetricCounts:
         self.placed: Counter[tuple[str, str]] = Counter()  # account, purpose
         self.ended: Counter[tuple[str, str, str]] = Counter()  # account, purpose, end
         self.fills: Counter[tuple[str, str]] = Counter()  # account, liquidity
+        self.left_out: Counter[tuple[str, str]] = Counter()  # account, why
         self.refusals: Counter[tuple[str, str]] = Counter()  # account, refusal
         # Code and level; those that never came stand there with 0, so that the first one is seen as a rise.
         self.alerts: Counter[tuple[str, str]] = Counter(
@@ -77,6 +78,7 @@ class MetricCounts:
             NotSent: self._not_sent,
             Looked: self._looked,
             Counted: self._counted,
+            LeftOut: self._left_out,
         }
 
     def effect(self, effect: Effect) -> None:
@@ -109,6 +111,9 @@ class MetricCounts:
     def _fill(self, fill: Fill, at_ns: int) -> None:
         self.fills[fill.account, fill.liquidity.value] += 1
         self._look_at_order(fill.client_id)
+
+    def _left_out(self, given: LeftOut, at_ns: int) -> None:
+        self.left_out[given.account, given.why] += 1
 
     def _update(self, update: OrderUpdate, at_ns: int) -> None:
         if update.refusal is not None and update.client_id in self._live:

@@ -71,6 +71,7 @@ METRICS = (
     ),
     _gauge("eagle_orders_live", "orders that are not known to have ended", "account"),
     _counter("eagle_fills_total", "fill rows", "account", "liquidity"),
+    _counter("eagle_left_out_total", "what a listened account told and nobody hedges, by reason", "account", "why"),
     _counter("eagle_refusals_total", "requests that a venue refused", "account", "refusal"),
     _counter("eagle_alerts_total", "alerts, see alerts.md", "code", "level"),
     _counter("eagle_alert_calls_total", "calls for a person: delivered or failed", "channel", "outcome"),

@@ -90,6 +90,7 @@ class Metrics:
         yield "eagle_orders_ended_total", counts.ended.items()
         yield "eagle_orders_live", [((line.account,), live[line.account]) for line in it.accounts]
         yield "eagle_fills_total", counts.fills.items()
+        yield "eagle_left_out_total", counts.left_out.items()
         yield "eagle_refusals_total", counts.refusals.items()
         yield "eagle_alerts_total", counts.alerts.items()
         yield (
