@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,13 @@ import pytest
 import yaml
 from cli_kit import Eagle, eagle, write_recording
 from test_cli_venue import Serving, serving
+from trading_kit import eagle_flow
+
+from cli.leftovers import lease_paths
+from cli.options import VAULT
+from cli.resolve import resolver
+from engine.runtime.config import load_config
+from engine.runtime.lease import held
 
 __all__ = ["eagle"]
 
@@ -78,6 +86,21 @@ def test_a_round_across_two_venues_ends_flat_and_both_ledgers_agree(tmp_path: Pa
         [*EAGLE, "audit", "state/eagle.sqlite"], cwd=tmp_path, text=True, capture_output=True, check=False
     )
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_a_run_on_an_account_that_another_process_owns_is_refused_and_sends_nothing(tmp_path: Path) -> None:
+    """S21: one account of the pool is enough; it is known by its key, whatever the config calls it."""
+    with serving(tmp_path, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+        config = config_of(it, maker="maker-one", takers=["taker-two", "maker-two"])
+        text = yaml.safe_dump(config, sort_keys=False)
+        read = load_config(text, file=str(tmp_path / "c.yaml"), flow=eagle_flow())
+        paths = lease_paths(read, resolver(VAULT, None))
+        with held({"hen": paths["taker-two"]}, journal=Path("their.sqlite")):
+            refused = run(tmp_path, config)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert f"taker-two is in use by process {os.getpid()}" in refused.stderr
+        assert "as its hen, journal their.sqlite" in refused.stderr
+        assert [it.ledger(url)["orders"] for url in it.urls] == [[], []]
 
 
 def test_rounds_on_spot_end_within_dust_though_every_purchase_pays_its_fee_in_what_it_bought(tmp_path: Path) -> None:

@@ -472,6 +472,51 @@ def test_positions_that_differ_twice_over_quiet_cuts_stop_all_trading() -> None:
     assert bench.placed(bench.fill(bench.newest("opening"), "0.5")) == []
 
 
+def test_one_difference_stops_opening_and_is_looked_at_again_after_a_second() -> None:
+    """S17: a second one decides; until then nothing new is risked."""
+    bench = opened()
+    effects = bench.give(Counted(0, ok=True, quiet=True, positions=(Position("m", "ETHUSDT", D(3)),), margins=()))
+    assert [(e.level, e.code) for e in effects if isinstance(e, Alert)] == [(Level.PERSON, "positions_differ")]
+    assert bench.desk.view.closed_because() == "positions of ledger and venue differ"
+    assert not bench.desk.view.may_rest
+    (again,) = [e for e in effects if isinstance(e, ArmTimer) and e.owner == "desk"]
+    assert again.at_ns - bench.now == S
+    asked = bench.fire("reconcile", owner="desk")
+    assert [(e.accounts, e.token) for e in asked if isinstance(e, AskPositions)] == [(("m", "t1", "t2"), 0)]
+    bench.give(QUIET)
+    assert bench.desk.view.may_rest
+
+
+def test_ledger_and_venues_are_compared_once_a_minute() -> None:
+    bench = opened()
+    for minute in (1, 2, 3):
+        asked = bench.fire("reconcile", owner="desk")
+        assert [e.accounts for e in asked if isinstance(e, AskPositions)] == [("m", "t1", "t2")]
+        assert abs(bench.now - minute * 60 * S) < S
+
+
+def test_books_that_do_not_add_up_stop_all_trading() -> None:
+    """E12, S17: each side is summed on its own; a defect of ours must not trade on."""
+    bench = opened()
+    bench.desk.world.ledger.books["t2"].position = D(1)
+    effects = bench.fill(bench.newest("opening"), "0.5")
+    assert bench.state == "ERROR.distrust"
+    assert [e.facts for e in effects if isinstance(e, Alert) and e.code == "limit"] == [{"policy": "distrust"}]
+    assert bench.placed(bench.fill(bench.newest("opening"), "0.2")) == []
+
+
+def test_half_of_a_pair_is_not_counted_on_beyond_what_is_open() -> None:
+    """S9, S4: its other half failed; a hedge of what it may still add would grow what is open if it fills in part."""
+    bench = hedged()
+    bench.give(StopAsked(2))
+    half, other = [client_id for client_id, placed in bench.orders.items() if placed.leg == "flatten"]
+    assert bench.orders[half].request.account == "m"
+    assert bench.placed(bench.refuse(other)) == []
+    outside = replace(bench.row(half, "0.3"), client_id="", account="t2", venue="b", order_id="x", side=Side.BUY)
+    assert bench.placed(bench.give(replace(outside, kind=FillKind.SETTLEMENT))) == []
+    assert bench.placed(bench.fill(half, "1"))[0][1:] == ("hedge", "buy", D("0.7"))
+
+
 NO_READING = Counted(0, ok=False, quiet=False, positions=(), margins=())
 NOT_QUIET = Counted(0, ok=True, quiet=False, positions=(), margins=())
 QUIET = Counted(0, ok=True, quiet=True, positions=(), margins=())

@@ -211,6 +211,25 @@ def test_a_wrong_nonce_is_asked_for_anew_and_the_order_of_transactions_stays() -
     play(main)
 
 
+def test_an_order_that_waited_for_a_nonce_until_its_time_was_over_is_not_sent() -> None:
+    """S4, S16: its replacement may have left by then; the signer's ten minutes would let both in."""
+
+    async def main(it: Bench) -> None:
+        def wrong_nonce(_: object) -> object:
+            it.net.delay_ns = 2_500_000_000  # the right one comes when the orders' time is over
+            return as_json({"code": 21104, "message": "invalid nonce"}, status=400)
+
+        it.venue.answers.append(wrong_nonce)
+        got = it.send(it.order())
+        await asyncio.sleep(0.1)
+        later = it.send(it.order(), it.order())
+        await asyncio.sleep(10)
+        assert [type(reply) for reply in (*got, *later)] == [Refused, Refused, Refused]
+        assert it.venue.taken == []
+
+    play(main)
+
+
 def test_a_refused_transaction_uses_no_nonce() -> None:
     async def main(it: Bench) -> None:
         it.venue.answers.append(lambda _: as_json({"code": 21739, "message": "not enough margin"}, status=400))
