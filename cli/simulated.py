@@ -90,7 +90,7 @@ class _TellingLedger(Ledger):
         made = fill.liquidity is Liquidity.MAKER
         if fill.trade_id in self._sides:
             if not made:
-                self._world.witness.met_itself(self._sides[fill.trade_id])
+                self._world.witness.met_itself(self._sides[fill.trade_id], fill)
         elif made:
             self._world.executed(fill)
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
@@ -337,7 +337,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     if not left and not lived.journal_failed:
         try:
             for code, text in _journal_findings(world, flow, lived):
-                if not (code == "ledger_differs" and _is_owners(text, witness.owners)):
+                if not (_is_owners(code, text, witness.owners) or _came_late(code, text, witness.late_trades)):
                     witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
@@ -402,15 +402,28 @@ def _by_somebody_else(world: SimulatedWorld, lived: Lived) -> bool:
     return bool(named) and all(others.get(name) for name in named)
 
 
-def _is_owners(text: str, owners: Mapping[str, Decimal]) -> bool:
+def _is_owners(code: str, text: str, owners: Mapping[str, Decimal]) -> bool:
     """Does an audit find just what others traded before a death, of which no journal tells (S1, S17)?"""
-    return any(text.startswith(f"{name}: ") and text.endswith(f"(difference {qty})") for name, qty in owners.items())
+    found = (text.startswith(f"{name}: ") and text.endswith(f"(difference {qty})") for name, qty in owners.items())
+    return code == "ledger_differs" and any(found)
+
+
+def _came_late(code: str, text: str, late_trades: Collection[tuple[str, str]]) -> bool:
+    """Does it find a hedge that its venue carried out when it was given up, as S4 says?"""
+    return code == "over_covered" and any(
+        f" {name} " in text and f"(trade {trade})" in text for name, trade in late_trades
+    )
 
 
 def _cut_short(world: SimulatedWorld, lived: Lived) -> bool:
-    """Asked to stop, by a person or a full disk, among faults: its time was up, and it told what is open."""
-    asked = any(it.fault in ("stop_asked", "disk_full") for it in world.played)
-    return asked and lived.ending.startswith("not flat; ") and _spoilt(world, world.clock.now_ns())
+    """Asked to stop, by a person or a full disk, among faults: its time was up, and it told what is open.
+
+    Or no request was left to it, after a death, for as long as its flow tries (S11).
+    """
+    now_ns = world.clock.now_ns()
+    asked = any(it.fault in ("stop_asked", "disk_full") for it in world.played) and _spoilt(world, now_ns)
+    without = world.starved_ns > 0 and now_ns - world.without_ns <= LAST_NS
+    return (asked or without) and lived.ending.startswith("not flat; ")
 
 
 def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
@@ -424,7 +437,7 @@ def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
 
     What it cost in requests, a venue counts for a minute.
     """
-    span_ns = COUNTED_NS if at_ns - world.without_ns < LAST_NS else GIVES_UP_NS
+    span_ns = COUNTED_NS if at_ns - world.without_ns <= LAST_NS else GIVES_UP_NS
     return sum(at_ns - span_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
 
 

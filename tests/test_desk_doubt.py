@@ -158,6 +158,17 @@ def test_an_order_that_comes_to_life_after_it_was_given_up_is_cancelled_and_coun
     assert bench.desk.world.ledger.breach() is None
 
 
+def test_a_fill_of_an_order_that_was_given_up_is_told_and_hedged_back() -> None:
+    """Seed 2228 of the catalogue on binance,backpack: it showed in no query for six seconds, and then filled whole."""
+    bench, hedge = given_up()
+    effects = bench.fill(hedge, "1")
+    assert [effect.code for effect in effects if isinstance(effect, Alert)] == ["order_revived"]
+    assert [(leg, side, qty) for _, leg, side, qty in bench.placed(effects)] == [("hedge", "buy", D(1))]
+    effects = bench.fill(bench.newest("hedge"), "1")
+    assert [effect.code for effect in effects if isinstance(effect, Alert)] == []
+    assert bench.desk.world.exposure == 0
+
+
 def test_a_late_word_on_an_order_that_the_venue_itself_has_ended_revives_nothing() -> None:
     """A frame that was overtaken: by the end of the order, or by its refusal."""
     bench, cancelled = in_doubt(account("m", "a"), account("t1", "b"), account("t2", "c"))

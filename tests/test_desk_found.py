@@ -517,6 +517,28 @@ def test_a_takeover_compares_ledger_and_venues_as_soon_as_its_orders_are_known()
     assert bench.state == "ERROR.distrust"
 
 
+def test_a_limit_that_breaks_before_a_takeover_begins_halts_nothing_for_good() -> None:
+    """Seed 2223 of the catalogue on lighter,okx: what a dead run left aged while the next one waited for requests.
+
+    Its flow, which had not begun, never heard of the limit, and the desk told it once: it idled for ever.
+    """
+    bench = Bench()
+    held = tuple(Held(name, D(0), D(1) if name == "m" else D(0)) for name in bench.plan.accounts)
+    bench.give(Carried(1, 0, held, ()))
+    bench.quote("100.0", "100.1")
+    for name in bench.plan.accounts:
+        bench.give(LinkUpdate(name, LinkState.TRUSTED, bench.now))
+    bench.fire("soft age", owner="hedging")
+    effects = bench.fire("hard age", owner="hedging")
+    assert [effect.code for effect in effects if isinstance(effect, Alert)] == ["unhedged_hard"]
+    assert bench.desk.world.trouble == ""
+    bench.begin(held=())
+    assert bench.desk.world.exposure != 0
+    effects = bench.fire("hard age", owner="hedging")  # still open: now it counts
+    assert [effect.code for effect in effects if isinstance(effect, Alert)][:2] == ["unhedged_hard", "limit"]
+    assert bench.state.startswith("ERROR")
+
+
 @pytest.mark.parametrize("answer", [{"ok": False}, {"quiet": False}])
 def test_a_comparison_that_was_no_quiet_cut_is_made_anew_in_a_quarter_of_a_minute(answer: dict[str, bool]) -> None:
     """S17, seed 219 of the hedger's whole catalogue: ledger and venue differed for a minute before anybody looked."""

@@ -215,6 +215,9 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 402),
         ("backpack,lighter,okx,binance", 1053),
         *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 138, 300, 385, 976, 1165)),
+        ("binance,backpack", 2228),
+        ("lighter,okx", 2223),
+        ("lighter", 2202),
     ],
 )
 def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, seed: int) -> None:
@@ -265,19 +268,30 @@ def test_a_price_may_stay_unread_only_among_faults_and_where_the_run_says_so(
     unpriced: bool, faults: int, excused: bool
 ) -> None:
     fault = Played(20 * S, "maintenance", "maintenance", "one", "", "CLEANUP", 0)
-    world = SimpleNamespace(played=[fault] * faults, clock=VirtualClock(start_ns=30 * S))
+    world = SimpleNamespace(played=[fault] * faults, clock=VirtualClock(start_ns=30 * S), without_ns=-S)
     assert _left_unpriced(world, Lived(Path(), unpriced=unpriced)) is excused  # type: ignore[arg-type]
 
 
 CLOSABLE = Left(Decimal(2), least_close=Decimal(1), least_order=Decimal(1))
 
 
-def judged(ending: str, *, faults: int, asked: bool = False, believed_ns: int = 0) -> tuple[bool, bool]:
-    """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?"""
-    fault = Played(20 * S, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
+def judged(
+    ending: str, *, faults: int, asked: bool = False, believed_ns: int = 0, struck_ns: int = 20 * S,
+    without_ns: int = -S, starved_ns: int = 0,
+) -> tuple[bool, bool]:  # fmt: skip
+    """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?
+
+    `without_ns`: when it said last that no request was left; `starved_ns`: until when a dead one's requests counted.
+    """
+    fault = Played(struck_ns, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
     played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
     witness = SimpleNamespace(halted_ns=25 * S, longest_believed_ns=believed_ns, left=lambda: {"chick": CLOSABLE})
-    world = SimpleNamespace(played=played, witness=witness, clock=VirtualClock(start_ns=30 * S))
+    world = SimpleNamespace(
+        played=played, witness=witness, clock=VirtualClock(start_ns=70 * S if struck_ns < 20 * S else 30 * S),
+        without_ns=without_ns, starved_ns=starved_ns,
+    )  # fmt: skip
+    if struck_ns < 20 * S:
+        witness.halted_ns = 65 * S
     lived = Lived(Path(), exit_code=1, ending=ending)
     flow: Any = SimpleNamespace(states={"MAKER_CLOSING.cancelling"})
     return _halted_rightly(world, flow, lived), _cut_short(world, lived)  # type: ignore[arg-type]
@@ -298,6 +312,24 @@ def test_only_a_stop_that_was_asked_for_may_leave_something_open_among_faults() 
     assert judged(left, faults=3, asked=True) == (False, True)
     assert judged(left, faults=1, asked=True) == (False, False)
     assert judged(left, faults=9) == (False, False)
+
+
+def test_what_faults_cost_in_requests_counts_for_a_minute() -> None:
+    """Seeds 976 and 300 on backpack,lighter: nobody answers where no request is left, long after the last fault."""
+    gave_up = "flat; halted: MAKER_CLOSING.cancelling on cancel.refused (E13)"
+    assert judged(gave_up, faults=3, struck_ns=10 * S) == (False, False)
+    assert judged(gave_up, faults=3, struck_ns=10 * S, without_ns=64 * S) == (True, False)
+    assert judged(gave_up, faults=3, struck_ns=4 * S, without_ns=64 * S) == (False, False)
+    assert judged(gave_up, faults=3, struck_ns=10 * S, without_ns=49 * S) == (False, False)
+
+
+def test_a_run_without_a_request_after_a_death_may_leave_something_open_and_say_so() -> None:
+    """Seed 2202 on Lighter alone: two deaths in two seconds, and four accounts that came up three times."""
+    left = "not flat; halted: age of unhedged size; chick: +1 ETH"
+    assert judged(left, faults=0, without_ns=29 * S, starved_ns=80 * S)[1]
+    assert not judged(left, faults=0, without_ns=29 * S)[1]
+    assert not judged(left, faults=0, without_ns=10 * S, starved_ns=80 * S)[1]
+    assert not judged("flat", faults=0, without_ns=29 * S, starved_ns=80 * S)[1]
     assert judged("flat", faults=9, asked=True) == (False, False)
 
 

@@ -19,9 +19,9 @@ from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.world import DEAD_MARGIN_NS, MS, VALID_MS
 from exchanges.types import ZERO, OrderState, Side
 
-__all__ = ["Left", "Place", "broken_off", "chain_of", "left_by_earlier_runs"]
+__all__ = ["LONGEST_NS", "Left", "Place", "broken_off", "chain_of", "left_by_earlier_runs"]
 
-LONGEST_NS = 2 * VALID_MS * MS + DEAD_MARGIN_NS  # as the world gives to every request
+LONGEST_NS = 2 * VALID_MS * MS + DEAD_MARGIN_NS  # as the world gives to every request: then it is provably dead (S4)
 
 NEVER_MS = 1 << 62
 OVERLAP_MS = 10_000  # clocks differ, and rows may come late

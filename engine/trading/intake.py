@@ -275,6 +275,8 @@ class Intake:
         if (fill.venue, fill.symbol) in self._shared_books:
             self._self_match(fill)
         self._count(fill, news, order.purpose)
+        if before is _FAILED and news > 0:
+            self.effects.append(_alive_after_all(order, news))
         if order.purpose not in COVERING:
             world.quote(fill.account)  # so that the journal has the mid against which the fill is judged afterwards
         events += self.breaches(self.risk.after_fill())
@@ -728,7 +730,9 @@ class Intake:
         return [event for breach in found for event in self._breach(breach.limit, breach.policy)]
 
     def _breach(self, limit: str, policy: str) -> list[StrategyEvent]:
-        """Tell the chart once per kind of breach; it stays halted."""
+        """Tell the chart once per kind of breach; it stays halted. One that has not begun would never hear of it."""
+        if not self.world.started:
+            return []
         kind = limit.split(" ", 1)[0]
         if kind in self._breached:
             return []
@@ -738,6 +742,15 @@ class Intake:
             self.world.distrusted = True
         self.effects.append(Alert(Level.PERSON, "limit", limit, {"policy": policy}))
         return [LimitBreached(limit=limit, policy=policy)]
+
+
+def _alive_after_all(order: Order, news: Decimal) -> Alert:
+    return Alert(
+        Level.WARNING, "order_revived",
+        f"{order.account}: {order.client_id} has filled {order.side.value} {news} after it was given up: the venue had"
+        " known nothing of it; it counts, and what it opens is hedged",
+        {"account": order.account, "client_id": order.client_id},
+    )  # fmt: skip
 
 
 def _unwilling(order: Order, wait_ns: int) -> Alert:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Protocol
 
+from engine.runtime.carried import LONGEST_NS
 from engine.runtime.simulate.residue import Left
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
@@ -25,6 +26,7 @@ KEPT = 20  # violations of one run; more say nothing new
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
 ONE_SIDED = frozenset({Purpose.HEDGE, Purpose.UNDO})  # halves of a flattened pair open exposure for each other (S9)
 HOME = ("cleanup", "error")  # phases of a flow in which accounts are brought back to flat
+BY_LIST = "cum:"  # how a trade id begins that only the source's order list tells
 TELLING_NS = 2 * S  # how long a fill may take to be told where nothing hides it
 
 
@@ -105,6 +107,9 @@ class Witness:
         self.fills = 0
         self.hedges = 0
         self.owners: dict[str, Decimal] = {}  # by account what others traded and no run knows of since a death
+        self.late_trades: set[tuple[str, str]] = (
+            set()
+        )  # of hedges that a venue carried out when they were given up (S4)
         self.halted_ns = 0  # when the flow first gave up
         self._now_ns = now_ns
         self._venues: Sequence[Venue] = ()
@@ -120,6 +125,7 @@ class Witness:
         self._told_long = False
         self._intents: dict[str, PlaceOrder] = {}
         self._seen_ids: set[tuple[str, str]] = set()
+        self._came: dict[str, int] = {}  # when an order reached its venue
         self._orders: dict[str, _Order] = {}
         self._behind: dict[str, _Order] = {}
         self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
@@ -137,6 +143,7 @@ class Witness:
         self._heard: set[tuple[str, str, str]] = set()  # fills of the source that the desk was told
         self._unheard = {1: ZERO, -1: ZERO}  # what the source has filled and the desk was not told, by direction
         self._told_now = (0, {1: ZERO, -1: ZERO})  # and what it is told in this instant, one after the other
+        self._met: dict[str, Decimal] = {}  # by order of the source what it filled of another one of its own
         self._took: set[str] = set()  # orders of the source that took …
         self._taken_as_open: set[tuple[str, str, str]] = set()  # … and what was told of them as if nobody knew that
         self._unheard_ns = 0  # since when the desk does not know all that the source has filled
@@ -230,6 +237,7 @@ class Witness:
         if (account, client_id) in self._seen_ids:
             self.violate("id_twice", f"{account}: the venue got client id {client_id} for a second order")
         self._seen_ids.add((account, client_id))
+        self._came[client_id] = self._now_ns()
         if client_id not in self._intents:
             self.violate("no_intent", f"{account}: order {client_id} reached the venue without an intent")
 
@@ -266,8 +274,10 @@ class Witness:
         order.there += change
         self._behind[fill.client_id] = order
 
-    def met_itself(self, fill: Fill) -> None:
+    def met_itself(self, fill: Fill, other: Fill) -> None:
         """The source's other order was on the other side of this fill: nothing is open for it."""
+        for side in (fill, other):
+            self._met[side.order_id] = self._met.get(side.order_id, ZERO) + side.qty
         self._unheard[fill.side.sign] -= fill.qty
         self._open_more(-fill.side.sign * fill.qty)
 
@@ -277,6 +287,9 @@ class Witness:
 
     def _judge_hedge(self, fill: Fill, change: Decimal, before: Decimal, after: Decimal) -> None:
         """No hedge grows or turns exposure, but by what nobody could know when it was decided."""
+        if self._now_ns() - self._came.get(fill.client_id, self._now_ns()) > LONGEST_NS:
+            self.late_trades.add((fill.account, fill.trade_id))  # no query told of it, and it could not leave any more
+            return
         over = abs(after) - max(abs(before), self._least)
         decision = self._decisions.get(fill.client_id)
         if over <= 0 or decision is None:
@@ -346,7 +359,9 @@ class Witness:
             self._price_dust(desk)
         if type(given) is Fill and given.account == self._source:
             if given.liquidity is Liquidity.UNKNOWN and given.order_id in self._took:
-                self._take_as_open(given)
+                self._take_as_open(given, given.qty)
+            elif given.order_id in self._met and given.trade_id.startswith(BY_LIST):
+                self._take_as_open(given, min(given.qty, self._met.pop(given.order_id)))
             elif self._began:
                 self._hear(given, at_ns)
         for effect in effects:
@@ -434,12 +449,17 @@ class Witness:
     def _net_unheard(self) -> Decimal:
         return self._unheard[1] - self._unheard[-1]
 
-    def _take_as_open(self, given: Fill) -> None:
-        """The order list alone has told of it, and that does not say that it took: exposure from now on (S5)."""
+    def _take_as_open(self, given: Fill, qty: Decimal) -> None:
+        """The order list alone has told of it, and that does not say that it took: exposure from now on (S5).
+
+        Nor that the order met another one of its owner, which it then tells of as well.
+        """
         key = (given.account, given.order_id, given.trade_id)
         if key not in self._taken_as_open:
             self._taken_as_open.add(key)
-            self._open_more(given.side.sign * given.qty)
+            self._open_more(given.side.sign * qty)
+            if qty < given.qty and self._began:
+                self._hear(replace(given, qty=given.qty - qty), self._now_ns())
 
     def _hear(self, given: Fill, at_ns: int) -> None:
         """The desk was told of a fill of the source. Steps come here in their order, and it may be some ahead."""
