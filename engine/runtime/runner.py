@@ -170,6 +170,7 @@ class Runner:
         self._timers: dict[tuple[str, str], tuple[Cancellable, int]] = {}
         self._guard_timer: Cancellable | None = None
         self._grace_timer: Cancellable | None = None
+        self._beat_timer: Cancellable | None = None
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._reconnecting: dict[str, bool] = {}
         self._over: asyncio.Future[None] | None = None
@@ -575,12 +576,15 @@ class Runner:
         finally:
             del self._reconnecting[account]
 
-    async def _beat(self) -> None:
+    def _beat(self) -> None:
         """Notice a gap also when nothing else happens."""
-        while True:
-            await asyncio.sleep(BEAT_NS / S)
-            self._work()
-            self._look_for_lease()
+        self._work()
+        self._look_for_lease()
+        self._beat_later()
+
+    def _beat_later(self) -> None:
+        if not self._closed:
+            self._beat_timer = self._clock.call_at(self._clock.now_ns() + BEAT_NS, self._beat)
 
     def _look_for_lease(self) -> None:
         """S21: with a lease that is lost nothing is opened any more; what is open is closed in order."""
@@ -615,7 +619,7 @@ class Runner:
             self.handle(StopAsked(self._stop_at_once))
         if self._gaps is not None:
             self._gaps.look()
-            self._spawn(self._beat())
+            self._beat_later()
 
     async def _baseline(self, patience: Patience) -> Holdings:
         read = partial(self._questions.holdings, self._asked)
@@ -657,7 +661,7 @@ class Runner:
         for timer, _ in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for other in (self._guard_timer, self._flush_timer, self._grace_timer):
+        for other in (self._guard_timer, self._flush_timer, self._grace_timer, self._beat_timer):
             if other is not None:
                 other.cancel()
 
