@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["quick"]
 
@@ -13,8 +13,8 @@ _T = TypeVar("_T")
 def quick(cls: type[_T]) -> type[_T]:
     """Above `@dataclass(frozen=True, slots=True)`: instances are made three times as fast, and nothing else changes.
 
-    A frozen dataclass fills every field through `object.__setattr__`, which costs ten plain assignments. Here the new
-    instance stands open, in a class of the same layout without a guard, while its fields are assigned.
+    A frozen dataclass fills every field through `object.__setattr__`, which costs ten plain assignments. Here an
+    instance is made in an open class of the same layout, without a guard, and turned when its fields are assigned.
     A round of trading makes 150 values. Raises: TypeError for a class that is not of this simple kind.
     """
     wanted = fields(cls)  # type: ignore[arg-type]
@@ -23,10 +23,7 @@ def quick(cls: type[_T]) -> type[_T]:
         raise TypeError(f"{cls.__name__}: quick is for frozen, slotted dataclasses without bases and __post_init__")
     if any(not field.init or field.kw_only or field.default_factory is not MISSING for field in wanted):
         raise TypeError(f"{cls.__name__}: quick knows positional fields with plain defaults only")
-    scope: dict[str, object] = {
-        "_opened": type(f"{cls.__name__}Opened", (), {"__slots__": names}),
-        "_turn": object.__setattr__,
-    }
+    scope: dict[str, object] = {"_opened": type(f"{cls.__name__}Opened", (), {"__slots__": names})}
     scope |= {f"_default_{field.name}": field.default for field in wanted if field.default is not MISSING}
     heads = [
         field.name if field.default is MISSING else f"{field.name}=_default_{field.name}" for field in wanted
@@ -34,16 +31,31 @@ def quick(cls: type[_T]) -> type[_T]:
     lines = [f"    self.{name} = {name}" for name in names]
     source = "\n".join(
         [
-            f"def __init__(self, {', '.join(heads)}):",
-            "    _closed = self.__class__",
-            "    _turn(self, '__class__', _opened)",
+            f"def __new__(cls, {', '.join(heads)}):",
+            "    self = _opened()",
             *lines,
-            "    self.__class__ = _closed",
+            "    self.__class__ = cls",
+            "    return self",
         ]
     )
     exec(source, scope)
-    made = scope["__init__"]
-    made.__qualname__ = f"{cls.__qualname__}.__init__"  # type: ignore[attr-defined]
-    made.__annotations__ = cls.__init__.__annotations__
-    cls.__init__ = made  # type: ignore[assignment]
+    make: Any = scope["__new__"]
+    make.__qualname__ = f"{cls.__qualname__}.__new__"
+    make.__annotations__ = cls.__init__.__annotations__
+
+    def make_below(sub: Any, *given: object, **named: object) -> object:
+        """A class below that is a dataclass of its own has more fields, and fills them itself."""
+        return make(sub, *given, **named) if sub.__init__ is object.__init__ else object.__new__(sub)
+
+    def below(sub: Any) -> None:
+        sub.__new__ = make_below
+
+    made: Any = cls
+    del made.__init__
+    made.__new__, made.__init_subclass__, made.__reduce__ = make, classmethod(below), _parts
     return cls
+
+
+def _parts(value: Any) -> tuple[type, tuple[object, ...]]:
+    """How a value is copied and pickled."""
+    return value.__class__, tuple(getattr(value, field.name) for field in fields(value))

@@ -45,8 +45,21 @@ class Named(Quick):
     __slots__ = ()
 
 
-def test_a_class_below_keeps_its_name() -> None:
+@dataclass(frozen=True, slots=True)
+class Longer(Quick):
+    colour: str = "red"
+
+
+class NamedLonger(Longer):
+    __slots__ = ()
+
+
+def test_a_class_below_keeps_its_name_and_may_have_more_fields() -> None:
     assert type(Named("a", 1)) is Named
+    for kind in (Longer, NamedLonger):
+        longer = kind("a", 1, colour="blue")
+        assert (type(longer), longer.name, longer.stamp, longer.colour) == (kind, "a", 0, "blue")
+        assert copy.copy(longer) == longer == pickle.loads(pickle.dumps(longer))
 
 
 def test_values_stay_frozen() -> None:
@@ -58,7 +71,7 @@ def test_values_stay_frozen() -> None:
 
 
 def test_missing_and_unknown_fields_are_named() -> None:
-    with pytest.raises(TypeError, match=r"Quick\.__init__\(\) missing 1 required positional argument: 'size'"):
+    with pytest.raises(TypeError, match=r"Quick\.__new__\(\) missing 1 required positional argument: 'size'"):
         Quick("a")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         Quick("a", 1, colour=2)  # type: ignore[call-arg]
