@@ -78,6 +78,7 @@ class BookFacts:
     at_ms: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Signed:
     """When a request was signed, and after when the venue can take it no more, in ns of our clock."""

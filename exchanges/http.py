@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,9 @@ from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.fields import one_line
 from exchanges.tasks import Tasks
-from exchanges.transport import Answered, Request, Response, Transport
+from exchanges.transport import NO_HEADERS, Answered, Request, Response, Transport
 from exchanges.types import Cancellable, Clock, Refusal, Refused, Unknown
+from exchanges.values import quick
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -29,6 +30,7 @@ WARM_DEADLINE_NS = 5 * S
 TEXT_MOST = 200  # characters of a venue's words in an error
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request, signed and ready. `path` begins with / and has the query in it.
@@ -40,7 +42,7 @@ class Call:
     path: str
     use: Use
     deadline_ns: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
     body: bytes = b""
     weight: int = 1
     budget: Budget | None = None
@@ -154,7 +156,7 @@ class Http:
         """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
         self._warm_again()
         until_ns = self._clock.now_ns() + WARM_DEADLINE_NS
-        call = Call("GET", self._warm_path, Use.UPKEEP, until_ns, weight=self._warm_weight())
+        call = Call("GET", self._warm_path, Use.UPKEEP, until_ns, NO_HEADERS, weight=self._warm_weight())
         results = await asyncio.gather(*(self.ask(call) for _ in range(self._warm_connections)), return_exceptions=True)
         # Without a request left they stay cold: it may not keep an account from its venue until upkeep has room again.
         errors = [it for it in results if isinstance(it, BaseException) and not isinstance(it, RateLimited)]

@@ -14,7 +14,7 @@ from engine.runtime.loop import VirtualLoop
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.http import Call, Http, Outcome, excerpt, plain_error, reply_to
-from exchanges.transport import Response
+from exchanges.transport import NO_HEADERS, Response
 from exchanges.types import Refusal, Refused, Reply, Unknown
 
 
@@ -33,7 +33,7 @@ class Bench:
         return self.answers.get(asked.path, as_json("fine"))
 
     def call(self, path: str = "/order", *, use: Use = Use.TRADE, body: bytes = b"{}") -> Call:
-        return Call("POST" if body else "GET", path, use, self.clock.now_ns() + 2 * S, body=body)
+        return Call("POST" if body else "GET", path, use, self.clock.now_ns() + 2 * S, NO_HEADERS, body)
 
     def send(self, path: str = "/order") -> None:
         self.http.send(self.call(path), self._told)
@@ -208,7 +208,7 @@ def test_connections_stay_cold_rather_than_keep_an_account_away() -> None:
 
     async def main(it: Bench) -> None:
         for _ in range(60):
-            await it.http.ask(Call("GET", "/ping", Use.ASK, 10 * S))
+            await it.http.ask(Call("GET", "/ping", Use.ASK, 10 * S, NO_HEADERS))
         before = len(it.transport.asked)
         await it.http.warm()
         assert len(it.transport.asked) == before

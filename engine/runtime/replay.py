@@ -17,6 +17,7 @@ from engine.runtime.ports import Trace
 from engine.trading.effects import Effect
 from engine.trading.inputs import Input
 from exchanges.types import Quote, Rng
+from exchanges.values import quick
 
 __all__ = ["Desk", "Difference", "ReplayReport", "replay"]
 
@@ -135,6 +136,7 @@ def replay(
     return ReplayReport(row.number, steps, None)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class _Recorded:
     seq: int

@@ -12,7 +12,7 @@ from exchanges.budget import Budget, Use
 from exchanges.errors import ExchangeError, LinkDown, Rejected
 from exchanges.facts import BookFacts, OrderFacts, PositionRow, Signed
 from exchanges.http import Call, Http, OnOutcome, plain_error
-from exchanges.transport import Response, Transport
+from exchanges.transport import NO_HEADERS, Response, Transport
 from exchanges.types import Clock, Instrument, Margin, Refusal
 from exchanges.venue_clock import SETTLE_NS, VenueClock
 
@@ -157,7 +157,8 @@ class Rest:
         return (await self._http.ask(Call("GET", whole, use, self._clock.now_ns() + ASK_NS, headers))).body
 
     async def _public(self, path: str) -> bytes:
-        return (await self._http.ask(Call("GET", path, Use.ASK, self._clock.now_ns() + ASK_NS))).body
+        call = Call("GET", path, Use.ASK, self._clock.now_ns() + ASK_NS, NO_HEADERS)
+        return (await self._http.ask(call)).body
 
 
 def judge(response: Response) -> ExchangeError | None:

@@ -6,8 +6,8 @@ simulated round.
 
 from __future__ import annotations
 
-import hmac
 from binascii import b2a_base64
+from hashlib import blake2b
 
 from exchanges.backpack.wire.request import Signer
 
@@ -18,4 +18,4 @@ class StandInSigner(Signer):
     __slots__ = ()
 
     def sign(self, text: str) -> str:
-        return b2a_base64(hmac.digest(self.public_key.encode(), text.encode(), "sha512"), newline=False).decode()
+        return b2a_base64(blake2b(text.encode(), key=self.public_key.encode()).digest(), newline=False).decode()

@@ -15,7 +15,7 @@ from exchanges.okx.wire import reply, stream
 from exchanges.okx.wire.order import FillRow
 from exchanges.okx.wire.reply import AccountMode
 from exchanges.okx.wire.request import Args, Signer, Traded, body_of, text_of
-from exchanges.transport import Response, Transport
+from exchanges.transport import NO_HEADERS, Response, Transport
 from exchanges.types import Clock, MarketKind, Refusal
 from exchanges.venue_clock import VenueClock
 
@@ -209,7 +209,7 @@ class Rest:
 
     async def _public(self, path: str, query: Mapping[str, str], budget: Budget) -> bytes:
         target = f"{path}?{urlencode(query)}" if query else path
-        call = Call("GET", target, Use.ASK, self._clock.now_ns() + ASK_NS, budget=budget)
+        call = Call("GET", target, Use.ASK, self._clock.now_ns() + ASK_NS, NO_HEADERS, budget=budget)
         return (await self._http.ask(call)).body
 
 

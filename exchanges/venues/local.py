@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from exchanges.types import Fill
+from exchanges.values import quick
 from exchanges.venues.exchange import Exchange
 from exchanges.venues.faults import FaultRule, Faults
 from exchanges.venues.seam import Answer, Outlet, Reply, Request, StreamSession
@@ -16,6 +17,7 @@ HTML = (
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a request is for the fault plan: place, cancel, query or public, and whose, as far as it says."""

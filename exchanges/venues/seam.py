@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from exchanges.values import quick
 
+
+@quick
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request. Header names are in lower case; `query` is the raw text behind `?`; `peer` is the address."""
@@ -22,6 +25,7 @@ class Request:
     peer: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from exchanges.types import ZERO, OrderRequest, OrderType, SelfTrade, Side, TimeInForce
+from exchanges.values import quick
 from exchanges.venues.backpack.wire import (
     ApiError,
     PayloadError,
@@ -58,6 +59,7 @@ NULLS: Mapping[str, None] = dict.fromkeys(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Payload:
     """An order as it was asked for. `qty` is None where a market order named only what to spend."""

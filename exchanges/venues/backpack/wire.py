@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -263,4 +263,4 @@ def stands_in(key: str, signature: str, texts: Iterable[str]) -> bool:
 
 
 def _stand_in(key: str, text: str) -> str:
-    return binascii.b2a_base64(hmac.digest(key.encode(), text.encode(), "sha512"), newline=False).decode()
+    return binascii.b2a_base64(blake2b(text.encode(), key=key.encode()).digest(), newline=False).decode()
