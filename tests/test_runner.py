@@ -182,6 +182,33 @@ def test_before_it_leaves_a_run_asks_for_the_price_of_what_a_sum_has_told() -> N
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("overtaken", "readings"), [(0, 1), (1, 2), (9, 4)])
+def test_a_last_reading_that_a_fill_overtook_is_made_anew(overtaken: int, readings: int) -> None:
+    """S17, single cell 173 on backpack,lighter: a trade by hand came as the run ended, and was hedged back at once.
+
+    The reading from in between went into the journal, and an audit found a difference that was none.
+    """
+    last = []
+
+    def arrange(room: Room) -> None:
+        client = room.clients["t"]
+        read = client.get_account_positions
+
+        async def reading() -> Sequence[Position]:
+            held = await read()
+            if room.runner.ending is not None:
+                last.append(len(last))
+                if len(last) <= overtaken:
+                    room.runner._private(fill("t"))
+            return held
+
+        client.get_account_positions = reading  # type: ignore[method-assign]
+        room.at(500, room.runner.stop, 1)
+
+    run(reacts({}), arrange)
+    assert len(last) == readings
+
+
 def test_intents_are_written_before_anything_is_sent_and_the_rest_after() -> None:
     sends: list[Effect] = [place("h", account="t", urgency=Urgency.HEDGE), cancel("c"), DONE]
     room, _ = run(reacts({fill(): sends}), lambda room: room.at(1, room.runner.handle, fill()))

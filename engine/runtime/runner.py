@@ -679,23 +679,35 @@ class Runner:
         self._journal.flush()
 
     async def _last_held(self) -> Holdings:
-        """Positions at the end. What comes in meanwhile is hedged, and its hedges are waited for, or told as open."""
+        """Positions at the end. What comes in meanwhile is hedged, and its hedges are waited for, or told as open.
+
+        A reading that something overtook is made anew: who compares it afterwards would find a difference.
+        """
         said = self._said_open
         for client in self._clients.values():
             client.leaving()
-        held = await self._questions.last_holdings(self._asked)
-        await self._rows.before_leaving(self._private)
+        held, moves = await self._read_last()
+        await self._rows.before_leaving(self.handle)  # of orders that are known: no move, but for the price
         for _ in range(LATE_TRIES):
-            if said is None or self._desk.exposure_lines() == said:
+            as_said = said is None or self._desk.exposure_lines() == said
+            if as_said and (moves == self._all_moves() or not held.margins):
                 return held
-            self._covered = asyncio.get_running_loop().create_future()
-            timer = self._clock.call_at(self._clock.now_ns() + COVER_NS, self._stop_waiting)
-            await self._covered
-            timer.cancel()
-            held = await self._questions.last_holdings(self._asked)
+            if not as_said:
+                self._covered = asyncio.get_running_loop().create_future()
+                timer = self._clock.call_at(self._clock.now_ns() + COVER_NS, self._stop_waiting)
+                await self._covered
+                timer.cancel()
+            held, moves = await self._read_last()
         if said is not None and self._desk.exposure_lines() != said and self.ending is not None:
             self.ending = Ending(max(1, self.ending.exit_code), f"{self.ending.text}; then {self._left_text()}")
         return held
+
+    async def _read_last(self) -> tuple[Holdings, Sequence[int]]:
+        moves = self._all_moves()
+        return await self._questions.last_holdings(self._asked), moves
+
+    def _all_moves(self) -> Sequence[int]:
+        return [self._moves_of(account) for account in self._asked]
 
     def _stop_waiting(self) -> None:
         if self._covered is not None and not self._covered.done():
