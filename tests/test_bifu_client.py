@@ -310,8 +310,8 @@ def test_a_fill_that_is_not_hedged_is_set_aside_with_an_alarm_once(
     assert it.client.set_aside == {why.value: 1}
 
 
-def test_a_market_that_is_hedged_elsewhere_alarms_once_an_hour_and_is_counted_and_told_each_time() -> None:
-    """One process for each market, as the document has it: each heard the fills of all others, and called for each."""
+def test_a_market_that_is_not_hedged_alarms_once_an_hour_and_is_counted_and_told_each_time() -> None:
+    """A maker in several markets fills in all of them: a call for each fill hid those that matter."""
 
     async def main(it: Stage) -> None:
         it.say(it.row(1, symbolId="1"), it.row(2, symbolId="1"), it.row(3, symbolId="2"))
