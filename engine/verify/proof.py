@@ -15,14 +15,13 @@ from engine.chart.needed import names_read, needed_names
 from engine.chart.search import Broken, Edge, Graph, Tell, search, silent
 from engine.trading.desk import Desk
 from engine.trading.inputs import Started
-from engine.trading.intake import DESK
 from engine.trading.plan import AccountPlan, Plan
 from engine.trading.sections import LegSpec
 from engine.verify.bounds import Bounds, plan_for, quotes_for
 from engine.verify.projection import NOW, RUN, Projection
 from engine.verify.rules import LEAVES, Named, Rules
 from engine.verify.situation import MARKET_OPEN, Action, State
-from engine.verify.stepper import Arm, Choices, Done, Stepper
+from engine.verify.stepper import Choices, Done, Stepper
 from engine.verify.symmetry import Symmetry
 from engine.verify.venues import Venues
 from exchanges.types import LinkState, LinkUpdate, Margin
@@ -132,7 +131,7 @@ class World:
         desk.step(MARKET_OPEN, NOW)
         margins = tuple(Margin(name, MONEY, MONEY, Decimal(0)) for name in self.names)
         effects = desk.step(Started((), margins), NOW)
-        done = [it for it in self.stepper.done_of({}, effects) if not (type(it) is Arm and it.owner == DESK)]
+        done = self.stepper.done_of({}, effects)
         number = self.stepper.desks.number(self.stepper.projection.key())  # nothing tells equal accounts apart yet
         self.began = tuple(done)
         return self.venues.first(number, self.began)

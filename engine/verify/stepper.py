@@ -40,6 +40,7 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from engine.trading.inquiry import OWNER as INQUIRY
+from engine.trading.intake import DESK
 from engine.verify.bounds import ASK, BID
 from engine.verify.desks import Desks, agrees
 from engine.verify.heard import grown_old
@@ -485,8 +486,8 @@ class Stepper:
         hops: list[Hop] = []
         for effect in effects:
             kind = type(effect)
-            if kind in _QUIET:
-                continue
+            if kind in _QUIET or (type(effect) is ArmTimer and effect.owner == DESK and not world.positions_doubted):
+                continue  # without a doubt the desk's own comparison is a move of the outside, that comes or does not
             one = self._one(effect, current, places)
             done.append(one)
             if type(one) is Hop:
