@@ -32,6 +32,8 @@ class Timing:
     resync_ns: int = 20 * S
     pause_ns: int = 250 * MS  # before the second attempt, doubled at each further one; half of it is left to chance …
     pause_most_ns: int = 10 * S  # … up to this
+    early_tries: int = 5  # of catching up on a stream that is open, the first few seconds of an outage: no later than …
+    early_ns: int = 1 * S  # … this after the one before, as unknown orders and untold fills wait for it
     refused_ns: int = 30 * S  # after a refusal of our keys
     steady_ns: int = 5 * S  # alive for so long: the next pause is a first one again
     trusted_tries: int = 2  # of tries before a stream that was trusted no more count: its orders have nobody else
@@ -225,7 +227,9 @@ class Link:
                 raise
             self._failures += 1
             self._tell(self.state, f"cannot catch up yet: {error}")
-            await self._first_of(loop.create_future(), down, within_ns=self._pause_ns(error))
+            early = self._failures <= self._timing.early_tries and not isinstance(error, RateLimited)
+            pause_ns = min(self._pause_ns(error), self._timing.early_ns) if early else self._pause_ns(error)
+            await self._first_of(loop.create_future(), down, within_ns=pause_ns)
             return False
         finally:
             resync.cancel()

@@ -306,10 +306,10 @@ def test_a_resync_that_gets_no_answers_keeps_its_stream_which_tells_of_fills_mea
         await it.link.open()
         it.feed.errors = list(errors)
         it.wire.cut()
-        await asyncio.sleep(40)
+        await asyncio.sleep(38)
         it.wire.say("a fill", it.clock)
         assert (it.link.state, it.feed.frames) == (RESYNC, [b"a fill"])
-        await asyncio.sleep(21)
+        await asyncio.sleep(23)
 
     it = bench(main)
     first = errors[0]
@@ -319,6 +319,20 @@ def test_a_resync_that_gets_no_answers_keeps_its_stream_which_tells_of_fills_mea
         RESYNC, TRUSTED, LOST, RESYNC, TRUSTED,
     ]  # fmt: skip
     assert (len(it.transport.wires), it.feed.resyncs) == (2, 2 + len(errors))
+
+
+@pytest.mark.parametrize(("refused", "within_s"), [(3, 3.25), (4, 4.25), (9, 40)])
+def test_it_catches_up_within_a_second_after_a_short_outage(refused: int, within_s: float) -> None:
+    """Seed 695 of the matrix: keys were refused for 2 s, and a lost order could not be asked about for 2.4 s more."""
+
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.feed.errors = [OutcomeUnknown("HTTP 502: empty body")] * refused
+        it.wire.cut()
+        await asyncio.sleep(within_s)
+        assert it.link.state is TRUSTED
+
+    bench(main)
 
 
 def test_a_stream_that_ends_while_the_rate_limit_holds_up_its_resync_begins_anew() -> None:

@@ -225,6 +225,14 @@ def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, 
     assert said.code == 0, said.out
 
 
+@pytest.mark.parametrize(("seed", "play"), [(695, "both"), (173, "cell")])
+def test_seeds_of_the_matrix_hold_and_keep_its_bounds(eagle: Eagle, seed: int, play: str) -> None:
+    """695: an account came back 2.4 s after its keys were taken again. 173: a trade by hand as the run ended."""
+    asked = ("--faults", "catalogue", "--play", play, "--rounds", "4", "--venues", "backpack,lighter", "--exposure")
+    said = eagle("simulate", "--seeds", str(seed), *asked)
+    assert said.code == 0, said.out
+
+
 def test_a_run_that_took_over_after_a_full_disk_is_audited_as_any_other(
     eagle: Eagle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
