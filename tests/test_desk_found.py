@@ -68,7 +68,10 @@ def test_a_liquidation_that_is_told_twice_counts_once() -> None:
     """S5, S12: a resync tells its overlap again; no order of ours knows the row."""
     bench = hedged()
     row = bench.row(bench.newest("hedge"), "1", client_id="", order_id="liq", side=Side.BUY, kind=FillKind.LIQUIDATION)
-    assert bench.placed(bench.give(row)) == [("t1", "hedge", "sell", D(1))]
+    effects = bench.give(row)
+    assert bench.placed(effects) == [("t1", "hedge", "sell", D(1))]
+    assert [(e.level, e.code) for e in effects if isinstance(e, Alert)][:1] == [(Level.PERSON, "fill_liquidation")]
+    assert bench.state.startswith("ERROR")
     assert bench.placed(bench.give(row)) == []
     assert bench.desk.world.ledger.books["t1"].position == 0
 

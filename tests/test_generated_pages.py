@@ -19,6 +19,7 @@ import layers_block
 import metrics_page
 import pytest
 import rules_page
+import safety_page
 import schema_page
 import settings_page
 import verbs_page
@@ -45,6 +46,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "alerts.md": alerts_page.page,
     "cli.md": cli_page.page,
     "metrics.md": metrics_page.page,
+    "rules.md": safety_page.page,
     "semantics.md": rules_page.page,
     "simulate.md": catalogue_block.with_catalogue,
     "settings.md": settings_page.page,

@@ -219,5 +219,32 @@ def test_recovery_needs_no_word_for_real_money(
         command.main(words, standalone_mode=False)
 
 
+@pytest.mark.parametrize("command", [recover, flatten])
+def test_without_a_journal_nothing_is_known_to_be_ours_and_nothing_is_sent(
+    command: click.Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S1: what stands on the accounts may be their owner's; a person closes it by hand."""
+    monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
+    example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
+    words = ["--config", str(example), "--journal", str(tmp_path / "lost"), "--yes"]
+    assert command.main(words, standalone_mode=False) == 0
+    assert "lost: no run has left anything open" in capsys.readouterr().err
+
+
+def test_what_is_to_be_closed_is_shown_and_asked_about_first(
+    dead: Lives, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.leftovers.left_over", lambda *_, **__: _left(dead))
+    monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
+    example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
+    words = ["--config", str(example), "--journal", str(tmp_path / "j")]
+    with pytest.raises(click.UsageError, match="nobody is there to be asked; add --yes"):
+        recover.main(words, standalone_mode=False)
+    monkeypatch.setattr("cli.recover._agreed", lambda *_, **__: False)
+    with pytest.raises(CannotUse, match="nothing was sent"):
+        recover.main(words, standalone_mode=False)
+    assert capsys.readouterr().err.count("hawk: +0.0200, beside a baseline of 0") == 2
+
+
 def _stop_here(*_: object, **__: object) -> None:
     raise CannotUse("as far as this")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from cli_kit import Eagle, Said, eagle
 from config_kit import FLOW
 from test_cli_venue import Serving, serving
 from test_cli_venue_run import config_of
+from trading_kit import eagle_flow
 
+from cli import costs
 from cli.examined import Health
 from cli.online import Seen, judge
 from engine.runtime.config import Config, load_config
+from engine.trading.limits import ExpectedCost
 from exchanges.types import AccountFacts, Margin, Quote
 
 __all__ = ["eagle"]
@@ -193,3 +197,25 @@ def test_a_paper_config_has_nobody_to_ask(eagle: Eagle) -> None:
 
 
 FLOW_FILE = Path(__file__).parents[1] / "flows" / "eagle_chicken.yaml"
+
+
+@pytest.mark.parametrize(
+    ("most", "told"),
+    [
+        (None, ["ok"]),
+        (D("14"), ["ok"]),
+        (D("13.99"), ["warning"]),
+    ],
+)
+def test_what_a_round_costs_is_told_and_that_it_is_above_the_limit(
+    most: D | None, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S10: nothing would open, and nobody would know why."""
+    seen = [SimpleNamespace(instrument=SimpleNamespace(quote="USDC"))]
+    monkeypatch.setattr(costs, "ask_all", lambda *_: (seen, []))
+    monkeypatch.setattr(costs, "judge", lambda *_: [])
+    monkeypatch.setattr(costs, "_cost_online", lambda *_: ExpectedCost(D(14), D(52), None))
+    config = SimpleNamespace(roles={}, limits=SimpleNamespace(max_round_cost_bps=most))
+    found = list(costs._examined(config, eagle_flow(), None))  # type: ignore[arg-type]
+    assert [it.health.value for it in found] == told
+    assert found[0].found.startswith("expected cost: 0.0728 USDC a round (14.00 bps")

@@ -121,3 +121,23 @@ def test_two_runs_of_one_journal_are_not_guarded_as_one(monkeypatch: pytest.Monk
 
 def _nobody(*_: object) -> list[object]:
     raise NotReached("no run")
+
+
+def test_a_run_that_shows_itself_is_watched_for_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each word of it begins the silence anew: a guard that counted from the first would kill a healthy run."""
+    now = [100.0]
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watching.select, "select", lambda ready, _, __, wait_s: (ready if wait_s > 0 else [], [], []))
+
+    class Said:
+        peer, refused, ended, left = None, "", None, 9
+
+        def read(self) -> None:
+            now[0] += 0.04  # of a silence of 0.05 s
+            self.left -= 1
+            if not self.left:
+                self.ended = SimpleNamespace(exit_code=0, text="flat")  # type: ignore[assignment]
+
+    it = Watching(Guarded())  # type: ignore[arg-type]
+    it._heard = now[0]
+    assert it._follow(3, Said()) == ""  # type: ignore[arg-type]
