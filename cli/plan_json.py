@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -28,7 +29,7 @@ def encode_settings(settings: Mapping[str, object]) -> str:
 
 def decode_plan(plan: str, settings: str, *, flow: Flow) -> Plan:
     """Raises: KeyError, ValueError, TypeError, ArithmeticError for a text that is not of this program."""
-    hints = get_type_hints(Plan)
+    hints = _hints(Plan)
     stored = json.loads(plan)
     parts = {name: _decoded(hints[name], stored[name]) for name in hints if name not in _NOT_STORED}
     values = {name: _typed(flow.settings[name].type, raw) for name, raw in json.loads(settings).items()}
@@ -66,10 +67,16 @@ def _decoded(kind: Any, raw: Any) -> Any:
     if origin is not None:
         return {key: _decoded(parts[1], part) for key, part in raw.items()}
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
+        hints = _hints(kind)
         # What a journal of before does not tell is as it was then: a field without a default is missed all the same.
         return kind(**{name: _decoded(hint, raw[name]) for name, hint in hints.items() if name in raw})
     return raw if kind in (str, int, bool) else kind(raw)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """What a class says of its fields, worked out once: each look compiles a hundred annotations."""
+    return get_type_hints(kind)
 
 
 def _typed(kind: Type, raw: Any) -> object:

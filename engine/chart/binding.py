@@ -96,9 +96,12 @@ class Waiting:
     timers: tuple[str, ...]  # every timer event that may be live because of this state
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Plan:
-    """A candidate bound to its chart. `leaf` is where the chart stands afterwards, also for an internal row."""
+    """A candidate bound to its chart. `leaf` is where the chart stands afterwards, also for an internal row.
+
+    Nobody changes one; frozen, the eight hundred of a flow would take three times as long to make at each start.
+    """
 
     candidate: Candidate
     move: Move
@@ -201,6 +204,7 @@ class Binder:
         self._post = post
         self._chance = draw
         self._deeds: dict[int, Deed] = {}
+        self._several: dict[int, tuple[Deed, ...]] = {}
         self._guards: dict[int, Guard] = {}
         self._waits: dict[tuple[str, ...], tuple[Waiting, ...]] = {}
         self.waiting = {
@@ -220,10 +224,10 @@ class Binder:
         row = candidate.row
         return Plan(
             candidate=candidate,
-            move=Move(row.event, candidate.source, candidate.target, row),
+            move=candidate.move,
             leaf=candidate.source if candidate.target is None else candidate.target,
             guard=None if row.when is None else self._guard(row.when),
-            deeds=tuple(map(self.deed, candidate.actions)),
+            deeds=self._deeds_of(candidate.actions),
             left=self._waiting_in(candidate.exits),
             entered=self._waiting_in(candidate.entries),
         )
@@ -241,11 +245,19 @@ class Binder:
             found = self._waits[names] = tuple(self.waiting[name] for name in names if name in self.waiting)
         return found
 
+    def _deeds_of(self, actions: tuple[Action, ...]) -> tuple[Deed, ...]:
+        """The actions of a row that stays in its state are the same for each leaf below."""
+        found = self._several.get(id(actions))
+        if found is None:
+            found = self._several[id(actions)] = tuple(map(self.deed, actions))
+        return found
+
     def deed(self, action: Action) -> Deed:
         """An action that many leaves inherit is bound once."""
-        if id(action) not in self._deeds:
-            self._deeds[id(action)] = Deed(self._act(action), action.span)
-        return self._deeds[id(action)]
+        found = self._deeds.get(id(action))
+        if found is None:
+            found = self._deeds[id(action)] = Deed(self._act(action), action.span)
+        return found
 
     def _act(self, action: Action) -> Callable[[], None]:
         words = [argument for argument in action.arguments.values() if isinstance(argument, str)]

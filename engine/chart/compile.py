@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from engine.chart.model import Action, Candidate, Row, RowKind, StateSpec
+from engine.chart.model import Action, Candidate, Move, Row, RowKind, StateSpec
 
 Candidates = Mapping[str, tuple[Candidate, ...]]
 
@@ -75,7 +75,7 @@ def _rows_seen_by(leaf: str, states: Mapping[str, StateSpec]) -> Iterable[Row]:
 
 def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec]) -> Candidate:
     if row.target is None:
-        return Candidate(row, leaf, None, (), (), row.actions)
+        return Candidate(row, leaf, None, (), (), row.actions, Move(row.event, leaf, None, row))
     domain = _domain(row.state, row.target)
     target = initial_leaf(row.target, states)
     exits = tuple(name for name in lineage(leaf) if _inside(name, domain))
@@ -85,7 +85,7 @@ def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec]) -> Candidat
         *row.actions,
         *(action for name in entries for action in states[name].entry),
     )
-    return Candidate(row, leaf, target, exits, entries, actions)
+    return Candidate(row, leaf, target, exits, entries, actions, Move(row.event, leaf, target, row))
 
 
 def _domain(holder: str, target: str) -> str:

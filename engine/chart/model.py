@@ -351,6 +351,16 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """One taken candidate; `target` is None for an internal one."""
+
+    event: str
+    source: str
+    target: str | None
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A transition ready to run from one leaf: exits inner to outer, the row's actions, entries outer to inner."""
 
@@ -360,6 +370,7 @@ class Candidate:
     exits: tuple[str, ...]
     entries: tuple[str, ...]
     actions: tuple[Action, ...]  # exit actions + row actions + entry actions, in order of execution
+    move: Move  # what is told when it is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,16 +409,6 @@ class Flow:
 
 
 # --- what a step of the chart yields
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One taken candidate; `target` is None for an internal one."""
-
-    event: str
-    source: str
-    target: str | None
-    row: Row
 
 
 class StartTimer(NamedTuple):

@@ -42,7 +42,7 @@ def open_for_writing(path: Path) -> SqliteDatabase:
         )
     made = _make_file(path)
     if not _is_blank(path):
-        _check_content(path, _finding)
+        _checked(path, _finding).close()
     database = SqliteDatabase(str(path), pragmas=[("busy_timeout", BUSY_MS)])
     try:
         _prepare(database)
@@ -60,8 +60,7 @@ def open_for_reading(path: Path) -> SqliteDatabase:
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     _refuse_blank(path)
-    _check_content(path, _finding)
-    return _query_only(path)
+    return _checked(path, _finding)
 
 
 def open_for_streaming(path: Path) -> SqliteDatabase:
@@ -70,8 +69,7 @@ def open_for_streaming(path: Path) -> SqliteDatabase:
     Damage shows as sqlite3.DatabaseError where it is met. Raises: as `open_for_reading`.
     """
     _refuse_blank(path)
-    _check_content(path, _version_finding)
-    return _query_only(path)
+    return _checked(path, _version_finding)
 
 
 def _refuse_blank(path: Path) -> None:
@@ -178,12 +176,15 @@ def _query_only(path: Path) -> SqliteDatabase:
     )
 
 
-def _check_content(path: Path, look: Look) -> None:
+def _checked(path: Path, look: Look) -> SqliteDatabase:
+    """The open journal, in which `look` finds nothing. Raises: JournalUnreadable, JournalNewer, JournalCorrupt."""
     database = _query_only(path)
     try:
         _check(path, database, look)
-    finally:
+    except JournalError:
         database.close()
+        raise
+    return database
 
 
 def _check(path: Path, database: SqliteDatabase, look: Look) -> None:

@@ -90,6 +90,7 @@ class Market:
     coarse: int = 1
     jumped_bps: int = 0
     version: int = 0  # counts changes of the book
+    sound: tuple[int, int] = (0, 0)  # the mid, doubled, and the number of fills at which nobody was broke
     trades: list[PublicTrade] = field(default_factory=list)
 
     @property
@@ -444,15 +445,17 @@ class Exchange:
         self._pull(market)
 
     def _liquidate_the_broke(self, market: Market) -> None:
-        spec = market.instrument
-        if spec.kind is _SPOT:
-            return
+        spec, seen = market.instrument, (market.book.mid_doubled, len(self.ledger.fills))
+        if spec.kind is _SPOT or seen == market.sound:
+            return  # nine quotes in ten leave the mid where it was, and most come without a fill
+        market.sound = seen
         for account in self.accounts.values():
             if account.balances.holding(spec.symbol).qty and self._broke(account):
+                market.sound = (0, 0)
                 self.liquidate(account, spec.symbol)
 
     def _broke(self, account: VenueAccount) -> bool:
-        """As `margin` says it; asked at every quote, without the open orders, which make no difference to it."""
+        """As `margin` says it; without the open orders, which make no difference to it."""
         balances = account.balances
         equity, maintenance = balances.cash, ZERO
         for market in self.markets.values():

@@ -56,17 +56,9 @@ ORDERS, POSITIONS, BOOK = "account.orderUpdate", "account.positionUpdate", "book
 def message(data: bytes) -> Told:
     """One message of a stream; None for an acknowledgement. Raises: BadFrame, AuthFailed."""
     frame = mapping(json_of(data), "message")
-    if "error" in frame:
-        raise _stream_error(frame["error"])
     stream = frame.get("stream")
-    if stream is None:
-        return (
-            None
-            if "result" in frame
-            else Unread(f"a message with {one_line(', '.join(sorted(frame)), 80) or 'nothing'}")
-        )
-    if type(stream) is not str:
-        raise BadFrame("stream: expected a name")
+    if type(stream) is not str or "error" in frame:
+        return _without_data(frame)
     name, _, symbol = stream.rpartition(".")
     if name not in (ORDERS, POSITIONS, BOOK):
         return Unread(f"stream {one_line(stream, 80)}")
@@ -76,6 +68,16 @@ def message(data: bytes) -> Told:
     if name == ORDERS:
         return order_event(said)
     return _book(symbol, said) if name == BOOK else PositionFacts(symbol, decimal_of(said, "q"))
+
+
+def _without_data(frame: Mapping[str, Any]) -> Unread | None:
+    if "error" in frame:
+        raise _stream_error(frame["error"])
+    if frame.get("stream") is not None:
+        raise BadFrame("stream: expected a name")
+    if "result" in frame:
+        return None
+    return Unread(f"a message with {one_line(', '.join(sorted(frame)), 80) or 'nothing'}")
 
 
 def order_event(said: Mapping[str, Any]) -> OrderFacts | Unread:
