@@ -165,6 +165,10 @@ def _orders(report: Report) -> Iterator[Line | Table]:
         ),
     )  # fmt: skip
     yield Line("filled: of the quantity of orders that did not fail; times: from decision to fill", Tone.FAINT)
+    own = report.own_trades
+    if own is not None:
+        text = f"trades of two own accounts with each other: {own.matched} of {own.trades}"
+        yield Line(text, Tone.BAD if own.matched else Tone.FAINT)
 
 
 def _deviation(report: Report) -> Iterator[Line | Table]:

@@ -14,7 +14,15 @@ from review_kit import PAPER_VENUE, TICK, VENUES, D, Story, whole_round
 
 from engine import errors
 from engine.review.report import report, report_with_series
-from engine.review.report_figures import NONE, Deviation, OrderCounts, Percentiles, RoundCounts, percentiles
+from engine.review.report_figures import (
+    NONE,
+    Deviation,
+    OrderCounts,
+    OwnTrades,
+    Percentiles,
+    RoundCounts,
+    percentiles,
+)
 from engine.review.report_series import BUCKETS, Series
 from engine.runtime import schema
 from engine.trading.effects import Alert, Level, Purpose
@@ -200,6 +208,24 @@ def test_hedges_that_an_order_of_ours_held_back(
     story.place("again", Side.SELL, "1")  # a new attempt of a hedge was not held back
     story.end()
     assert report(path).held_back_ns == percentiles(waits)
+
+
+@pytest.mark.parametrize("venue", ["b", "a"], ids=["apart", "on one book"])
+def test_trades_of_own_accounts_with_each_other_are_counted(
+    path: Path, venue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S8, S20: the first hedge met the maker's own order; the same id at another venue is another trade."""
+    monkeypatch.setitem(VENUES, "chick", venue)
+    story = Story(path)
+    story.begin()
+    story.rest("open", Side.BUY, "4", "99")
+    story.fill("open", "1", "99", trade_id="both")
+    story.fill("open", "1", "99")
+    story.place("hedge", Side.SELL, "2")
+    story.fill("hedge", "1", "99", trade_id="both")
+    story.fill("hedge", "1", "99")
+    story.end()
+    assert report(path).own_trades == (OwnTrades(1, 3) if venue == "a" else None)
 
 
 # --- which run

@@ -24,7 +24,7 @@ from engine.review.report_figures import (
     percentiles,
 )
 from engine.review.report_money import OUTSIDE, Tallies
-from engine.review.report_orders import OrderSums, held_back, latency, order_counts, order_sums
+from engine.review.report_orders import OrderSums, held_back, latency, order_counts, order_sums, own_trades
 from engine.review.report_paper import paper_result
 from engine.review.report_rounds import RoundCosts
 from engine.review.report_rows import edge_mid, fill_batches, foreign_fills, read_terms, round_rows, span_of
@@ -102,6 +102,7 @@ class _Reporting:
             cost=self._costs.result(pnl=money.pnl, told_bps=self._told_bps()),
             deviation=self._exposure.result(self._end_ns),
             held_back_ns=held_back(self._journal, self._run, self._terms),
+            own_trades=own_trades(self._journal, self._run, self._terms),
             latency=latency(self._journal, self._run, self._series),
             venue=venue.reconciled(money.pnl, marks),
             paper=paper_result(self._row.venues, money, self._tallies.bounds, self._terms, seed=self._row.seed),

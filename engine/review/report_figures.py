@@ -187,6 +187,14 @@ class PaperResult:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnTrades:
+    """S20: of so many trades on books where two accounts of the run trade, those with one of them on both sides."""
+
+    matched: int
+    trades: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     run: RunFacts
     rounds: RoundCounts
@@ -197,6 +205,7 @@ class Report:
     cost: Cost
     deviation: Deviation
     held_back_ns: Percentiles  # of hedges, by an order of our own on the same book (S8)
+    own_trades: OwnTrades | None  # None where no two accounts could meet
     latency: tuple[Stage, ...]
     venue: Reconciled
     paper: PaperResult | None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 
-from engine.review.report_figures import OrderCounts, Percentiles, Stage, percentiles
+from engine.review.report_figures import OrderCounts, OwnTrades, Percentiles, Stage, percentiles
 from engine.review.report_rows import Terms
 from engine.review.report_series import Series
 from engine.trading.effects import Purpose
 
-__all__ = ["STAMPS", "OrderSums", "held_back", "latency", "order_counts", "order_sums"]
+__all__ = ["STAMPS", "OrderSums", "held_back", "latency", "order_counts", "order_sums", "own_trades"]
 
 # An order is `filled` as soon as all of it was; what filled in spite of a refusal did not fail.
 _COUNTS = """
@@ -30,6 +31,13 @@ _FILLS_AND_HEDGES = """
 SELECT seq, 0, at_ns FROM fills WHERE run = :run AND purpose IN ('open', 'close', 'cleanup')
 UNION ALL SELECT seq, 1, at_ns FROM intents WHERE run = :run AND kind = 'place' AND purpose = 'hedge'
 ORDER BY 1, 2
+"""
+# Venues count trades by market; a match with oneself is two rows of one trade.
+_TRADES = """
+SELECT venue, symbol, sum(sides > 1), count(*) FROM (
+    SELECT venue, symbol, count(*) AS sides FROM fills WHERE run = ? AND kind = 'trade' AND NOT provisional
+    GROUP BY venue, symbol, trade_id)
+GROUP BY venue, symbol
 """
 _STAGES = ("decode", "decide", "sign", "write", "in all")
 
@@ -74,6 +82,16 @@ def held_back(journal: sqlite3.Connection, run: int, terms: Terms) -> Percentile
                 waits.append(at_ns - since[1])
             since = None
     return percentiles(waits)
+
+
+def own_trades(journal: sqlite3.Connection, run: int, terms: Terms) -> OwnTrades | None:
+    """How often accounts of the run traded with each other (S20)."""
+    books = Counter(terms.book(name) for name in terms.accounts)
+    shared = {book for book, accounts in books.items() if accounts > 1}
+    if not shared:
+        return None
+    found = [counts for venue, symbol, *counts in journal.execute(_TRADES, (run,)) if (venue, symbol) in shared]
+    return OwnTrades(sum(matched for matched, _ in found), sum(trades for _, trades in found))
 
 
 def latency(journal: sqlite3.Connection, run: int, series: Series | None) -> tuple[Stage, ...]:
