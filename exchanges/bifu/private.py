@@ -30,9 +30,7 @@ from exchanges.types import Cancellable, Clock, Fill, FillKind, Liquidity
 _MAKER, _TAKER, _UNKNOWN, _TRADE = Liquidity.MAKER, Liquidity.TAKER, Liquidity.UNKNOWN, FillKind.TRADE
 
 S = 1_000_000_000
-OTHER_AGAIN_NS = (
-    3600 * S
-)  # a market that another run may hedge alarms so often: a maker in several fills in all of them
+OTHER_AGAIN_NS = 3600 * S  # a market that is not hedged here alarms so often: its maker may fill on and on
 MS = 1_000_000
 MOST_OTHERS = 1_000  # markets that are kept in mind for that
 
