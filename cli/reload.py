@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 
@@ -26,10 +27,11 @@ from engine.trading.effects import Alert, Level
 from engine.trading.reconfigure import new_settings
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError, Rejected
-from exchanges.types import Clock, Refusal
+from exchanges.types import ZERO, Clock, Position, Refusal, Side
 
 LOOK_S = 1.0  # requirement 3: at most once a second
 FINDINGS_TOLD = 5
+TRIES = 3  # readings of what an account under new keys holds
 AGAIN_S = 10.0  # between two tries to connect an account under its new keys
 
 
@@ -133,15 +135,40 @@ class Reload:
             await self._replace(name, read)
 
     async def _try_keys(self, read: Config, name: str) -> None:
-        """One signed question with the new keys, while the former ones still hedge. Raises: as a client's questions."""
+        """A signed question with the new keys, while the former ones still hedge. Raises: as a client's questions,
+        CannotUse for keys of another account.
+        """
         client = self._client(read, name)
         try:
-            await client.get_account_positions()
+            for left in reversed(range(TRIES)):
+                before = self._held(name)
+                told = await client.get_account_positions()
+                after = self._held(name)
+                wrong, quiet = _elsewhere(before, after, told), before == after and not _moving(after)
+                if not wrong and (quiet or not left):
+                    return
+                if not left:
+                    raise CannotUse(f"the new keys of {name} are of another account: {wrong}")
+                await asyncio.sleep(LOOK_S)  # a venue may show a fill later than it tells it, and any is within a range
         except Rejected as refused:
             if refused.refusal is not Refusal.UNSUPPORTED:
                 raise
         finally:
             await client.disconnect()
+
+    def _held(self, name: str) -> dict[str, tuple[Decimal, Decimal]]:
+        """By symbol: the least and the most that an account can hold now; nothing of one that is only listened to."""
+        found = {}
+        for world in (member.desk.world for member in self._members):
+            if name in world.traded and world.started:
+                low = high = world.baseline.get(name, ZERO) + world.ledger.books[name].position
+                for order in (*world.orders.covering.values(), *world.orders.resting.values()):
+                    if order.account == name and order.side is Side.BUY:
+                        high += order.remaining
+                    elif order.account == name:
+                        low -= order.remaining
+                found[world.instruments[name].symbol] = (low, high)
+        return found
 
     async def _replace(self, name: str, read: Config) -> None:
         def make() -> BaseExchangeClient:
@@ -186,6 +213,24 @@ class _Change:
 
     config: Config
     accounts: tuple[str, ...]
+
+
+def _moving(held: Mapping[str, tuple[Decimal, Decimal]]) -> bool:
+    return any(low != high for low, high in held.values())
+
+
+def _elsewhere(
+    before: Mapping[str, tuple[Decimal, Decimal]], after: Mapping[str, tuple[Decimal, Decimal]],
+    told: Sequence[Position],
+) -> str:  # fmt: skip
+    """How what an account is told to hold contradicts what it can hold; empty if it does not."""
+    found = []
+    for symbol in before.keys() & after.keys():
+        qty = sum((it.qty for it in told if it.symbol == symbol), ZERO)
+        low, high = min(before[symbol][0], after[symbol][0]), max(before[symbol][1], after[symbol][1])
+        if not low <= qty <= high:
+            found.append(f"it holds {qty} {symbol}, and the run's has {low}{'' if low == high else f' to {high}'}")
+    return "; ".join(sorted(found))
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
