@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from cli_kit import Eagle, eagle
 
 import exchanges.bifu.private as bifu
+from engine.runtime.venue_audit import audit_venue
 from exchanges.bifu.private import Pace
 
 __all__ = ["eagle"]
@@ -67,6 +69,36 @@ def test_seeds_of_its_whole_catalogue_hold(eagle: Eagle, seed: int) -> None:
 @pytest.mark.parametrize("seed", [342, 380, 386, 543])
 def test_seeds_of_its_catalogue_that_were_judged_wrong_hold(eagle: Eagle, seed: int) -> None:
     assert simulated(eagle, str(seed), "--faults", "catalogue", "--play", "some")["broken"] == []
+
+
+def test_what_the_makers_orders_filled_of_each_other_is_no_difference_at_the_source(
+    eagle: Eagle, tmp_path: Path
+) -> None:
+    """A hedger that was killed under a fault plan ended with `fill_differs`: only the order list had told of a take."""
+    rules = plan(
+        tmp_path, "fault: maker_takes, rate: 0.3, venue: one", "fault: frame_lost, of: fill, rate: 0.3, venue: one"
+    )
+    assert simulated(eagle, "12", "--faults", str(rules), "--venues", "backpack")["broken"] == []
+
+
+@pytest.mark.parametrize(("after_s", "found"), [(4, True), (3_600, False)])
+def test_a_fill_that_a_comparison_could_have_found_and_no_run_tells_is_a_difference(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch, after_s: int, found: bool
+) -> None:
+    """What fills after the last comparison of a run, the next one may still be told: no such row is missed here."""
+
+    def robbed(path: Path, *given: Any, venue: str, **more: Any) -> Any:
+        if venue == "one":
+            with sqlite3.connect(path) as journal:
+                first = f"SELECT min(at_ms) + {after_s * 1000} FROM fills WHERE venue = 'one'"
+                journal.execute(
+                    f"DELETE FROM fills WHERE venue = 'one' AND at_ms BETWEEN ({first}) AND ({first}) + 2000"
+                )
+        return audit_venue(path, *given, venue=venue, **more)
+
+    monkeypatch.setattr("cli.simulated_life.audit_venue", robbed)
+    told = simulated(eagle, "2", "--venues", "backpack", "--rounds", "20")
+    assert ("fill_differs" in codes(told)) is found
 
 
 # 111: one cut of the source's stream became a dozen. 150: a maker that takes its own order has filled nothing.
