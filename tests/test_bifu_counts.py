@@ -102,11 +102,22 @@ def test_rows_that_came_since_hide_nothing_that_was_missed() -> None:
     """An order goes on filling while its list is on the way, and for ever."""
     counts = Counts()
     assert counts.take_row(row("t1", "1", at_ms=T)) == 1
+    counts.asking()
     assert counts.take_row(row("t3", "4", at_ms=T + 500)) == 4
     assert missed(counts, listed("3", at_ms=T + 100)) == 2
     counts.take(told(f"{PROVISIONAL}3", "2", at_ms=T + 100))
     assert missed(counts, listed("7", at_ms=T + 500)) == 0
     assert counts.take_row(row("t2", "2", at_ms=T + 100)) == 0
+
+
+def test_a_row_that_came_before_the_list_was_asked_for_is_in_it_whatever_the_venue_s_clocks_say() -> None:
+    """Its list said it had changed before its own fill was made: the fill was told twice, and hedged twice."""
+    counts = Counts()
+    assert counts.take_row(row("t1", "1", at_ms=T + 500)) == 1
+    counts.asking()
+    assert missed(counts, listed("1", at_ms=T)) == 0
+    counts.asked()
+    assert missed(counts, listed("1", at_ms=T)) == 0
 
 
 def test_memory_is_swept_and_a_replay_is_looked_up_not_told_again() -> None:

@@ -31,19 +31,18 @@ Recall = Callable[[str], Sequence[Fill]]  # every fill of an order, by its id, t
 
 
 class _Trades:
-    """What is known of each trade of an order: venue ms, quantity, and how much of it was news when it came.
+    """What is known of each trade of an order: venue ms and quantity.
 
     Columns instead of a value for each trade: a busy market tells millions in the hours that they are kept, and the
     garbage collector would look at every value again and again.
     """
 
-    __slots__ = ("_at_ms", "_ids", "_news", "_qty")
+    __slots__ = ("_at_ms", "_ids", "_qty")
 
     def __init__(self) -> None:
         self._ids: dict[str, None] = {}  # in the order of the columns
         self._at_ms = array("q")
         self._qty: list[Decimal] = []
-        self._news: dict[str, Decimal] = {}  # of those that were not news as a whole
 
     def __contains__(self, trade_id: str) -> bool:
         return trade_id in self._ids
@@ -51,18 +50,16 @@ class _Trades:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, trade_id: str, at_ms: int, qty: Decimal, *, news: Decimal) -> None:
+    def add(self, trade_id: str, at_ms: int, qty: Decimal) -> None:
         self._ids[trade_id] = None
         self._at_ms.append(at_ms)
         self._qty.append(qty)
-        if news != qty:
-            self._news[trade_id] = news
 
-    def rows(self) -> Iterator[tuple[int, Decimal, Decimal]]:
+    def rows(self) -> Iterator[tuple[int, Decimal]]:
         """Those that a row told, not those that stood for rows."""
         for trade_id, at_ms, qty in zip(self._ids, self._at_ms, self._qty, strict=True):
             if not trade_id.startswith(PROVISIONAL):
-                yield at_ms, qty, self._news.get(trade_id, qty)
+                yield at_ms, qty
 
 
 @dataclass(slots=True)
@@ -93,11 +90,11 @@ class _Order:
         if fill.trade_id.startswith(BASELINE):
             self.base, self.base_ms = fill.qty, fill.at_ms
             self.base_rows = Decimal(fill.trade_id.removeprefix(BASELINE)) - fill.qty
-            self.early = sum((qty for at_ms, qty, _ in self.trades.rows() if at_ms <= self.base_ms), ZERO)
+            self.early = sum((qty for at_ms, qty in self.trades.rows() if at_ms <= self.base_ms), ZERO)
             self._look_for_overlap()
         elif not fill.trade_id.startswith(PROVISIONAL):
             self._came(fill.at_ms, fill.qty)
-        self.trades.add(fill.trade_id, fill.at_ms, fill.qty, news=fill.qty)
+        self.trades.add(fill.trade_id, fill.at_ms, fill.qty)
 
     def news(self, row: FillRow) -> Decimal:
         """Take a row that is no replay; how much of it was not counted yet."""
@@ -105,18 +102,12 @@ class _Order:
         self._came(row.at_ms, row.qty)
         self.rows += row.qty
         news = max(ZERO, min(self.rows - self.counted, row.qty))
-        self.trades.add(row.trade_id, row.at_ms, row.qty, news=news)
+        self.trades.add(row.trade_id, row.at_ms, row.qty)
         if news == row.qty:
             self._count(news, row.value, row.fee)
         else:
             self._count(news, row.value * news / row.qty, row.fee * news / row.qty)
         return news
-
-    def later_than(self, at_ms: int) -> Decimal:
-        """What rows of fills after that time have added."""
-        if self.newest_ms <= at_ms:
-            return ZERO
-        return sum((news for row_ms, _, news in self.trades.rows() if row_ms > at_ms), ZERO)
 
     def _came(self, at_ms: int, qty: Decimal) -> None:
         if at_ms <= self.base_ms:
@@ -163,6 +154,7 @@ class Counts:
         self._keep_ms = keep_ms
         self._most = self._crowded_at = most
         self._orders: dict[str, _Order] = {}  # the one that told news last is last
+        self._came: dict[str, list[tuple[int, Decimal]]] | None = None  # rows since the lists were asked for, by order
         self.size = 0  # trade ids in memory, for a metric
         self._forgotten_ms = 0 if recall is None else known_since_ms  # what is newer is in memory, whole
         self._known_ms = 0  # what is older may be a replay that a provisional fill had explained: nobody journals that
@@ -183,16 +175,29 @@ class Counts:
             order = self._orders[row.order_id] = _Order()
         self._orders[row.order_id] = self._orders.pop(row.order_id)
         self.size += 1
-        return order.news(row)
+        news = order.news(row)
+        if self._came is not None:
+            self._came.setdefault(row.order_id, []).append((row.at_ms, news))
+        return news
+
+    def asking(self) -> None:
+        """The venue's lists are asked for from here on: what comes may be in them or not, what came before is."""
+        self._came = {}
+
+    def asked(self) -> None:
+        """They were judged."""
+        self._came = None
 
     def missed(self, listed: OrderRow) -> Missed | None:
         """What the venue's list knows of an order beyond its count; nothing is taken.
 
-        Rows that have come since the order was listed are none of what it lists: they would hide as much that was
-        missed, for as long as an order goes on filling.
+        Rows that have come since the list was asked for, of fills after it was made, are none of what it lists: they
+        would hide as much that was missed, for as long as an order goes on filling. By the venue's times alone one
+        whose clocks differ would be told the same fill again.
         """
         order = self._order_of(listed)
-        later = order.later_than(listed.updated_ms + SAME_MS)
+        since_ms = listed.updated_ms + SAME_MS
+        later = sum((news for at_ms, news in (self._came or {}).get(listed.order_id, ()) if at_ms > since_ms), ZERO)
         qty = listed.cum_qty - (order.counted - later)
         if qty <= 0:
             return None

@@ -233,6 +233,13 @@ class PrivateFeed:
     async def _compare(self, use: Use) -> int:
         """One comparison; how many fills it brought. Raises: ExchangeError."""
         self._suspected = False
+        self._counts.asking()
+        try:
+            return await self._compared(use)
+        finally:
+            self._counts.asked()
+
+    async def _compared(self, use: Use) -> int:
         began_ms = self._rest.venue_ms
         active, ended = await self._listed(use)
         orders = [order for order in (*active, *ended) if self._ours(order)]
