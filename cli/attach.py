@@ -28,6 +28,15 @@ class NotReached(click.ClickException):
     exit_code = 1
 
 
+class Hangs(NotReached):
+    """A process is there, `pid` where the kernel tells, and its `run` answers nothing."""
+
+    def __init__(self, text: str, *, run: int, pid: int) -> None:
+        super().__init__(text)
+        self.run = run
+        self.pid = pid
+
+
 @dataclass(frozen=True, slots=True)
 class Reached:
     path: Path  # of its socket
@@ -44,7 +53,7 @@ def one_run(journal: str | None, default: str, number: int | None) -> Reached:
 
 
 def running(journal: str | None, default: str, number: int | None) -> list[Reached]:
-    """The runs beside the default journal, or of the one named, that answer. Raises: NotReached if none does."""
+    """The runs beside the default journal, or of the one named, that answer. Raises: NotReached, Hangs if none does."""
     where = Path(journal or default)
     folder = where if where.is_dir() else where.parent
     try:
@@ -52,21 +61,26 @@ def running(journal: str | None, default: str, number: int | None) -> list[Reach
     except OSError as error:
         text = f"no run of {where}: {folder} cannot be read ({error.strerror}); name the journal with --journal"
         raise NotReached(text) from error
-    found, silent = [], {}
+    found: list[Reached] = []
+    silent: dict[int, NotReached] = {}
     for run, path in sockets.items():
         if number is not None and run != number:
             continue
         try:
             status = _status(path, run)
         except NotReached as wrong:
-            silent[run] = wrong.message
+            silent[run] = wrong
         else:
             if journal is None or where.is_dir() or _same_file(status.journal, where):
                 found.append(Reached(path, status))
     if not found:
-        raise NotReached("\n".join(silent.values()) or _nothing_runs(where, number))
-    for text in silent.values():
-        write_note(text)
+        text = "\n".join(wrong.message for wrong in silent.values())
+        hung = next((wrong for wrong in silent.values() if isinstance(wrong, Hangs)), None)
+        if hung is not None:
+            raise Hangs(text, run=hung.run, pid=hung.pid)
+        raise NotReached(text or _nothing_runs(where, number))
+    for it in silent.values():
+        write_note(it.message)
     return found
 
 
@@ -96,7 +110,8 @@ def open_run(path: Path, run: int) -> socket.socket:
         raise NotReached(f"run {run} belongs to {_owner(path)}: only that user and root may ask it ({path})") from error
     except OSError as error:
         if isinstance(error, TimeoutError) or error.errno == errno.EAGAIN:
-            raise NotReached(f"run {run} takes no connection: its process hangs or was stopped ({path})") from error
+            text = f"run {run} takes no connection: its process hangs or was stopped ({path})"
+            raise Hangs(text, run=run, pid=0) from error
         raise NotReached(f"run {run}: {path} is no control socket ({error.strerror})") from error
     stranger = imposter(peer)
     if stranger is not None:
@@ -128,13 +143,14 @@ def _line(peer: socket.socket) -> bytes:
 # --- words
 
 
-def _hangs(peer: socket.socket, run: int) -> NotReached:
+def _hangs(peer: socket.socket, run: int) -> Hangs:
     who = peer_of(peer)
     process = f"its process {who[0]}" if who else "its process"
-    return NotReached(
+    return Hangs(
         f"run {run} has not answered within {ANSWER_WITHIN_S} s: {process} hangs or was stopped (kill -STOP);"
-        " its orders rest and nothing is hedged meanwhile"
-    )
+        " its orders rest and nothing is hedged meanwhile",
+        run=run, pid=who[0] if who else 0,
+    )  # fmt: skip
 
 
 def _died(path: Path, run: int) -> str:

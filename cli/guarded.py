@@ -17,7 +17,7 @@ from engine.runtime.config import Config, load_config
 from engine.runtime.fence import fence
 from engine.runtime.hedger_json import JsonOptions
 from engine.runtime.journal_read import open_journal, read_runs
-from engine.runtime.lease import holder_of, is_free
+from engine.runtime.lease import holder_of, is_free, started_at
 from engine.trading.effects import Alert
 from engine.trading.plan import source_role
 from exchanges.errors import ExchangeError
@@ -76,6 +76,11 @@ class Guarded:
         wall_ms = time.time_ns() // 1_000_000
         found = (left_over(self.journal, pair, wall_ms=wall_ms) for pair in self._config.pairs)
         return [left for left in found if left is not None]
+
+    def owns(self, pid: int) -> bool:
+        """Is one of the accounts that process's?"""
+        holders = [holder_of(path) for path in self._leases.values() if not is_free(path)]
+        return any(it is not None and it.pid == pid and started_at(pid) == it.started for it in holders)
 
     def fence(self) -> str:
         """Make sure that no process acts on the accounts any more; why that cannot be, or empty."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.attach import NotReached, Reached, open_run, running
+from cli.attach import ANSWER_WITHIN_S, Hangs, NotReached, Reached, open_run, running
 from cli.guarded import Guarded
 from cli.live import Lost, Watched
 from cli.locate import CannotUse
@@ -41,24 +40,31 @@ class Watching:
     def __iter__(self) -> Iterator[Seen]:
         while True:
             found = self._next()
-            if isinstance(found, int):
-                yield self._gone(found, "it is dead and nobody looks after what it left")
+            if isinstance(found, tuple):
+                yield self._gone(*found)
             else:
                 write_note(f"watching run {found.status.run}, process {found.status.pid}")
                 yield self._watch(found)
 
-    def _next(self) -> Reached | int:
-        """A run to watch, or the number of one that died before anybody watched it."""
-        told = False
+    def _next(self) -> Reached | tuple[int, str]:
+        """A run to watch, or one that died or hangs before anybody watched it, and why it is gone."""
+        told, silent_since = False, 0.0
         while True:
-            with suppress(NotReached):
+            try:
                 found = running(str(self._guarded.journal), "", None)
                 if len({it.status.pid for it in found}) > 1:
                     raise CannotUse(f"--journal: several runs are going on in {self._guarded.journal}; guard one each")
                 return found[0]  # pairs of one process live and die together
+            except Hangs as hung:
+                silent_since = silent_since or time.monotonic() - ANSWER_WITHIN_S
+                long = time.monotonic() - silent_since >= self._guarded.silence_s
+                if long and self._guarded.owns(hung.pid):
+                    return hung.run, "it owns the accounts and answers nothing"
+            except NotReached:
+                silent_since = 0.0
             left = self._guarded.left()
             if left:
-                return left
+                return left, "it is dead and nobody looks after what it left"
             if not told:
                 told = True
                 write_note(f"no run of {self._guarded.journal} is going on; waiting for one")

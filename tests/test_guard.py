@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +21,7 @@ from engine.chart.model import FlowError
 from engine.errors import AccountInUse, EngineError
 from engine.runtime.config import load_config
 from engine.runtime.credentials import Reference
+from engine.runtime.lease import started_at
 from engine.runtime.secrets import Secret
 from engine.trading.effects import Alert, Level
 from exchanges.errors import LinkDown
@@ -71,7 +74,8 @@ def in_use(path: Path, text: str) -> Callable[[], None]:
 
 def of(leases: dict[str, Path], **more: Any) -> Any:
     """As much of `Guarded` as its methods look at."""
-    return SimpleNamespace(_leases=leases, journal=Path("j.sqlite"), _flow=FLOW, _resolve=None, _source=None, **more)
+    plain = {"_leases": leases, "journal": Path("j.sqlite"), "_flow": FLOW}
+    return SimpleNamespace(**plain, _resolve=None, _source=None, _json_options=None, **more)
 
 
 FLOW = SimpleNamespace(sections={"hedging": SimpleNamespace(value=None)})
@@ -111,6 +115,21 @@ def test_what_is_left_open_is_taken_over_only_where_nobody_owns_an_account(tmp_p
     give_back()
     assert Guarded.left(guarded) == 7
     assert Guarded.left(of({"hawk": path}, _left=list)) == 0
+
+
+def test_a_process_owns_the_accounts_only_while_it_holds_a_lease_of_theirs(tmp_path: Path) -> None:
+    """A number that came back is another process; a lease that is free is nobody's, whatever stands in it."""
+    pid, path = os.getpid(), tmp_path / "a.lock"
+    told = json.dumps({"account": "x", "pid": pid, "started": started_at(pid), "host": "h", "journal": "j"})
+    guarded = of({"hawk": path, "chick": tmp_path / "none.lock"})
+    give_back = in_use(path, told)
+    assert Guarded.owns(guarded, pid)
+    assert not Guarded.owns(guarded, pid + 1)
+    give_back()
+    assert not Guarded.owns(guarded, pid)
+    give_back = in_use(path, told.replace(started_at(pid), "1"))
+    assert not Guarded.owns(guarded, pid)
+    give_back()
 
 
 @pytest.mark.parametrize(

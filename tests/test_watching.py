@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from cli import watching
-from cli.attach import NotReached
+from cli.attach import Hangs, NotReached
 from cli.locate import CannotUse
 from cli.watching import Seen, Watching
 from engine.trading.effects import Alert
@@ -24,7 +24,7 @@ class Guarded:
     """`exit_code` is what the journal says of the run."""
 
     def __init__(self, code: int | None = None) -> None:
-        self.silence_s = 0.05
+        self.silence_s: float = 0.05
         self.journal = Path("j.sqlite")
         self.calls: list[str] = []
         self._code = code
@@ -141,3 +141,38 @@ def test_a_run_that_shows_itself_is_watched_for_as_long_as_it_does(monkeypatch: 
     it = Watching(Guarded())  # type: ignore[arg-type]
     it._heard = now[0]
     assert it._follow(3, Said()) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("owner", "silence_s", "looks"), [(True, 5, 1), (True, 12, 3), (False, 5, 0)])
+def test_a_run_that_hung_before_anybody_watched_it_is_silent_if_it_owns_the_accounts(
+    owner: bool, silence_s: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guard that starts later than the run hangs waited for one for ever; each try to reach it takes five seconds."""
+    now, tried = [100.0], list[float]()
+
+    def hangs(*_: object) -> list[object]:
+        now[0] += 5
+        tried.append(now[0])
+        if len(tried) == 9:
+            raise Enough
+        raise Hangs("no answer", run=3, pid=77)
+
+    monkeypatch.setattr(watching, "running", hangs)
+    monkeypatch.setattr(watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watching.select, "select", lambda *_: ([], [], []))
+    guarded = Guarded()
+    guarded.silence_s = silence_s
+    guarded.left = lambda: 0  # type: ignore[attr-defined]
+    guarded.owns = lambda pid: owner and pid == 77  # type: ignore[attr-defined]
+    if not owner:
+        with pytest.raises(Enough):
+            next(iter(Watching(guarded)))  # type: ignore[arg-type]
+        assert guarded.calls == []
+        return
+    assert next(iter(Watching(guarded))) == Seen(3, orderly=False)  # type: ignore[arg-type]
+    assert len(tried) == looks
+    assert guarded.calls == ["guard_silent: run 3: it owns the accounts and answers nothing; the guard takes over"]
+
+
+class Enough(Exception):
+    pass
