@@ -29,9 +29,7 @@ class Side(FastEnum):
     BUY = "buy"
     SELL = "sell"
 
-    def __init__(self, word: str) -> None:
-        """`sign` is +1 for a buy, -1 for a sell: quantity times sign is the change of position."""
-        self.sign = 1 if word == "buy" else -1
+    sign: int  # +1 for a buy, -1 for a sell: quantity times sign is the change of position
 
     @property
     def opposite(self) -> Side:
@@ -39,6 +37,8 @@ class Side(FastEnum):
 
 
 _BUY, _SELL = Side
+# Set here and not by an `__init__`, which mypyc calls before there is a class to be of.
+_BUY.sign, _SELL.sign = 1, -1
 
 
 class OrderType(Enum):
@@ -61,8 +61,11 @@ class OrderState(FastEnum):
     CANCELED = "canceled"
     FAILED = "failed"
 
-    def __init__(self, word: str) -> None:
-        self.terminal = word in ("filled", "canceled", "failed")
+    terminal: bool
+
+
+for _state in OrderState:
+    _state.terminal = _state in (OrderState.FILLED, OrderState.CANCELED, OrderState.FAILED)
 
 
 class Refusal(FastEnum):
