@@ -77,7 +77,7 @@ def _finish(guarded: Guarded) -> int:
     write_note("its process is gone; taking over")
     code, text = guarded.recover()
     if code:
-        text = f"what the run left is not closed (exit code {code}: {text}): eagle recover, or by hand"
+        text = f"what the run left may not be closed (exit code {code}: {text}): eagle recover, or by hand"
         guarded.call(Alert(Level.PERSON, "guard_failed", text, {}))
     else:
         guarded.call(Alert(Level.WARNING, "guard_took_over", text, {}))

@@ -123,6 +123,8 @@ class Guarded:
             return 0, f"somebody else took over before the guard could: {wrong}"
         except (EngineError, ExchangeError, CannotUse, FlowError) as wrong:
             return 1, str(wrong)
+        if code:
+            return code, "its last line says what is open, or that no venue confirmed that nothing is"
         if source_role(self._flow):
             return code, "what the run left is hedged, down to dust"
         return code, "what the run left is closed, the venues confirm flat within dust"

@@ -147,6 +147,22 @@ def test_a_takeover_that_fails_is_no_crash_and_one_that_came_first_no_failure(
     assert Guarded.recover(of({}, _left=lambda: [object()]))[0] == code
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (0, "what the run left is closed, the venues confirm flat within dust"),
+        (1, "its last line says what is open, or that no venue confirmed that nothing is"),
+    ],
+)
+def test_a_takeover_that_is_not_confirmed_is_not_called_closed(
+    code: int, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setups, "setup_of", lambda *_: None)
+    monkeypatch.setattr("cli.run.told_run", lambda *_, **__: code)
+    monkeypatch.setattr("cli.guarded.words_of", lambda _: [])
+    assert Guarded.recover(of({}, _left=lambda: [object()])) == (code, text)
+
+
 def test_nothing_is_sent_where_nothing_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setups, "setup_of", lambda *_: pytest.fail("nothing is to be done"))
     assert Guarded.recover(of({}, _left=list)) == (0, "the run had left nothing open")
