@@ -93,8 +93,8 @@ def _sorted_out(
     run: int, left: Carried, then: Mapping[str, Place], places: Mapping[str, Place], *, listens: bool
 ) -> Left | None:
     open_on = {it.account for it in left.held if it.ours} | {it.account for it in left.orders}
-    if listens and not left.orders and not sum((it.ours for it in left.held), ZERO):
-        return None  # what is held on both sides is meant to stay
+    if listens and not left.orders and not left.untold and not sum((it.ours for it in left.held), ZERO):
+        return None  # what is held on both sides is meant to stay, and no hedge can be missing in the journal
     if not open_on:
         return None
     lost = [name for name in sorted(open_on) if places.get(name) != then[name]]
