@@ -171,6 +171,7 @@ class SimulatedWorld:
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
         self._down_ns = -COUNTED_NS  # when a process died last
         self.without_ns = -S  # when something was not asked or sent last for want of a request
+        self.starved_for_ns = 0  # for how long in all
         self.starved_ns = 0  # until when what it had asked may have left no request to the next one
         self._source: MarketMaker | None = None
         self._heard = False  # what it filled before somebody listened is nobody's to hedge (S1)
@@ -258,6 +259,7 @@ class SimulatedWorld:
         self.without_ns, until_ns = self.clock.now_ns(), self._down_ns + COUNTED_NS
         if self.clock.now_ns() < until_ns != self.starved_ns:
             self.starved_ns = until_ns
+            self.starved_for_ns += COUNTED_NS
             self._took.append((until_ns, COUNTED_NS))
 
     # --- faults

@@ -20,7 +20,7 @@ from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.setups import Setup, plan_of
 from cli.simulate_story import Story
-from cli.simulated import COUNTED_NS, SimulatedVenue, SimulatedWorld
+from cli.simulated import COUNTED_NS, SPENT, SimulatedVenue, SimulatedWorld
 from cli.wiring import FLUSH_AFTER_NS, watch_of
 from engine.chart.model import Flow
 from engine.chart.units import parse_literal
@@ -126,6 +126,7 @@ async def _started(life: Life, flow: Flow, *, down_ns: int, start_ns: int) -> st
     try:
         await life.live(flow, down_ns, start_ns)
     except (CannotUse, ExchangeError) as error:
+        life.failed_to_start(str(error))
         return str(error)
     except NotFlatBefore as error:
         life.refuse(str(error))
@@ -155,7 +156,10 @@ class Life:
         if self.number == MOST_LIVES:
             world.end_faults()
         await asyncio.sleep(down_ns / S)
+        asked_ns = clock.now_ns()
         listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world)
+        if clock.now_ns() - asked_ns > S:
+            world.said(SPENT)  # it waited for nothing else
         left = left_over(self._lived.path, config, wall_ms=clock.wall_ms())
         carried = taken_over(left, flow, may_leave=False)
         self._journal = journal = SimulatedJournal(self._lived.path, effect=self._effect, written=self._written)
@@ -197,6 +201,9 @@ class Life:
             journal.run_ended(exit_code, clock.wall_ms())
             lived.unpriced = bool(desk.unpriced())
             lived.exit_code, lived.ending = exit_code, runner.ending.text if runner.ending else ""
+
+    def failed_to_start(self, why: str) -> None:
+        self._world.said(why)
 
     def refuse(self, why: str) -> None:
         """It does not take over what it finds."""
@@ -288,7 +295,10 @@ class Life:
         after_s = planned_s or ROUND_S * scenario.rounds
 
         def stop() -> None:
-            if runner.ending is None:
+            due_ns = start_ns + after_s * S + world.starved_for_ns
+            if not planned_s and self.clock.now_ns() < due_ns:
+                self.clock.call_at(due_ns, stop)
+            elif runner.ending is None:
                 world.end_faults()
                 self._lived.asked_ns = self.clock.now_ns() if planned_s else 0
                 if not planned_s:
