@@ -107,9 +107,7 @@ class Witness:
         self.fills = 0
         self.hedges = 0
         self.owners: dict[str, Decimal] = {}  # by account what others traded and no run knows of since a death
-        self.late_trades: set[tuple[str, str]] = (
-            set()
-        )  # of hedges that a venue carried out when they were given up (S4)
+        self.late_trades: set[tuple[str, str]] = set()  # of hedges that a venue carried out after they were given up
         self.halted_ns = 0  # when the flow first gave up
         self._now_ns = now_ns
         self._venues: Sequence[Venue] = ()
