@@ -210,10 +210,13 @@ async def _ask(config: Config, resolve: Resolve) -> Listed:
     return await listed_by(config, clock=LiveClock(asyncio.get_running_loop()), resolve=resolve)
 
 
-async def listed_by(config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS) -> Listed:
-    """As `ask_venues`, on the running loop."""
+async def listed_by(
+    config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS,
+    note: Callable[[str], None] = write_note,
+) -> Listed:  # fmt: skip
+    """As `ask_venues`, on the running loop. `note` is told what is waited for."""
     budgets = network.budgets()
-    patience = Patience(write_note)
+    patience = Patience(note)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:

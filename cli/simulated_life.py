@@ -157,7 +157,7 @@ class Life:
             world.end_faults()
         await asyncio.sleep(down_ns / S)
         asked_ns = clock.now_ns()
-        listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world)
+        listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world, note=_to_nobody)
         if clock.now_ns() - asked_ns > S:
             world.said(SPENT)  # it waited for nothing else
         left = left_over(self._lived.path, config, wall_ms=clock.wall_ms())
@@ -320,6 +320,10 @@ class Life:
 
 
 # --- the verdict
+
+
+def _to_nobody(text: str) -> None:
+    """What a start waits for: a person has no use for it here."""
 
 
 def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
