@@ -24,8 +24,7 @@ from cli.screen import Screen
 from cli.setups import Options, Setup
 from cli.streams import write_note
 from cli.view import View
-from cli.wiring import Held, Member, Ran, clock_of
-from engine.runtime.busy_poll import busy_loop
+from cli.wiring import Held, Member, Ran, clock_of, loop_factory
 from engine.runtime.config import Config
 from engine.runtime.counter import UINT32_RUNS
 from engine.runtime.garbage import QuietStart
@@ -63,7 +62,7 @@ def perform_pairs(setup: Setup, options: Options, view: View) -> list[Ran]:
             screen = Screen(detailed=True, view=view, prefix=prefix)
             held = Held(carried, leases.lost, partial(_check, each, carried))
             parts.append(_Part(each, own, screen, prepared, journal, run, held))
-        with asyncio.Runner(loop_factory=busy_loop if setup.config.busy_poll else None) as loop:
+        with asyncio.Runner(loop_factory=loop_factory(setup, options)) as loop:
             return loop.run(_run(parts, options))
 
 

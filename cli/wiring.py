@@ -110,13 +110,14 @@ def _perform(setup: Setup, options: Options, screen: Screen, prepared: Prepared,
     limit = UINT32_RUNS if setup.listed else None
     journal, number = open_record(options.journal, Sync(setup.config.journal_sync), limit=limit)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory(setup, options)) as loop:
+        with asyncio.Runner(loop_factory=loop_factory(setup, options)) as loop:
             return loop.run(_run(setup, options, screen, prepared, journal=journal, number=number, held=held))
     finally:
         journal.close()
 
 
-def _loop_factory(setup: Setup, options: Options) -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory(setup: Setup, options: Options) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the loop of a run, or of pairs that share one; None for the usual one."""
     if options.speed is not None:
         return busy_loop if setup.listed and setup.config.busy_poll else None
     if setup.axis is None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import selectors
 import signal
+import socket
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from cli.wiring import loop_factory
 from engine.runtime.busy_poll import BusySelector, busy_loop
+from engine.runtime.loop import VirtualLoop
 
 
 @pytest.fixture
@@ -84,8 +88,28 @@ def test_a_signal_is_heard() -> None:
         assert runner.run(wait()) == "stopped"
 
 
-def test_what_is_ready_comes_without_a_timeout() -> None:
-    selector = BusySelector()
-    assert selector.select(0) == []
-    assert selector.select(0.001) == []
-    selector.close()
+def test_what_is_ready_comes_at_once_and_nothing_else_does() -> None:
+    ours, theirs = socket.socketpair()
+    with BusySelector() as selector, ours, theirs:
+        selector.register(ours, selectors.EVENT_READ)
+        assert selector.select(0) == []
+        assert selector.select(0.001) == []
+        theirs.send(b"fill")
+        assert [key.fileobj for key, _ in selector.select()] == [ours]
+
+
+@pytest.mark.parametrize(
+    ("venues", "busy", "speed", "made_by"),
+    [
+        (True, True, 1, busy_loop),
+        (True, False, 1, None),
+        (False, True, 1, None),  # paper has no sockets to ask
+        (False, True, None, VirtualLoop),
+    ],
+)
+def test_a_run_at_venues_stays_awake_where_its_config_says_so(
+    venues: bool, busy: bool, speed: int | None, made_by: object
+) -> None:
+    listed = {"maker": None} if venues else {}
+    setup: Any = SimpleNamespace(listed=listed, config=SimpleNamespace(busy_poll=busy), axis=None)
+    assert loop_factory(setup, SimpleNamespace(speed=speed)) is made_by  # type: ignore[arg-type]

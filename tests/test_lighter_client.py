@@ -773,16 +773,21 @@ def test_a_warm_connection_counts_as_any_request_of_a_standard_account() -> None
     play(main, per_minute=24_000, connect=False)
 
 
+def two_others(it: Bench) -> list[LighterClient]:
+    """More accounts of its venue."""
+    listing = Listing()
+    return [
+        LighterClient(
+            name, venue="lighter", markets={"ETH": "ETH-PERP"}, signer=it.signer, transport=it.net, clock=it.clock,
+            rng=Middle(), budget=Budget(24_000), rest_url="https://v", stream_url="wss://v/stream", listing=listing,
+        )
+        for name in ("chick", "hen")
+    ]  # fmt: skip
+
+
 def test_accounts_of_one_venue_ask_once_for_its_markets() -> None:
     async def main(it: Bench) -> None:
-        listing = Listing()
-        others = [
-            LighterClient(
-                name, venue="lighter", markets={"ETH": "ETH-PERP"}, signer=it.signer, transport=it.net, clock=it.clock,
-                rng=Middle(), budget=Budget(24_000), rest_url="https://v", stream_url="wss://v/stream", listing=listing,
-            )
-            for name in ("chick", "hen")
-        ]  # fmt: skip
+        others = two_others(it)
         before = len(it.net.asked)
         told = await asyncio.gather(*(client.get_contract_attributes("ETH") for client in others))
         assert told[0] == told[1]
@@ -797,14 +802,7 @@ def test_accounts_that_connect_together_ask_for_the_clock_once() -> None:
     """S11: three accounts that come back from a cut paid 900 of a minute's weight for it, each time."""
 
     async def main(it: Bench) -> None:
-        listing = Listing()
-        others = [
-            LighterClient(
-                name, venue="lighter", markets={"ETH": "ETH-PERP"}, signer=it.signer, transport=it.net, clock=it.clock,
-                rng=Middle(), budget=Budget(24_000), rest_url="https://v", stream_url="wss://v/stream", listing=listing,
-            )
-            for name in ("chick", "hen")
-        ]  # fmt: skip
+        others = two_others(it)
 
         def greetings() -> int:
             return sum(urlsplit(asked.url).path == "/" for asked in it.net.asked)

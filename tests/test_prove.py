@@ -13,9 +13,13 @@ from planted_faults import PLANTED
 from trading_kit import eagle_flow
 
 from cli.rehearsal import rehearse
+from engine.trading.effects import ArmTimer
+from engine.trading.intake import DESK
 from engine.verify.bounds import FAULTS, Bounds
+from engine.verify.projection import NOW
 from engine.verify.proof import Proof, Shown, Verdict, World, prove_world
 from engine.verify.script import as_yaml, read_script, script_of
+from engine.verify.stepper import Arm
 from engine.verify.story import mermaid, scenes_of, table
 from exchanges.types import LinkState
 
@@ -54,6 +58,21 @@ def test_without_faults_every_rule_is_proved() -> None:
     _, proof = proved(faults=0)
     assert [it.rule.name for it in proof.shown if it.verdict is not Verdict.PROVED and not needs_a_fault(it)] == []
     assert (proof.verdict, proof.states == proof.expanded) == (Verdict.PROVED, True)
+
+
+def test_the_desks_own_comparison_is_a_move_of_the_outside_unless_something_is_in_doubt() -> None:
+    """As a timer it would be part of every situation; in doubt nothing else leads on."""
+    world, _ = proved(faults=0, takers=1)
+    asked_again = [ArmTimer(DESK, "reconcile", 0, NOW + 15)]
+    assert world.stepper.done_of({}, asked_again) == []
+    world.desk.world.positions_doubted = True
+    assert world.stepper.done_of({}, asked_again) == [Arm(DESK, "reconcile", 15, 15)]
+
+
+def test_a_doubt_that_a_fill_on_its_way_raised_is_cleared() -> None:
+    _, proof = proved(faults=2, takers=1, kinds=frozenset({"cancel overtakes fill", "comparison"}))
+    broken = [it.rule.name for it in proof.shown if it.verdict is Verdict.VIOLATED]
+    assert (broken, proof.states == proof.expanded) == ([], True)
 
 
 @pytest.mark.parametrize("kind", ["partial", "late request"])
