@@ -118,6 +118,10 @@ class BaseExchangeClient(ABC):
     async def get_margin(self) -> Margin:
         """Equity, free collateral and maintenance requirement now."""
 
+    async def get_holdings(self) -> tuple[Sequence[Position], Margin]:
+        """Positions and margin for who needs both, with no question asked twice. Raises as either of them."""
+        return await self.get_account_positions(), await self.get_margin()
+
     @abstractmethod
     async def get_contract_attributes(self, symbol: str) -> Instrument:
         """Tick, lot, minima, fees. Raises: Rejected if the venue does not list the symbol."""

@@ -109,12 +109,16 @@ class OrderClient(StreamedClient):
         return await self._asked(self._read_positions)
 
     async def _read_positions(self) -> Sequence[Position]:
-        if self._tracking.short:
-            await self._feed.reconcile.fetch_rows()
-        moves = self._tracking.moves
+        moves = await self._moves_so_far()
         held = await self._positions()
         await self._feed.reconcile.explain(held, moves=moves)
         return held
+
+    async def _moves_so_far(self) -> int:
+        """For `explain`, from before positions are read; first the rows of what is known to have filled are told."""
+        if self._tracking.short:
+            await self._feed.reconcile.fetch_rows()
+        return self._tracking.moves
 
     @abstractmethod
     async def _positions(self) -> Sequence[Position]:

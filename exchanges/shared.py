@@ -180,10 +180,18 @@ class Part(BaseExchangeClient):
 
     async def get_account_positions(self) -> Sequence[Position]:
         """Those of this run's symbol: the others are other runs'."""
-        return [it for it in await self._shared.client.get_account_positions() if it.symbol == self._symbol]
+        return self._own(await self._shared.client.get_account_positions())
 
     async def get_margin(self) -> Margin:
         return await self._shared.client.get_margin()
+
+    async def get_holdings(self) -> tuple[Sequence[Position], Margin]:
+        """As the two above."""
+        positions, margin = await self._shared.client.get_holdings()
+        return self._own(positions), margin
+
+    def _own(self, positions: Sequence[Position]) -> list[Position]:
+        return [it for it in positions if it.symbol == self._symbol]
 
     async def get_contract_attributes(self, symbol: str) -> Instrument:
         return await self._shared.client.get_contract_attributes(symbol)

@@ -417,6 +417,14 @@ async def _(it: CardBench) -> None:
     assert abs(after.maintenance - mid * it.spec.maintenance_margin) < D("0.5")
 
 
+@card("units", "positions and margin told together are what each question tells alone")
+async def _(it: CardBench) -> None:
+    await it.place(it.order(BUY, "1"))
+    positions, margin = await it.one.get_holdings()
+    assert positions
+    assert (list(positions), margin) == (list(await it.one.get_account_positions()), await it.one.get_margin())
+
+
 @card("units", "times are milliseconds of the venue's clock")
 async def _(it: CardBench) -> None:
     order = it.order(BUY, "1")
@@ -582,6 +590,6 @@ async def _(it: CardBench) -> None:
     await it.one.disconnect()
     it.unreachable("one")
     order_info = it.one.get_order_info(it.spec.symbol, it.next_id())
-    for ask in (it.one.get_account_positions(), it.one.get_margin(), order_info):
+    for ask in (it.one.get_account_positions(), it.one.get_margin(), it.one.get_holdings(), order_info):
         with pytest.raises(ExchangeError):
             await ask

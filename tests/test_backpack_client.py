@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,7 +46,13 @@ MARKET = {
     "symbol": SYMBOL, "baseSymbol": "ETH", "quoteSymbol": "USDC", "marketType": "PERP", "orderBookState": "Open",
     "filters": {"price": {"tickSize": "0.05"}, "quantity": {"minQuantity": "0.002", "stepSize": "0.001"}},
 }  # fmt: skip
-ACCOUNT = {"futuresMakerFee": "2", "futuresTakerFee": "5", "leverageLimit": "10"}
+ACCOUNT = {
+    "futuresMakerFee": "2",
+    "futuresTakerFee": "5",
+    "spotMakerFee": "2",
+    "spotTakerFee": "5",
+    "leverageLimit": "10",
+}
 
 
 class Stage:
@@ -597,10 +604,12 @@ async def broken(*_: object) -> None:
     raise KeyError("no such")
 
 
-def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that_it_makes() -> None:
+@pytest.mark.parametrize("with_margin", [False, True])
+def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that_it_makes(with_margin: bool) -> None:
     """Who compares them would take it for somebody else's trade (S17)."""
 
     async def main(it: Stage) -> None:
+        it.answers["GET api/v1/capital/collateral"] = COLLATERAL
         it.submit()
         await asyncio.sleep(0.1)
         row = {"symbol": SYMBOL, "netQuantity": "1", "entryPrice": "1", "markPrice": "1", "mmf": "0"}
@@ -610,7 +619,10 @@ def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that
              "price": "2000.25", "quantity": "1", "side": "Bid", "symbol": SYMBOL, "tradeId": 5,
              "timestamp": "2023-11-14T22:13:21"},
         ]  # fmt: skip
-        [position] = await it.client.get_account_positions()
+        if with_margin:
+            [position], _ = await it.client.get_holdings()
+        else:
+            [position] = await it.client.get_account_positions()
         assert position.qty == 1
         assert [(fill.client_id, fill.trade_id) for fill in it.of(Fill)] == [("4242", "5")]
 
@@ -671,6 +683,41 @@ def test_margin_needs_both_answers() -> None:
         it.answers["GET api/v1/position"] = Response(200, {}, b"{}")
         with pytest.raises(OutcomeUnknown, match="v: positions: expected a list"):
             await it.client.get_margin()
+
+    stage(main)
+
+
+POSITION = {"symbol": SYMBOL, "netQuantity": "-2", "entryPrice": "1", "markPrice": "10", "mmf": "0.05"}
+COLLATERAL = {
+    "netEquity": "100", "netEquityAvailable": "90", "collateral": [{"symbol": "ETH", "totalQuantity": "3"}]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "held"), [("PERP", D(-2)), ("SPOT", D(3))])
+def test_positions_and_margin_take_two_requests_at_once(kind: str, held: Decimal) -> None:
+    async def main(it: Stage) -> None:
+        it.answers["GET api/v1/market"] = MARKET | {"marketType": kind}
+        it.answers |= {"GET api/v1/position": [POSITION], "GET api/v1/capital/collateral": COLLATERAL}
+        await it.client.connect()
+        asked, began_ns = len(it.transport.asked), it.clock.now_ns()
+        [position], margin = await it.client.get_holdings()
+        assert (position.symbol, position.qty, margin) == (SYMBOL, held, Margin("a", D(100), D(90), D(1)))
+        took = (it.transport.asked[asked:], it.clock.now_ns() - began_ns)
+        assert [asked.path for asked in took[0]] == ["api/v1/position", "api/v1/capital/collateral"]
+        alone_ns = it.clock.now_ns()
+        await it.client.get_margin()
+        assert 2 * took[1] == it.clock.now_ns() - alone_ns
+
+    stage(main, connect=False)
+
+
+@pytest.mark.parametrize("lost", ["GET api/v1/position", "GET api/v1/capital/collateral"])
+@pytest.mark.parametrize("answer", [Response(500, {}, b""), Response(200, {}, b"null"), LinkDown("gone"), None])
+def test_positions_and_margin_need_both_answers(lost: str, answer: object) -> None:
+    async def main(it: Stage) -> None:
+        it.answers |= {"GET api/v1/position": [], "GET api/v1/capital/collateral": COLLATERAL, lost: answer}
+        with pytest.raises(ExchangeError):
+            await it.client.get_holdings()
 
     stage(main)
 

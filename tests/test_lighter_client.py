@@ -515,6 +515,18 @@ def test_positions_are_told_after_the_rows_that_make_them() -> None:
     play(main)
 
 
+def test_positions_and_margin_are_of_one_answer() -> None:
+    async def main(it: Bench) -> None:
+        await asyncio.sleep(5.5)  # what was told at the start is too old to be told again
+        asked = len(it.net.asked)
+        told = await it.client.get_holdings()
+        names = [asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[asked:]]
+        assert names == ["account"]
+        assert told == (await it.client.get_account_positions(), await it.client.get_margin())
+
+    play(main)
+
+
 def test_a_fill_that_a_silent_stream_keeps_back_is_told_before_the_position_that_it_makes() -> None:
     """Who compares them would take it for somebody else's trade (S17; seed 71 of the catalogue on backpack,lighter)."""
 

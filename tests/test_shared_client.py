@@ -99,6 +99,7 @@ def test_a_fill_goes_to_the_run_of_its_symbol_and_the_link_to_all() -> None:
         assert stage.told[0] == [TRUSTED]
         assert stage.told[1] == [TRUSTED, TRUSTED, fill("BTC")]  # told again to who came second
         assert [it.symbol for it in await stage.parts[1].get_account_positions()] == ["BTC"]
+        assert await stage.parts[1].get_holdings() == ([Position("a", "BTC", D(2))], Margin("a", D(1), D(1), D(0)))
 
     asyncio.run(go())
 

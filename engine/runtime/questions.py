@@ -87,7 +87,7 @@ class Questions:
         before = [self._moves(account) for account in accounts]
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
-                read = await all_to_the_end(self._of_account(account) for account in accounts)
+                read = await all_to_the_end(self._clients[account].get_holdings() for account in accounts)
         except TimeoutError:
             raise LinkDown(f"no answer about positions within {ASK_TIMEOUT_S} s") from None
         return Holdings(
@@ -95,10 +95,6 @@ class Questions:
             margins=tuple(margin for _, margin in read),
             quiet=before == [self._moves(account) for account in accounts],
         )
-
-    async def _of_account(self, account: str) -> tuple[Sequence[Position], Margin]:
-        client = self._clients[account]
-        return await client.get_account_positions(), await client.get_margin()
 
     async def rows(self, symbols: Mapping[str, str], since_ms: int) -> list[Fill]:
         """The fills of these accounts since then, one account after the other, oldest first. Raises: ExchangeError."""

@@ -6,6 +6,7 @@ no modify, and the venue's cancel-all is not used: it would take the user's own 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -201,18 +202,41 @@ class BackpackClient(OrderClient):
         return None
 
     async def _positions(self) -> list[Position]:
-        found: list[Position] = []
-        kinds = {symbol: instrument.kind for symbol, instrument in self._instruments.items()}
-        if not kinds or MarketKind.PERP in kinds.values():
-            found += self._listed(await self._rest.positions(Use.ASK))
-        for symbol, kind in kinds.items():
-            if kind is MarketKind.SPOT:
-                total = await self._rest.asset_total(self._instruments[symbol].base, Use.ASK)
-                found.append(Position(self.account, symbol, total))
+        perps, spot = self._kinds()
+        positions = await self._rest.position_list(Use.ASK) if perps else b"[]"
+        return self._held(positions, await self._rest.collateral(Use.ASK) if spot else b"")
+
+    def _kinds(self) -> tuple[bool, bool]:
+        """Has the account perpetuals, and has it spot markets?"""
+        kinds = {instrument.kind for instrument in self._instruments.values()}
+        return not kinds or MarketKind.PERP in kinds, MarketKind.SPOT in kinds
+
+    def _held(self, positions: bytes, collateral: bytes) -> list[Position]:
+        """Perpetuals as they are listed, and what the collateral has of each spot market's base asset."""
+        found = self._listed(reply.position_rows(positions))
+        for symbol, instrument in self._instruments.items():
+            if instrument.kind is MarketKind.SPOT:
+                found.append(Position(self.account, symbol, reply.asset_total(collateral, instrument.base)))
         return found
 
     async def get_margin(self) -> Margin:
-        return await self._asked(lambda: self._rest.margin(self.account, Use.ASK))
+        async def ask() -> Margin:
+            collateral, positions = await self._rest.collateral(Use.ASK), await self._rest.position_list(Use.ASK)
+            return reply.margin_of(collateral, positions, self.account)
+
+        return await self._asked(ask)
+
+    async def get_holdings(self) -> tuple[Sequence[Position], Margin]:
+        return await self._asked(self._holdings)
+
+    async def _holdings(self) -> tuple[Sequence[Position], Margin]:
+        """By two requests that leave together: the list of positions says what margin they need, too."""
+        perps, _ = self._kinds()
+        moves = await self._moves_so_far()
+        positions, collateral = await asyncio.gather(self._rest.position_list(Use.ASK), self._rest.collateral(Use.ASK))
+        held = self._held(positions if perps else b"[]", collateral)
+        await self._feed.reconcile.explain(held, moves=moves)
+        return held, reply.margin_of(collateral, positions, self.account)
 
     async def get_contract_attributes(self, symbol: str) -> Instrument:
         market = self._markets.get(symbol, symbol)

@@ -13,7 +13,7 @@ from exchanges.errors import ExchangeError, LinkDown, Rejected
 from exchanges.facts import BookFacts, OrderFacts, PositionRow, Signed
 from exchanges.http import Call, Http, OnOutcome, plain_error
 from exchanges.transport import NO_HEADERS, Response, Transport
-from exchanges.types import Clock, Instrument, Margin, Refusal
+from exchanges.types import Clock, Instrument, Refusal
 from exchanges.venue_clock import SETTLE_NS, VenueClock
 
 S = 1_000_000_000
@@ -113,16 +113,17 @@ class Rest:
 
     async def positions(self, use: Use) -> Sequence[PositionRow]:
         """Signed positions of all perpetuals."""
-        return reply.position_rows(await self._signed("positionQuery", "/api/v1/position", {}, use))
-
-    async def margin(self, account: str, use: Use) -> Margin:
-        collateral = await self._collateral(use)
-        return reply.margin_of(collateral, await self._signed("positionQuery", "/api/v1/position", {}, use), account)
+        return reply.position_rows(await self.position_list(use))
 
     async def asset_total(self, asset: str, use: Use) -> Decimal:
-        return reply.asset_total(await self._collateral(use), asset)
+        return reply.asset_total(await self.collateral(use), asset)
 
-    async def _collateral(self, use: Use) -> bytes:
+    async def position_list(self, use: Use) -> bytes:
+        """Unread, for several readers: positions, and what margin they need."""
+        return await self._signed("positionQuery", "/api/v1/position", {}, use)
+
+    async def collateral(self, use: Use) -> bytes:
+        """Unread, as the list of positions: equity, and what is held of each asset."""
         return await self._signed("collateralQuery", "/api/v1/capital/collateral", {}, use)
 
     # --- orders: nothing here waits

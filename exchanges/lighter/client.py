@@ -270,9 +270,19 @@ class LighterClient(StreamedClient):
         return await self._asked(lambda: self._feed.rows(symbol, since_ms, Use.ASK))
 
     async def get_account_positions(self) -> Sequence[Position]:
-        return await self._asked(self._positions)
+        return (await self._asked(self._holdings))[0]
 
-    async def _positions(self) -> list[Position]:
+    async def get_margin(self) -> Margin:
+        async def ask() -> Margin:
+            return reply.margin_of(await self._account(), self.account)
+
+        return await self._asked(ask)
+
+    async def get_holdings(self) -> tuple[Sequence[Position], Margin]:
+        return await self._asked(self._holdings)
+
+    async def _holdings(self) -> tuple[list[Position], Margin]:
+        """Both of one answer."""
         if self._tracking.short:
             await self._feed.fetch_rows(self._count)
         symbols = {market.market_id: symbol for symbol, market in self._markets.items()}
@@ -286,7 +296,7 @@ class LighterClient(StreamedClient):
             if row.market_id in symbols
         ]
         await self._feed.reconcile.explain(held, moves=moves)
-        return held
+        return held, reply.margin_of(account, self.account)
 
     async def _account(self) -> Account:
         """As the venue tells it; for some seconds what it told before, where the stream shows that nothing moved since.
@@ -294,12 +304,6 @@ class LighterClient(StreamedClient):
         Who looks again and again whether all is flat would use up a wallet's minute, and then nobody is told anything.
         """
         return self._feed.remembered() or await self._feed.account(self._count)
-
-    async def get_margin(self) -> Margin:
-        async def ask() -> Margin:
-            return reply.margin_of(await self._account(), self.account)
-
-        return await self._asked(ask)
 
     async def get_contract_attributes(self, symbol: str) -> Instrument:
         async def ask() -> Instrument:
