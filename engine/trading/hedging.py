@@ -18,7 +18,7 @@ from enum import Enum
 from engine.trading.effects import Alert, ArmTimer, DisarmTimer, Effect, Level, PlaceOrder, Purpose
 from engine.trading.inquiry import CHECK_NS, check_timer
 from engine.trading.limits import can_carry
-from engine.trading.lots import Lot, Lots
+from engine.trading.lots import Lot, Lots, Open
 from engine.trading.orders import Order
 from engine.trading.terms import Gate, Terms
 from engine.trading.world import MS, OrderShape, S, World
@@ -147,8 +147,12 @@ class Hedging:
     @property
     def need(self) -> Decimal:
         """Signed quantity that is neither hedged nor in flight; a hedge trades exactly this, floored to the lot."""
+        return self._needed(None if self.gate is None else self.gate.open)
+
+    def _needed(self, opened: Open | None) -> Decimal:
+        """`need` for what is open on terms, where there are any."""
         gate = self.gate
-        need = -self._uncovered() if gate is None else gate.open.qty.copy_sign(-gate.lots.qty)
+        need = -self._uncovered() if gate is None or opened is None else opened.qty.copy_sign(-gate.lots.qty)
         return need if need == 0 else self._bounded(need)
 
     def _uncovered(self) -> Decimal:
@@ -166,11 +170,11 @@ class Hedging:
 
     def _bounded(self, need: Decimal) -> Decimal:
         """S4: with an unknown order, exposure is an interval; a hedge leaves only if it shrinks its worst end."""
-        unknown = [order for order in self._world.orders.covering.values() if order.unknown]
-        if not unknown:
+        covering = self._world.orders.covering.values()
+        if not covering or not any(order.unknown for order in covering):
             return need
         low = high = self._world.exposure
-        for order in self._world.orders.covering.values():
+        for order in covering:
             part = order.side.sign * order.remaining
             if not order.unknown:
                 low, high = low + part, high + part
@@ -220,15 +224,19 @@ class Hedging:
             if self.gate is not None:
                 self.gate.closed()
             return effects
-        if self.gate is not None and not self._opened(self.gate, effects):
-            return effects
+        opened = None
+        if self.gate is not None:
+            if not self.gate.may_begin(effects):
+                return effects  # nothing may be hedged at all
+            opened = self.gate.note_open()
+            self.gate.look(self._tradable(opened.qty), effects)
         self._age(effects)
         if world.resyncing or world.distrusted or not self._may_send():
             return effects
         if world.orders.covering and self._slicing():
             self.stage = _COVERED
             return effects
-        need = self.need
+        need = self._needed(opened)
         if need == 0 or not self._tradable(abs(need)):
             if not world.orders.covering:
                 self._calm()
@@ -255,13 +263,6 @@ class Hedging:
             told.append(effect)
         return told
 
-    def _opened(self, gate: Gate, effects: list[Effect]) -> bool:
-        """Look at what is open; False while nothing may be hedged at all."""
-        if not gate.may_begin(effects):
-            return False
-        gate.look(self._tradable(gate.open.qty), effects)
-        return True
-
     def _due(self, gate: Gate, need: Decimal, effects: list[Effect]) -> bool:
         """Is what is open to be hedged now, by the flow's terms and by us?"""
         if gate.due and gate.record_only:
@@ -283,7 +284,11 @@ class Hedging:
         """S14: while no link of the hedging accounts is trusted nothing but cancels may leave."""
         if self.gate is None:
             return self._world.links.any_trusted
-        return any(self._world.links[name] is _TRUSTED for name in self._takers)
+        links = self._world.links
+        for name in self._takers:  # noqa: SIM110 asked at every fill: a generator costs as much again
+            if links[name] is _TRUSTED:
+                return True
+        return False
 
     def _shed_dust(self, need: Decimal, effects: list[Effect]) -> None:
         """S6: what no taker can trade is taken back on the maker at its cap, as far as that reduces the maker.
@@ -352,7 +357,7 @@ class Hedging:
 
     def _hedge_rest(self, effects: list[Effect]) -> None:
         """More than one order is needed (max_order, lots): go on with what the first leaves."""
-        rest = self.need
+        rest = self._needed(None if self.gate is None else self.gate.note_open())
         if rest != 0 and self._tradable(abs(rest)) and len(self._world.orders.covering) < MOST_AT_ONCE:
             self._hedge(rest, effects)
 

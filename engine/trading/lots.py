@@ -14,12 +14,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from exchanges.types import ZERO
+from exchanges.values import quick
 
-__all__ = ["Lot", "Lots", "Open"]
+__all__ = ["NOTHING", "Lot", "Lots", "Open"]
 
 MOST_LOTS = 1_000  # beyond it the two oldest become one: a market of tiny fills must not grow without end
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Lot:
     """`qty` is signed, what is left of one fill; `since_ns` on the run's clock; `order_id` and `trade_id` name it."""

@@ -11,9 +11,13 @@ from decimal import Decimal
 
 from engine.chart.model import Expression, Scope
 from engine.trading.effects import Alert, ArmTimer, Effect, Level
-from engine.trading.lots import Lots, Open
+from engine.trading.lots import NOTHING, Lots, Open
 from engine.trading.world import MS, S, World
 from exchanges.types import ZERO, LinkState, Side
+
+# Members as globals: on Python 3.11 a look-up in the class costs nine times as much, and these run at every fill.
+_TRUSTED = LinkState.TRUSTED
+_BUY = Side.BUY
 
 OWNER = "hedging"
 TOLD_AGAIN_NS = 60 * S  # a person hears again about risk that is held
@@ -59,6 +63,8 @@ class Gate:
         self._hand_told = ZERO  # signed, what a person was to trade by the calls so far
         self._wait_told_ns = NEVER
         self._source_known = False
+        self._noted = NOTHING  # what is open, as the running step decides on it …
+        self._objections: dict[tuple[str, Side], str] = {}  # … and the prices for it: the rule asks twice
         self.due = False  # when it was last looked at
 
     # --- facts
@@ -84,8 +90,8 @@ class Gate:
         return None if expression is None else expression.value(self.scope)
 
     def _number(self, expression: Expression | None) -> Decimal | int | None:
-        value = self._value(expression)
-        return value if isinstance(value, Decimal | int) else None
+        value = None if expression is None else expression.value(self.scope)
+        return value if type(value) is Decimal or type(value) is int else None
 
     @property
     def _max_age_ns(self) -> int | None:
@@ -113,7 +119,7 @@ class Gate:
         if not world.started:
             return False
         if not self._source_known:
-            self._source_known = world.links[world.maker] is LinkState.TRUSTED
+            self._source_known = world.links[world.maker] is _TRUSTED
         if self._source_known:
             return True
         if self._wait_told_ns == NEVER:
@@ -137,9 +143,15 @@ class Gate:
         self.due = self._dust = self._dust_told = False
         self._hedgeable_ns, self._armed_ns = NEVER, 0
 
+    def note_open(self) -> Open:
+        """Look at `open` for what follows in this step, until an order is made: due or not, objections and price."""
+        self._noted = noted = self.open
+        self._objections.clear()
+        return noted
+
     def look(self, tradable: bool, effects: list[Effect]) -> None:
-        """Note what is open now; `tradable`: some account could take a part of it."""
-        world, opened = self._world, self.open
+        """Is what was noted due? `tradable`: some account could take a part of it."""
+        world, opened = self._world, self._noted
         self.due = False
         if not opened.qty:
             if not self.lots.qty:
@@ -190,7 +202,7 @@ class Gate:
 
         So a later call says what has come on top: who hedged what the first one said would hedge it twice.
         """
-        world, opened = self._world, self.open
+        world, opened = self._world, self._noted
         in_all = side.sign * opened.qty
         grown = abs(in_all - self._hand_told) >= abs(self._hand_told)
         if world.now_ns - self._hand_told_ns < (TOLD_AGAIN_NS if grown else BY_HAND_AGAIN_NS):
@@ -211,20 +223,22 @@ class Gate:
     # --- at which price
 
     def objection(self, account: str, side: Side) -> str:
-        """Why no hedge may be priced on the account's book now; empty if one may, be it at any price."""
-        opened = self.open
-        why = self._unpriced(account, side, opened)
-        return "" if why and self._at_any_price(opened) else why
+        """Why no hedge of what was noted may be priced on the account's book; empty if one may, be it at any price."""
+        why = self._objections.get((account, side))
+        if why is None:
+            why = self._unpriced(account, side, self._bound(side))
+            why = "" if why and self._at_any_price(self._noted) else why
+            self._objections[account, side] = why
+        return why
 
-    def _unpriced(self, account: str, side: Side, opened: Open) -> str:
+    def _unpriced(self, account: str, side: Side, bound: Decimal | None) -> str:
         world = self._world
         quote = world.quote(account)
         if quote is None or quote.crossed:
             return "no usable book"
         if world.now_ns - quote.recv_ns > world.plan.guards.max_book_age_ns:
             return "its book is stale"
-        bound = self._bound(opened, side)
-        touch = quote.ask if side is Side.BUY else quote.bid
+        touch = quote.ask if side is _BUY else quote.bid
         if bound is not None and (touch - bound) * side.sign > 0:
             return f"its price {touch} is outside the band, {bound:f} at worst"
         return ""
@@ -234,15 +248,13 @@ class Gate:
 
         None for a market order: the flow's own, or that of a hedge which the band has held to its longest age.
         """
-        opened = self.open
-        slippage = self._number(self._terms.slippage)
+        slippage, bound = self._number(self._terms.slippage), self._bound(side)
         touch = self._world.touch(account, side)
-        if slippage is None or touch is None or self._unpriced(account, side, opened):
+        if slippage is None or touch is None or self._unpriced(account, side, bound):
             return None
         worst = touch * (1 + side.sign * slippage / BPS)
-        bound = self._bound(opened, side)
         instrument = self._world.instruments[account]
-        if side is Side.BUY:
+        if side is _BUY:
             return instrument.price_down(worst if bound is None else min(worst, bound))
         return instrument.price_up(worst if bound is None else max(worst, bound))
 
@@ -252,21 +264,25 @@ class Gate:
             return True
         return self._aged(opened) and self._value(self._terms.on_max_age) == MARKET
 
-    def _bound(self, opened: Open, side: Side) -> Decimal | None:
+    def _bound(self, side: Side) -> Decimal | None:
         """The worst price of the band: that of the fills that are left, never of netted amounts (defect 5)."""
-        band = self._number(self._terms.band)
+        band, opened = self._number(self._terms.band), self._noted
         if band is None or not opened.qty:
             return None
         return opened.price * (1 + side.sign * band / BPS)
 
     def held(self, side: Side) -> bool:
         """Is it the price alone that keeps every trusted account from hedging?"""
-        links = self._world.links
-        asked = [name for name in self._takers if links[name] is LinkState.TRUSTED]
-        return bool(asked) and all(self.objection(name, side) for name in asked)
+        links, held = self._world.links, False
+        for name in self._takers:
+            if links[name] is _TRUSTED:
+                if not self.objection(name, side):
+                    return False
+                held = True
+        return held
 
     def tell_held(self, side: Side, effects: list[Effect]) -> None:
-        world, opened = self._world, self.open
+        world, opened = self._world, self._noted
         if world.now_ns - self._held_told_ns < TOLD_AGAIN_NS:
             return
         self._held_told_ns = world.now_ns
