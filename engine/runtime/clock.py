@@ -81,16 +81,16 @@ class VirtualClock(Agenda):
 
 
 class LiveClock:
-    """The machine's time on an asyncio loop."""
+    """The machine's time on an asyncio loop.
+
+    `now_ns` is no method: it is read a dozen times between a fill and its hedge.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, read_ns: Callable[[], int] | None = None) -> None:
         self._loop = loop
-        self._read_ns = read_ns or counting_ns
+        self.now_ns = read_ns or counting_ns
         self._agenda = Agenda()
         self._wake: asyncio.TimerHandle | None = None
-
-    def now_ns(self) -> int:
-        return self._read_ns()
 
     def wall_ms(self) -> int:
         return time.time_ns() // MS
@@ -139,10 +139,12 @@ class ScaledClock(LiveClock):
     ) -> None:
         super().__init__(loop, read_ns=read_ns)
         self._speed = speed
+        self._read_ns = self.now_ns
         self._start_ns = self._read_ns()
         self._start_wall_ms = super().wall_ms()
+        self.now_ns = self._scaled_ns
 
-    def now_ns(self) -> int:
+    def _scaled_ns(self) -> int:
         return self._start_ns + (self._read_ns() - self._start_ns) * self._speed
 
     def wall_ms(self) -> int:
@@ -153,7 +155,6 @@ class ScaledClock(LiveClock):
 
 
 # Monotonic time that counts suspend, where the system has it; `GapWatch` covers the others by the wall clock.
-# No function of ours: it is read a dozen times between a fill and its hedge.
 counting_ns: Callable[[], int] = (
     partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns
 )
