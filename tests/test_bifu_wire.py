@@ -132,6 +132,10 @@ def test_the_role_is_told_or_unknown_and_never_guessed(
         ({"fillValue": "-1"}, "a fill of fillSize 0.050 and fillValue -1: both must be above 0"),
         ({"fillSize": "NaN"}, "fillSize: expected a decimal, found 'NaN'"),
         ({"fillSize": "1e90"}, "fillSize: 1e90 is no amount"),
+        ({"fillSize": "0.0000000000001"}, "fillSize: 0.0000000000001 is no amount"),
+        ({"fillSize": "123456789012345"}, "fillSize: 123456789012345 is no amount"),
+        ({"fillSize": "0.05\n"}, "fillSize: expected a decimal, found '0.05\\n'"),
+        ({"fillSize": "٥"}, "fillSize: expected a decimal, found '٥'"),
         ({"orderSide": "Buy"}, "orderSide: expected BUY or SELL, found Buy"),
         ({"symbolId": ""}, "symbolId: expected a text, found ''"),
         ({"matchTime": "0"}, "matchTime: 0 is no time in ms"),
@@ -144,6 +148,13 @@ def test_a_bad_row_is_named_and_blocks_no_other(changes: dict[str, Any], text: s
     assert bad == BadRow(text, ROW["orderId"])
     assert isinstance(last, FillRow)
     assert last.side is Side.SELL
+
+
+@pytest.mark.parametrize("text", ["0.05", "5", "12345678901.12345678901", "12345678901234.123456789012", "5E-2", 5])
+def test_an_amount_is_read_to_its_last_digit(text: str | int) -> None:
+    (row,) = read(ROW | {"fillSize": text})
+    assert isinstance(row, FillRow)
+    assert str(row.qty) == str(Decimal(text))
 
 
 def test_a_row_that_is_none_names_no_order() -> None:

@@ -67,6 +67,14 @@ def test_rest_is_signed_in_the_order_sent_and_the_websocket_api_sorted_by_name()
     assert whole == {"symbol": "A", "side": "BUY", "apiKey": "bn_demo_key", "recvWindow": "2", "timestamp": "1"}
 
 
+def test_a_request_of_the_websocket_api_is_compact_json_whatever_its_texts_hold() -> None:
+    params = {"symbol": "A", "newClientOrderId": 'a"b\\c\n', "signature": "Ä+/="}
+    text = request.api_message("o1", "order.place", params)
+    assert json.loads(text) == {"id": "o1", "method": "order.place", "params": params}
+    assert text.startswith('{"id":"o1","method":"order.place","params":{"symbol":"A","newClientOrderId":"a\\"b')
+    assert request.api_message("user", "it", {}) == '{"id":"user","method":"it","params":{}}'
+
+
 def test_an_ed25519_key_signs_as_documented_and_its_signature_is_encoded_in_a_url() -> None:
     signer = Signer("bn_demo_key", ED25519)
     signature = "OEVeQsFh8bPWoSJkNZhR3IPLN8PCMz7v6g8J9+WyZyyq0iGJ0Bl0QDdrBKlwMHKdJNim7Ah0j1Lpt8ubGkSUDw=="

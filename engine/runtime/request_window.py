@@ -102,15 +102,16 @@ class RequestWindow:
     # ---
 
     def _read(self, now_ns: int, span_ns: int) -> None:
-        words, first, last = self._words, (now_ns - span_ns) // S, now_ns // S
+        words, mine = self._words, self._mine // PART
+        first, last = (now_ns - span_ns) // S, now_ns // S
+        # Word by word of all parts at once: an order waits for this.
+        newest, until, orders_until = (words[word::PART].tolist() for word in range(3))
+        until[mine], orders_until[mine] = self._left_until
         seconds = list(self._left)
-        until, orders_until = self._left_until
-        for part in range(0, PARTS * PART, PART):
-            if part != self._mine:
-                until, orders_until = max(until, words[part + 1]), max(orders_until, words[part + 2])
-                if words[part] >= first:
-                    seconds += self._seconds_of(part)
-        self._read_ns, self._until = now_ns, (until, orders_until)
+        for part, second in enumerate(newest):
+            if second >= first and part != mine:
+                seconds += self._seconds_of(part * PART)
+        self._read_ns, self._until = now_ns, (max(until), max(orders_until))
         self._spent = sum([weight for second, weight in seconds if first <= second <= last])
 
     def _seconds_of(self, part: int) -> list[tuple[int, int]]:

@@ -113,7 +113,10 @@ class PrivateFeed:
         said = stream.message(data, self._product)
         if type(said) is Rows:
             self._newest = data
-            self._deliver_all(self._row(row, recv_ns) for row in said.rows)
+            if len(said.rows) > 1:
+                self._deliver_all(self._row(row, recv_ns) for row in said.rows)
+            elif (fill := self._row(said.rows[0], recv_ns)) is not None:
+                self._deliver(fill)
             if self._counts.crowded:
                 self._counts.make_room(self._rest.venue_ms)
         elif type(said) is Ping:

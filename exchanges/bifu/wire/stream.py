@@ -5,6 +5,7 @@ A message holds several fills: each row is read by itself, and one that cannot b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,6 +25,7 @@ SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 ROLES = {"MAKER": _MAKER, "TAKER": _TAKER}
 ROWS = "orderFillTransaction"
 TIME_MOST_MS = 10**14  # the year 5138: what is later is no time in ms
+_SHORT = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,11})?")
 DIGITS_BEFORE, DIGITS_BEHIND = 14, 12  # of an amount's point: sums of such amounts stay exact in a Decimal
 
 
@@ -175,10 +177,10 @@ def _kind(said: Mapping[str, Any]) -> FillKind:
 
 def amount_of(said: Mapping[str, Any], name: str) -> Decimal:
     """A quantity, value or fee. Raises: BadFrame, also for a number that no market has."""
-    number = decimal_of(said, name)
     text = said.get(name)
-    if type(text) is str and len(text) <= DIGITS_BEHIND and "e" not in text.lower():
-        return number  # as most are: too short to have too many digits anywhere
+    if type(text) is str and _SHORT.fullmatch(text):
+        return Decimal(text)  # as most are: too short to have too many digits anywhere
+    number = decimal_of(said, name)
     exponent = number.as_tuple().exponent
     if number.adjusted() >= DIGITS_BEFORE or not (isinstance(exponent, int) and exponent >= -DIGITS_BEHIND):
         raise BadFrame(f"{name}: {one_line(said.get(name), 40)} is no amount")

@@ -10,6 +10,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii as quoted
 from urllib.parse import quote, urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -53,7 +54,7 @@ class Signer:
     def sign(self, text: str) -> str:
         if self._key is not None:
             return b64encode(self._key.sign(text.encode())).decode()
-        return hmac.new(self._secret, text.encode(), "sha256").hexdigest()
+        return hmac.digest(self._secret, text.encode(), "sha256").hex()  # in one call of C, without an object of Python
 
     def form(self, params: Params, *, timestamp_ms: int, window_ms: int) -> str:
         """A REST request's params as a query, signed; valid for `window_ms` from `timestamp_ms` on, in venue time."""
@@ -65,7 +66,7 @@ class Signer:
         whole = {
             **params, "apiKey": self.api_key, "recvWindow": str(window_ms), "timestamp": str(timestamp_ms),
         }  # fmt: skip
-        whole["signature"] = self.sign("&".join(f"{name}={whole[name]}" for name in sorted(whole)))
+        whole["signature"] = self.sign("&".join([f"{name}={whole[name]}" for name in sorted(whole)]))
         return whole
 
 
@@ -84,8 +85,9 @@ def query_text(params: Params) -> str:
 
 
 def api_message(number: str, method: str, params: Params) -> str:
-    """A request of the WebSocket API."""
-    return json.dumps({"id": number, "method": method, "params": params}, separators=(",", ":"))
+    """A request of the WebSocket API. By hand, because `json.dumps` makes an encoder of its own for every call."""
+    texts = [f'"{name}":{quoted(value)}' for name, value in params.items()]
+    return f'{{"id":"{number}","method":"{method}","params":{{{",".join(texts)}}}}}'
 
 
 def quotes_message(symbols: Sequence[str]) -> str:

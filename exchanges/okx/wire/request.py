@@ -155,12 +155,11 @@ def body_of(name: str, orders: Sequence[Args]) -> str:
 
 def _object(args: Args) -> str:
     """Compact JSON. By hand, because `json.dumps` makes an encoder of its own for every call."""
-    return "{" + ",".join([f'"{key}":{_written(value)}' for key, value in args.items()]) + "}"
+    texts = [f'"{key}":{quoted(value) if type(value) is str else _bare(value)}' for key, value in args.items()]
+    return f"{{{','.join(texts)}}}"
 
 
-def _written(value: Arg) -> str:
-    if type(value) is str:
-        return quoted(value)
+def _bare(value: Arg) -> str:
     return str(value).lower() if type(value) is bool else str(value)
 
 
