@@ -90,6 +90,7 @@ class Listed:
 
     instruments: Mapping[str, Instrument]  # by account
     price: Decimal
+    budgets: Budgets  # of who asked: with them the run goes on, and asks for nothing of the listing anew (S11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +103,20 @@ class Clients:
     def start(self, at_ns: int) -> None: ...
 
 
-def ask_venues(config: Config, resolve: Resolve) -> Listed:
+def ask_venues(config: Config, resolve: Resolve, *, budgets: Budgets | None = None) -> Listed:
     """Read the instruments of all accounts, without trading. Raises: CannotUse, ExchangeError, SecretUnreadable."""
-    return asyncio.run(_ask(config, resolve))
+    return asyncio.run(_ask(config, resolve, budgets))
 
 
 def open_clients(
     config: Config, listed: Mapping[str, Instrument], *, clock: Clock, seed: int, resolve: Resolve,
-    network: Network = SOCKETS, journal: Path | None = None,
+    network: Network = SOCKETS, journal: Path | None = None, budgets: Budgets | None = None,
 ) -> Clients:  # fmt: skip
     """Clients that are not connected yet; `journal` tells one that is listened to what earlier runs have heard.
 
-    Raises: CannotUse, SecretUnreadable, JournalError.
+    `budgets` are those that `listed` was asked with, else new ones. Raises: CannotUse, SecretUnreadable, JournalError.
     """
-    budgets = network.budgets()
+    budgets = budgets or network.budgets()
     clients = {
         account.name: client_for(
             config, account, clock=clock, seed=seed, budgets=budgets, resolve=resolve, network=network, journal=journal
@@ -136,10 +137,10 @@ class SharedAccounts:
 
 def open_shared(
     configs: Sequence[Config], listed: Sequence[Mapping[str, Instrument]], *, clock: Clock, seed: int,
-    resolve: Resolve, network: Network = SOCKETS, journal: Path | None = None,
+    resolve: Resolve, network: Network = SOCKETS, journal: Path | None = None, budgets: Budgets | None = None,
 ) -> SharedAccounts:  # fmt: skip
     """As `open_clients`, for the pairs of one config."""
-    budgets = network.budgets()
+    budgets = budgets or network.budgets()
     shared: dict[str, SharedClient] = {}
     rates: dict[str, RateWindow] = {}
     pools = []
@@ -206,16 +207,16 @@ def clients_to_ask(
             )
 
 
-async def _ask(config: Config, resolve: Resolve) -> Listed:
-    return await listed_by(config, clock=LiveClock(asyncio.get_running_loop()), resolve=resolve)
+async def _ask(config: Config, resolve: Resolve, budgets: Budgets | None) -> Listed:
+    return await listed_by(config, clock=LiveClock(asyncio.get_running_loop()), resolve=resolve, budgets=budgets)
 
 
 async def listed_by(
     config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS,
-    note: Callable[[str], None] = write_note,
+    budgets: Budgets | None = None, note: Callable[[str], None] = write_note,
 ) -> Listed:  # fmt: skip
     """As `ask_venues`, on the running loop. `note` is told what is waited for."""
-    budgets = network.budgets()
+    budgets = budgets or network.budgets()
     patience = Patience(note)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
@@ -232,7 +233,7 @@ async def listed_by(
             raise _unasked(error, f"{account.name} on {account.venue}: {error}") from error
         finally:
             await client.disconnect()
-    return Listed(instruments, price)
+    return Listed(instruments, price, budgets)
 
 
 def coarsened(instrument: Instrument, account: AccountConfig) -> Instrument:

@@ -125,7 +125,7 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
     setups = [part.setup for part in parts]
     accounts = open_shared(
         [setup.config for setup in setups], [setup.listed for setup in setups], clock=clock, seed=options.seed,
-        resolve=options.resolve, journal=options.journal,
+        resolve=options.resolve, journal=options.journal, budgets=setups[0].budgets,
     )  # fmt: skip
     quiet = QuietStart()
     members = [

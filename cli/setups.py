@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
+from cli.budgets import Budgets
 from cli.demo import demo_config
 from cli.leftovers import with_guard_keys
 from cli.live_gate import agreed, objections
@@ -88,6 +89,7 @@ class Setup:
     axis: TimeAxis | None
     price: Decimal
     listed: Mapping[str, Instrument] = field(default_factory=dict)  # by account, on venues that were asked
+    budgets: Budgets | None = None  # of the requests by which they were asked; the run goes on with them (S11)
     whole: Decimal | None = None  # the quantity after a first round with a smaller one
     others: tuple[Setup, ...] = ()  # of the other pairs of the config
 
@@ -115,7 +117,11 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     if config is not None:
         _refuse_real(read, config, flow, options)
     counted = _with_rounds(read, options, demo=config is None)
-    first, *others = (_setup_of_pair(flow, pair, options, demo=config is None) for pair in counted.pairs)
+    setups: list[Setup] = []
+    for pair in counted.pairs:
+        budgets = setups[0].budgets if setups else None
+        setups.append(_setup_of_pair(flow, pair, options, demo=config is None, budgets=budgets))
+    first, *others = setups
     setup = replace(first, others=tuple(others))
     if others and not listens(setup):
         raise CannotUse(
@@ -125,9 +131,9 @@ def setup_of(flow: Flow, config: Source | None, options: Options) -> Setup:
     return setup
 
 
-def _setup_of_pair(flow: Flow, config: Config, options: Options, *, demo: bool) -> Setup:
+def _setup_of_pair(flow: Flow, config: Config, options: Options, *, demo: bool, budgets: Budgets | None) -> Setup:
     if asked_venues(config):
-        return _on_venues(flow, config, options)
+        return _on_venues(flow, config, options, budgets=budgets)
     chosen = _with_markets(config, options)
     return _with_prices(flow, chosen, by_option=bool(options.markets), demo=demo)
 
@@ -137,8 +143,11 @@ def listens(setup: Setup) -> bool:
     return bool(setup.listed) and bool(source_role(setup.flow))
 
 
-def _on_venues(flow: Flow, config: Config, options: Options) -> Setup:
-    """A run on venues that live without us: their instruments are asked for before anything is sent."""
+def _on_venues(flow: Flow, config: Config, options: Options, *, budgets: Budgets | None) -> Setup:
+    """A run on venues that live without us: their instruments are asked for before anything is sent.
+
+    With the `budgets` of another pair, what that one was told already is not asked for again.
+    """
     others = [name for name in used_venues(config) if name not in asked_venues(config)]
     if others:
         raise CannotUse(f"{', '.join(others)} is paper, beside venues with prices of their own; use one or the other")
@@ -150,9 +159,9 @@ def _on_venues(flow: Flow, config: Config, options: Options) -> Setup:
         raise CannotUse("--journal off: at a venue every order needs an id that never comes back (S15); give a file")
     from cli.client_wiring import ask_venues  # its network libraries are of no use on paper
 
-    listed = ask_venues(config, options.resolve)
+    listed = ask_venues(config, options.resolve, budgets=budgets)
     _refuse(instrument_findings(config, listed.instruments, price=listed.price))
-    setup = Setup(flow, config, {}, {}, None, listed.price, listed.instruments)
+    setup = Setup(flow, config, {}, {}, None, listed.price, listed.instruments, listed.budgets)
     return _small(setup) if options.start_small else setup
 
 

@@ -166,7 +166,7 @@ class Life:
         seed = world.scenario.seed + self.number - 1
         pool = open_clients(
             config, listed.instruments, clock=clock, seed=seed, resolve=world.resolve, network=world,
-            journal=self._lived.path if world.scenario.source else None,
+            journal=self._lived.path if world.scenario.source else None, budgets=listed.budgets,
         )  # fmt: skip
         plan = plan_of(Setup(flow, config, {}, {}, None, listed.price, listed.instruments), pool.accounts)
         known = () if carried is None else [it.account for it in carried.held]

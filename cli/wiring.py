@@ -141,7 +141,9 @@ async def _run(
     if setup.listed:
         from cli.client_wiring import open_clients
 
-        pool = open_clients(setup.config, setup.listed, clock=clock, seed=options.seed, resolve=options.resolve)
+        pool = open_clients(
+            setup.config, setup.listed, clock=clock, seed=options.seed, resolve=options.resolve, budgets=setup.budgets
+        )
     else:
         pool = open_pool(
             setup, clock=clock, seed=options.seed, repeat=options.repeat, on_failure=lambda e: member.runner.fail(e)

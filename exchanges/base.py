@@ -55,8 +55,9 @@ class BaseExchangeClient(ABC):
         """Close the streams. Leaves orders as they are. Idempotent."""
 
     def leaving(self) -> None:  # noqa: B027 most clients keep nothing back
-        """The run asks for the last time: no requests need to be kept back for what finds fills (S11).
+        """The run is on its way out and opens nothing more: positions are now asked for as what finds fills is (S11).
 
+        Whether all is flat is what it waits for; orders keep their part of the requests. Idempotent.
         Does nothing where others share the client, or where no question is held back.
         """
 

@@ -22,7 +22,7 @@ class Use(IntEnum):
     TRADE = 100  # orders and cancels: the sender has kept the hedges' reserve among them
     ORDER = 95  # what became of one order: until that is known, what it was to cover may stay open
     ASK = 90  # for fills and ends that may not be known, after a stream was away
-    COUNT = 70  # positions and margin, where a venue weighs them so much that they would use up what finds fills
+    COUNT = 70  # positions and margin while a run goes on, where a venue weighs them as much as what finds fills
     UPKEEP = 50  # reconciles and warm connections
 
 

@@ -810,6 +810,29 @@ def test_accounts_of_one_venue_ask_once_for_its_markets() -> None:
     play(main, connect=False)
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_a_listing_was_told_is_not_asked_for_again_by_the_run(tells: bool) -> None:
+    """S11: each start paid 300 of weight twice for each account's tier, and twice for the markets."""
+
+    def names(it: Bench, since: int) -> list[str]:
+        return [asked.path.rpartition("/")[2] for asked in it.net.asked[since:]]
+
+    async def main(it: Bench) -> None:
+        if tells:
+            it.venue.tier = {"user_tier": "premium", "current_maker_fee_tick": 0, "current_taker_fee_tick": 0}
+        lists, runs = two_others(it)
+        await lists.get_contract_attributes("ETH")
+        await lists.disconnect()
+        assert names(it, 0) == ["accountLimits", "orderBookDetails"]
+        await runs.connect()
+        again = names(it, 2)
+        assert ("orderBookDetails" in again, "accountLimits" in again) == (False, not tells)
+        assert ("" in again, "apikeys" in again, "nextNonce" in again) == (True, True, True)
+        await runs.disconnect()
+
+    play(main, connect=False)
+
+
 def test_accounts_that_connect_together_ask_for_the_clock_once() -> None:
     """S11: three accounts that come back from a cut paid 900 of a minute's weight for it, each time."""
 
@@ -894,6 +917,31 @@ def test_an_account_is_asked_again_only_after_something_moved_or_some_seconds() 
         assert await asks() == 2  # a stream that is not trusted shows nothing
 
     play(main)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_an_account_holds_at_a_takeover_costs_no_rows(told: bool) -> None:
+    """S11, seed 1152 of the matrix: 600 of weight for each account that a dead run left something on. Rows of a fill
+    that comes before the first reading are asked for."""
+
+    async def main(it: Bench) -> None:
+        it.venue.position = D("0.02")
+        it.net.answers_pings = False
+        connecting = asyncio.ensure_future(it.client.connect())
+        while not it.net.wires:
+            await asyncio.sleep(0.0005)
+        it.say("account_all_positions", "subscribed", positions={"0": {"market_id": 0, "sign": 1, "position": "0.02"}})
+        if told:
+            it.say("account_all_trades", trades={"0": [it.venue.now(trade_row(5, 900))]})
+        it.wire.answers_pings = True
+        it.wire.receiver.pong()
+        await connecting
+        assert any("/trades?" in asked.url for asked in it.net.asked) is told
+        before = len(it.net.asked)
+        held = await it.client.get_account_positions()
+        assert ([position.qty for position in held], len(it.net.asked)) == ([D("0.02")], before)
+
+    play(main, connect=False)
 
 
 def test_rows_of_before_the_run_are_part_of_its_first_position() -> None:

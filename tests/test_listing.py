@@ -7,7 +7,8 @@ from config_kit import FLOW
 from runtime_kit import START, FakeClient, S, quote, run_virtual
 
 from cli import client_wiring
-from cli.client_wiring import Listed, listed_by
+from cli.budgets import Budgets
+from cli.client_wiring import Listed, listed_by, open_clients, open_shared
 from cli.locate import CannotUse
 from engine.runtime.config import load_config
 from engine.runtime.loop import VirtualLoop
@@ -65,6 +66,33 @@ def test_what_is_listed_is_asked_for_again_while_no_request_is_left(
     told, took_ns = listed(monkeypatch, listed=refusals, bbo=[])
     assert (list(told.instruments), told.price, took_ns) == (["hawk", "chick"], quote().mid, 7 * S)
     assert capsys.readouterr().err == f"{NONE_LEFT}; waiting for it, up to 120 s\n"
+
+
+def test_a_run_goes_on_with_the_budgets_of_its_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S11: what the venues told there is not asked for again, and counted once; without any each has its own."""
+    given: list[Budgets] = []
+
+    def client_for(*_: object, budgets: Budgets, **__: object) -> FakeClient:
+        given.append(budgets)
+        client = Asked("a")
+        client.listed = demo_instrument("v")
+        return client
+
+    async def main(loop: VirtualLoop) -> None:
+        told = await listed_by(CONFIG, clock=loop.clock, resolve=print)  # type: ignore[arg-type]
+        for budgets in (told.budgets, None):
+            open_clients(CONFIG, told.instruments, clock=loop.clock, seed=1, resolve=print, budgets=budgets)  # type: ignore[arg-type]
+        pairs = open_shared(
+            [CONFIG], [told.instruments], clock=loop.clock, seed=1, resolve=print, budgets=told.budgets,  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert list(pairs.shared) == ["hawk", "chick"]
+        again = await listed_by(CONFIG, clock=loop.clock, resolve=print, budgets=told.budgets)  # type: ignore[arg-type]
+        assert again.budgets is told.budgets
+
+    monkeypatch.setattr(client_wiring, "client_for", client_for)
+    run_virtual(main)
+    first = given[0]
+    assert [budgets is first for budgets in given] == [True] * 4 + [False] * 2 + [True] * 4
 
 
 def test_a_venue_that_bars_us_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,6 +177,7 @@ def test_before_it_leaves_a_run_asks_for_the_price_of_what_a_sum_has_told() -> N
     assert code == 0
     assert [given for _, given in room.seen][-1] == fill("t")
     assert room.calls[room.calls.index("m leaving") :] == [
+        "m leaving", "t leaving", "step 2 StopAsked []",  # whether all is flat is asked for now, and waited for (S11)
         "m leaving", "t leaving", "m positions", "t positions", "t fills", "step 3 Fill []", "end 0 ['m', 't']",
         "m disconnect", "t disconnect", "flush",
     ]  # fmt: skip

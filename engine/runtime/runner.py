@@ -233,11 +233,17 @@ class Runner:
             self._end(LEFT, self._left_text())
         elif self._began:
             self._deaf = True
-            self.handle(StopAsked(level))
+            self._head_out(level)
         elif self._carried is not None:
             self._stop_at_once = max(self._stop_at_once, level)  # what an earlier run left is closed first
         else:
             self._end(LEFT, "stopped before the start; nothing was sent")
+
+    def _head_out(self, level: int) -> None:
+        """From here on whether all is flat is waited for, and nothing is kept back for rounds to come (S11)."""
+        for client in self._clients.values():
+            client.leaving()
+        self.handle(StopAsked(level))
 
     def pause(self, paused: bool) -> None:
         """No opening from now on, or openings again."""
@@ -270,7 +276,7 @@ class Runner:
             self._give_up(text)
         elif times <= 2:
             self._deaf = True
-            self.handle(StopAsked(times))
+            self._head_out(times)
             if times == 1:
                 self._grace_timer = self._clock.call_at(self._clock.now_ns() + FAILED_GRACE_NS, self._give_up, text)
 
@@ -594,7 +600,7 @@ class Runner:
         if why:
             self._lost_told = True
             self.alert(Alert(Level.PERSON, "lease_lost", f"{why}; ending the run in order", {}))
-            self.handle(StopAsked(1))
+            self._head_out(1)
 
     # --- beginning and end
 
@@ -616,7 +622,7 @@ class Runner:
         self._began = True  # from here on a failure ends the run in order; before, nothing is there to be ended
         self.handle(started)
         if self._stop_at_once:
-            self.handle(StopAsked(self._stop_at_once))
+            self._head_out(self._stop_at_once)
         if self._gaps is not None:
             self._gaps.look()
             self._beat_later()
@@ -728,7 +734,7 @@ class Runner:
         text = "the journal cannot be written; no opening any more, ending the run in order"
         self._deaf = True
         self.alert(Alert(Level.PERSON, "journal_lost", text, {}))
-        self.handle(StopAsked(1))
+        self._head_out(1)
 
     def _flush(self) -> None:
         self._flush_timer = None

@@ -13,7 +13,7 @@ from exchanges.errors import BadFrame, ExchangeError, OutcomeUnknown, RateLimite
 from exchanges.lighter.rest import STREAM_TOKEN_S, Rest
 from exchanges.lighter.sending import Fate, Sending, Tx
 from exchanges.lighter.wire import reply, stream
-from exchanges.lighter.wire.facts import OrderFacts, TradeFacts
+from exchanges.lighter.wire.facts import OrderFacts, PositionFacts, TradeFacts
 from exchanges.lighter.wire.reply import Account
 from exchanges.lighter.wire.scale import Market
 from exchanges.lighter.wire.stream import OrdersSaid, PingSaid, PositionsSaid, TradesSaid, Unread
@@ -124,7 +124,7 @@ class PrivateFeed:
                 self._order(order, recv_ns)
         elif type(said) is PositionsSaid:
             for position in said.positions:
-                self._tracking.moves += self._positions.get(position.market_id) != position.qty
+                self._tracking.moves += self._moved(position)
                 self._positions[position.market_id] = self._begun[position.market_id] = position.qty
                 self._clock.call_at(self._clock.now_ns() + SETTLES_NS, self._settled, position.market_id, position.qty)
         elif type(said) is PingSaid:
@@ -175,6 +175,15 @@ class PrivateFeed:
         for fill in await self.rows(order.request.symbol, order.sent_ms - CLOCKS_APART_MS, use):
             if fill.client_id == order.request.client_id or fill.at_ms >= self.reconcile.since_ms:
                 self.take_fill(fill)
+
+    def _moved(self, position: PositionFacts) -> bool:
+        """Is it another one than was told before? What a stream begins with is part of the first reading (S11).
+
+        Taken for a move it had the rows of each account asked for that holds something, 600 of weight at each takeover.
+        """
+        symbol, before = self._symbol(position.market_id), self._positions.get(position.market_id)
+        begins = before is None and symbol is not None and self.reconcile.expected(symbol) is None
+        return position.qty != before and not begins
 
     def _settled(self, market_id: int, qty: Decimal) -> None:
         """A position that moved without its fills: the newest word counts, older ones were overtaken."""

@@ -39,9 +39,10 @@ OTHER_WEIGHT = 300
 
 
 class Listing:
-    """What a venue says of markets and clock, asked once for all accounts that share it: each time is 300 of weight."""
+    """What a venue says of markets, clock and tiers, asked once by clients that share it: each is 300 of weight."""
 
     def __init__(self) -> None:
+        self.tiers: dict[int, Tier] = {}  # by account
         self.rows: dict[str, tuple[Market, Mapping[str, Any]]] = {}
         self.asking = asyncio.Lock()
         self.clock: tuple[int, int] | None = None  # how far it is from ours, in ms, and when that was asked, in ns
@@ -170,11 +171,14 @@ class Rest:
 
     async def read_tier(self) -> None:
         """Tier and fees; where the venue does not tell them, the market's fees and the strictest counting stand."""
-        try:
-            self.tier = reply.tier_of(await self._get("accountLimits", self._account(), token=True))
-        except Rejected as error:
-            if error.refusal is not Refusal.NOT_FOUND:
-                raise
+        tiers, index = self._listing.tiers, self._signer.account_index
+        if index not in tiers:
+            try:
+                tiers[index] = reply.tier_of(await self._get("accountLimits", self._account(), token=True))
+            except Rejected as error:
+                if error.refusal is not Refusal.NOT_FOUND:
+                    raise
+        self.tier = tiers.get(index)
         if self.tier is not None and self.tier.standard and self._short:
             self._budget.take(self._clock.now_ns(), Use.TRADE, weight=self._short)
 
