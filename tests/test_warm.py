@@ -14,6 +14,7 @@ from hedger_kit import HEARD, SETTINGS, HedgeBench
 from runtime_kit import START, D, FakeClient, QuietWatch, run_virtual
 from trading_kit import LIMITS, Bench, account
 
+from engine.runtime import warm
 from engine.runtime.chance import Chance
 from engine.runtime.clock import MS
 from engine.runtime.journal import Sync
@@ -149,6 +150,30 @@ def test_a_twin_keeps_no_intents() -> None:
     during = twin._intents._cursor.execute(count).fetchone()
     twin.settle()
     assert (during, twin._intents._cursor.execute(count).fetchone()) == ((1,), (0,))
+
+
+def test_a_twin_commits_to_a_log_in_memory_that_has_no_name_and_does_not_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "FILES_IN_MEMORY", tmp_path)
+    plan = hedger()
+    twin = Twin(plan, venues_of(plan), clock=Still())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == [], "a kill would leave it behind"
+    cursor = twin._intents._cursor
+    assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    practised(twin, 100)
+    _, pages, _ = cursor.execute("PRAGMA wal_checkpoint").fetchone()
+    assert 0 < pages <= 2 * warm.LOG_PAGES
+    twin.close()
+
+
+def test_a_twin_needs_no_files_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "FILES_IN_MEMORY", tmp_path / "none")
+    plan = hedger()
+    twin = Twin(plan, venues_of(plan), clock=Still())  # type: ignore[arg-type]
+    practised(twin, 3)
+    assert twin._intents._cursor.execute("PRAGMA journal_mode").fetchone() == ("memory",)
+    twin.close()
 
 
 def test_a_twin_leaves_nothing_for_the_garbage_collector() -> None:
