@@ -153,7 +153,7 @@ class Hedging:
         """`need` for what is open on terms, where there are any."""
         gate = self.gate
         need = -self._uncovered() if gate is None or opened is None else opened.qty.copy_sign(-gate.lots.qty)
-        return need if need == 0 else self._bounded(need)
+        return need if need == 0 or not self._world.orders.covering else self._bounded(need)
 
     def _uncovered(self) -> Decimal:
         """Signed: what is open beyond what orders in flight take off.
@@ -171,7 +171,7 @@ class Hedging:
     def _bounded(self, need: Decimal) -> Decimal:
         """S4: with an unknown order, exposure is an interval; a hedge leaves only if it shrinks its worst end."""
         covering = self._world.orders.covering.values()
-        if not covering or not any(order.unknown for order in covering):
+        if not any(order.unknown for order in covering):
             return need
         low = high = self._world.exposure
         for order in covering:
@@ -265,7 +265,7 @@ class Hedging:
 
     def _due(self, gate: Gate, need: Decimal, effects: list[Effect]) -> bool:
         """Is what is open to be hedged now, by the flow's terms and by us?"""
-        if gate.due and gate.record_only:
+        if gate.by_hand:
             gate.tell_by_hand(_BUY if need > 0 else _SELL, effects)
         elif gate.due:
             return True
@@ -444,11 +444,11 @@ class Hedging:
             return "stream not trusted"
         if world.rates[name].spent(world.now_ns):
             return "no request left this minute"
-        if world.stays_pending(name):
+        if world.orders.covering and world.stays_pending(name):
             return "an order of its stays pending"
         if world.tradable(name, qty) <= 0:
             return "below its smallest order"
-        if world.meets_own(name, side):
+        if world.orders.resting and world.meets_own(name, side):
             return "an own order rests on its book"
         if self.gate is not None and (objection := self.gate.objection(name, side)):
             return objection
@@ -627,7 +627,8 @@ class Hedging:
 
     def _age(self, effects: list[Effect]) -> None:
         world = self._world
-        open_now = world.exposure != 0 and self._tradable(abs(world.exposure)) and self._counts_as_unhedged()
+        exposure = world.ledger.exposure
+        open_now = exposure != 0 and self._tradable(abs(exposure)) and self._counts_as_unhedged()
         if open_now and self.since_ns is None:
             self.since_ns = world.now_ns
             self.epoch += 1
@@ -645,7 +646,7 @@ class Hedging:
             return True
         if not gate.due:
             return self.since_ns is not None and bool(self._world.orders.covering)
-        return not gate.record_only and not gate.held(_SELL if self._world.exposure > 0 else _BUY)
+        return not gate.by_hand and not gate.held(_SELL if self._world.exposure > 0 else _BUY)
 
     def hard_age(self) -> ArmTimer:
         """The soft age has passed: the hard one is next, and then again every ten seconds."""

@@ -294,10 +294,10 @@ class Intake:
         ends_batch = self._batched(fill)
         if not world.orders.first_heard(fill):
             return [] if ends_batch else NOTHING_NEW
-        before = world.exposure
+        before = world.ledger.exposure
         self._count(fill, fill.qty, _SOURCE)
         self._tell_again()
-        if before != 0 and world.exposure == 0 and not world.orders.covering:
+        if before != 0 and world.ledger.exposure == 0 and not world.orders.covering:
             self.effects.append(
                 Alert(
                     Level.INFO, "net_zero",
@@ -727,7 +727,7 @@ class Intake:
     # --- limits (E15)
 
     def breaches(self, found: list[Breach]) -> list[StrategyEvent]:
-        return [event for breach in found for event in self._breach(breach.limit, breach.policy)]
+        return [event for breach in found for event in self._breach(breach.limit, breach.policy)] if found else []
 
     def _breach(self, limit: str, policy: str) -> list[StrategyEvent]:
         """Tell the chart once per kind of breach; it stays halted. One that has not begun would never hear of it."""

@@ -57,15 +57,15 @@ class Risk:
             return found
         limits = world.plan.limits
         books = world.ledger.books  # a source holds what its owner wants it to hold: its own size is no limit of ours
-        sizes = [abs(books[name].position) for name in world.traded]
-        if max(sizes) > limits.max_position or sum(sizes) > limits.max_gross or abs(world.exposure) > limits.max_net:
+        sizes, exposure = [abs(books[name].position) for name in world.traded], abs(world.ledger.exposure)
+        if max(sizes) > limits.max_position or sum(sizes) > limits.max_gross or exposure > limits.max_net:
             text = position_breach(
                 {name: books[name].position for name in world.traded}, limits, net=world.exposure
             )  # fmt: skip
             assert text is not None
             found.append(Breach(text, "reduce"))
-        if self._hedged and abs(world.exposure) > limits.unhedged_hard:
-            text = f"unhedged size {abs(world.exposure)} is above unhedged_hard {limits.unhedged_hard}"
+        if self._hedged and exposure > limits.unhedged_hard:
+            text = f"unhedged size {exposure} is above unhedged_hard {limits.unhedged_hard}"
             found.append(Breach(text, "reduce"))
         return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from engine.chart.model import Expression, Scope
 from engine.trading.effects import Alert, ArmTimer, Effect, Level
@@ -44,6 +45,14 @@ class Terms:
     record_only: Expression | None = None
 
 
+class _Price(NamedTuple):
+    """What one account's book offers: why nothing may be priced on it, if so, its touch, and the band's bound."""
+
+    objection: str
+    touch: Decimal
+    bound: Decimal | None
+
+
 class Gate:
     """When the rule may hedge what is open, and at which price. `scope` is what the expressions read."""
 
@@ -64,8 +73,9 @@ class Gate:
         self._wait_told_ns = NEVER
         self._source_known = False
         self._noted = NOTHING  # what is open, as the running step decides on it …
-        self._objections: dict[tuple[str, Side], str] = {}  # … and the prices for it: the rule asks twice
+        self._prices: dict[tuple[str, Side], _Price] = {}  # … and at which prices: the rule asks three times
         self.due = False  # when it was last looked at
+        self.by_hand = False  # due, and only recorded
 
     # --- facts
 
@@ -140,19 +150,19 @@ class Gate:
 
     def closed(self) -> None:
         """Nothing is open: what comes next has an age of its own."""
-        self.due = self._dust = self._dust_told = False
+        self.due = self.by_hand = self._dust = self._dust_told = False
         self._hedgeable_ns, self._armed_ns = NEVER, 0
 
     def note_open(self) -> Open:
         """Look at `open` for what follows in this step, until an order is made: due or not, objections and price."""
         self._noted = noted = self.open
-        self._objections.clear()
+        self._prices.clear()
         return noted
 
     def look(self, tradable: bool, effects: list[Effect]) -> None:
         """Is what was noted due? `tradable`: some account could take a part of it."""
         world, opened = self._world, self._noted
-        self.due = False
+        self.due = self.by_hand = False
         if not opened.qty:
             if not self.lots.qty:
                 self.closed()
@@ -162,6 +172,7 @@ class Gate:
                 self._hedgeable_ns = world.now_ns
             self._dust = self._dust_told = False
             self.due = world.hedge_all or self._large(opened) or self._aged(opened)
+            self.by_hand = self.due and self.record_only
         else:
             self._dust = True
             self._tell_dust(opened, effects)
@@ -224,33 +235,36 @@ class Gate:
 
     def objection(self, account: str, side: Side) -> str:
         """Why no hedge of what was noted may be priced on the account's book; empty if one may, be it at any price."""
-        why = self._objections.get((account, side))
-        if why is None:
-            why = self._unpriced(account, side, self._bound(side))
-            why = "" if why and self._at_any_price(self._noted) else why
-            self._objections[account, side] = why
-        return why
+        why = self._price(account, side).objection
+        return "" if why and self._at_any_price(self._noted) else why
 
-    def _unpriced(self, account: str, side: Side, bound: Decimal | None) -> str:
+    def _price(self, account: str, side: Side) -> _Price:
+        price = self._prices.get((account, side))
+        if price is None:
+            price = self._prices[account, side] = self._priced(account, side)
+        return price
+
+    def _priced(self, account: str, side: Side) -> _Price:
         world = self._world
         quote = world.quote(account)
         if quote is None or quote.crossed:
-            return "no usable book"
-        if world.now_ns - quote.recv_ns > world.plan.guards.max_book_age_ns:
-            return "its book is stale"
+            return _Price("no usable book", ZERO, None)
         touch = quote.ask if side is _BUY else quote.bid
+        if world.now_ns - quote.recv_ns > world.plan.guards.max_book_age_ns:
+            return _Price("its book is stale", touch, None)
+        bound = self._bound(side)
         if bound is not None and (touch - bound) * side.sign > 0:
-            return f"its price {touch} is outside the band, {bound:f} at worst"
-        return ""
+            return _Price(f"its price {touch} is outside the band, {bound:f} at worst", touch, bound)
+        return _Price("", touch, bound)
 
     def price(self, account: str, side: Side) -> Decimal | None:
         """The limit of a hedge on this account, to the tick, never beyond slippage or band.
 
         None for a market order: the flow's own, or that of a hedge which the band has held to its longest age.
         """
-        slippage, bound = self._number(self._terms.slippage), self._bound(side)
-        touch = self._world.touch(account, side)
-        if slippage is None or touch is None or self._unpriced(account, side, bound):
+        slippage = self._number(self._terms.slippage)
+        why, touch, bound = self._price(account, side)
+        if slippage is None or why:
             return None
         worst = touch * (1 + side.sign * slippage / BPS)
         instrument = self._world.instruments[account]

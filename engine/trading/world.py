@@ -309,8 +309,6 @@ class World:
 
     def _coarser(self, account: str) -> int:
         """How many ticks a price of this account is a multiple of."""
-        if not self.price_doubts:
-            return 1
         place, until_ns = self.price_doubts.get(account, (0, 0))
         return COARSER[place] if self.now_ns < until_ns else 1
 
@@ -341,7 +339,7 @@ class World:
             number, attempt = numbered
         client_id = self._next_id(spec.capabilities.client_id, number, leg, attempt)
         valid_ns = VALID_MS * MS
-        price = self._limit(account, shape)
+        price = self._limit(account, shape) if self.price_doubts else shape.price
         order = Order(
             client_id=client_id, account=account, venue=spec.venue, symbol=spec.instrument.symbol, side=shape.side,
             qty=shape.qty, price=price, purpose=purpose, leg=leg, round=number, attempt=attempt,
@@ -359,7 +357,7 @@ class World:
                 tif=_IOC if shape.ioc or price is None else _GTC,
                 post_only=shape.post_only, reduce_only=shape.reduce_only and _knows_reduce_only(spec),
                 valid_ms=VALID_MS, self_trade=self._self_trade[account],
-                worst_price=self._worst_price(account, shape),
+                worst_price=self._worst_price(account, shape) if price is None else None,
             ),
             venue=spec.venue, urgency=_URGENCY[purpose], purpose=purpose, leg=leg, round=number, attempt=attempt,
             covers=covers, epoch=self.round, not_after_ns=self.now_ns + valid_ns,

@@ -104,7 +104,7 @@ def order_args(order: OrderRequest, traded: Traded) -> Args:
     args: Args = {
         "tdMode": traded.trade_mode,
         "clOrdId": order.client_id,
-        "side": order.side.value,
+        "side": order.side._value_,
         "ordType": _type(order, bounded=bounded),
         "sz": traded.size(order.qty),
     }
