@@ -92,11 +92,11 @@ def test(
 def call_for(config: Config, told: Alert, *, flow: str) -> Call:
     """An alert that comes from no run."""
     import time
-    from importlib import metadata
 
+    from cli.program import program
     from engine.runtime.alerts import About, call_of
 
-    about = About(run=0, flow=flow, market=config.market, program=f"eagle-flow {metadata.version('eagle-flow')}")
+    about = About(run=0, flow=flow, market=config.market, program=program())
     return call_of(told, about, held_back=0, wall_ms=time.time_ns() // 1_000_000)
 
 

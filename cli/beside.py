@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.locate import CannotUse
 from cli.outputs import Prepared
+from cli.program import program
 from cli.streams import write_note
 from engine.runtime.alert_gate import AlertGate
 from engine.runtime.alerts import About, Alerts
@@ -54,7 +54,7 @@ class Outputs:
         self._tell = tell
         self._dedup = dedup
         plan = desk.world.plan
-        self._about = About(run, plan.flow.name, plan.market, f"eagle-flow {metadata.version('eagle-flow')}")
+        self._about = About(run, plan.flow.name, plan.market, program())
         self._logs = self._made_logs()
         self._alerts = self._made_alerts(config)
         self._counts, self._metrics = self._made_metrics()

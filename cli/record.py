@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from cli.plan_json import decode_plan, encode_plan, encode_settings
+from cli.program import program
 from cli.streams import write_note
 from engine.chart.load import load_flow
 from engine.chart.model import Flow, FlowError
@@ -80,7 +80,7 @@ def run_start(
         number=number, flow=flow.name, flow_version=flow.version, flow_digest=flow.digest, flow_text=flow.text,
         config_text=masked(config.text), seed=seed, settings=encode_settings(plan.settings),
         plan=encode_plan(plan), venues=_encoded_venues(config), speed="max" if speed is None else f"{speed}x",
-        program=f"eagle-flow {metadata.version('eagle-flow')}",
+        program=program(),
         accounts=tuple((name, account.instrument) for name, account in plan.accounts.items()), wall_ms=wall_ms,
     )  # fmt: skip
 

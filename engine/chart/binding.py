@@ -221,35 +221,29 @@ class Binder:
         return {**self._flow.table.get(leaf, {}), ALWAYS: self._flow.always.get(leaf, ())}
 
     def _plan(self, candidate: Candidate) -> Plan:
-        row = candidate.row
+        """What was bound for another candidate is looked up here: a flow has a dozen times as many as rows."""
+        when, actions, exits, entries = candidate.row.when, candidate.actions, candidate.exits, candidate.entries
+        waits = self._waits
         return Plan(
             candidate=candidate,
             move=candidate.move,
             leaf=candidate.source if candidate.target is None else candidate.target,
-            guard=None if row.when is None else self._guard(row.when),
-            deeds=self._deeds_of(candidate.actions),
-            left=self._waiting_in(candidate.exits),
-            entered=self._waiting_in(candidate.entries),
+            guard=None if when is None else self._guards.get(id(when)) or self._guard(when),
+            deeds=(self._several.get(id(actions)) or self._deeds_of(actions)) if actions else (),
+            left=waits[exits] if exits in waits else self._waiting_in(exits),
+            entered=waits[entries] if entries in waits else self._waiting_in(entries),
         )
 
     def _guard(self, when: Expression) -> Guard:
-        """Bound once, as the actions: a flow has a dozen times as many candidates as rows."""
-        bound = self._guards.get(id(when))
-        if bound is None:
-            bound = self._guards[id(when)] = _bound(when, self._scope)
+        bound = self._guards[id(when)] = _bound(when, self._scope)
         return bound
 
     def _waiting_in(self, names: tuple[str, ...]) -> tuple[Waiting, ...]:
-        found = self._waits.get(names)
-        if found is None:
-            found = self._waits[names] = tuple(self.waiting[name] for name in names if name in self.waiting)
+        found = self._waits[names] = tuple(self.waiting[name] for name in names if name in self.waiting)
         return found
 
     def _deeds_of(self, actions: tuple[Action, ...]) -> tuple[Deed, ...]:
-        """The actions of a row that stays in its state are the same for each leaf below."""
-        found = self._several.get(id(actions))
-        if found is None:
-            found = self._several[id(actions)] = tuple(map(self.deed, actions))
+        found = self._several[id(actions)] = tuple(map(self.deed, actions))
         return found
 
     def deed(self, action: Action) -> Deed:

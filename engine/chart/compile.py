@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.chart.model import Action, Candidate, Move, Row, RowKind, StateSpec
 
 Candidates = Mapping[str, tuple[Candidate, ...]]
+Shared = dict[tuple[int, ...], tuple[Action, ...]]  # by the identities of its actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,13 @@ def compile_states(states: Mapping[str, StateSpec]) -> Compiled:
     leaves = tuple(name for name, spec in states.items() if name and not spec.children)
     table: dict[str, Candidates] = {}
     always: dict[str, tuple[Candidate, ...]] = {}
+    shared: Shared = {}
     for leaf in leaves:
         by_event: dict[str, list[Candidate]] = {}
         eventless: list[Candidate] = []
         for row in _rows_seen_by(leaf, states):
             into = eventless if row.kind is RowKind.ALWAYS else by_event.setdefault(row.event, [])
-            into.append(_candidate(leaf, row, states))
+            into.append(_candidate(leaf, row, states, shared))
         table[leaf] = {event: tuple(candidates) for event, candidates in by_event.items()}
         always[leaf] = tuple(eventless)
     return Compiled(
@@ -73,7 +75,8 @@ def _rows_seen_by(leaf: str, states: Mapping[str, StateSpec]) -> Iterable[Row]:
             yield from spec.invoke.error
 
 
-def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec]) -> Candidate:
+def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec], shared: Shared) -> Candidate:
+    """Candidates with the same actions share one tuple of them, which a chart then binds once."""
     if row.target is None:
         return Candidate(row, leaf, None, (), (), row.actions, Move(row.event, leaf, None, row))
     domain = _domain(row.state, row.target)
@@ -85,6 +88,7 @@ def _candidate(leaf: str, row: Row, states: Mapping[str, StateSpec]) -> Candidat
         *row.actions,
         *(action for name in entries for action in states[name].entry),
     )
+    actions = shared.setdefault(tuple(map(id, actions)), actions)
     return Candidate(row, leaf, target, exits, entries, actions, Move(row.event, leaf, target, row))
 
 

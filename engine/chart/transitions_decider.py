@@ -78,9 +78,9 @@ class TransitionsDecider:
             for event, candidates in events.items():
                 for plan in candidates:
                     self._add(machine, f"on:{event}", plan, source=name)
-        self._triggers: dict[str, dict[str, Callable[[], bool]]] = {
-            name: {event: getattr(self, f"on:{event}") for event in events} for name, events in plans.items()
-        }
+        every = dict.fromkeys(event for events in plans.values() for event in events)
+        triggers: dict[str, Callable[[], bool]] = {event: getattr(self, f"on:{event}") for event in every}
+        self._triggers = {name: {event: triggers[event] for event in events} for name, events in plans.items()}
 
     def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
         """The machine learns a trigger with its first transition; the others are made without its many questions."""
