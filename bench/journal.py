@@ -117,7 +117,7 @@ def journal(folder: Path, turn: int, *, sync: Sync) -> float:
             seq += 1
             for effect in effects:
                 if isinstance(effect, PlaceOrder):
-                    file.intent(effect, seq, seq, seq)
+                    file.intents([(effect, seq, seq, seq)])
                     file.sent(effect.request.client_id, Request.PLACE, seq)
             file.step(seq, seq, seq, given, quotes, draws, effects)
     file.flush()

@@ -48,6 +48,7 @@ from exchanges.lighter.wire.reply import STANDARD_PER_MINUTE as LIGHTER_STANDARD
 from exchanges.okx import client as okx
 from exchanges.okx.limits import AddressLimits, public_budgets
 from exchanges.okx.wire.request import Signer as OkxSigner
+from exchanges.reads import Reads
 from exchanges.shared import SharedClient
 from exchanges.sockets import SocketTransport
 from exchanges.transport import Transport
@@ -61,6 +62,7 @@ class Network(Protocol):
     """How clients reach their venues; a simulation hands in its own."""
 
     signed: bool  # are signatures real? Stand-ins cost a simulation no time, and are the same in every run
+    reads: Reads  # of all its streams
 
     def budgets(self) -> Budgets:
         """What the clients of one process may still send."""
@@ -74,11 +76,14 @@ class Sockets:
 
     signed = True
 
+    def __init__(self) -> None:
+        self.reads = Reads()
+
     def budgets(self) -> Budgets:
         return Budgets(shared=True)
 
     def transport(self, venue: VenueConfig, clock: Clock) -> Transport:
-        return SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url))
+        return SocketTransport(now_ns=clock.now_ns, insecure_loopback=bool(venue.url), reads=self.reads)
 
 
 SOCKETS = Sockets()
@@ -99,6 +104,7 @@ class Clients:
 
     clients: Mapping[str, BaseExchangeClient]
     accounts: Mapping[str, AccountPlan]
+    reads: Reads
 
     def start(self, at_ns: int) -> None: ...
 
@@ -123,7 +129,7 @@ def open_clients(
         )
         for account in config.used_accounts
     }
-    return Clients(clients, _plans(config, clients, listed))
+    return Clients(clients, _plans(config, clients, listed), network.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ def open_shared(
                 )  # fmt: skip
                 rates[account.name] = RateWindow(config.limits.orders_per_minute)
             clients[account.name] = shared[account.name].part(config.symbols[account.venue])
-        pools.append(Clients(clients, _plans(config, clients, instruments)))
+        pools.append(Clients(clients, _plans(config, clients, instruments), network.reads))
     return SharedAccounts(shared, tuple(pools), rates)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from cli.setups import Setup, used_venues
@@ -12,6 +12,7 @@ from engine.trading.plan import AccountPlan
 from exchanges.market import MarketSource
 from exchanges.matching import Depth
 from exchanges.paper import PaperClient, PaperVenue
+from exchanges.reads import Reads
 from exchanges.synthetic import SyntheticMarket
 from exchanges.types import Clock, Instrument
 
@@ -23,6 +24,7 @@ class Pool:
     venues: tuple[PaperVenue, ...]
     clients: Mapping[str, PaperClient]
     accounts: Mapping[str, AccountPlan]
+    reads: Reads = field(default_factory=Reads)  # none: nothing comes by a socket
 
     def start(self, at_ns: int) -> None:
         for venue in self.venues:

@@ -30,6 +30,7 @@ from engine.runtime.simulate.witness import Bounds, Witness
 from engine.trading.effects import Effect
 from engine.trading.inputs import Answered, Input, StopAsked
 from engine.trading.plan import RoleSpec, is_hedged
+from exchanges.reads import Reads
 from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Fill, Liquidity
 from exchanges.venues.bifu.maker import MakerOptions, MarketMaker
@@ -157,6 +158,7 @@ class SimulatedWorld:
         self.scenario = scenario
         self.clock = VirtualClock()
         self.trace = TraceHash(self.clock)
+        self.reads = Reads()
         self.played: list[Played] = []
         self.venues: dict[str, SimulatedVenue] = {}
         self.secrets: dict[str, str] = {}
@@ -346,7 +348,7 @@ class SimulatedWorld:
 
         made = MemoryTransport(
             {_host(number): it.model for number, it in enumerate(self.venues.values())}, world=self.clock,
-            process=clock, way_ns=way_ns, heard=self.trace.heard,
+            process=clock, way_ns=way_ns, heard=self.trace.heard, reads=self.reads,
         )  # fmt: skip
         self._transports.append(made)
         return made

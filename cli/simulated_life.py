@@ -186,7 +186,7 @@ class Life:
             orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
             may_send=desk.objection, sinks=[self._told], traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
             gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried, check_baseline=check,
-            heard=plan.heard,
+            heard=plan.heard, reads=pool.reads,
         )  # fmt: skip
         for name in plan.heard:
             hear(pool.clients[name], lambda _: [runner.handle])

@@ -233,7 +233,7 @@ class Member:
             recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
             stop_at_once=options.stop, check_baseline=held.check,
             day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
-            heard=plan.heard, rates=rates or {}, steps=partial(_steps_of, setup.config),
+            heard=plan.heard, rates=rates or {}, steps=partial(_steps_of, setup.config), reads=pool.reads,
         )  # fmt: skip
 
     def stop(self, level: int) -> None:

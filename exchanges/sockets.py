@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from websockets.protocol import Event, State
 
 from exchanges.connections import Pool
 from exchanges.errors import AuthFailed, LinkDown
+from exchanges.reads import Reads
 from exchanges.tasks import Tasks
 from exchanges.transport import NO_HEADERS, Connection, OnAnswer, Receiver, Request
 
@@ -27,9 +29,12 @@ CLOSE_S = 1  # for the closing handshake of a stream
 class SocketTransport:
     """One account's network. Plain http and ws only to this machine, and only where `insecure_loopback` says so."""
 
-    def __init__(self, *, now_ns: Callable[[], int], insecure_loopback: bool = False) -> None:
+    def __init__(
+        self, *, now_ns: Callable[[], int], insecure_loopback: bool = False, reads: Reads | None = None
+    ) -> None:  # fmt: skip
         self._now_ns = now_ns
         self._insecure_loopback = insecure_loopback
+        self._reads = reads or Reads()
         self._pools: dict[str, Pool] = {}  # by origin: connections stay warm from one request to the next
         self._tls: ssl.SSLContext | None = None
         self._tasks = Tasks()
@@ -69,6 +74,7 @@ class SocketTransport:
         except (TimeoutError, OSError, EOFError, InvalidHandshake, InvalidURI, WebSocketException) as error:
             raise LinkDown(f"no stream: {type(error).__name__}: {error}") from error
         assert isinstance(socket, _Socket)
+        socket.reads = self._reads
         stream = _Stream(socket, receiver, now_ns=self._now_ns, tasks=self._tasks, forget=self._forget)
         self._streams[stream] = None
         self._tasks.spawn(stream.live())
@@ -111,11 +117,13 @@ def on_loopback(url: str) -> bool:
 class _Socket(ClientConnection):
     """Hands a message to `listen` in the callback that read it, and writes one before `write` returns.
 
-    With `recv` and `send` each waits for a task in a later turn of the loop.
+    With `recv` and `send` each waits for a task in a later turn of the loop. `reads` hears what came together.
     """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.reads = Reads()
+        self._read: list[bytes] = []  # what the running read has brought
         self._take: Callable[[bytes], None] | None = None
         self._early: list[bytes] = []  # messages that came before anybody listened
         self._parts: list[bytes] | None = None  # of a message that comes in fragments
@@ -125,6 +133,17 @@ class _Socket(ClientConnection):
         early, self._early = self._early, []
         for data in early:
             take(data)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        read = self._read
+        if not read:
+            return
+        self._read = []
+        if len(read) == 1:
+            self._hand_over(read[0])
+        else:
+            self.reads.hand_over([partial(self._hand_over, message) for message in read])
 
     def process_event(self, event: Event) -> None:
         if type(event) is not Frame or event.opcode not in DATA_OPCODES:
@@ -136,6 +155,9 @@ class _Socket(ClientConnection):
             if not event.fin:
                 return
             data, self._parts = b"".join(self._parts), None
+        self._read.append(data)
+
+    def _hand_over(self, data: bytes) -> None:
         if self._take is None:
             self._early.append(data)
         else:

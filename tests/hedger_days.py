@@ -44,6 +44,7 @@ from engine.trading.effects import Alert, Effect, Level, PlaceOrder
 from engine.trading.guards import MarketWatch
 from exchanges.errors import ExchangeError
 from exchanges.market import MarketQuote
+from exchanges.reads import Reads
 from exchanges.types import ZERO, Clock, Instrument, Liquidity, MarketKind
 from exchanges.venues.backpack.demo import backpack_credentials, backpack_symbol, open_backpack
 from exchanges.venues.bifu.demo import bifu_credentials, bifu_symbol, open_bifu
@@ -145,6 +146,7 @@ class Days:
     secrets: dict[str, str]
     pairs: list[Pair]
     signed: bool = True
+    reads: Reads = field(default_factory=Reads)  # none: each message comes by itself
     mounting: Pair | None = None
     over: bool = False
 

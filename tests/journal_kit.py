@@ -226,7 +226,7 @@ class Drive:
         effects = self.desk.step(given, at_ns)
         placed = [effect for effect in effects if isinstance(effect, PlaceOrder)]
         for effect in placed:
-            self._journal.intent(effect, self.seq, at_ns, self._wall_ms)
+            self._journal.intents([(effect, self.seq, at_ns, self._wall_ms)])
             self._journal.sent(effect.request.client_id, Request.PLACE, at_ns)
             self._fill(effect)
         quotes, draws = self.desk.take_used_quotes(), self._chance.take_draws()

@@ -45,10 +45,10 @@ class JournalledBench(Bench):
         self._seq += 1
         for effect in effects:
             if isinstance(effect, PlaceOrder):
-                self._journal.intent(effect, self._seq, self.now, 0)
+                self._journal.intents([(effect, self._seq, self.now, 0)])
                 self._journal.sent(effect.request.client_id, Request.PLACE, self.now)
             elif isinstance(effect, CancelOrder):
-                self._journal.intent(effect, self._seq, self.now, 0)
+                self._journal.intents([(effect, self._seq, self.now, 0)])
                 self._journal.sent(effect.client_id, Request.CANCEL, self.now)
         quotes, draws = self.desk.take_used_quotes(), self._chance.take_draws()
         self._journal.step(self._seq, self.now, 0, given, quotes, draws, effects)
@@ -79,5 +79,5 @@ class JournalledBench(Bench):
     def die(self, effect: PlaceOrder | CancelOrder) -> None:
         """The process ends between the intent of a step and its record."""
         self._journal.flush()
-        self._journal.intent(effect, self._seq + 1, self.now + 1, 0)
+        self._journal.intents([(effect, self._seq + 1, self.now + 1, 0)])
         self._journal._connection.close()

@@ -60,8 +60,8 @@ class Mortal:
     def failed(self) -> bool:
         return self._journal.failed
 
-    def intent(self, *given: Any) -> None:
-        self._do(self._journal.intent, given)
+    def intents(self, *given: Any) -> None:
+        self._do(self._journal.intents, given)
 
     def sent(self, *given: Any) -> None:
         self._do(self._journal.sent, given)

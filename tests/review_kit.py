@@ -74,7 +74,7 @@ class Story:
         self.seq += 1
         for effect in effects:
             if isinstance(effect, PlaceOrder):
-                self.journal.intent(effect, self.seq, self.at_ns, 1)
+                self.journal.intents([(effect, self.seq, self.at_ns, 1)])
         self.journal.step(self.seq, self.at_ns, 1, given, self._quotes, [], effects)  # type: ignore[arg-type]
         self._quotes = []
 

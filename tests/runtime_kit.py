@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from engine.runtime.journal import NullJournal
+from engine.runtime.journal import Decided, NullJournal
 from engine.runtime.loop import VirtualLoop
 from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder, Purpose, Urgency
 from engine.trading.inputs import Input, MarketSeen, Recalled, Request
@@ -227,8 +227,9 @@ class ListJournal(NullJournal):
         self.calls.append(f"recall {client_id}")
         return self.known.get(client_id)
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        self.calls.append(f"intent {effect.request.client_id if isinstance(effect, PlaceOrder) else effect.client_id}")
+    def intents(self, decided: Sequence[Decided]) -> None:
+        ids = [it.request.client_id if isinstance(it, PlaceOrder) else it.client_id for it, _, _, _ in decided]
+        self.calls.append(f"intent {' '.join(ids)}")
 
     def step(
         self, seq: int, at_ns: int, wall_ms: int, given: Input, quotes: Sequence[Quote], draws: Sequence[int],

@@ -193,7 +193,7 @@ class Script:
     def asks(self, client_id: str, qty: str, *, side: Side, account: str, purpose: Purpose) -> PlaceOrder:
         self._seq += 1
         effect = place(client_id, side=side, qty=D(qty), account=account, purpose=purpose)
-        self._journal.intent(effect, self._seq, 0, 0)
+        self._journal.intents([(effect, self._seq, 0, 0)])
         self._journal.sent(client_id, Request.PLACE, 0)
         return effect
 
@@ -383,7 +383,7 @@ def test_a_fee_taken_in_base_is_missing_from_the_position(script: Script) -> Non
 def test_a_dropped_request_needs_no_send(tmp_path: Path) -> None:
     journal = open_journal_for(tmp_path / "drop.db")
     journal.run_started(run_start(accounts=()))
-    journal.intent(place("m1"), 1, 0, 0)
+    journal.intents([(place("m1"), 1, 0, 0)])
     journal.step(2, 0, 0, NotSent("m1", Request.PLACE, "stale"), [], [], [])
     journal.run_ended(0, 9)
     journal.close()
@@ -396,7 +396,7 @@ def test_a_minimum_notional_widens_what_is_dust(tmp_path: Path) -> None:
     journal = open_journal_for(tmp_path / "notional.db")
     journal.run_started(run_start(accounts=(("maker", costly),)))
     effect = place("m1", qty=D("0.003"))
-    journal.intent(effect, 1, 0, 0)
+    journal.intents([(effect, 1, 0, 0)])
     journal.sent("m1", Request.PLACE, 0)
     journal.step(1, 0, 0, Started((), (Margin("maker", D(1), D(1), D(1)),)), [], [], [])
     journal.step(2, 0, 0, fill(effect, price=D(2_500)), [], [], [])

@@ -84,8 +84,8 @@ def test_every_table_of_a_run(path: Path) -> None:
 
 
 def test_an_intent_tells_the_whole_request(path: Path, journal: SqliteJournal) -> None:
-    journal.intent(place("e1r1s1", purpose=Purpose.HEDGE, covers=D("0.02"), side=Side.SELL), 3, 4, 5)
-    journal.intent(CancelOrder("maker", "ETH-PERP", "e1r1s1", 77), 6, 7, 8)
+    journal.intents([(place("e1r1s1", purpose=Purpose.HEDGE, covers=D("0.02"), side=Side.SELL), 3, 4, 5)])
+    journal.intents([(CancelOrder("maker", "ETH-PERP", "e1r1s1", 77), 6, 7, 8)])
     journal.close()
     names = schema.columns(schema.Intent)
     placed, cancelled = rows(path, f"SELECT {', '.join(names)} FROM intents")
@@ -111,7 +111,7 @@ def test_a_run_row_says_how_its_venues_fill_and_at_which_pace_it_ran(path: Path)
 
 def test_a_fill_has_the_time_of_its_step_and_a_holding_the_venues_mark(path: Path, journal: SqliteJournal) -> None:
     order = place("e1r1s1")
-    journal.intent(order, 1, 1, 1)
+    journal.intents([(order, 1, 1, 1)])
     journal.step(7, 70 * MS, 5, update(order, OrderState.OPEN, "0.005"), [], [], [])  # provisional
     journal.step(8, 80 * MS, 5, fill(order, at_ms=50), [], [], [])
     journal.venue_end([Position("maker", "ETH-PERP", D("0.02"), D(2500), mark_price=D("2501.5"))], [])
@@ -123,7 +123,7 @@ def test_a_fill_has_the_time_of_its_step_and_a_holding_the_venues_mark(path: Pat
 def test_orders_and_fills_carry_their_book_as_the_steps_had_read_it(path: Path, journal: SqliteJournal) -> None:
     early, order, other = place("e1"), place("e2"), place("e3", venue="paper-b")
     for seq, (placed, quotes) in enumerate(((early, []), (order, [quote("2500")]), (other, []))):
-        journal.intent(placed, seq, 1, 1)
+        journal.intents([(placed, seq, 1, 1)])
         journal.step(seq, 1, 1, TimerFired("chart", "x", 1), quotes, [], [placed])
     step(journal, fill(order, "t1", qty=D("0.01")), seq=8)
     journal.step(9, 3, 1, fill(order, "t2", qty=D("0.01")), [quote("2499")], [], [])
@@ -140,7 +140,7 @@ def test_a_fill_says_what_its_order_was_for_and_which_book_judges_it(path: Path,
     buys = place("e1", purpose=Purpose.HEDGE, round=4)
     sells = place("e2", side=Side.SELL, purpose=Purpose.FLATTEN, round=4)
     for seq, order in enumerate((buys, sells)):
-        journal.intent(order, seq, 10 + seq, 1)
+        journal.intents([(order, seq, 10 + seq, 1)])
     journal.step(2, 1, 1, TimerFired("chart", "x", 1), [quote("2500")], [], [buys, sells])
     journal.step(3, 1, 1, fill(buys, liquidity=Liquidity.TAKER), [quote("2400")], [], [])
     step(journal, fill(sells, liquidity=Liquidity.TAKER), seq=4)
@@ -161,7 +161,7 @@ def test_a_book_is_still_known_of_an_order_that_left_memory(path: Path, monkeypa
     journal = open_journal_for(path)
     journal.run_started(run_start())
     order = place("e1")
-    journal.intent(order, 1, 1, 1)
+    journal.intents([(order, 1, 1, 1)])
     journal.step(1, 1, 1, TimerFired("chart", "x", 1), [quote("2500")], [], [order])
     step(journal, update(order, OrderState.CANCELED), seq=2)
     journal.flush()
@@ -173,8 +173,8 @@ def test_a_book_is_still_known_of_an_order_that_left_memory(path: Path, monkeypa
 
 def test_the_view_shows_what_filled(path: Path, journal: SqliteJournal) -> None:
     opened, idle = place("e1r1s1"), place("e1r1s2")
-    journal.intent(opened, 1, 1, 1)
-    journal.intent(idle, 1, 1, 1)
+    journal.intents([(opened, 1, 1, 1)])
+    journal.intents([(idle, 1, 1, 1)])
     step(journal, fill(opened, "t1", qty=D("0.005"), price=D("2500"), fee=D("0.1"), at_ms=50))
     step(journal, fill(opened, "t2", qty=D("0.015"), price=D("2504"), fee=D("-0.3"), at_ms=70), seq=2)
     journal.close()
@@ -220,7 +220,7 @@ def test_the_life_of_an_order(
     path: Path, journal: SqliteJournal, facts: list[object], expected: tuple[str, ...]
 ) -> None:
     order = place("c")
-    journal.intent(order, 1, 1, 1)
+    journal.intents([(order, 1, 1, 1)])
     for seq, fact in enumerate(facts, start=2):
         if isinstance(fact, tuple):
             fact = update(order, OrderState(fact[0]), fact[1])
@@ -231,7 +231,7 @@ def test_the_life_of_an_order(
 
 def test_a_snapshot_is_a_provisional_fill_that_its_rows_explain(path: Path, journal: SqliteJournal) -> None:
     order = place("c")
-    journal.intent(order, 1, 1, 1)
+    journal.intents([(order, 1, 1, 1)])
     step(journal, update(order, OrderState.PARTIALLY_FILLED, "0.015"), seq=2)
     step(journal, fill(order, "t1", qty=D("0.01")), seq=3)
     step(journal, fill(order, "t2", qty=D("0.01")), seq=4)
@@ -244,7 +244,7 @@ def test_a_snapshot_is_a_provisional_fill_that_its_rows_explain(path: Path, jour
 
 
 def test_a_dropped_request_is_a_send_with_its_reason(path: Path, journal: SqliteJournal) -> None:
-    journal.intent(place("c"), 1, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
     journal.sent("c", Request.PLACE, 8)
     step(journal, NotSent("c", Request.CANCEL, "superseded"), seq=9)
     journal.close()
@@ -256,7 +256,7 @@ def test_a_dropped_request_is_a_send_with_its_reason(path: Path, journal: Sqlite
 
 def test_fees_in_two_assets_are_left_to_the_rows(path: Path, journal: SqliteJournal) -> None:
     order = place("c")
-    journal.intent(order, 1, 1, 1)
+    journal.intents([(order, 1, 1, 1)])
     step(journal, fill(order, "t1", qty=D("0.01")))
     step(journal, fill(order, "t2", qty=D("0.01"), fee_asset="BNB"), seq=2)
     journal.close()
@@ -297,7 +297,7 @@ def test_an_order_that_left_memory_is_looked_up(
     monkeypatch.setattr(order_rows, "KEEP_ENDED", 2)
     orders = [place(f"c{number}") for number in range(5)]
     for number, order in enumerate(orders):
-        journal.intent(order, number, number, 1)
+        journal.intents([(order, number, number, 1)])
         step(journal, fill(order, "t1", qty=D("0.015"), fee=D("0.01")), seq=number * 10)
         step(journal, update(order, OrderState.CANCELED, "0.015"), seq=number * 10 + 1)
         journal.flush()
@@ -322,10 +322,10 @@ def test_an_order_that_left_memory_is_looked_up(
 def test_an_order_keeps_the_five_stamps(path: Path, journal: SqliteJournal) -> None:
     """Received and decoded from the fill that caused it, decided with its intent, signed and written by the client."""
     hedge, opening = place("h", account="taker", side=Side.SELL), place("o")
-    journal.intent(opening, 1, 100, 1)
+    journal.intents([(opening, 1, 100, 1)])
     step(journal, TimerFired("chart", "t", 1), opening, seq=1)
     cause = fill(opening, "t1", recv_ns=200, decoded_ns=210)
-    journal.intent(hedge, 2, 220, 1)
+    journal.intents([(hedge, 2, 220, 1)])
     step(journal, cause, hedge, seq=2)
     step(journal, Answered("h", Request.PLACE, Accepted("o-h", 230, 240)), seq=3)
     step(journal, Answered("o", Request.PLACE, Refused(Refusal.RATE, "", 101, 102)), seq=4)
@@ -339,7 +339,7 @@ def test_an_order_keeps_the_five_stamps(path: Path, journal: SqliteJournal) -> N
 
 def test_an_intent_is_there_before_anything_else_is_written(path: Path, journal: SqliteJournal) -> None:
     step(journal, TimerFired("chart", "t", 1))
-    journal.intent(place("c"), 1, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
     assert rows(path, "SELECT client_id FROM intents") == [("c",)]
     assert rows(path, "SELECT count(*) FROM inputs") == [(0,)]
     journal.flush()
@@ -373,7 +373,7 @@ def test_which_writes_reach_the_disk_at_once(path: Path, sync: Sync, levels: lis
     statements: list[str] = []
     journal._connection.set_trace_callback(statements.append)
     journal.run_started(run_start())
-    journal.intent(place("c"), 1, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
     journal._connection.set_trace_callback(None)
     journal.close()
     seen = []
@@ -400,7 +400,7 @@ def test_the_log_does_not_grow_with_the_run(path: Path, monkeypatch: pytest.Monk
 
 
 def test_files_are_for_their_owner_alone(path: Path, journal: SqliteJournal) -> None:
-    journal.intent(place("c"), 1, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
     files = sorted(path.parent.glob("eagle.db*"))
     assert [file.name for file in files] == ["eagle.db", "eagle.db-shm", "eagle.db-wal"]
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -425,7 +425,7 @@ def test_runs_follow_each_other_in_one_file(path: Path) -> None:
 def test_no_journal_takes_everything_and_keeps_nothing() -> None:
     nothing = NullJournal()
     nothing.run_started(run_start())
-    nothing.intent(place("c"), 1, 1, 1)
+    nothing.intents([(place("c"), 1, 1, 1)])
     nothing.step(1, 1, 1, TimerFired("a", "b", 1), [], [], [])
     nothing.sent("c", Request.PLACE, 1)
     nothing.venue_end([], [])
@@ -443,7 +443,7 @@ journal = open_journal_for(Path(sys.argv[1]))
 journal.run_started(run_start())
 drive = Drive(journal)
 drive.rounds(1)
-journal.intent(place("last"), drive.seq + 1, 1, 1)
+journal.intents([(place("last"), drive.seq + 1, 1, 1)])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -481,8 +481,8 @@ def test_a_full_disk_keeps_intents_and_says_so(path: Path) -> None:
     sent = 0
     while not journal.failed:
         sent += 1
-        journal.intent(place(f"c{sent}"), sent, 1, 1)
-    journal.intent(place("after"), sent + 1, 1, 1)
+        journal.intents([(place(f"c{sent}"), sent, 1, 1)])
+    journal.intents([(place("after"), sent + 1, 1, 1)])
     step(journal, TimerFired("chart", "t", 1))
     journal.flush()
     assert journal.failure == f"{path}: database or disk is full"
@@ -523,7 +523,7 @@ def test_a_locked_file_fails_the_intent_and_not_the_caller(path: Path, journal: 
     journal._connection.execute("PRAGMA busy_timeout = 1")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    journal.intent(place("c"), 1, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
     assert journal.failure == f"{path}: database is locked"
     other.execute("ROLLBACK")
     other.close()
@@ -531,9 +531,33 @@ def test_a_locked_file_fails_the_intent_and_not_the_caller(path: Path, journal: 
     assert rows(path, "SELECT client_id FROM intents") == [("c",)]
 
 
+def test_intents_that_are_decided_together_are_one_commit(path: Path, journal: SqliteJournal) -> None:
+    said: list[str] = []
+    journal._connection.set_trace_callback(said.append)
+    journal.intents([(place("a"), 1, 1, 1), (CancelOrder("maker", "ETH-PERP", "m", 7), 1, 1, 1), (place("b"), 2, 1, 1)])
+    journal._connection.set_trace_callback(None)
+    assert [it.split()[0] for it in said] == ["BEGIN", "INSERT", "INSERT", "INSERT", "COMMIT"]
+    assert rows(path, "SELECT seq, client_id FROM intents ORDER BY rowid") == [(1, "a"), (1, "m"), (2, "b")]
+
+
+def test_of_intents_that_cannot_be_committed_together_each_one_is_told_and_kept(path: Path) -> None:
+    lost: list[str] = []
+    journal = open_journal_for(path, on_lost=lost.append)
+    journal.run_started(run_start())
+    other = sqlite3.connect(path, isolation_level=None)
+    journal._connection.execute("PRAGMA busy_timeout = 1")
+    other.execute("BEGIN IMMEDIATE")
+    journal.intents([(place("a"), 1, 1, 1), (place("b"), 2, 1, 1)])
+    other.execute("ROLLBACK")
+    other.close()
+    assert [name in line for name, line in zip("ab", lost, strict=True)] == [True, True]
+    journal.close()
+    assert rows(path, "SELECT client_id FROM intents ORDER BY rowid") == [("a",), ("b",)]
+
+
 def test_an_id_that_is_used_twice_stops_the_run(journal: SqliteJournal) -> None:
-    journal.intent(place("c"), 1, 1, 1)
-    journal.intent(place("c"), 2, 1, 1)
+    journal.intents([(place("c"), 1, 1, 1)])
+    journal.intents([(place("c"), 2, 1, 1)])
     assert "UNIQUE constraint failed: intents.account, intents.client_id" in journal.failure
     journal.close()
 
@@ -708,7 +732,7 @@ def test_a_file_that_a_kill_left_empty_becomes_a_journal(path: Path, content: by
 
 def test_a_journal_may_be_read_while_it_is_written(path: Path, journal: SqliteJournal) -> None:
     with open_journal(path) as reader:
-        journal.intent(place("c"), 1, 1, 1)
+        journal.intents([(place("c"), 1, 1, 1)])
         assert reader.execute("SELECT client_id FROM intents").fetchall() == [("c",)]
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.execute("DELETE FROM intents")

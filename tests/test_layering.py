@@ -23,6 +23,7 @@ OURS = ("engine", "exchanges", "cli", "flows", "schemas")
 # First matching row wins. An allowed name covers the module and everything below it; an adapter also its own package.
 WORDS = ("exchanges.types", "exchanges.errors", "exchanges.values")
 SOURCES = ("exchanges.market", "exchanges.synthetic", "exchanges.recording")
+READS = "exchanges.reads"
 ADAPTER = (
     *("exchanges.base", "exchanges.link", "exchanges.http", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.tracking", "exchanges.fields"),
@@ -37,12 +38,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("cli.setups", "cli.costs"), ("cli", "engine", *SOURCES, *WORDS)),
     **dict.fromkeys(
         ("cli.paper_pool", "cli.stage"),
-        ("cli", "engine", "exchanges.base", "exchanges.paper", "exchanges.matching", *SOURCES, *WORDS),
+        ("cli", "engine", "exchanges.base", "exchanges.paper", "exchanges.matching", READS, *SOURCES, *WORDS),
     ),
     "cli.rehearsal": ("cli", "engine", "exchanges.paper", "exchanges.led", *SOURCES, *WORDS),
     **dict.fromkeys(
         ("cli.simulated", "cli.simulated_life"),
-        (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), *SOURCES, *WORDS),
+        (*("cli", "engine", "schemas", "exchanges.venues", "exchanges.base"), READS, *SOURCES, *WORDS),
     ),
     **dict.fromkeys(
         ("cli.venue_wiring", "cli.fault_plan", "cli.simulate_play", "cli.simulate_runs"),
@@ -61,10 +62,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         ),
         "exchanges.binance",
         *("exchanges.base", "exchanges.budget"),
-        *("exchanges.sockets", "exchanges.transport"),
+        *("exchanges.sockets", "exchanges.transport", READS),
         *WORDS,
     ),
     "cli": ("cli", "engine", "flows", "schemas", *WORDS),
+    "engine.runtime.runner": (
+        *("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", READS),
+        *WORDS,
+    ),
     "engine.runtime": ("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", *WORDS),
     "engine.review": (
         *("engine.review", "engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base"),
@@ -81,9 +86,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.base": WORDS,
     "exchanges.transport": WORDS,
     "exchanges.tasks": (),
+    "exchanges.reads": (),
     "exchanges.budget": (),
     "exchanges.connections": ("exchanges.transport", "exchanges.tasks", *WORDS),
-    "exchanges.sockets": ("exchanges.transport", "exchanges.connections", "exchanges.tasks", *WORDS),
+    "exchanges.sockets": ("exchanges.transport", "exchanges.connections", "exchanges.tasks", READS, *WORDS),
     "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
     "exchanges.http": (
         *("exchanges.transport", "exchanges.tasks", "exchanges.budget", "exchanges.fields"),
@@ -111,7 +117,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.synthetic": (*SOURCES, *WORDS),
     "exchanges.recording": (*SOURCES, *WORDS),
     "exchanges.led": ("exchanges.base", *WORDS),
-    "exchanges.venues.memory": ("exchanges.venues", "exchanges.transport", *WORDS),
+    "exchanges.venues.memory": ("exchanges.venues", "exchanges.transport", READS, *WORDS),
     "exchanges.shared": ("exchanges.base", *WORDS),
     "exchanges.venues": ("exchanges.venues", "exchanges.matching", "exchanges.accounts", "exchanges.market", *WORDS),
     **{f"exchanges.{venue}": ADAPTER for venue in ("paper", "backpack", "lighter", "okx", "binance", "bifu", "ccxt")},

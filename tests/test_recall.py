@@ -36,7 +36,7 @@ class Journalled(Bench):
         self.seq += 1
         for effect in effects:
             if isinstance(effect, PlaceOrder | CancelOrder):
-                self.journal.intent(effect, self.seq, self.now, 0)
+                self.journal.intents([(effect, self.seq, self.now, 0)])
         self.journal.step(self.seq, self.now, 0, given, [], [], effects)
         return effects
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -38,13 +39,11 @@ from engine.trading.effects import (
     ArmTimer,
     AskOrder,
     AskPositions,
-    CancelOrder,
     DisarmTimer,
     Effect,
     Finish,
     Level,
     Moved,
-    PlaceOrder,
     RoundBegan,
     RoundEnded,
     Urgency,
@@ -68,6 +67,7 @@ from engine.trading.inputs import (
     TimerFired,
 )
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
+from exchanges.reads import Reads
 from exchanges.synthetic import demo_instrument
 from exchanges.types import (
     Accepted,
@@ -105,9 +105,10 @@ class Room:
         self.watch = QuietWatch()
         self.shown: list[Effect] = []
         self.trace: list[tuple[int, int, Input, list[Effect]]] = []
+        self.reads = Reads()
         self.runner = Runner(
             self.desk, self.clients, symbols={"m": "ETH", "t": "ETH"}, clock=loop.clock, watch=self.watch,
-            journal=self.journal, chance=Chance(1), orders_per_minute=100, max_book_age_ns=S,
+            journal=self.journal, chance=Chance(1), orders_per_minute=100, max_book_age_ns=S, reads=self.reads,
             **{"sinks": [self.shown.append], "traces": [lambda *step: self.trace.append(step)], **options},
         )  # type: ignore[arg-type]  # fmt: skip
 
@@ -213,8 +214,8 @@ def test_a_last_reading_that_a_fill_overtook_is_made_anew(overtaken: int, readin
 def test_intents_are_written_before_anything_is_sent_and_the_rest_after() -> None:
     sends: list[Effect] = [place("h", account="t", urgency=Urgency.HEDGE), cancel("c"), DONE]
     room, _ = run(reacts({fill(): sends}), lambda room: room.at(1, room.runner.handle, fill()))
-    assert room.calls[room.calls.index("step 1 Started []") + 1 :][:9] == [
-        "intent h", "intent c",
+    assert room.calls[room.calls.index("step 1 Started []") + 1 :][:8] == [
+        "intent h c",
         "sent place h", "t submit h",
         "sent cancel c", "m cancel c",
         "step 2 Fill []",
@@ -275,6 +276,119 @@ def test_fills_that_came_together_are_hedged_before_the_first_of_them_is_recorde
     ]  # fmt: skip
     assert room.calls.index("step 4 Fill []") < room.calls.index("a millisecond later")
     assert [(seq, given) for seq, _, given, _ in room.trace if isinstance(given, Fill)] == [(2, first), (4, second)]
+
+
+# --- fills of one read
+
+
+def one_read(
+    messages: Callable[[Room], list[Callable[[], object]]], flow: Mapping[str, list[Effect]], **options: object
+) -> list[str]:
+    """What happens from 1 ms on, when one read brings all `messages`. Fill 1 is hedged by h1; `flow` adds the rest."""
+
+    def arrange(room: Room) -> None:
+        def script(given: Input) -> list[Effect]:
+            if isinstance(given, Answered):
+                room.calls.append(f"answered {given.client_id}")
+            if not isinstance(given, Fill):
+                return [DONE] if isinstance(given, StopAsked) else []
+            assert room.desk.on_hedges is not None
+            number = given.trade_id
+            hedges: list[Effect] = [place(f"h{number}", account="t", urgency=Urgency.HEDGE)] if number else []
+            if hedges:
+                room.desk.on_hedges(hedges)
+            room.calls.append(f"the flow hears of {number}")
+            return [*hedges, *flow.get(number, [])]
+
+        room.desk._script = script
+        room.at(1, lambda: room.reads.hand_over(messages(room)))
+        room.at(2, room.calls.append, "a millisecond later")
+        room.at(2, room.runner.stop, 1)
+
+    room, _ = run(reacts({}), arrange, **options)
+    calls = room.calls[room.calls.index("step 1 Started []") + 1 :]
+    return [call for call in calls if "Answered" not in call]
+
+
+def brings(room: Room, number: str) -> Callable[[], object]:
+    return partial(room.runner.handle, replace(fill(), trade_id=number))
+
+
+def test_the_hedges_of_one_read_leave_together_at_its_last_fill_and_all_else_behind_them() -> None:
+    """One commit for all; what the flow asks at the first fill stands back behind the last one's hedge."""
+    flow: dict[str, list[Effect]] = {"1": [cancel("c"), MOVED]}
+    calls = one_read(lambda room: [brings(room, number) for number in "123"], flow)
+    assert calls[: calls.index("a millisecond later") + 1] == [
+        "the flow hears of 1", "the flow hears of 2",
+        "intent h1 h2 h3",
+        "sent place h1", "t submit h1", "sent place h2", "t submit h2", "sent place h3", "t submit h3",
+        "the flow hears of 3",
+        "intent c", "sent cancel c", "m cancel c", "answered h1", "answered h2", "answered h3", "answered c",
+        "step 2 Fill []", "step 3 Fill []", "step 4 Fill []",
+        "a millisecond later",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("between", "said"),
+    [
+        (lambda room: room.clients["m"].quotes["ETH"](quote()), []),
+        (lambda room: room.runner.alert(Alert(Level.WARNING, "logs_lost", "", {})), ["alert logs_lost 1001000000"]),
+        (lambda room: room.runner.stop(3), []),
+    ],
+)
+def test_a_hedge_waits_for_fills_of_its_read_and_for_nothing_else(
+    between: Callable[[Room], None], said: list[str]
+) -> None:
+    """A quote behind it, an alert, or somebody who leaves at once: the hedge leaves first."""
+    calls = one_read(
+        lambda room: [brings(room, "1"), partial(between, room), partial(room.calls.append, "another message")], {}
+    )
+    sent = calls.index("t submit h1")
+    assert calls[: sent + 1] == ["the flow hears of 1", "intent h1", "sent place h1", "t submit h1"]
+    assert sent < calls.index("another message")
+    assert [call for call in calls if call.startswith("alert")] == said
+
+
+def test_where_the_last_message_of_a_read_is_no_fill_the_hedges_leave_at_its_end() -> None:
+    """What the venue says at once is taken behind the last of them."""
+    calls = one_read(
+        lambda room: [*(brings(room, number) for number in ("1", "2", "")), partial(room.calls.append, "the last")], {}
+    )
+    assert calls[:11] == [
+        "the flow hears of 1", "the flow hears of 2", "the flow hears of ", "the last", "intent h1 h2",
+        "sent place h1", "t submit h1", "sent place h2", "t submit h2", "answered h1", "answered h2",
+    ]  # fmt: skip
+
+
+def test_however_many_fills_one_read_brings_a_hedge_waits_for_sixteen_at_the_most() -> None:
+    calls = one_read(lambda room: [brings(room, str(number)) for number in range(1, 19)], {})
+    intents = [call for call in calls if call.startswith("intent")]
+    assert [len(call.split()) - 1 for call in intents] == [16, 2]
+    assert calls.index("t submit h16") < calls.index("the flow hears of 17")
+
+
+def test_a_read_that_breaks_off_keeps_no_hedge_back() -> None:
+    def fails() -> None:
+        raise ZeroDivisionError("a client")
+
+    calls = one_read(lambda room: [brings(room, "1"), fails, brings(room, "2")], {})
+    assert calls[:4] == ["the flow hears of 1", "intent h1", "sent place h1", "t submit h1"]
+    assert "t submit h2" not in calls
+
+
+def test_a_desk_that_fails_in_the_middle_of_a_read_has_sent_its_hedges() -> None:
+    """Those of the fills before, and its own; then the run ends in order."""
+
+    class Failing(list[Effect]):
+        def __iter__(self) -> Iterator[Effect]:
+            raise ZeroDivisionError("the flow")
+
+    calls = one_read(lambda room: [brings(room, number) for number in "123"], {"2": Failing()})
+    assert calls[:4] == ["the flow hears of 1", "the flow hears of 2", "intent h1 h2", "sent place h1"]
+    assert calls.index("t submit h2") < calls.index("alert internal_error 1001000000") < calls.index("step 2 Fill []")
+    steps = [call.split()[2] for call in calls if call.startswith("step")]
+    assert steps[:3] == ["Fill", "Fill", "StopAsked"]
 
 
 def test_the_journal_has_caught_up_before_it_is_asked_and_before_an_alert_is_told() -> None:
@@ -966,8 +1080,8 @@ class BrokenJournal(ListJournal):
     def recall(self, client_id: str) -> Recalled | None:
         raise ZeroDivisionError("recall")
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        raise ZeroDivisionError("intent")
+    def intents(self, decided: object) -> None:
+        raise ZeroDivisionError("intents")
 
     def step(self, *_: object) -> None:
         raise ZeroDivisionError("step")

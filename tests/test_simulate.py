@@ -30,6 +30,8 @@ from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.outcome import Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import Left
+from exchanges.reads import Reads
+from exchanges.venues.memory import MemoryTransport
 
 __all__ = ["eagle"]
 
@@ -100,6 +102,38 @@ def test_nothing_of_a_dead_process_runs_any_more_and_the_next_one_lives_on_the_s
         with asyncio.Runner(loop_factory=lambda: ProcessLoop(clock)) as runner:  # noqa: B023 used within the turn
             last = runner.run(main(clock))
     assert (last, seen) == (4, [])
+
+
+def test_what_arrives_at_one_time_is_one_read_and_so_is_what_waited_while_the_process_stood_still() -> None:
+    class Venue:
+        def open_stream(self, asked: object, outlet: Any) -> Any:
+            self.outlet = outlet
+            return SimpleNamespace(on_closed=lambda: None)
+
+    class Ear:
+        def frame(self, data: bytes, recv_ns: int) -> None:
+            heard.append(((recv_ns - S) // MS, data.decode(), reads.more))
+
+    async def main(clock: ProcessClock) -> None:
+        ways = iter([0, 5, 3, 6, 1, 2])  # ms: to the stream, then of each message, which overtakes none before it
+        venue: Any = Venue()
+        net = MemoryTransport(
+            {"v": venue}, world=clock.world, process=clock, way_ns=lambda: next(ways) * MS, reads=reads
+        )  # fmt: skip
+        ear: Any = Ear()
+        await net.ws("ws://v/", ear, deadline_ns=10 * S)
+        for text in "abc":
+            venue.outlet.send(text)
+        await asyncio.sleep(0.01)
+        for text in "de":
+            venue.outlet.send(text)
+        clock.pause(S)
+        await asyncio.sleep(0.01)
+
+    heard: list[tuple[int, str, bool]] = []
+    reads = Reads()
+    lived(main)
+    assert heard == [(5, "a", True), (5, "b", False), (6, "c", False), (1010, "d", True), (1010, "e", False)]
 
 
 # --- the order of tasks

@@ -17,6 +17,7 @@ from engine.runtime.clock import S, counting_ns
 from exchanges import connections
 from exchanges.connections import SPARE
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.reads import Reads
 from exchanges.sockets import SocketTransport, on_loopback
 from exchanges.transport import Answered, Request, Response
 
@@ -522,6 +523,47 @@ def test_messages_keep_their_order_from_the_first_on_whole_or_in_fragments() -> 
             assert ear.frames == [b"one", b"two and a half", b"three"]
 
     run(main())
+
+
+def test_of_each_message_is_told_whether_more_of_its_read_wait() -> None:
+    async def handle(socket: ServerConnection) -> None:
+        await socket.wait_closed()
+
+    class Asking(Ear):
+        def frame(self, data: bytes, recv_ns: int) -> None:
+            seen.append((data.decode(), reads.more))
+            if data == b"one":
+                reads.at_end(lambda: seen.append(("over", reads.more)))
+
+    async def main() -> None:
+        it = SocketTransport(now_ns=counting_ns, insecure_loopback=True, reads=reads)
+        async with ws_server(handle) as url:
+            stream = await it.ws(url, Asking(), deadline_ns=counting_ns() + 10 * S)
+            await asyncio.sleep(0)  # the one who opened it has it, and it is listened to
+            socket = stream._socket  # type: ignore[attr-defined]
+            one, half, half2, two, alone = b"\x81\x03one", b"\x01\x01h", b"\x80\x03alf", b"\x81\x03two", b"\x81\x01a"
+            socket.data_received(one + half)
+            socket.data_received(half2 + one + two)
+            socket.data_received(alone)
+            await it.close()
+
+    reads, seen = Reads(), list[tuple[str, bool]]()
+    run(main())
+    assert seen == [
+        ("one", False), ("half", True), ("one", True), ("two", False), ("over", False), ("over", False), ("a", False),
+    ]  # fmt: skip
+
+
+def test_a_read_is_over_also_where_one_of_its_messages_fails() -> None:
+    def fails() -> None:
+        reads.at_end(lambda: seen.append(("over", reads.more)))
+        raise ZeroDivisionError
+
+    reads, seen = Reads(), list[tuple[str, bool]]()
+    with pytest.raises(ZeroDivisionError):
+        reads.hand_over([fails, lambda: seen.append(("never", reads.more))])
+    assert seen == [("over", False)]
+    assert not reads.more
 
 
 def test_a_receiver_that_fails_ends_its_stream_and_the_loop_is_told() -> None:

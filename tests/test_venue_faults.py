@@ -32,7 +32,7 @@ from cli.locate import Source
 from engine.chart.model import FlowError
 from engine.chart.structure import shipped_schema
 from engine.runtime.chance import Stream
-from exchanges.market import MarketEvent
+from exchanges.market import MarketEvent, MarketTrade
 from exchanges.types import Side
 from exchanges.venues.backpack.model import Backpack
 from exchanges.venues.faults import BODIES, FRAMES, KINDS, REASONS, REQUESTS, STATUSES, Faults
@@ -307,6 +307,17 @@ def test_a_changed_tick_refuses_old_prices_and_rounds_the_market() -> None:
     assert body(stage.bid(price="2599.90"))["status"] == "New"
     tick = public(stage.venue, "/api/v1/market", f"symbol={PERP}")[1]["filters"]["price"]["tickSize"]
     assert tick == "0.10"
+
+
+@pytest.mark.parametrize(("to", "parts"), [(3, ["0.0004", "0.0003", "0.0003"]), (99, ["0.0001"] * 10)])
+def test_what_the_market_takes_is_taken_in_parts_at_one_time_for_a_while(to: int, parts: list[str]) -> None:
+    sold = tuple(MarketTrade(offset_ns, Side.SELL, 259990, 10) for offset_ns in (S, 3 * S))
+    stage = Stage(f"fault: filled_in_parts, at: 500ms, to: {to}, for: 1s", events=(QUOTE, *sold))
+    assert body(stage.bid(price="2599.95"))["status"] == "New"
+    stage.run(4 * S)
+    fills = [it["data"] for it in stage.wire.take() if it["data"]["e"] == "orderFill"]
+    assert [it["l"] for it in fills] == [*parts, "0.0010"]
+    assert len({it["T"] for it in fills}) == 2
 
 
 def test_a_liquidation_after_the_second_fill_closes_the_position_and_its_orders() -> None:

@@ -14,7 +14,7 @@ from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder
 from engine.trading.inputs import Input, Recalled, Request
 from exchanges.types import Instrument, Margin, Position, Quote
 
-__all__ = ["Journal", "NullJournal", "RunStart", "Sync"]
+__all__ = ["Decided", "Journal", "NullJournal", "RunStart", "Sync"]
 
 
 class Sync(Enum):
@@ -48,6 +48,10 @@ class RunStart:
     wall_ms: int
 
 
+# A request, the step that asked for it, and when that was decided: by the counting clock, and on the wall.
+Decided = tuple[PlaceOrder | CancelOrder, int, int, int]
+
+
 class Journal(Protocol):
     """What the runner writes to. Nothing here raises while a run goes on."""
 
@@ -60,8 +64,8 @@ class Journal(Protocol):
 
     def run_ended(self, exit_code: int, wall_ms: int) -> None: ...
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        """Commit a request of step `seq`, decided at `at_ns`, before it is handed to the sender."""
+    def intents(self, decided: Sequence[Decided]) -> None:
+        """Commit requests, all of them at once, before the first is handed to its sender."""
 
     def step(
         self,
@@ -105,7 +109,7 @@ class NullJournal:
 
     def run_ended(self, exit_code: int, wall_ms: int) -> None: ...
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None: ...
+    def intents(self, decided: Sequence[Decided]) -> None: ...
 
     def step(
         self,

@@ -1,7 +1,7 @@
 """The journal in an SQLite file.
 
-Intents are committed one by one, before the send. All else waits in memory and is written in short transactions that
-are never open across calls: an intent's commit carries nothing but itself and never waits for a batch.
+Intents are committed before the send, those that are decided together at once. All else waits in memory and is written
+in short transactions that are never open across calls: a commit of intents carries nothing else and waits for no batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from peewee import SqliteDatabase
 from engine.errors import JournalUnwritable
 from engine.runtime import schema
 from engine.runtime.codec import effects_digest, encode_input
-from engine.runtime.journal import RunStart, Sync
+from engine.runtime.journal import Decided, RunStart, Sync
 from engine.runtime.journal_file import open_for_writing
 from engine.runtime.order_rows import UNSEEN, BookSeen, OrderRow, OrderRows, judged
 from engine.runtime.secrets import redacted
@@ -153,19 +153,25 @@ class SqliteJournal:
 
     # --- hot path
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        row = intent_row(self._run, effect, seq, at_ns, wall_ms)
-        if isinstance(effect, PlaceOrder):
-            self._orders.place(effect, at_ns)
+    def intents(self, decided: Sequence[Decided]) -> None:
+        rows = [intent_row(self._run, *it) for it in decided]
+        for effect, _, at_ns, _ in decided:
+            if isinstance(effect, PlaceOrder):
+                self._orders.place(effect, at_ns)
         if not self.failed:
             try:
-                self._cursor.execute(INTENT_SQL, row)
+                if len(rows) == 1:
+                    self._cursor.execute(INTENT_SQL, rows[0])
+                else:
+                    with self._transaction(full=False):
+                        self._cursor.executemany(INTENT_SQL, rows)
             except _STORE_ERRORS as error:
                 self._fail(error)
             else:
                 return
-        self._lost_intents.append(row)
-        self._on_lost(f"intent not in journal ({self.failure}): {row}")
+        self._lost_intents += rows
+        for row in rows:
+            self._on_lost(f"intent not in journal ({self.failure}): {row}")
 
     # --- after the sends
 

@@ -56,6 +56,7 @@ from engine.trading.inputs import (
 from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
 from exchanges.errors import ExchangeError
+from exchanges.reads import Reads
 from exchanges.types import (
     Cancellable,
     Clock,
@@ -71,6 +72,7 @@ from exchanges.types import (
 )
 
 MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
+MOST_HELD = 16  # steps, from the first whose hedge waits for the end of a read on: a few ms at the very most
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
@@ -83,10 +85,33 @@ LEFT = 130  # exit code at the third interrupt
 JOURNAL_LOST = 4
 
 
-# Number, times, what it was given and read, what it asked for and when that was decided.
-_Step = tuple[int, int, int, Input, Sequence[Quote], Sequence[int], list[Effect], int]
+_Request = PlaceOrder | CancelOrder
 
-_NONE: Sequence[Effect] = ()  # by a name: from a bare () mypyc would take it that nothing else is ever found there
+
+class _Step:
+    """One step: number, times, what it was given and read, what it asked for, and when requests of it were decided."""
+
+    __slots__ = ("at_ns", "decided_ns", "draws", "effects", "given", "hedges", "quotes", "seq", "wall_ms")
+
+    def __init__(self, seq: int, at_ns: int, wall_ms: int, given: Input) -> None:
+        self.seq = seq
+        self.at_ns = at_ns
+        self.wall_ms = wall_ms
+        self.given = given
+        self.quotes: Sequence[Quote] = _NO_QUOTES
+        self.draws: Sequence[int] = _NO_DRAWS
+        self.effects: list[Effect] = []
+        self.hedges: Sequence[_Request] = _NO_HEDGES  # of its effects those that leave before the flow hears of it
+        self.decided_ns = 0  # when its first request was; 0: it asked for none
+
+    def has_left(self, effect: Effect) -> bool:
+        return any(effect is hedge for hedge in self.hedges)
+
+
+# By a name: from a bare () mypyc would take it that nothing else is ever found there.
+_NO_QUOTES: Sequence[Quote] = ()
+_NO_DRAWS: Sequence[int] = ()
+_NO_HEDGES: Sequence[_Request] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,8 @@ class Runner:
     `lost` says that an account may belong to another process by now, and empty while it does not (S21).
     `check_baseline` refuses positions that the run may not start beside, by an EngineError; it is also given the fills
     of earlier runs' orders that were missing in the journal.
-    `steps` coarsens what a venue lists to the steps that the account's orders may have.
+    `steps` coarsens what a venue lists to the steps that the account's orders may have. `reads` says which messages of
+    the clients came together.
     With `stop_at_once` the run opens nothing: it is stopped at that level as soon as it has begun.
     """
 
@@ -121,7 +147,7 @@ class Runner:
         rates: Mapping[str, RateWindow] = MappingProxyType({}),
         carried: Carried | None = None, lost: Callable[[], str] = lambda: "", stop_at_once: int = 0,
         check_baseline: Callable[[Sequence[Position], Sequence[Fill]], None] = lambda *_: None,
-        steps: Callable[[str, Instrument], Instrument] = lambda _, listed: listed,
+        steps: Callable[[str, Instrument], Instrument] = lambda _, listed: listed, reads: Reads | None = None,
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
@@ -162,8 +188,10 @@ class Runner:
         self._flush_timer: Cancellable | None = None
         self._seq = 0
         self._behind: deque[_Step] = deque()
-        self._at_ns = self._wall_ms = 0  # of the step that runs
-        self._sent = _NONE  # its hedges, once they left
+        self._step = _Step(0, 0, 0, StopAsked(0))  # that runs; before the first there is none
+        self._held: list[_Step] = []  # whose hedges wait for the end of a read …
+        self._standing: list[_Step] = []  # … and those that stand back behind them
+        self._reads = reads or Reads()
         desk.on_hedges = self._send_hedges
         self._books = desk.books
         self._moves = dict.fromkeys(clients, 0)
@@ -295,91 +323,134 @@ class Runner:
 
     def _take(self, given: Input) -> None:
         desk = self._desk
-        at_ns, wall_ms = self._clock.now_ns(), self._clock.wall_ms()
-        self._seq = seq = self._seq + 1
-        self._at_ns, self._wall_ms, self._sent = at_ns, wall_ms, _NONE
+        self._seq += 1
+        self._step = step = _Step(self._seq, self._clock.now_ns(), self._clock.wall_ms(), given)
         try:
-            effects = desk.step(given, at_ns)
+            step.effects = desk.step(given, step.at_ns)
         except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
             self.fail(error)
-            if not self._sent:
+            if not step.hedges:
                 return
-            effects = list(self._sent)  # the journal must know why they left
-        self._note_intents(effects)
-        self._perform(effects)
-        if self._covered is not None and desk.exposure_lines() == self._said_open:
+            step.effects = list(step.hedges)  # the journal must know why they left
+        step.quotes, step.draws = desk.take_used_quotes(), self._chance.take_draws()
+        if not self._held and not self._standing:
+            self._complete(step)
+            return
+        self._standing.append(step)
+        if len(self._standing) >= MOST_HELD:
+            self._send_held()
+        if not self._held:
+            self._complete_standing()
+
+    def _complete(self, step: _Step) -> None:
+        """Everything of a step but the hedges that have left, and its record."""
+        rest = [effect for effect in step.effects if not step.has_left(effect)] if step.hedges else step.effects
+        self._note_intents([(step, it) for it in rest if type(it) is PlaceOrder or type(it) is CancelOrder])
+        if step.decided_ns:
+            self.decided_ns = step.decided_ns
+        self._perform(step, rest)
+        if self._covered is not None and self._desk.exposure_lines() == self._said_open:
             self._stop_waiting()
-        read, drawn = desk.take_used_quotes(), self._chance.take_draws()
-        step = (seq, at_ns, wall_ms, given, read, drawn, effects, self.decided_ns)
-        if not self._sent and not self._behind:
-            self._record(*step)
+        if not step.hedges and not self._behind:
+            self._record(step)
             return
         # More fills may wait in the socket, and each hedge would wait for the rows and lines of those before it.
         if not self._behind:
-            self._clock.call_at(at_ns, self._catch_up)
+            self._clock.call_at(step.at_ns, self._catch_up)
         self._behind.append(step)
         if len(self._behind) >= MOST_BEHIND:
             self._catch_up()
 
     def _catch_up(self) -> None:
         """Record the steps whose record stood back behind a hedge, in their order."""
+        if self._busy:
+            self._send_held()
+        else:
+            self._release()
         behind = self._behind
         while behind:
-            self._record(*behind.popleft())
+            self._record(behind.popleft())
 
-    def _record(
-        self, seq: int, at_ns: int, wall_ms: int, given: Input, quotes: Sequence[Quote], draws: Sequence[int],
-        effects: list[Effect], decided_ns: int,
-    ) -> None:  # fmt: skip
-        self.decided_ns = decided_ns
+    def _record(self, step: _Step) -> None:
+        if step.decided_ns:
+            self.decided_ns = step.decided_ns
         try:
-            self._journal.step(seq, at_ns, wall_ms, given, quotes, draws, effects)
+            self._journal.step(
+                step.seq, step.at_ns, step.wall_ms, step.given, step.quotes, step.draws, step.effects
+            )  # fmt: skip
         except Exception as error:  # noqa: BLE001 it may not reach the adapter that brought the input: that loses frames
             self.fail(error)
         if self._journal.failed and not self._journal_told:
             self._journal_lost()
         if self._flush_after_ns and self._flush_timer is None:
-            self._flush_timer = self._clock.call_at(at_ns + self._flush_after_ns, self._flush)
+            self._flush_timer = self._clock.call_at(step.at_ns + self._flush_after_ns, self._flush)
         if self._traces:
-            self._show_step(seq, at_ns, given, effects)
+            self._show_step(step)
+
+    # --- hedges, which leave first
 
     def _send_hedges(self, standing: Sequence[Effect]) -> None:
         """The requests of the standing rule leave while the flow has not heard of the input of the running step yet.
 
-        Everything else of the step is performed after it, in order.
+        Everything else of the step is performed after it, in order. Where more messages of one read wait, the hedges of
+        all leave together at the last one: one commit for all, and the venue is not woken for each.
         """
-        hedges = [effect for effect in standing if type(effect) is PlaceOrder or type(effect) is CancelOrder]
-        if hedges:
-            self._note_intents(hedges)
-            self._perform(hedges)
-            self._sent = hedges
+        step = self._step
+        step.hedges = [effect for effect in standing if type(effect) is PlaceOrder or type(effect) is CancelOrder]
+        if not step.hedges:
+            return
+        if self._reads.more and not self._held:
+            self._reads.at_end(self._release)
+        step.decided_ns = self._clock.now_ns()
+        self._held.append(step)
+        if not self._reads.more:
+            self._send_held()
 
-    def _note_intents(self, effects: Sequence[Effect]) -> None:
+    def _send_held(self) -> None:
+        held, self._held = self._held, []
+        self._note_intents([(step, hedge) for step in held for hedge in step.hedges])
+        for step in held:
+            self._perform(step, step.hedges)
+
+    def _complete_standing(self) -> None:
+        """Steps that stood back behind hedges which have left."""
+        standing, self._standing = self._standing, []
+        for step in standing:
+            self._complete(step)
+
+    def _release(self) -> None:
+        """No step runs, and none that stood back may wait any longer. Never raises."""
+        if not self._held and not self._standing:
+            return
+        self._busy = True  # what the sends say is taken behind them
+        try:
+            self._send_held()
+            self._complete_standing()
+        finally:
+            self._busy = False
+        if self._inbox:
+            self._work()
+
+    def _note_intents(self, asked: Sequence[tuple[_Step, _Request]]) -> None:
         """Before anything of them is sent."""
-        decided_ns = 0
-        for effect in effects:
-            if (type(effect) is PlaceOrder or type(effect) is CancelOrder) and not self._has_left(effect):
-                decided_ns = decided_ns or self._clock.now_ns()
-                try:
-                    self._journal.intent(effect, self._seq, decided_ns, self._wall_ms)
-                except Exception as error:  # noqa: BLE001 a row that is missing can be told; a hedge may not wait for it
-                    self._intent_lost = True
-                    self.fail(error)
-        if decided_ns and not self._sent:
-            self.decided_ns = decided_ns
+        if not asked:
+            return
+        now_ns = self._clock.now_ns()
+        for step, _ in asked:
+            step.decided_ns = step.decided_ns or now_ns
+        try:
+            self._journal.intents([(request, step.seq, step.decided_ns, step.wall_ms) for step, request in asked])
+        except Exception as error:  # noqa: BLE001 rows that are missing can be told; a hedge may not wait for them
+            self._intent_lost = True
+            self.fail(error)
 
-    def _perform(self, effects: Sequence[Effect]) -> None:
-        execute, at_ns = self._execute, self._at_ns
+    def _perform(self, step: _Step, effects: Sequence[Effect]) -> None:
+        execute, at_ns = self._execute, step.at_ns
         for effect in effects:
-            if self._has_left(effect):
-                continue
             try:
                 execute[type(effect)](effect, at_ns)
             except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
                 self.fail(error)
-
-    def _has_left(self, effect: Effect) -> bool:
-        return bool(self._sent) and any(effect is other for other in self._sent)
 
     def _place(self, effect: PlaceOrder, at_ns: int) -> None:
         self._senders[effect.request.account].offer(effect, at_ns)
@@ -461,10 +532,10 @@ class Runner:
                 self._move_sinks = [other for other in self._move_sinks if other != sink]
                 self.fail(error)
 
-    def _show_step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
+    def _show_step(self, step: _Step) -> None:
         for trace in tuple(self._traces):
             try:
-                trace(seq, at_ns, given, effects)
+                trace(step.seq, step.at_ns, step.given, step.effects)
             except Exception as error:  # noqa: BLE001 as for sinks
                 self._traces.remove(trace)
                 self.fail(error)
@@ -538,6 +609,8 @@ class Runner:
         return self._moves[account] + self._senders[account].sent
 
     def _quote(self, quote: Quote) -> None:
+        if self._held and not self._busy:
+            self._release()  # behind a fill many quotes may have come
         self._books[quote.venue, quote.symbol] = quote
         seen = self._watch.quote(quote)
         if seen is not None:
@@ -660,6 +733,7 @@ class Runner:
 
     def _shut(self) -> None:
         """From here on nothing is taken in and nothing is sent."""
+        self._send_held()
         self._closed = True
         self._inbox.clear()
         for sender in self._senders.values():

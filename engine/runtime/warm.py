@@ -19,11 +19,11 @@ from peewee import SqliteDatabase
 
 from engine.runtime import schema
 from engine.runtime.chance import Chance
-from engine.runtime.journal import NullJournal
+from engine.runtime.journal import Decided, NullJournal
 from engine.runtime.journal_sqlite import INTENT_SQL, intent_row
 from engine.runtime.runner import Runner
 from engine.trading.desk import Desk
-from engine.trading.effects import CancelOrder, Effect, PlaceOrder
+from engine.trading.effects import Effect
 from engine.trading.inputs import Input, MarketSeen, Reconfigured, Started
 from engine.trading.orders import Orders
 from engine.trading.plan import Limits, Plan
@@ -371,8 +371,9 @@ class _ScratchIntents(NullJournal):
             schema.create(self._database)
         self._cursor = schema.raw(self._database).cursor()
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
-        self._cursor.execute(INTENT_SQL, intent_row(1, effect, seq, at_ns, wall_ms))
+    def intents(self, decided: Sequence[Decided]) -> None:
+        for it in decided:
+            self._cursor.execute(INTENT_SQL, intent_row(1, *it))
 
     def forget(self) -> None:
         self._cursor.execute("DELETE FROM intents")

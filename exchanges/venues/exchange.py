@@ -160,6 +160,7 @@ class Exchange:
         self.ledger = Ledger()
         self.accounts: dict[str, VenueAccount] = {}
         self.markets: dict[str, Market] = {}
+        self.parts = 1  # in which what the market takes is taken
         self.skew_ms = 0  # how far the venue's clock is ahead of the machine's
         self.audience: Audience | None = None
         self._on_failure = on_failure
@@ -435,14 +436,18 @@ class Exchange:
             self._book_moved(market)
             self._liquidate_the_broke(market)
         elif type(event) is MarketTrade:
-            left = event.lots
-            outcome = market.book.apply_trade(event.taker, event.ticks, event.lots)
-            if outcome is not NOTHING:
-                self._publish(market, outcome)
-                left -= sum(execution.lots for execution in outcome.executions)
-            if left:
-                self._public_trade(market, event.taker, event.ticks, lots=left, trade_id=market.book.next_trade_id())
+            for lots in (event.lots,) if self.parts == 1 else _in_parts(event.lots, self.parts):
+                self._traded(market, event, lots)
         self._pull(market)
+
+    def _traded(self, market: Market, event: MarketTrade, lots: int) -> None:
+        left = lots
+        outcome = market.book.apply_trade(event.taker, event.ticks, lots)
+        if outcome is not NOTHING:
+            self._publish(market, outcome)
+            left -= sum(execution.lots for execution in outcome.executions)
+        if left:
+            self._public_trade(market, event.taker, event.ticks, lots=left, trade_id=market.book.next_trade_id())
 
     def _liquidate_the_broke(self, market: Market) -> None:
         spec, seen = market.instrument, (market.book.mid_doubled, len(self.ledger.fills))
@@ -569,6 +574,12 @@ class Exchange:
         market.version += 1
         if self.audience is not None:
             self.audience.on_book(market)
+
+
+def _in_parts(lots: int, count: int) -> list[int]:
+    """Whole lots, as even as can be: fewer parts where there are not as many."""
+    least, more = divmod(lots, count)
+    return [least + 1] * more + ([least] * (count - more) if least else [])
 
 
 def _jumped(event: MarketEvent, bps: int) -> MarketEvent:

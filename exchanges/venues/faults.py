@@ -66,6 +66,9 @@ KINDS: Mapping[str, FaultKind] = {
     "foreign_trade": FaultKind(
         "somebody trades on the account by hand: bought in lots, sold where negative", "time", (), ("lots",)
     ),
+    "filled_in_parts": FaultKind(
+        "what the market takes, it takes in so many parts at one time", "time", ("for",), ("to",)
+    ),
     "price_jump": FaultKind("the market jumps, and comes back after `for`", "time", ("for",), ("bps",)),
     "suspended": FaultKind("the machine sleeps: nothing of the program runs", "time", (), ("for",), of_process=True),
     "clock_set": FaultKind("the machine's wall clock is set", "time", ("for",), ("by",), of_process=True),

@@ -137,6 +137,9 @@ class LocalVenue(ABC):
                 for symbol in self._symbols(rule):
                     self.exchange.change_tick(symbol, rule.to)
                     self._after(rule, lambda symbol=symbol: self.exchange.change_tick(symbol, 1))
+            case "filled_in_parts":
+                self.exchange.parts = rule.to
+                self._after(rule, lambda: setattr(self.exchange, "parts", 1))
             case "keys_refused":
                 self.keys_refused = True
                 for session in tuple(self.hub.sessions):

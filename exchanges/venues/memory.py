@@ -7,10 +7,13 @@ the model's fault plan. What the process itself suffers (a pause, a death) is th
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.reads import Reads
 from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Cancellable, Clock
 from exchanges.venues.seam import Reply, StreamSession, VenueModel
@@ -30,18 +33,19 @@ class MemoryTransport:
 
     What goes to a venue runs on the world's clock, what comes back on that of the process: a process that stands still
     or is dead hears nothing. `way_ns` gives the time of one way, drawn anew for each message; those of one stream stay
-    in their order. `heard` is told what passes, for a trace.
+    in their order, and what arrives at one time comes by one of the `reads`. `heard` is told what passes, for a trace.
     """
 
     def __init__(
         self, models: Mapping[str, VenueModel], *, world: Clock, process: Clock, way_ns: Callable[[], int],
-        heard: Heard = _unheard,
+        heard: Heard = _unheard, reads: Reads | None = None,
     ) -> None:  # fmt: skip
         self.models = models
         self.world = world
         self.process = process
         self.way_ns = way_ns
         self.heard = heard
+        self.reads = reads or Reads()
         self.over = False  # the process is dead: nothing leaves any more
         self.streams: dict[MemoryStream, None] = {}
         self._waiting: dict[_Waiting, None] = {}
@@ -166,6 +170,7 @@ class MemoryStream:
         self.transport = transport
         self._out_ns = 0  # when the newest message arrives there …
         self._in_ns = 0  # … and here
+        self._coming: deque[tuple[int, Callable[[], None]]] = deque()
 
     # the client's end
 
@@ -195,11 +200,23 @@ class MemoryStream:
     def to_client(self, act: Callable[..., None], *args: object) -> None:
         clock = self.transport.process
         at_ns = clock.now_ns() + self.transport.way_ns()
-        if at_ns > self._in_ns:
-            self._in_ns = at_ns
-        clock.post_at(self._in_ns, act, *args)
+        if at_ns > self._in_ns or not self._coming:
+            self._in_ns = max(at_ns, self._in_ns)
+            clock.post_at(self._in_ns, self._read)
+        self._coming.append((self._in_ns, partial(act, *args)))
 
     # what arrives
+
+    def _read(self) -> None:
+        """All that has come by now, as from a socket: together what came at once, or while the process stood still."""
+        coming, now_ns = self._coming, self.transport.process.now_ns()
+        due = []
+        while coming and coming[0][0] <= now_ns:
+            due.append(coming.popleft()[1])
+        if len(due) == 1:
+            due[0]()
+        elif due:
+            self.transport.reads.hand_over(due)
 
     def _said(self, text: str) -> None:
         if not self.over:

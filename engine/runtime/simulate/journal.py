@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from engine.runtime.journal import Sync
+from engine.runtime.journal import Decided, Sync
 from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.effects import CancelOrder, PlaceOrder
 
@@ -58,11 +58,12 @@ class SimulatedJournal(SqliteJournal):
             return
         self._connection.execute(f"PRAGMA max_page_count = {ROOM}")
 
-    def intent(self, effect: PlaceOrder | CancelOrder, seq: int, at_ns: int, wall_ms: int) -> None:
+    def intents(self, decided: Sequence[Decided]) -> None:
         if self.dead or self._effect():
             return
-        super().intent(effect, seq, at_ns, wall_ms)
-        self._written(effect)
+        super().intents(decided)
+        for effect, _, _, _ in decided:
+            self._written(effect)
         self._effect()
 
     def sent(self, *given: Any) -> None:

@@ -1,0 +1,35 @@
+"""Which messages came together: those that one read of a socket brought, handed over one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+
+class Reads:
+    """The reads of one process. `more` is true while messages are handed over behind which others of their read wait.
+
+    Who would act on all of them at once waits for the last one: nothing else happens in the process until then.
+    """
+
+    __slots__ = ("_waiting", "more")
+
+    def __init__(self) -> None:
+        self.more = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have `call`, which must not raise, called when all messages of this read have been handed over."""
+        self._waiting.append(call)
+
+    def hand_over(self, deliveries: Sequence[Callable[[], None]]) -> None:
+        """Deliver the messages of one read, in their order."""
+        last = len(deliveries) - 1
+        try:
+            for place, deliver in enumerate(deliveries):
+                self.more = place < last
+                deliver()
+        finally:
+            self.more = False
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call()
