@@ -111,6 +111,10 @@ class BaseExchangeClient(ABC):
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
         """Fills of this account at or after `since_ms`, oldest first. Raises as `get_order_info`."""
 
+    async def get_spare_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        """As `get_fills`, for the books alone: RateLimited where requests are scarce, before none is left (S11)."""
+        return await self.get_fills(symbol, since_ms)
+
     @abstractmethod
     async def get_account_positions(self) -> Sequence[Position]:
         """Signed positions; a flat symbol is absent or 0. A failure raises and is never read as flat."""

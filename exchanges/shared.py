@@ -178,6 +178,9 @@ class Part(BaseExchangeClient):
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
         return await self._shared.client.get_fills(symbol, since_ms)
 
+    async def get_spare_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        return await self._shared.client.get_spare_fills(symbol, since_ms)
+
     async def get_account_positions(self) -> Sequence[Position]:
         """Those of this run's symbol: the others are other runs'."""
         return self._own(await self._shared.client.get_account_positions())

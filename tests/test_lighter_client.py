@@ -874,7 +874,7 @@ def test_orders_that_are_asked_about_together_share_a_list() -> None:
         told = await first
         assert [None if it is None else it.client_id for it in told] == ["901", "902", "903", "904", "905", *[None] * 5]
         names = [asked.url.partition("?")[0].rpartition("/")[2] for asked in it.net.asked[before:]]
-        assert names == ["accountActiveOrders", "accountInactiveOrders"]
+        assert names == ["accountInactiveOrders", "accountActiveOrders", "accountInactiveOrders"]
         it.venue.active = []
         assert await it.client.get_order_info("ETH", "901") is None, "a later question gets a new answer"
 
@@ -997,6 +997,63 @@ def test_an_order_of_nobody_is_not_found_and_one_of_a_former_life_is() -> None:
         told = await it.client.get_order_info("ETH", "998")
         assert told is not None
         assert (told.state, told.cum_qty, told.client_id) == (OrderState.PARTIALLY_FILLED, D("0.005"), "998")
+
+    play(main)
+
+
+def lists_asked(it: Bench, since: int) -> list[str]:
+    names = (asked.path.rpartition("/")[2] for asked in it.net.asked[since:])
+    return [name for name in names if name.endswith("Orders")]
+
+
+def test_an_order_of_a_former_life_is_looked_for_in_the_cheaper_list_first() -> None:
+    """S11: 100 of weight where most were paid 400 for: hedges of a dead run have ended. One that the stream shows as
+    open is looked for there."""
+
+    async def main(it: Bench) -> None:
+        it.venue.ended = [it.venue.now(order_row(998, status="filled", filled_base_amount="0.0200"))]
+        before = len(it.net.asked)
+        told = await it.client.get_order_info("ETH", "998")
+        assert told is not None
+        assert (told.state, lists_asked(it, before)) == (OrderState.FILLED, ["accountInactiveOrders"])
+        it.venue.active = [it.venue.now(order_row(997))]
+        it.say("account_all_orders", orders={"0": it.venue.active})
+        before = len(it.net.asked)
+        told = await it.client.get_order_info("ETH", "997")
+        assert told is not None
+        assert (told.state, lists_asked(it, before)) == (OrderState.OPEN, ["accountActiveOrders"])
+
+    play(main)
+
+
+def test_an_order_of_a_former_life_that_ends_between_two_lists_is_found() -> None:
+    """S4: looked for among the ended ones while it was open, and among the open ones when it had ended, it would count
+    as one that never was, and what it filled would be nobody's."""
+
+    async def main(it: Bench) -> None:
+        def ends(*_: object) -> object:
+            it.venue.ended = [it.venue.now(order_row(998, status="filled", filled_base_amount="0.0200"))]
+            return as_json({"code": 200, "orders": []})
+
+        it.venue.on_accountActiveOrders = ends  # type: ignore[method-assign]
+        told = await it.client.get_order_info("ETH", "998")
+        assert told is not None
+        assert (told.state, told.cum_qty) == (OrderState.FILLED, D("0.02"))
+
+    play(main)
+
+
+def test_rows_for_the_books_alone_leave_half_of_a_minute() -> None:
+    """S11: a takeover may go on without them."""
+
+    async def main(it: Bench) -> None:
+        it.venue.trades = [it.venue.now(trade_row(5, 900))]
+        assert [row.trade_id for row in await it.client.get_spare_fills("ETH", 0)] == ["5"]
+        budget = it.client._rest._budget
+        budget.take(it.clock.now_ns(), Use.TRADE, weight=budget.limit * Use.UPKEEP // 100 - budget._spent)
+        with pytest.raises(RateLimited):
+            await it.client.get_spare_fills("ETH", 0)
+        assert [row.trade_id for row in await it.client.get_fills("ETH", 0)] == ["5"]
 
     play(main)
 

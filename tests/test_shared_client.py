@@ -64,6 +64,9 @@ class Real(BaseExchangeClient):
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
         return []
 
+    async def get_spare_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        return [fill(symbol)]
+
     async def get_account_positions(self) -> Sequence[Position]:
         return [Position("a", "ETH", D(1)), Position("a", "BTC", D(2))]
 
@@ -99,6 +102,10 @@ def test_a_fill_goes_to_the_run_of_its_symbol_and_the_link_to_all() -> None:
         assert stage.told[0] == [TRUSTED]
         assert stage.told[1] == [TRUSTED, TRUSTED, fill("BTC")]  # told again to who came second
         assert [it.symbol for it in await stage.parts[1].get_account_positions()] == ["BTC"]
+        assert (await stage.parts[1].get_fills("BTC", 0), await stage.parts[1].get_spare_fills("BTC", 0)) == (
+            [],
+            [fill("BTC")],
+        )
         assert await stage.parts[1].get_holdings() == ([Position("a", "BTC", D(2))], Margin("a", D(1), D(1), D(0)))
 
     asyncio.run(go())

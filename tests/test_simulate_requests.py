@@ -52,4 +52,4 @@ def test_a_start_on_lighter_and_each_takeover_leave_most_of_a_minute(
     for where, name, it in ((Life, "live", lives), (Life, "_stepped", steps), (Budget, "take", takes)):
         monkeypatch.setattr(where, name, it)
     assert eagle("simulate", "--seeds", "1152", *MATRIX, "--jobs", "1").code == 0
-    assert spent == [2_940, 4_740, 4_740]
+    assert spent == [2_940, 4_740, 4_140]  # the last leaves out rows of what is as told

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from engine.runtime.carried import OVERLAP_MS
 from engine.runtime.clock import MS, S
 from engine.runtime.journal import Journal
 from engine.runtime.patience import Patience
 from engine.runtime.ports import Desk
-from engine.runtime.questions import LAST_PAUSE_S, Questions
+from engine.runtime.questions import LAST_PAUSE_S, Holdings, Questions, all_of
 from engine.trading.effects import Alert, Level
 from engine.trading.inputs import Carried
-from exchanges.errors import ExchangeError
-from exchanges.types import Clock, Fill
+from exchanges.errors import ExchangeError, RateLimited
+from exchanges.types import ZERO, Clock, Fill
 
 __all__ = ["MissingRows"]
 
@@ -41,42 +42,77 @@ class MissingRows:
         self._clock = clock
         self._since_ms = since_ms
         self._alert = alert
+        self._unread_told = False
 
-    async def of_earlier_runs(self, carried: Carried, patience: Patience) -> list[Fill]:
+    async def of_earlier_runs(self, carried: Carried, patience: Patience, held: Holdings) -> list[Fill]:
         """Fills of earlier runs' orders since then, by time: a fill before what hedged it.
 
         Also of orders that no journal tells (S15): without these what a dead run has hedged would be hedged again, so
         that an answer is waited for. Elsewhere the takeover goes on without one: the orders themselves are asked, only
-        prices and fees are missing. Raises: ExchangeError if no answer comes within UNTOLD_ROWS_S.
+        prices and fees are missing. So it does where requests are scarce for an account that holds, by `held`, what the
+        journal tells. Raises: ExchangeError if no answer comes within UNTOLD_ROWS_S.
         """
         ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
         names = {order.account for order in carried.orders}
         if carried.untold:
             names |= {it.account for it in carried.held}
         asked = {name: symbol for name, symbol in self._symbols.items() if name in names}
+        as_told = self._as_told(carried, held)
+        read = await all_of(
+            self._spare(name, symbol, carried, patience)
+            if name in as_told
+            else self._read(name, symbol, carried, patience)
+            for name, symbol in asked.items()
+        )
         found = []
-        for row in await self._read(asked, carried, patience):
+        for row in (row for rows in read for row in rows):
             named = replace(row, client_id=row.client_id or ids.get(row.order_id, ""))
             if named.client_id and self._is_missing(named):
                 found.append(named)
         return sorted(found, key=lambda row: row.at_ms)
 
-    async def _read(self, asked: Mapping[str, str], carried: Carried, patience: Patience) -> list[Fill]:
-        until_ns, told = self._clock.now_ns() + UNTOLD_ROWS_S * S, False
+    def _as_told(self, carried: Carried, held: Holdings) -> set[str]:
+        """The accounts where nothing can be hedged twice: their positions are those of the journal, fill for fill.
+
+        To wait up to a minute for the rows of these too, with the exposure of the dead run open, would cost more (S11).
+        """
+        known = {it.account: it.baseline + it.ours for it in carried.held}
+        there = dict.fromkeys(known, ZERO)
+        for position in held.positions:
+            if position.symbol == self._symbols.get(position.account):
+                there[position.account] = there.get(position.account, ZERO) + position.qty
+        return {name for name, qty in known.items() if held.quiet and there[name] == qty}
+
+    async def _spare(self, account: str, symbol: str, carried: Carried, patience: Patience) -> Sequence[Fill]:
+        try:
+            return await self._questions.spare_rows(account, symbol, carried.since_ms)
+        except RateLimited as error:
+            self._tell_unread(carried, error, goes_on=True)
+            return []
+        except ExchangeError:
+            return await self._read(account, symbol, carried, patience)
+
+    async def _read(self, account: str, symbol: str, carried: Carried, patience: Patience) -> Sequence[Fill]:
+        until_ns = self._clock.now_ns() + UNTOLD_ROWS_S * S
+        question = partial(self._questions.rows, account, symbol, carried.since_ms)
         while True:
             try:
-                return await patience.answer(lambda: self._questions.rows(asked, carried.since_ms))
+                return await patience.answer(question)
             except ExchangeError as error:
-                if not told:
-                    how = "asking on" if carried.untold else "its orders are asked about"
-                    text = f"fills since run {carried.run} cannot be read ({error}); {how}"
-                    self._alert(Alert(Level.WARNING, "fills_unread", text, {}))
+                self._tell_unread(carried, error, goes_on=not carried.untold)
                 if not carried.untold:
                     return []
                 if self._clock.now_ns() >= until_ns:
                     raise
-            told = True
             await asyncio.sleep(LAST_PAUSE_S)
+
+    def _tell_unread(self, carried: Carried, error: ExchangeError, *, goes_on: bool) -> None:
+        """Once for all accounts."""
+        if not self._unread_told:
+            self._unread_told = True
+            how = "going on with what the orders and positions say" if goes_on else "asking on"
+            text = f"fills since run {carried.run} cannot be read ({error}); {how}"
+            self._alert(Alert(Level.WARNING, "fills_unread", text, {}))
 
     def _is_missing(self, row: Fill) -> bool:
         """Is it of our orders, and in no journal?"""
@@ -102,6 +138,6 @@ class MissingRows:
         if self._since_ms is not None:  # an order of an earlier run is known for as long as this one lasts
             since_ms = min(since_ms, self._since_ms)
         with suppress(ExchangeError):
-            for row in await self._questions.rows({account: self._symbols[account]}, since_ms):
+            for row in await self._questions.rows(account, self._symbols[account], since_ms):
                 if self._desk.knows(row.client_id):
                     take(row)

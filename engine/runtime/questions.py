@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -96,14 +96,13 @@ class Questions:
             quiet=before == [self._moves(account) for account in accounts],
         )
 
-    async def rows(self, symbols: Mapping[str, str], since_ms: int) -> list[Fill]:
-        """The fills of these accounts since then, one account after the other, oldest first. Raises: ExchangeError."""
-        try:
-            async with asyncio.timeout(ASK_TIMEOUT_S):
-                read = await all_of(self._clients[name].get_fills(symbol, since_ms) for name, symbol in symbols.items())
-        except TimeoutError:
-            raise LinkDown(f"no answer about fills within {ASK_TIMEOUT_S} s") from None
-        return [row for rows in read for row in rows]
+    async def rows(self, account: str, symbol: str, since_ms: int) -> Sequence[Fill]:
+        """The account's fills since then, oldest first. Raises: ExchangeError."""
+        return await _rows(self._clients[account].get_fills(symbol, since_ms))
+
+    async def spare_rows(self, account: str, symbol: str, since_ms: int) -> Sequence[Fill]:
+        """As `rows`, but RateLimited where requests are scarce."""
+        return await _rows(self._clients[account].get_spare_fills(symbol, since_ms))
 
     async def last_holdings(self, accounts: Sequence[str]) -> Holdings:
         """What can be read before leaving; an account that does not answer for 5 s has no margin in it."""
@@ -150,6 +149,14 @@ class Questions:
         except (ExchangeError, TimeoutError) as error:
             return Looked(asked.client_id, asked.token, ok=False, update=None, text=_text(error))
         return Looked(asked.client_id, asked.token, ok=True, update=update)
+
+
+async def _rows(question: Awaitable[Sequence[Fill]]) -> Sequence[Fill]:
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            return await question
+    except TimeoutError:
+        raise LinkDown(f"no answer about fills within {ASK_TIMEOUT_S} s") from None
 
 
 async def _connect(client: BaseExchangeClient) -> None:

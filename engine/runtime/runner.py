@@ -682,7 +682,7 @@ class Runner:
         try:
             await self._questions.connect_all(patience)
             held = await self._baseline(patience)
-            rows = [] if self._carried is None else await self._rows.of_earlier_runs(self._carried, patience)
+            rows = [] if self._carried is None else await self._rows.of_earlier_runs(self._carried, patience, held)
             self._check_baseline(held.positions, rows)
         except (ExchangeError, EngineError) as error:
             if self._over is not None and not self._over.done():

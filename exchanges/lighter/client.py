@@ -269,6 +269,9 @@ class LighterClient(StreamedClient):
     async def get_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
         return await self._asked(lambda: self._feed.rows(symbol, since_ms, Use.ASK))
 
+    async def get_spare_fills(self, symbol: str, since_ms: int) -> Sequence[Fill]:
+        return await self._asked(lambda: self._feed.rows(symbol, since_ms, Use.UPKEEP))
+
     async def get_account_positions(self) -> Sequence[Position]:
         return (await self._asked(self._holdings))[0]
 

@@ -228,8 +228,10 @@ class PrivateFeed:
             lists = [self._rest.ended_orders]  # it cannot rest, and this list is the cheaper one
         elif order is not None and order.cancel_ns:
             lists = [self._rest.ended_orders, self._rest.active_orders]
-        else:
+        elif order is not None or self._rests(client_id):
             lists = [self._rest.active_orders, self._rest.ended_orders]
+        else:  # of a former process: mostly a hedge, which has ended; what ends in between is found all the same (S4)
+            lists = [self._rest.ended_orders, self._rest.active_orders, self._rest.ended_orders]
         for rows in lists:
             for facts in await rows(market_id, use):
                 update = self.update_of(facts, self._clock.now_ns()) if facts.client_id == client_id else None
@@ -239,6 +241,11 @@ class PrivateFeed:
                             await self._take_rows(order, Use.COUNT)
                     return update
         return None
+
+    def _rests(self, client_id: str) -> bool:
+        """Is it among the open orders that the stream has told?"""
+        seen = self._seen.get(client_id)
+        return seen is not None and not seen.state.terminal
 
     async def _by_transaction(self, client_id: str, order: Sent, tx: Tx, use: Use) -> OrderUpdate | None:
         """An order that no list shows: refused by the sequencer, or on its way."""
