@@ -18,10 +18,12 @@ from engine.runtime.clock import BEAT_NS, MS, GapWatch, S
 from engine.runtime.journal import Journal
 from engine.runtime.listeners import of_a_listener
 from engine.runtime.missing_rows import MissingRows
+from engine.runtime.outlets import Outlets
 from engine.runtime.patience import Patience
 from engine.runtime.ports import DayOf, Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
+from engine.runtime.timers import Timers
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -51,7 +53,6 @@ from engine.trading.inputs import (
     SourceChecked,
     Started,
     StopAsked,
-    TimerFired,
 )
 from engine.trading.rates import RateWindow
 from exchanges.base import BaseExchangeClient
@@ -170,9 +171,7 @@ class Runner:
         self._lost_told = False
         self._max_book_age_ns = max_book_age_ns
         self._may_send = may_send
-        self._sinks = list(sinks)
-        self._move_sinks = list(sinks if move_sinks is None else move_sinks)
-        self._traces = list(traces)
+        self._outlets = Outlets(sinks, move_sinks, traces, failed=self.fail)
         self._gaps = gaps
         self._flush_after_ns = flush_after_ns
         self._recovery = recovery
@@ -195,7 +194,7 @@ class Runner:
         desk.on_hedges = self._send_hedges
         self._books = desk.books
         self._moves = dict.fromkeys(clients, 0)
-        self._timers: dict[tuple[str, str], tuple[Cancellable, int]] = {}
+        self._timers = Timers(clock, self.handle)
         self._guard_timer: Cancellable | None = None
         self._grace_timer: Cancellable | None = None
         self._beat_timer: Cancellable | None = None
@@ -220,8 +219,8 @@ class Runner:
             CancelOrder: self._cancel,
             AskOrder: self._cancel,
             AskPositions: self._ask_positions,
-            ArmTimer: self._arm,
-            DisarmTimer: self._disarm,
+            ArmTimer: self._timers.arm,
+            DisarmTimer: self._timers.disarm,
             Moved: self._show_move,
             RoundBegan: self._show,
             RoundEnded: self._show,
@@ -292,7 +291,7 @@ class Runner:
             self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
         except Exception as error:  # noqa: BLE001 it is told all the same
             self.failures.append(error)
-        self._tell(alert)
+        self._outlets.tell(alert)
 
     def fail(self, error: BaseException) -> None:
         """A defect, ours or a client's: tell a person and end the run in order while that is possible."""
@@ -384,8 +383,7 @@ class Runner:
             self._journal_lost()
         if self._flush_after_ns and self._flush_timer is None:
             self._flush_timer = self._clock.call_at(step.at_ns + self._flush_after_ns, self._flush)
-        if self._traces:
-            self._show_step(step)
+        self._outlets.tell_step(step.seq, step.at_ns, step.given, step.effects)
 
     # --- hedges, which leave first
 
@@ -490,55 +488,16 @@ class Runner:
         finally:
             self.handle(answer)
 
-    def _arm(self, effect: ArmTimer, at_ns: int) -> None:
-        key = (effect.owner, effect.name)
-        former = self._timers.get(key)
-        if former is not None:
-            former[0].cancel()
-        self._timers[key] = (self._clock.call_at(effect.at_ns, self._timer_due, effect), effect.epoch)
-
-    def _disarm(self, effect: DisarmTimer, at_ns: int) -> None:
-        key = (effect.owner, effect.name)
-        armed = self._timers.get(key)
-        if armed is not None and armed[1] == effect.epoch:
-            armed[0].cancel()
-            del self._timers[key]
-
-    def _timer_due(self, effect: ArmTimer) -> None:
-        del self._timers[effect.owner, effect.name]
-        self.handle(TimerFired(effect.owner, effect.name, effect.epoch))
-
     def _show(self, effect: Effect, at_ns: int) -> None:
-        self._tell(effect)
+        self._outlets.tell(effect)
 
     def _show_move(self, effect: Moved, at_ns: int) -> None:
-        if self._move_sinks:
-            self._tell_all(self._move_sinks, effect)
+        self._outlets.tell_move(effect)
 
     def _finish(self, effect: Finish, at_ns: int) -> None:
         self._said_open = list(self._desk.exposure_lines())
-        self._tell(effect)
+        self._outlets.tell(effect)
         self._end(effect.exit_code, effect.text)
-
-    def _tell(self, effect: Effect) -> None:
-        self._tell_all(self._sinks, effect)
-
-    def _tell_all(self, sinks: list[Sink], effect: Effect) -> None:
-        for sink in tuple(sinks):
-            try:
-                sink(effect)
-            except Exception as error:  # noqa: BLE001 a broken screen must not stand between a fill and its hedge
-                self._sinks = [other for other in self._sinks if other != sink]
-                self._move_sinks = [other for other in self._move_sinks if other != sink]
-                self.fail(error)
-
-    def _show_step(self, step: _Step) -> None:
-        for trace in tuple(self._traces):
-            try:
-                trace(step.seq, step.at_ns, step.given, step.effects)
-            except Exception as error:  # noqa: BLE001 as for sinks
-                self._traces.remove(trace)
-                self.fail(error)
 
     # --- what comes from the clients
 
@@ -738,8 +697,6 @@ class Runner:
         self._inbox.clear()
         for sender in self._senders.values():
             sender.close()
-        for timer, _ in self._timers.values():
-            timer.cancel()
         self._timers.clear()
         for other in (self._guard_timer, self._flush_timer, self._grace_timer, self._beat_timer):
             if other is not None:
