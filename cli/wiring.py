@@ -218,8 +218,11 @@ class Member:
             sinks.append(Unattended(self.stop, clock, endless=endless, orders=lambda: desk.world.sequence))
         self._warm: KeepWarm | None = None
         if self.live and keep_warm_ns:
+            from exchanges.practice import Frames  # the library of the streams is nothing that a run on paper loads
+
             self._warm = KeepWarm(
-                lambda: Twin(plan, pool.clients, clock=clock), books=desk.books, clock=clock, every_ns=keep_warm_ns,
+                lambda: Twin(plan, pool.clients, clock=clock, frames=Frames().exercise),
+                books=desk.books, clock=clock, every_ns=keep_warm_ns,
                 tell=lambda text: self.runner.alert(Alert(Level.WARNING, "not_warm", text, {})),
             )  # fmt: skip
             traces.append(self._warm)

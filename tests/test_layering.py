@@ -34,7 +34,8 @@ ADAPTER = (
 )
 LOCAL_VENUES = ("cli", "engine", "schemas", "exchanges.venues", *SOURCES, *WORDS)
 ALLOWED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("cli.wiring", "cli.pairs", "cli.reload"), ("cli", "engine", "exchanges.base", *SOURCES, *WORDS)),
+    "cli.wiring": ("cli", "engine", "exchanges.base", "exchanges.practice", *SOURCES, *WORDS),
+    **dict.fromkeys(("cli.pairs", "cli.reload"), ("cli", "engine", "exchanges.base", *SOURCES, *WORDS)),
     **dict.fromkeys(("cli.setups", "cli.costs"), ("cli", "engine", *SOURCES, *WORDS)),
     **dict.fromkeys(
         ("cli.paper_pool", "cli.stage"),
@@ -86,6 +87,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.base": WORDS,
     "exchanges.transport": WORDS,
     "exchanges.tasks": (),
+    "exchanges.practice": (),
     "exchanges.reads": (),
     "exchanges.budget": (),
     "exchanges.connections": ("exchanges.transport", "exchanges.tasks", *WORDS),

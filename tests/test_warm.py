@@ -26,6 +26,7 @@ from engine.trading.desk import Desk
 from engine.trading.inputs import PauseAsked, Reconfigured, Started
 from engine.trading.plan import AccountPlan, Plan
 from exchanges.errors import Rejected
+from exchanges.practice import Frames
 from exchanges.types import (
     Accepted,
     Fill,
@@ -164,6 +165,16 @@ def test_a_twin_commits_to_a_log_in_memory_that_has_no_name_and_does_not_grow(
     practised(twin, 100)
     _, pages, _ = cursor.execute("PRAGMA wal_checkpoint").fetchone()
     assert 0 < pages <= 2 * warm.LOG_PAGES
+    twin.close()
+
+
+def test_a_twin_frames_messages_too_and_keeps_none_of_them() -> None:
+    plan, frames = hedger(), Frames()
+    carried: list[tuple[int, int]] = []
+    twin = Twin(plan, venues_of(plan), clock=Still(), frames=lambda: carried.append(frames.exercise()))  # type: ignore[arg-type]
+    practised(twin, 20)
+    assert len(carried) >= 20
+    assert set(carried) == {(700, 200)}, "a message is left over, or lost"
     twin.close()
 
 

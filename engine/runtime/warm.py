@@ -150,10 +150,17 @@ class KeepWarm:
 
 
 class Twin:
-    """A desk of `plan` with accounts that reach nobody; of the run's `clients` only what they `exercise` is called."""
+    """A desk of `plan` with accounts that reach nobody; of the run's `clients` only what they `exercise` is called.
 
-    def __init__(self, plan: Plan, clients: Mapping[str, BaseExchangeClient], *, clock: Clock) -> None:
+    `frames` is what a message takes that no client exercises, the stream's own part, done for nobody.
+    """
+
+    def __init__(
+        self, plan: Plan, clients: Mapping[str, BaseExchangeClient], *, clock: Clock,
+        frames: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._clock = clock
+        self._frames = frames
         self._clients = clients
         plan = replace(plan, limits=_unlimited(plan.limits))
         chance = Chance(0)
@@ -206,6 +213,7 @@ class Twin:
                 return False  # a run whose books are not all there hedges nothing either, or elsewhere
             self._desk.books[key] = replace(quote, recv_ns=now_ns)
         book = books[self._traded[0]]
+        self._frames()
         self._clients[self._source].exercise_fill()
         self._price = book.bid if self._side is Side.BUY else book.ask
         self._hand(self._fill(self._source, "", f"f{self._next()}", self._side, self._qty, self._price, now_ns))

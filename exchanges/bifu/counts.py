@@ -99,7 +99,8 @@ class _Order:
     def news(self, row: FillRow) -> Decimal:
         """Take a row that is no replay; how much of it was not counted yet."""
         self.newest_ms = max(self.newest_ms, row.at_ms)
-        self._came(row.at_ms, row.qty)
+        if self.base_ms:
+            self._came(row.at_ms, row.qty)
         self.rows += row.qty
         news = max(ZERO, min(self.rows - self.counted, row.qty))
         self.trades.add(row.trade_id, row.at_ms, row.qty)
