@@ -15,7 +15,7 @@ from engine.runtime.audit import AccountTotals, AuditReport, Finding, MarketTota
 from engine.runtime.journal_sqlite import SqliteJournal
 from engine.trading.adopted import adopted
 from engine.trading.effects import PlaceOrder, Purpose
-from engine.trading.inputs import Answered, NotSent, Request, Started
+from engine.trading.inputs import Answered, Carried, NotSent, Recalled, Request, Started
 from exchanges.types import FillKind, Margin, OrderState, Position, Refusal, Refused, Side
 
 
@@ -315,6 +315,33 @@ def test_a_hedge_answers_the_other_half_of_a_pair_although_it_is_told_later(
     script.fills(script.asks("h1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.HEDGE))
     if other_fills is not None:
         script.fills(other, other_fills)
+    assert codes(script.ends()) == expected
+
+
+@pytest.mark.parametrize(
+    ("purpose", "ended", "expected"),
+    [
+        ("flatten", False, []),
+        ("hedge", False, []),
+        ("open", False, ["over_covered", "uncovered"]),
+        ("hedge", True, ["over_covered", "uncovered"]),
+    ],
+)
+def test_a_hedge_answers_what_a_dead_run_had_on_its_way(
+    script: Script, purpose: str, ended: bool, expected: list[str]
+) -> None:
+    """Whether its venue had taken it nobody knew (S4); it had not, and the next hedge takes the rest back."""
+    order = Recalled(
+        client_id="d1", account="taker-2", venue="two", symbol="ETH", side=Side.BUY, qty=D("0.02"), price=None,
+        purpose=purpose, leg="", round=1, order_id="", state=OrderState.PENDING, filled=D(0),
+        provisional=D(0), trades=(),
+    )  # fmt: skip
+    script.give(Carried(1, 0, (), (order,)))
+    if ended:
+        script.give(Answered("d1", Request.PLACE, Refused(Refusal.VENUE, "no")))
+    script.fills(script.asks("h1", "0.02", side=Side.SELL, account="taker-1", purpose=Purpose.HEDGE))
+    if not expected:
+        script.fills(script.asks("h2", "0.02", side=Side.BUY, account="taker-2", purpose=Purpose.HEDGE))
     assert codes(script.ends()) == expected
 
 

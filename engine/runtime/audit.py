@@ -7,7 +7,7 @@ baseline over all accounts of a market (S17), net of fees taken in base (S18); "
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +23,7 @@ from engine.runtime.audit_facts import (
     events,
     read_accounts,
     read_carried,
+    read_under_way,
 )
 from engine.runtime.journal_read import RunRow, open_journal, pick_run
 from engine.trading.effects import Purpose
@@ -148,7 +149,7 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
         _check_end(row, report)
         accounts = read_accounts(journal, row.number)
         coverage = _Coverage(accounts, report, dust_bound, heard=row.heard)
-        coverage.carry(read_carried(journal, row.number))
+        coverage.carry(read_carried(journal, row.number), read_under_way(journal, row.number))
         coverage.check(events(journal, row.number))
         _check_venue(journal, row, report)
         _check_requests(journal, row.number, report)
@@ -221,12 +222,15 @@ class _Coverage:
         report.markets = [market.totals for market in self._markets.values()]
         report.accounts = list(self._totals.values())
 
-    def carry(self, left: Mapping[str, Decimal]) -> None:
-        """Begin with what earlier runs left of each account."""
+    def carry(self, left: Mapping[str, Decimal], under_way: Sequence[CoverAsked]) -> None:
+        """Begin with what earlier runs left of each account, and with their covering orders that had no end."""
         for name, qty in left.items():
             market = self._markets[self._accounts[name].market]
             market.totals.carried += qty
             market.totals.exposure += qty
+        for order in under_way:
+            if order.account in self._accounts:
+                self._under_way[order.client_id] = (self._accounts[order.account].market, order.qty)
         for market in self._markets.values():
             market.watch(0)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from engine.errors import JournalCorrupt
 from engine.runtime.codec import decode_input
 from engine.trading.adopted import ADOPTED
-from engine.trading.inputs import Answered, Looked, NotSent, Request
+from engine.trading.inputs import Answered, Carried, Input, Looked, NotSent, Request
 from exchanges.types import OrderUpdate, Refused, Side
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "events",
     "read_accounts",
     "read_carried",
+    "read_under_way",
 ]
 
 
@@ -110,12 +111,28 @@ def read_carried(journal: sqlite3.Connection, run: int) -> dict[str, Decimal]:
     return {account: Decimal(qty) for account, qty in journal.execute(sql, (run,))}
 
 
+def read_under_way(journal: sqlite3.Connection, run: int) -> list[CoverAsked]:
+    """Covering orders of earlier runs, taken over without an end; `qty` is what was left of each."""
+    found = []
+    sql = "SELECT seq, kind, body FROM inputs WHERE run = ? AND kind = 'carried'"
+    for seq, kind, body in journal.execute(sql, (run,)):
+        carried = _decoded(run, seq, kind, body)
+        assert isinstance(carried, Carried)
+        found += [
+            CoverAsked(seq, it.client_id, it.account, (it.qty - it.filled - it.provisional) * it.side.sign, it.purpose)
+            for it in carried.orders
+            if it.purpose in _COVERING
+        ]
+    return found
+
+
 def events(journal: sqlite3.Connection, run: int) -> Iterator[Event]:
     """Fills, covering orders and ends of rounds in the order of the steps; in one step what was told came first."""
     streams = (_fills(journal, run), _ends(journal, run), _covers(journal, run), _rounds(journal, run))
     return heapq.merge(*streams, key=lambda event: (event.seq, _PLACE[type(event)]))
 
 
+_COVERING = frozenset({"hedge", "undo", "flatten"})
 _PLACE: dict[type, int] = {FillFact: 0, CoverEnded: 1, CoverAsked: 2, RoundOver: 3}
 
 
@@ -155,18 +172,22 @@ def _ends(journal: sqlite3.Connection, run: int) -> Iterator[CoverEnded]:
         for (client_id,) in journal.execute(
             "SELECT client_id FROM intents WHERE run = ? AND purpose IN ('hedge', 'undo', 'flatten')", (run,)
         )
-    }
+    } | {order.client_id for order in read_under_way(journal, run)}
     sql = """
     SELECT seq, kind, body FROM inputs
     WHERE run = ? AND kind IN ('order', 'answered', 'not_sent', 'looked') ORDER BY seq
     """
     for seq, kind, body in journal.execute(sql, (run,)):
-        try:
-            client_id = _ended(decode_input(kind, body))
-        except (KeyError, ValueError, TypeError, ArithmeticError) as error:
-            raise JournalCorrupt(f"input {seq} of run {run} cannot be read: {kind} {body}") from error
+        client_id = _ended(_decoded(run, seq, kind, body))
         if client_id in covering:
             yield CoverEnded(seq, client_id)
+
+
+def _decoded(run: int, seq: int, kind: str, body: str) -> Input:
+    try:
+        return decode_input(kind, body)
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        raise JournalCorrupt(f"input {seq} of run {run} cannot be read: {kind} {body}") from error
 
 
 def _ended(given: object) -> str:
