@@ -29,7 +29,7 @@ from engine.runtime.audit import audit
 from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import GapWatch, S
 from engine.runtime.config import Config, load_config
-from engine.runtime.journal_read import open_journal
+from engine.runtime.journal_read import open_journal, stream_journal
 from engine.runtime.missing_rows import LAST_ROWS_S
 from engine.runtime.questions import ASK_TIMEOUT_S
 from engine.runtime.replay import replay
@@ -472,7 +472,7 @@ def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterat
         if not again.same:
             yield "replay_differs", " ".join(again.lines())
     yield from ((finding.code, finding.text) for finding in audit(lived.path, run=lived.runs).findings)
-    with open_journal(lived.path) as journal:
+    with stream_journal(lived.path) as journal:  # its pages were read whole twice just now
         for venue in world.venues.values():
             if not lived.disk_was_full:
                 yield from _all_meant(venue, journal)

@@ -94,7 +94,7 @@ def milliseconds(value: object, name: str) -> int:
     found = _ISO.fullmatch(value) if type(value) is str else None
     if found is None:
         raise BadFrame(f"{name}: expected a time, found {_shown(value)}")
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
         raise BadFrame(f"{name}: {_shown(value)} is no time")
     fraction_ms = int(f"{found[7] or '0':0<3}"[:3])

@@ -123,7 +123,7 @@ def object_of(sent: Any) -> dict[str, Any]:
 
 
 def read_query(query: str) -> dict[str, str]:
-    return dict(parse_qsl(query, keep_blank_values=True))
+    return dict(parse_qsl(query, keep_blank_values=True)) if query else {}
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str | None:
