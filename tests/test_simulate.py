@@ -136,6 +136,38 @@ def test_what_arrives_at_one_time_is_one_read_and_so_is_what_waited_while_the_pr
     assert heard == [(5, "a", True), (5, "b", False), (6, "c", False), (1010, "d", True), (1010, "e", False)]
 
 
+def test_a_receiver_that_fails_ends_its_stream_as_over_a_socket() -> None:
+    """What came behind is lost with it, and whoever listened must know: else it would trust a stream that missed it."""
+
+    class Venue:
+        def open_stream(self, asked: object, outlet: Any) -> Any:
+            self.outlet = outlet
+            return SimpleNamespace(on_closed=lambda: heard.append("the venue sees it"))
+
+    class Ear:
+        def frame(self, data: bytes, recv_ns: int) -> None:
+            heard.append(data.decode())
+            if data == b"b":
+                raise ZeroDivisionError
+
+        def closed(self, text: str) -> None:
+            heard.append(text)
+
+    async def main(clock: ProcessClock) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: heard.append("the loop is told"))
+        venue: Any = Venue()
+        net = MemoryTransport({"v": venue}, world=clock.world, process=clock, way_ns=lambda: MS)
+        ear: Any = Ear()
+        await net.ws("ws://v/", ear, deadline_ns=10 * S)
+        for text in "abc":
+            venue.outlet.send(text)
+        await asyncio.sleep(0.01)
+
+    heard: list[str] = []
+    lived(main)
+    assert heard == ["a", "b", "the loop is told", "the venue sees it", "the stream ended: its receiver failed"]
+
+
 # --- the order of tasks
 
 

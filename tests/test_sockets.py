@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -564,6 +565,18 @@ def test_a_read_is_over_also_where_one_of_its_messages_fails() -> None:
         reads.hand_over([fails, lambda: seen.append(("never", reads.more))])
     assert seen == [("over", False)]
     assert not reads.more
+
+
+def test_who_waits_for_the_end_of_a_read_waits_for_sixteen_messages_at_the_most() -> None:
+    """Also where they are nothing to whoever waits: other runs' fills, changes of positions."""
+    reads, seen = Reads(), list[object]()
+    reads.hand_over(
+        [partial(reads.at_end, partial(seen.append, "over")), *(partial(seen.append, place) for place in range(1, 40))]
+    )
+    assert seen == [*range(1, 16), "over", *range(16, 40)]
+    told = list[bool]()
+    reads.hand_over([lambda: told.append(reads.more)] * 33)
+    assert [place for place, more in enumerate(told, start=1) if not more] == [16, 32, 33]
 
 
 def test_a_receiver_that_fails_ends_its_stream_and_the_loop_is_told() -> None:

@@ -213,10 +213,15 @@ class MemoryStream:
         due = []
         while coming and coming[0][0] <= now_ns:
             due.append(coming.popleft()[1])
-        if len(due) == 1:
-            due[0]()
-        elif due:
-            self.transport.reads.hand_over(due)
+        try:
+            if len(due) == 1:
+                due[0]()
+            elif due:
+                self.transport.reads.hand_over(due)
+        except BaseException:
+            # What was behind is lost: a stream that went on without it would be trusted for ever.
+            self.transport.process.post_at(now_ns, self.ended, "its receiver failed")
+            raise
 
     def _said(self, text: str) -> None:
         if not self.over:
