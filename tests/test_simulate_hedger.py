@@ -53,7 +53,7 @@ def test_without_faults_every_fill_of_the_source_is_hedged(eagle: Eagle) -> None
 def test_seeds_of_its_catalogue_hold(eagle: Eagle, seed: int) -> None:
     told = simulated(eagle, str(seed), "--faults", "catalogue", "--play", "some")
     assert told["broken"] == []
-    assert told["faults"] > 3
+    assert told["faults"] > 2
 
 
 # Each broke once. 122, 219: what somebody else traded while the disk was full, before a death. 143: a liquidation then,
