@@ -170,7 +170,7 @@ class MemoryStream:
         self.transport = transport
         self._out_ns = 0  # when the newest message arrives there …
         self._in_ns = 0  # … and here
-        self._coming: deque[tuple[int, Callable[[], None]]] = deque()
+        self._coming: deque[tuple[int, Callable[..., None], tuple[object, ...]]] = deque()
 
     # the client's end
 
@@ -203,21 +203,25 @@ class MemoryStream:
         if at_ns > self._in_ns or not self._coming:
             self._in_ns = max(at_ns, self._in_ns)
             clock.post_at(self._in_ns, self._read)
-        self._coming.append((self._in_ns, partial(act, *args)))
+        self._coming.append((self._in_ns, act, args))
 
     # what arrives
 
     def _read(self) -> None:
         """All that has come by now, as from a socket: together what came at once, or while the process stood still."""
         coming, now_ns = self._coming, self.transport.process.now_ns()
-        due = []
-        while coming and coming[0][0] <= now_ns:
-            due.append(coming.popleft()[1])
+        if not coming or coming[0][0] > now_ns:
+            return  # they came with an earlier one
+        _, act, args = coming.popleft()
         try:
-            if len(due) == 1:
-                due[0]()
-            elif due:
-                self.transport.reads.hand_over(due)
+            if not coming or coming[0][0] > now_ns:
+                act(*args)
+                return
+            due = [partial(act, *args)]
+            while coming and coming[0][0] <= now_ns:
+                _, act, args = coming.popleft()
+                due.append(partial(act, *args))
+            self.transport.reads.hand_over(due)
         except BaseException:
             # What was behind is lost: a stream that went on without it would be trusted for ever.
             self.transport.process.post_at(now_ns, self.ended, "its receiver failed")
