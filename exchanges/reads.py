@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 MOST_TOGETHER = 16  # messages: a read may bring a thousand small ones, and behind them a hedge would be late
 
@@ -37,6 +38,11 @@ class Reads:
                 deliver()
         finally:
             self.more = False
-            waiting, self._waiting = self._waiting, []
-            for call in waiting:
-                call()
+            if self._waiting:
+                self._over()
+
+    def _over(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        with ExitStack() as calls:  # a defect of one run may not keep the next one's hedge
+            for call in reversed(waiting):
+                calls.callback(call)

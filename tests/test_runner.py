@@ -350,6 +350,22 @@ def test_a_hedge_waits_for_fills_of_its_read_and_for_nothing_else(
     assert [call for call in calls if call.startswith("alert")] == said
 
 
+def test_who_leaves_in_the_middle_of_a_read_leaves_no_step_half_done() -> None:
+    """What its flow asked for has left as well: an intent without a send would be a finding of the audit."""
+
+    def unanswered(room: Room) -> list[Callable[[], object]]:
+        for client in room.clients.values():
+            client.answer = None
+        return [brings(room, "1"), partial(room.runner.stop, 3), brings(room, "2")]
+
+    assert one_read(unanswered, {"1": [cancel("c")]})[:8] == [
+        "the flow hears of 1",
+        "intent h1", "sent place h1", "t submit h1",
+        "intent c", "sent cancel c", "m cancel c",
+        "step 2 Fill []",
+    ]  # fmt: skip
+
+
 def test_where_the_last_message_of_a_read_is_no_fill_the_hedges_leave_at_its_end() -> None:
     """What the venue says at once is taken behind the last of them."""
     calls = one_read(

@@ -579,6 +579,19 @@ def test_who_waits_for_the_end_of_a_read_waits_for_sixteen_messages_at_the_most(
     assert [place for place, more in enumerate(told, start=1) if not more] == [16, 32, 33]
 
 
+def test_of_all_who_wait_for_the_end_of_a_read_each_is_called_whatever_one_of_them_raises() -> None:
+    """Several runs share the reads of a process: a defect of one may not keep the hedge of the next."""
+
+    def fails() -> None:
+        seen.append("the first")
+        raise ZeroDivisionError
+
+    reads, seen = Reads(), list[str]()
+    with pytest.raises(ZeroDivisionError):
+        reads.hand_over([partial(reads.at_end, fails), partial(reads.at_end, partial(seen.append, "the next"))])
+    assert seen == ["the first", "the next"]
+
+
 def test_a_receiver_that_fails_ends_its_stream_and_the_loop_is_told() -> None:
     class Deaf(Ear):
         def frame(self, data: bytes, recv_ns: int) -> None:

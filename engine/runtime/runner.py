@@ -362,10 +362,7 @@ class Runner:
 
     def _catch_up(self) -> None:
         """Record the steps whose record stood back behind a hedge, in their order."""
-        if self._busy:
-            self._send_held()
-        else:
-            self._release()
+        self._let_leave()
         behind = self._behind
         while behind:
             self._record(behind.popleft())
@@ -415,6 +412,13 @@ class Runner:
         standing, self._standing = self._standing, []
         for step in standing:
             self._complete(step)
+
+    def _let_leave(self) -> None:
+        """The hedges that wait, and where no step runs all that stands back behind them."""
+        if self._busy:
+            self._send_held()
+        else:
+            self._release()
 
     def _release(self) -> None:
         """No step runs, and none that stood back may wait any longer. Never raises."""
@@ -692,7 +696,7 @@ class Runner:
 
     def _shut(self) -> None:
         """From here on nothing is taken in and nothing is sent."""
-        self._send_held()
+        self._let_leave()
         self._closed = True
         self._inbox.clear()
         for sender in self._senders.values():
