@@ -555,6 +555,21 @@ def test_of_intents_that_cannot_be_committed_together_each_one_is_told_and_kept(
     assert rows(path, "SELECT client_id FROM intents ORDER BY rowid") == [("a",), ("b",)]
 
 
+def test_an_intent_that_no_journal_can_hold_costs_those_beside_it_nothing(path: Path) -> None:
+    """Nor what waits for a last try at the end: a takeover finds all but that one."""
+    lost: list[str] = []
+    journal = open_journal_for(path, on_lost=lost.append)
+    journal.run_started(run_start())
+    journal.intents([(place("a"), 1, 1, 1)])
+    journal.intents([(place("b"), 2, 1, 1), (place("a"), 3, 1, 1), (place("c"), 4, 1, 1)])
+    assert journal.failed
+    assert [line.split("(")[-1].startswith("1, 3, 'place'") for line in lost] == [True]
+    assert rows(path, "SELECT client_id FROM intents ORDER BY rowid") == [("a",), ("b",), ("c",)]
+    journal.intents([(place("d"), 5, 1, 1)])
+    journal.close()
+    assert rows(path, "SELECT client_id FROM intents ORDER BY rowid") == [("a",), ("b",), ("c",), ("d",)]
+
+
 def test_an_id_that_is_used_twice_stops_the_run(journal: SqliteJournal) -> None:
     journal.intents([(place("c"), 1, 1, 1)])
     journal.intents([(place("c"), 2, 1, 1)])

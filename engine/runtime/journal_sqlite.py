@@ -58,6 +58,7 @@ WHERE run = ? AND round = ?
 """
 # What a venue can put into a row that SQLite cannot store (lone surrogates, integers beyond 64 bits) counts as failed.
 _STORE_ERRORS = (sqlite3.Error, UnicodeError, OverflowError)
+_ROW_ERRORS = (sqlite3.IntegrityError, UnicodeError, OverflowError)  # of these the row's own; the file may be sound
 
 Row = tuple[object, ...]
 
@@ -165,6 +166,9 @@ class SqliteJournal:
                 else:
                     with self._transaction(full=False):
                         self._cursor.executemany(INTENT_SQL, rows)
+            except _ROW_ERRORS as error:
+                self._fail(error)
+                rows = self._by_themselves(rows)
             except _STORE_ERRORS as error:
                 self._fail(error)
             else:
@@ -172,6 +176,16 @@ class SqliteJournal:
         self._lost_intents += rows
         for row in rows:
             self._on_lost(f"intent not in journal ({self.failure}): {row}")
+
+    def _by_themselves(self, rows: Sequence[Row]) -> list[Row]:
+        """Store each that can be, one after the other; returns the others."""
+        left = []
+        for row in rows:
+            try:
+                self._cursor.execute(INTENT_SQL, row)
+            except _STORE_ERRORS:
+                left.append(row)
+        return left
 
     # --- after the sends
 
@@ -390,7 +404,7 @@ class SqliteJournal:
     def _last_try(self) -> None:
         try:
             with self._transaction(full=True):
-                self._cursor.executemany(INTENT_SQL, self._lost_intents)
+                self._by_themselves(self._lost_intents)
                 self._write_batches()
         except _STORE_ERRORS as error:
             self._fail(error)
