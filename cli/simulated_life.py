@@ -59,6 +59,7 @@ MOST_STARTS, AGAIN_NS = 40, 2 * S  # a venue that is away, or lets nobody in for
 MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an end
 HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s, by a step that comes late
 UNPRICED = frozenset({"money_differs", "unexplained", "fill_missing"})  # what fills without a price come to
+BY_HAND = frozenset({"fill_missing", "position_differs"})  # what a trade of the last moment comes to
 UNTOLD = frozenset({"left_exposed", "never_known", "fill_missing"})  # where nothing was left to ask for it
 LEFT = 130  # exit code of a run that was left at once
 LAST_NS = (ASK_TIMEOUT_S + LAST_ROWS_S) * S  # at its end a run asks for so long, and says nothing of each "no"
@@ -364,6 +365,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
     told = {"round_uncovered"} if rightly else set()
     told |= {"uncovered"} if cut_short else set()
     told |= UNTOLD if world.starved_ns and _unconfirmed(world, lived) else set()
+    told |= BY_HAND if witness.untold_at_end else set()
     told |= {"no_baseline"} if _stopped_early(lived) else set()
     told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()

@@ -23,6 +23,7 @@ from typing import Any
 from cli import simulated_life
 from cli.locate import Source, read_flow_source
 from cli.simulate_runs import RunOptions, calm, run_seed
+from engine.runtime.journal import Decided
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.witness import Bounds
 from engine.trading import hedging, inquiry, orders, verbs, world
@@ -116,7 +117,7 @@ def _remainder_forgotten(put: Set) -> None:
             return ZERO
         return ZERO if self.state.terminal else self.qty - self.filled - self.provisional
 
-    def need(self: hedging.Hedging) -> Any:
+    def needed(self: hedging.Hedging, _: object) -> Any:
         ended = sum(
             (it.side.sign * (it.qty - it.done_qty) for it in self._world.orders.all.values()
              if it.purpose is Purpose.HEDGE and it.state is OrderState.CANCELED and it.done_qty), ZERO,
@@ -125,7 +126,7 @@ def _remainder_forgotten(put: Set) -> None:
         return wanted if wanted == 0 else self._bounded(wanted)
 
     put(orders.Order, "remaining", property(remaining))
-    put(hedging.Hedging, "need", property(need))
+    put(hedging.Hedging, "_needed", needed)
 
 
 def _in_flight_forgotten(put: Set) -> None:
@@ -153,13 +154,12 @@ def _id_again(put: Set) -> None:
 
 def _intent_after(put: Set) -> None:
     """A hedge's intent is not written: an order that nobody could explain after a crash."""
-    intent = SimulatedJournal.intent
+    intents = SimulatedJournal.intents
 
-    def skip(self: SimulatedJournal, effect: Any, *given: Any) -> None:
-        if not (isinstance(effect, PlaceOrder) and effect.purpose is Purpose.HEDGE):
-            intent(self, effect, *given)
+    def skip(self: SimulatedJournal, decided: Sequence[Decided]) -> None:
+        intents(self, [it for it in decided if not (isinstance(it[0], PlaceOrder) and it[0].purpose is Purpose.HEDGE)])
 
-    put(SimulatedJournal, "intent", skip)
+    put(SimulatedJournal, "intents", skip)
 
 
 def _dead_too_early(put: Set) -> None:

@@ -333,6 +333,7 @@ def test_the_hedges_of_one_read_leave_together_at_its_last_fill_and_all_else_beh
     ("between", "said"),
     [
         (lambda room: room.clients["m"].quotes["ETH"](quote()), []),
+        (lambda room: room.runner.handle(CLOSED), []),
         (lambda room: room.runner.alert(Alert(Level.WARNING, "logs_lost", "", {})), ["alert logs_lost 1001000000"]),
         (lambda room: room.runner.stop(3), []),
     ],
@@ -340,7 +341,7 @@ def test_the_hedges_of_one_read_leave_together_at_its_last_fill_and_all_else_beh
 def test_a_hedge_waits_for_fills_of_its_read_and_for_nothing_else(
     between: Callable[[Room], None], said: list[str]
 ) -> None:
-    """A quote behind it, an alert, or somebody who leaves at once: the hedge leaves first."""
+    """A quote behind it, another word, an alert, or somebody who leaves at once: the hedge leaves first."""
     calls = one_read(
         lambda room: [brings(room, "1"), partial(between, room), partial(room.calls.append, "another message")], {}
     )
@@ -1356,6 +1357,7 @@ def test_rounds_are_kept_free_of_collections() -> None:
 
 
 def test_a_run_without_rounds_leaves_its_start_out_of_collections() -> None:
+    gc.unfreeze()  # what others in this process have left out
     frozen: list[bool] = []
     with QuietStart() as quiet:
         for given in (StopAsked(1), Started((), ()), StopAsked(1)):

@@ -288,6 +288,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 69),
         ("backpack", 83),  # came up while ticks were coarser: its rounds take longer
         ("backpack", 402),
+        ("backpack", 626),
         ("backpack", 496),
         ("backpack,lighter,okx,binance", 1053),
         *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 138, 300, 385, 976, 1165)),

@@ -322,7 +322,7 @@ def test_where_the_program_decides_otherwise_reasons_end_and_facts_go_on(
     bench.fill(bench.newest("opening"), "0.4")
     bench.fill(bench.newest("opening"), "0.6")
     bench.end()
-    monkeypatch.setattr(Hedging, "need", D("-0.6"))  # another program: wrong about the first hedge
+    monkeypatch.setattr(Hedging, "_needed", lambda *_: D("-0.6"))  # another program: wrong about the first hedge
     trace = traced(bench)
     assert trace.gap == "this program decides step 7 otherwise (effects)"
     assert [step.insight is not None for step in trace.steps] == [True, True, False, False]

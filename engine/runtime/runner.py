@@ -322,6 +322,8 @@ class Runner:
 
     def _take(self, given: Input) -> None:
         desk = self._desk
+        if self._held and type(given) is not Fill:
+            self._send_held()
         self._seq += 1
         self._step = step = _Step(self._seq, self._clock.now_ns(), self._clock.wall_ms(), given)
         try:

@@ -27,6 +27,7 @@ COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
 ONE_SIDED = frozenset({Purpose.HEDGE, Purpose.UNDO})  # halves of a flattened pair open exposure for each other (S9)
 HOME = ("cleanup", "error")  # phases of a flow in which accounts are brought back to flat
 BY_LIST = "cum:"  # how a trade id begins that only the source's order list tells
+ON_ITS_WAY_NS = S // 5  # a row that left the venue since then may not have arrived
 TELLING_NS = 2 * S  # how long a fill may take to be told where nothing hides it
 
 
@@ -126,7 +127,9 @@ class Witness:
         self._came: dict[str, int] = {}  # when an order reached its venue
         self._orders: dict[str, _Order] = {}
         self._behind: dict[str, _Order] = {}
-        self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told
+        self._foreign: dict[tuple[str, str, str], Decimal] = {}  # fills of no order of ours, until they are told …
+        self.untold_at_end = False  # was the row of a trade by hand still on its way?
+        self._foreign_ns: dict[tuple[str, str, str], int] = {}  # … and when they were
         self._others: list[tuple[str, Decimal]] = []  # fills of no order of ours, but those that are the `owners`
         self._decisions: dict[str, _Decision] = {}
         self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
@@ -264,6 +267,7 @@ class Witness:
             return
         if intent is None:
             self._foreign[fill.account, fill.order_id, fill.trade_id] = change
+            self._foreign_ns[fill.account, fill.order_id, fill.trade_id] = now_ns
             self._others.append((fill.account, change))
             return
         order = self._orders.setdefault(fill.client_id, _Order(fill.account))
@@ -542,15 +546,18 @@ class Witness:
         """Judge what is open when the world stops.
 
         A run that was `left` at once may leave it so. One that was `cut_short` in order, told what was open and had no
-        more time may leave what it was still about to hedge, and what it could still have heard of.
+        more time may leave what it was still about to hedge, and what it could still have heard of. Nobody can have
+        heard of a trade by hand whose row is still on its way.
         """
         now_ns = self._now_ns()
         if left:
             return
         self._check_long(now_ns)
+        late = {key for key in self._foreign if now_ns - self._foreign_ns[key] < ON_ITS_WAY_NS}
+        self.untold_at_end = bool(late)
         if self._since_ns:
             self.episodes.append(Episode(self._since_ns, now_ns, self._most))
-            if not cut_short:
+            if not cut_short and self._open(self.exposure - sum((self._foreign[key] for key in late), ZERO)):
                 self.violate("left_exposed", f"the run ended with {self.exposure} open")
         for client_id, order in self._behind.items():
             if cut_short and not self._late(now_ns - order.behind_since_ns, order.behind_since_ns):
@@ -560,5 +567,5 @@ class Witness:
             self._compare_money()
         if self._source and not cut_short and self._net_unheard:
             self.violate("never_known", f"the source has filled {self._net_unheard} that was never told")
-        for account, order_id, trade_id in self._foreign:
+        for account, order_id, trade_id in (key for key in self._foreign if key not in late):
             self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")
