@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from engine.chart import load, validate
+from engine.chart.model import Finding, Flow, Vocabulary
 from engine.runtime import secrets
 
 # A job in the background is started with SIGINT ignored, and so is every program that it starts.
@@ -23,6 +25,29 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 # No deadline: a shared machine is slow at times, and a test must not depend on the wall clock.
 settings.register_profile("eagle", deadline=None)
 settings.load_profile("eagle")
+
+
+_read = load.load_flow
+_checked = validate.check
+_flows: dict[tuple[str, str, int], tuple[Vocabulary, Flow]] = {}
+_findings: dict[int, tuple[Flow, list[Finding]]] = {}
+
+
+def _read_once(text: str, *, file: str, vocabulary: Vocabulary) -> Flow:
+    """Hundreds of tests run a shipped flow, which is never changed: reading it anew was an eighth of all time."""
+    key = (text, file, id(vocabulary))
+    if key not in _flows:
+        _flows[key] = vocabulary, _read(text, file=file, vocabulary=vocabulary)
+    return _flows[key][1]
+
+
+def _checked_once(flow: Flow) -> list[Finding]:
+    if id(flow) not in _findings:
+        _findings[id(flow)] = flow, _checked(flow)
+    return list(_findings[id(flow)][1])
+
+
+load.load_flow, validate.check = _read_once, _checked_once  # before any module takes them by name
 
 
 def pytest_collection_finish() -> None:
