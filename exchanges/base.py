@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 
 from exchanges.types import (
@@ -79,6 +80,13 @@ class BaseExchangeClient(ABC):
     @abstractmethod
     def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         """Ask to cancel one order. `Accepted` means requested; cancelled is what the order stream says (E7)."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Several orders are submitted inside, which leave in their order, the last one at its end.
+
+        What one of them takes before it can leave may overlap with the sending of the one before. May be nested.
+        """
+        return nullcontext()
 
     def submit_modify(
         self, symbol: str, client_id: str, on_reply: ReplyHandler, *, price: Decimal, qty: Decimal

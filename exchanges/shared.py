@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 from exchanges.base import BaseExchangeClient, BatchReplyHandler
@@ -152,6 +153,9 @@ class Part(BaseExchangeClient):
 
     def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         self._shared.client.submit_cancel(symbol, client_id, on_reply)
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._shared.client.together()
 
     def submit_modify(
         self, symbol: str, client_id: str, on_reply: ReplyHandler, *, price: Decimal, qty: Decimal

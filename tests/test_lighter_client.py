@@ -20,11 +20,13 @@ from exchanges.lighter.client import LighterClient
 from exchanges.lighter.rest import Listing
 from exchanges.lighter.signer import SignedTx, SignerThread
 from exchanges.lighter.wire.scale import CancelTx, OrderTx
+from exchanges.transport import OnAnswer, Request
 from exchanges.types import (
     Accepted,
     AccountFacts,
     LinkState,
     Liquidity,
+    OrderRequest,
     OrderState,
     Refusal,
     Refused,
@@ -1370,6 +1372,95 @@ def test_hedges_of_one_message_are_signed_before_the_loop_goes_round(monkeypatch
         assert [info["Nonce"] for info in it.venue.taken] == [100, 101, 102]
         it.send(it.order())
         assert signed[3:] == [(4, 103)]
+
+    play(main)
+
+
+def in_a_row(
+    it: Bench, monkeypatch: pytest.MonkeyPatch, *orders: OrderRequest, refused: int = 0
+) -> tuple[list[Reply], list[str]]:
+    """Sends orders together, with a signer that has a thread and is quick; returns replies and what came to pass.
+
+    The first `refused` transactions come back at once: no connection.
+    """
+    left = iter([False] * refused)
+    seen: list[str] = []
+    ahead(it, monkeypatch)
+    monkeypatch.setattr(SignerThread, "at_once", True)
+    sign, send = it.signer.order, it.net.send
+
+    def noted(tx: OrderTx, *, nonce: int) -> SignedTx:
+        seen.append(f"signed {tx.client_index} with {nonce}")
+        return sign(tx, nonce=nonce)
+
+    def sent(request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
+        if request.url.endswith("/sendTx"):
+            seen.append("sent")
+            if not next(left, True):
+                done(LinkDown("refused"))
+                return
+        send(request, written=written, done=done)
+
+    monkeypatch.setattr(it.signer, "order", noted)
+    monkeypatch.setattr(it.net, "send", sent)
+    with it.client.together():
+        got = it.send(*orders)
+        assert "sent" not in seen
+    return got, seen
+
+
+def test_those_of_a_row_are_signed_while_the_first_is_sent_and_have_left_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main(it: Bench) -> None:
+        got, seen = in_a_row(it, monkeypatch, *(it.order() for _ in range(3)))
+        assert seen == ["signed 1 with 100", "signed 2 with 101", "signed 3 with 102", "sent", "sent", "sent"]
+        await asyncio.sleep(0.3)
+        assert got == [Accepted("")] * 3
+        assert [(info["ClientOrderIndex"], info["Nonce"]) for info in it.venue.taken] == [(1, 100), (2, 101), (3, 102)]
+        it.send(it.order())
+        assert seen[6:] == ["signed 4 with 103", "sent"]
+
+    play(main)
+
+
+def test_a_row_in_a_row_leaves_at_the_end_of_the_outer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs may share the account."""
+
+    async def main(it: Bench) -> None:
+        with it.client.together():
+            _, seen = in_a_row(it, monkeypatch, it.order(), it.order())
+            assert "sent" not in seen
+        assert seen[2:] == ["sent", "sent"]
+
+    play(main)
+
+
+def test_one_of_a_row_that_cannot_be_signed_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was signed behind it has the wrong nonce by that."""
+
+    async def perform(loop: Any) -> None:
+        it = Bench(loop)
+        await it.client.connect()
+        loop.set_exception_handler(lambda *_: None)
+        got, seen = in_a_row(it, monkeypatch, it.order(client_id="9"), it.order(), it.order())
+        assert seen[3:] == ["signed 1 with 100", "sent", "signed 2 with 101", "sent"]
+        await asyncio.sleep(0.3)
+        assert [type(reply) for reply in got] == [Refused, Accepted, Accepted]
+        await it.client.disconnect()
+
+    run_virtual(perform)
+
+
+def test_where_one_of_a_row_does_not_leave_the_others_wait_for_the_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link is gone: the first comes back at once, and which nonce is next is no longer known."""
+
+    async def main(it: Bench) -> None:
+        got, seen = in_a_row(it, monkeypatch, *(it.order() for _ in range(3)), refused=1)
+        assert seen[3:] == ["sent"]
+        await asyncio.sleep(0.3)
+        assert [type(reply) for reply in got] == [Refused, Accepted, Accepted]
+        assert [(info["ClientOrderIndex"], info["Nonce"]) for info in it.venue.taken] == [(2, 100), (3, 101)]
 
     play(main)
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -365,6 +366,34 @@ def test_who_leaves_in_the_middle_of_a_read_leaves_no_step_half_done() -> None:
         "intent c", "sent cancel c", "m cancel c",
         "step 2 Fill []",
     ]  # fmt: skip
+
+
+def rows_noted(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:
+    @contextmanager
+    def together(client: FakeClient) -> Iterator[None]:
+        client.calls.append(f"{client.account} together")
+        yield
+        client.calls.append(f"{client.account} at the end")
+        if fails:
+            raise ValueError("a transport that broke its promise")
+
+    monkeypatch.setattr(FakeClient, "together", together)
+
+
+def test_a_client_knows_which_hedges_come_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that on Lighter one is signed while the one before is sent; one alone is no row."""
+    rows_noted(monkeypatch)
+    assert one_read(lambda room: [brings(room, number) for number in "12"], {})[1:9] == [
+        "intent h1 h2", "m together", "t together",
+        "sent place h1", "t submit h1", "sent place h2", "t submit h2", "t at the end",
+    ]  # fmt: skip
+    assert not [call for call in one_read(lambda room: [brings(room, "1")], {}) if "together" in call]
+
+
+def test_a_row_that_fails_at_its_end_costs_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_noted(monkeypatch, fails=True)
+    calls = one_read(lambda room: [brings(room, number) for number in "12"], {"1": [cancel("c")]})
+    assert {"intent c", "step 2 Fill []", "step 3 Fill []"} <= set(calls)
 
 
 def test_where_the_last_message_of_a_read_is_no_fill_the_hedges_leave_at_its_end() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -405,9 +406,16 @@ class Runner:
 
     def _send_held(self) -> None:
         held, self._held = self._held, []
-        self._note_intents([(step, hedge) for step in held for hedge in step.hedges])
-        for step in held:
-            self._perform(step, step.hedges)
+        hedges = [(step, hedge) for step in held for hedge in step.hedges]
+        self._note_intents(hedges)
+        try:
+            with ExitStack() as rows:
+                for client in self._clients.values() if len(hedges) > 1 else ():
+                    rows.enter_context(client.together())
+                for step in held:
+                    self._perform(step, step.hedges)
+        except Exception as error:  # noqa: BLE001 as in `_perform`
+            self.fail(error)
 
     def _complete_standing(self) -> None:
         """Steps that stood back behind hedges which have left."""

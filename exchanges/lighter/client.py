@@ -9,6 +9,7 @@ user's own orders along (S1).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 from exchanges.budget import Budget, Use
@@ -162,6 +163,10 @@ class LighterClient(StreamedClient):
         )
         self._feed.sent(order.client_id, tx)
         self._sending.send(tx)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Each is signed while the one before is sent."""
+        return self._sending.together()
 
     def submit_cancel(self, symbol: str, client_id: str, on_reply: ReplyHandler) -> None:
         order = self._tracking.get(client_id)

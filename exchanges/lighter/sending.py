@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -76,6 +77,7 @@ class Sending:
         self._tasks = Tasks()
         self._waiting: deque[Tx] = deque()
         self._ahead: dict[Tx, tuple[int, Future[SignedTx]]] = {}  # of those that wait: signed with this nonce, or soon
+        self._rows = 0  # open blocks of `together`
         self._in_hand = 0  # 1 while one is being signed in its turn
         self._working = False
         self._open = False
@@ -97,13 +99,25 @@ class Sending:
             self._tell(tx, LinkDown("the session is closed"))
             return
         if self._next is not None:
-            if self._thread.at_once and not self._working:
+            if self._thread.at_once and not self._working and not self._rows:
                 self._send_now(tx, self._next)
                 return
             if tx.voids is None:
                 self._sign_ahead(tx, self._next + self._in_hand + len(self._waiting))
         self._waiting.append(tx)
-        self._work_on()
+        if not self._rows:
+            self._work_on()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent inside is signed in the thread, each while the one before is sent; at the end all have left."""
+        self._rows += 1
+        try:
+            yield
+        finally:
+            self._rows -= 1
+            if not self._rows:
+                self._send_row()
 
     def fate_of(self, tx: Tx) -> Fate:
         """What can still become of it."""
@@ -180,11 +194,20 @@ class Sending:
             return
         self._post(tx, nonce, signed)
 
+    def _send_row(self) -> None:
+        """All that wait, as long as nothing comes back; the rest in their turn."""
+        try:
+            while self._waiting and self._next is not None and self._thread.at_once and not self._working:
+                self._send_now(self._waiting.popleft(), self._next)
+        finally:
+            if self._waiting:
+                self._work_on()
+
     def _send_now(self, tx: Tx, nonce: int) -> None:
         if not self._wanted(tx, nonce):
             return
         try:
-            signed = self._thread.now(lambda: tx.sign(nonce))
+            signed = self._signed_now(tx, nonce)
         except Exception as error:  # noqa: BLE001 as above
             self._unsigned(tx, error)
             return
@@ -228,14 +251,24 @@ class Sending:
         if begun is not None:
             self._ahead[tx] = (nonce, begun)
 
+    def _signed_now(self, tx: Tx, nonce: int) -> SignedTx:
+        ahead = self._signed_ahead(tx, nonce)
+        return self._thread.now(lambda: tx.sign(nonce)) if ahead is None else self._thread.wait(ahead)
+
+    def _signed_ahead(self, tx: Tx, nonce: int) -> Future[SignedTx] | None:
+        """Its signature with this nonce, if it was begun; one with another is of no use."""
+        signed_with, signature = self._ahead.pop(tx, (nonce, None))
+        if signature is not None and signed_with != nonce:
+            signature.cancel()
+            return None
+        return signature
+
     async def _signature(self, tx: Tx, nonce: int) -> SignedTx:
-        ahead = self._ahead.pop(tx, None)
+        ahead = self._signed_ahead(tx, nonce)
         self._in_hand = 1
         try:
-            if ahead is not None and ahead[0] == nonce:
-                return await asyncio.wrap_future(ahead[1])
             if ahead is not None:
-                ahead[1].cancel()
+                return await asyncio.wrap_future(ahead)
             if self._thread.at_once:
                 return self._thread.now(lambda: tx.sign(nonce))
             return await self._thread.call(lambda: tx.sign(nonce))

@@ -65,8 +65,10 @@ class SignerThread:
     def now(self, work: Callable[[], T]) -> T:
         """What a call gives. Raises: TimeoutError for one that does not end."""
         begun = self.begin(work)
-        if begun is None:
-            return work()
+        return work() if begun is None else self.wait(begun)
+
+    def wait(self, begun: Future[T]) -> T:
+        """As `now`, of a call that was begun."""
         try:
             return begun.result(NOW_MOST_S)
         except TimeoutError:
