@@ -10,12 +10,13 @@ import threading
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from log_kit import parsed, read_log
 
 from engine.runtime import log_files
-from engine.runtime.log_files import LogFile, LogWriter, open_logs
+from engine.runtime.log_files import AT_A_TIME_NS, TURN_S, LogFile, LogWriter, open_logs
 from engine.runtime.log_format import Value
 from engine.runtime.log_lines import Happening, Log
 from engine.runtime.secrets import Secret
@@ -218,6 +219,21 @@ def test_a_thread_writes_in_order_and_is_done_at_the_end(folder: Path) -> None:
         logs.put([happening(seq=seq)])
     logs.close(within_s=30)
     assert [int(line["seq"]) for line in read_log(folder / "orders.log")] == list(range(500))
+
+
+def test_the_thread_gives_way_to_the_loop_after_so_much_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who computes keeps the interpreter for 5 ms: a fill that came meanwhile was read so much later."""
+    waits: list[float] = []
+    times = iter(range(0, 10**9, AT_A_TIME_NS // 2))
+    monkeypatch.setattr(log_files, "counting_ns", lambda: next(times))
+    logs = writer(folder)
+    monkeypatch.setattr(logs, "_never", SimpleNamespace(wait=waits.append))
+    logs.put([happening(seq=seq) for seq in range(5)])
+    assert not waits  # it is the loop's own
+    logs.start()
+    logs.put([happening(seq=seq) for seq in range(5)])
+    logs.close(within_s=30)
+    assert waits == [TURN_S] * 2
 
 
 def test_a_disk_that_hangs_is_not_waited_for_and_what_was_left_out_is_noted(

@@ -34,7 +34,7 @@ from engine.runtime.chance import Chance
 from engine.runtime.clock import GapWatch
 from engine.runtime.garbage import QuietRounds, QuietStart
 from engine.runtime.loop import VirtualLoop
-from engine.runtime.runner import MOST_FAILURES, Ending, Runner
+from engine.runtime.runner import MOST_FAILURES, SLICE_NS, Ending, Runner
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -277,6 +277,39 @@ def test_fills_that_came_together_are_hedged_before_the_first_of_them_is_recorde
     ]  # fmt: skip
     assert room.calls.index("step 4 Fill []") < room.calls.index("a millisecond later")
     assert [(seq, given) for seq, _, given, _ in room.trace if isinstance(given, Fill)] == [(2, first), (4, second)]
+
+
+def test_between_two_records_of_steps_that_stood_back_a_fill_gets_its_turn() -> None:
+    """A round's end leaves a dozen steps to record, 2 ms, and the next round's first fill may come meanwhile."""
+    rooms: list[Room] = []
+
+    def recorded(*_: object) -> None:
+        rooms[0].loop.clock.at_ns += SLICE_NS if rooms[0].calls[-1] == "step 2 Fill []" else SLICE_NS // 2
+
+    def arrange(room: Room) -> None:
+        def script(given: Input) -> list[Effect]:
+            if isinstance(given, StopAsked):
+                return [DONE]
+            if given == fill():
+                assert room.desk.on_hedges is not None
+                room.desk.on_hedges([hedge])
+                return [hedge]
+            return []
+
+        hedge = place("h", account="t", urgency=Urgency.HEDGE)
+        rooms.append(room)
+        room.desk._script = script
+        room.clients["t"].answer = None
+        room.at(1, lambda: [room.runner.handle(it) for it in (fill(), *[CLOSED] * 4)])
+        room.loop.clock.call_at(START + MS + 1, room.calls.append, "another frame")
+        room.at(2, room.runner.stop, 1)
+
+    room, _ = run(reacts({}), arrange, traces=[recorded])
+    calls = room.calls[room.calls.index("t submit h") + 1 :]
+    assert [call for call in calls if "Stop" not in call][:6] == [
+        "step 2 Fill []", "another frame",
+        "step 3 MarketSeen []", "step 4 MarketSeen []", "step 5 MarketSeen []", "step 6 MarketSeen []",
+    ]  # fmt: skip
 
 
 # --- fills of one read

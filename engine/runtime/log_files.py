@@ -16,11 +16,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from engine.runtime.clock import counting_ns
 from engine.runtime.folders import make_folder
 from engine.runtime.log_format import Value, iso, line
 from engine.runtime.log_lines import Happening, Lines, Log
 
 OWNER_ONLY = 0o600
+AT_A_TIME_NS = 200_000  # of making lines, after which the loop's thread has its turn
+TURN_S = 50e-6
 MOST_WAITING = 20_000  # steps that wait for a disk that hangs, some 20 MB; later ones are counted and left out
 
 
@@ -128,6 +131,7 @@ class LogWriter:
         self._given = self._left_out = 0  # the loop's: happenings handed over, and those that found no room
         self._taken = self._left_out_noted = 0  # the writer's
         self._queue: SimpleQueue[Sequence[Happening] | None] = SimpleQueue()
+        self._never = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -165,7 +169,12 @@ class LogWriter:
     def _write_all(self, happenings: Sequence[Happening]) -> None:
         """The lines of many happenings, one write a log."""
         texts: dict[Log, list[str]] = {log: [] for log in self._files}
+        began_ns = counting_ns()
         for it in happenings:
+            if self._thread is not None and counting_ns() - began_ns >= AT_A_TIME_NS:
+                # Who computes keeps the interpreter for 5 ms, which a fill that comes meanwhile would wait.
+                self._never.wait(TURN_S)
+                began_ns = counting_ns()
             try:
                 for log, fields in self._lines.of(it):
                     texts[log].append(self._line(it, fields))

@@ -73,6 +73,7 @@ from exchanges.types import (
     Refused,
 )
 
+SLICE_NS = MS // 4  # of recording, after which sockets get their turn; a step takes some 150 us
 MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
 MOST_HELD = 16  # steps, from the first whose hedge waits for the end of a read on: a few ms at the very most
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
@@ -358,17 +359,29 @@ class Runner:
             return
         # More fills may wait in the socket, and each hedge would wait for the rows and lines of those before it.
         if not self._behind:
-            self._clock.call_at(step.at_ns, self._catch_up)
+            self._clock.call_at(step.at_ns, self._catch_up_by_and_by)
         self._behind.append(step)
         if len(self._behind) >= MOST_BEHIND:
             self._catch_up()
 
-    def _catch_up(self) -> None:
-        """Record the steps whose record stood back behind a hedge, in their order."""
+    def _catch_up(self, most_ns: int | None = None) -> bool:
+        """Record the steps whose record stood back behind a hedge, in their order. Returns whether all are recorded.
+
+        With `most_ns` it ends with the step after which so long has passed.
+        """
         self._let_leave()
-        behind = self._behind
+        behind, now_ns = self._behind, self._clock.now_ns
+        until_ns = None if most_ns is None else now_ns() + most_ns
         while behind:
             self._record(behind.popleft())
+            if until_ns is not None and now_ns() >= until_ns:
+                break
+        return not behind
+
+    def _catch_up_by_and_by(self) -> None:
+        """What a round's end leaves takes milliseconds, in which the next fill may come: sockets have turns between."""
+        if not self._catch_up(SLICE_NS):
+            self._clock.call_at(self._clock.now_ns(), self._catch_up_by_and_by)
 
     def _record(self, step: _Step) -> None:
         if step.decided_ns:
