@@ -2,27 +2,26 @@
 
 h11 reads the answers and does no I/O; here are the sockets, and the few lines of a request, which stand between a fill
 and its hedge: h11 takes a third of a millisecond for them. One request at a time on each connection, none is sent twice
-but a question whose connection turned out to be closed before anything came back.
+but a question whose connection turned out to be closed before anything came back. An order leaves on the connection
+that was used last, questions take turns, which keeps the others warm (`idle.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import h11
 
 from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.idle import SPARE, Idle
 from exchanges.tasks import Tasks
 from exchanges.transport import Answered, OnAnswer, Request, Response
 
 S = 1_000_000_000
-KEEP_NS = 55 * S  # an unused connection is not used again after so long: venues close theirs after a minute or more
 CONNECT_S = 5  # for a connection with its handshake; the system itself tries for minutes, after a network was away
-SPARE = 2  # connections that are free when an order has left, or on their way: a handshake takes two or three trips …
 OPEN_MOST = 64  # connections at a time; a venue that takes more requests than that without an answer is not there
 BODY_MOST = 8 << 20  # bytes of an answer; more is no answer of a venue
 # What h11 is told of each request, before it reads the answer: the framing of an answer depends on no more.
@@ -78,7 +77,7 @@ class Pool:
         self._tls = tls
         self._now_ns = now_ns
         self._tasks = tasks
-        self._free: deque[tuple[_Connection, int]] = deque()
+        self._idle: Idle[_Connection] = Idle()
         self._open: dict[_Connection, None] = {}
         self._waiting: dict[Exchange, None] = {}  # for whichever connection comes first, opened for them or not
         self._opening = 0
@@ -90,6 +89,12 @@ class Pool:
         self._start(exchange, now_ns)  # its deadline is armed once it is in the socket
         exchange.wait((request.deadline_ns - now_ns) / S, self._expired)
 
+    def last_used_ns(self) -> Sequence[int]:
+        """When each open connection was used last: now where it carries something, or is on its way."""
+        now_ns = self._now_ns()
+        busy = self._opening + sum(connection.exchange is not None for connection in self._open)
+        return [now_ns] * busy + [*self._idle.since_ns(now_ns)]
+
     def close(self) -> None:
         self._closed = True
         for exchange in tuple(self._waiting):
@@ -97,7 +102,7 @@ class Pool:
         self._waiting.clear()
         for connection in tuple(self._open):
             connection.drop("the session was closed")
-        self._free.clear()
+        self._idle.drop_all("the session was closed")
 
     # --- called by connections
 
@@ -107,7 +112,7 @@ class Pool:
         if exchange is not None:
             connection.start(exchange)
         else:
-            self._free.append((connection, self._now_ns()))
+            self._idle.put(connection, self._now_ns())
 
     def lost(self, connection: _Connection) -> None:
         self._open.pop(connection, None)
@@ -120,30 +125,30 @@ class Pool:
     # ---
 
     def _start(self, exchange: Exchange, now_ns: int) -> None:
-        while self._free:
-            connection, since_ns = self._free.pop()  # the one that was used last
-            if connection.usable and now_ns - since_ns < KEEP_NS:
-                connection.start(exchange)
-                break
-            connection.drop("unused for too long")
+        connection = self._free_for(exchange, now_ns)
+        if connection is not None:
+            connection.start(exchange)
+        elif len(self._open) + self._opening >= OPEN_MOST:
+            asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
+            return
         else:
-            if len(self._open) + self._opening >= OPEN_MOST:
-                asyncio.get_running_loop().call_soon(exchange.fail, f"{OPEN_MOST} connections wait for answers")
-                return
             self._waiting[exchange] = None
             self._open_one()
         if exchange.request.method != "GET":
             self._keep_spare(now_ns)
 
+    def _free_for(self, exchange: Exchange, now_ns: int) -> _Connection | None:
+        request = exchange.request
+        if request.unused_ns:
+            return self._idle.take_cold(now_ns, unused_ns=request.unused_ns)
+        if request.method == "GET" and not exchange.tried:
+            return self._idle.take_in_turn(now_ns)
+        return self._idle.take(now_ns)
+
     def _keep_spare(self, now_ns: int) -> None:
         """The next order may come before this one's answer. Spares of earlier orders that grew old are closed."""
-        free, self._free = self._free, deque()
-        for connection, since_ns in free:
-            if connection.usable and now_ns - since_ns < KEEP_NS:
-                self._free.append((connection, since_ns))
-            else:
-                connection.drop("unused for too long")
-        ready = len(self._free) + self._opening - len(self._waiting)
+        self._idle.drop_old(now_ns)
+        ready = len(self._idle) + self._opening - len(self._waiting)
         for _ in range(min(SPARE - ready, OPEN_MOST - len(self._open) - self._opening)):
             self._open_one()
 
@@ -174,8 +179,8 @@ class Pool:
         first = self._first_waiting()
         if first is not None:
             connection.start(first)
-        else:  # behind those that carried something: it is for the moment when all of them do
-            self._free.appendleft((connection, self._now_ns()))
+        else:
+            self._idle.put_new(connection, self._now_ns())
 
     def _one_less(self, why: str) -> None:
         """Who waits need not be whom the connection was for: that one may have got another's."""
@@ -195,8 +200,7 @@ class Pool:
     def _expired(self, exchange: Exchange) -> None:
         """Unused connections go along: where the network changed they are as dead, and each would cost a deadline."""
         exchange.fail("no answer in time")
-        while self._free:
-            self._free.pop()[0].drop("beside one without an answer")
+        self._idle.drop_all("beside one without an answer")
         for connection in tuple(self._open):
             if connection.exchange is exchange:
                 connection.drop("no answer in time")

@@ -25,7 +25,7 @@ from exchanges.values import quick
 S = 1_000_000_000
 MS = 1_000_000
 WARM_CONNECTIONS = 5  # a burst of as many hedges leaves without a handshake
-WARM_NS = 25 * S  # venues and middlemen close what was unused for a minute
+WARM_NS = 25 * S  # no connection is unused for longer: venues and middlemen close them after a minute
 WARM_DEADLINE_NS = 5 * S
 TEXT_MOST = 200  # characters of a venue's words in an error
 
@@ -35,7 +35,8 @@ TEXT_MOST = 200  # characters of a venue's words in an error
 class Call:
     """A request, signed and ready. `path` begins with / and has the query in it.
 
-    `budget` is its own where a venue counts some requests apart; None: that of the session.
+    `budget` is its own where a venue counts some requests apart; None: that of the session. With `unused_ns` it is to
+    warm a connection, as in `Request`.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Call:
     body: bytes = b""
     weight: int = 1
     budget: Budget | None = None
+    unused_ns: int = 0
 
 
 Outcome = Response | ExchangeError
@@ -111,7 +113,7 @@ class Http:
         warm_ns: int = WARM_NS,
         warm_weight: Callable[[], int] = lambda: 1,
     ) -> None:
-        """`warm_path` is asked to keep connections open, and counts `warm_weight` each time."""
+        """`warm_path` is asked on connections that carried nothing else for `warm_ns`, and counts `warm_weight`."""
         self._base_url = base_url.rstrip("/")
         self._transport = transport
         self._clock = clock
@@ -153,11 +155,20 @@ class Http:
         raise outcome
 
     async def warm(self) -> None:
-        """Open the connections that a burst of hedges needs, and keep them open. Raises: LinkDown if none opens."""
-        self._warm_again()
-        until_ns = self._clock.now_ns() + WARM_DEADLINE_NS
-        call = Call("GET", self._warm_path, Use.UPKEEP, until_ns, NO_HEADERS, weight=self._warm_weight())
-        results = await asyncio.gather(*(self.ask(call) for _ in range(self._warm_connections)), return_exceptions=True)
+        """Open the connections that a burst of hedges needs, and keep them open.
+
+        What carried something lately is warm by that, and costs no request. Raises: LinkDown if none opens.
+        """
+        now_ns = self._clock.now_ns()
+        used_ns = sorted(self._transport.last_used_ns(self._base_url), reverse=True)[: self._warm_connections]
+        warm = [at_ns for at_ns in used_ns if now_ns - at_ns < self._warm_ns]
+        self._warm_again(min(warm, default=now_ns) + self._warm_ns)
+        call = Call(
+            "GET", self._warm_path, Use.UPKEEP, now_ns + WARM_DEADLINE_NS, NO_HEADERS, weight=self._warm_weight(),
+            unused_ns=self._warm_ns,
+        )  # fmt: skip
+        cold = self._warm_connections - len(warm)
+        results = await asyncio.gather(*(self.ask(call) for _ in range(cold)), return_exceptions=True)
         # Without a request left they stay cold: it may not keep an account from its venue until upkeep has room again.
         errors = [it for it in results if isinstance(it, BaseException) and not isinstance(it, RateLimited)]
         for error in errors:
@@ -172,7 +183,9 @@ class Http:
         await self._tasks.cancel()
 
     def _request(self, call: Call) -> Request:
-        return Request(call.method, self._base_url + call.path, call.headers, call.body, call.deadline_ns)
+        return Request(
+            call.method, self._base_url + call.path, call.headers, call.body, call.deadline_ns, call.unused_ns
+        )  # fmt: skip
 
     def _judged(self, budget: Budget, response: Response) -> ExchangeError | None:
         error = self._judge(response)
@@ -187,10 +200,10 @@ class Http:
         now_ns = self._clock.now_ns()
         return RateLimited("no request left in the venue's budget", retry_ms=_ms_until(now_ns, until_ns))
 
-    def _warm_again(self) -> None:
+    def _warm_again(self, at_ns: int) -> None:
         if self._warm_timer is not None:
             self._warm_timer.cancel()
-        self._warm_timer = self._clock.call_at(self._clock.now_ns() + self._warm_ns, self._warm_due)
+        self._warm_timer = self._clock.call_at(at_ns, self._warm_due)
 
     def _warm_due(self) -> None:
         self._tasks.spawn(self._keep_warm())

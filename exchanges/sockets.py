@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,8 +42,7 @@ class SocketTransport:
 
     def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
         url = request.url
-        end = url.find("/", len("https://"))
-        origin = url if end < 0 else url[:end]
+        origin = _origin(url)
         pool = self._pools.get(origin)
         if pool is None:
             why = self._refused(url)
@@ -53,6 +52,10 @@ class SocketTransport:
             tls = self._context() if url.startswith("https:") else None
             pool = self._pools[origin] = Pool(origin, tls=tls, now_ns=self._now_ns, tasks=self._tasks)
         pool.send(request, written=written, done=done)
+
+    def last_used_ns(self, url: str) -> Sequence[int]:
+        pool = self._pools.get(_origin(url))
+        return () if pool is None else pool.last_used_ns()
 
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
@@ -103,6 +106,11 @@ class SocketTransport:
         if url.startswith(("https:", "wss:")) or (self._insecure_loopback and on_loopback(url)):
             return ""
         return f"{url}: without TLS only to 127.0.0.1, [::1] or localhost, and with insecure_loopback"
+
+
+def _origin(url: str) -> str:
+    end = url.find("/", len("https://"))
+    return url if end < 0 else url[:end]
 
 
 def on_loopback(url: str) -> bool:

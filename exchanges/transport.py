@@ -5,7 +5,7 @@ An adapter sees a `Clock`, an `Rng` and this, so that one code trades live and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,13 +34,17 @@ OnAnswer = Callable[[Answered], None]
 @quick
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, ready to be sent; `deadline_ns` is when its answer is no longer waited for, by the clock."""
+    """One request, ready to be sent; `deadline_ns` is when its answer is no longer waited for, by the clock.
+
+    With `unused_ns` it goes on a connection that carried nothing for so long, or on a new one, to warm it.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
     deadline_ns: int
+    unused_ns: int = 0
 
 
 class Receiver(Protocol):
@@ -75,6 +79,9 @@ class Transport(Protocol):
 
         `written` is called when the last byte is in the socket, `done` exactly once.
         """
+
+    def last_used_ns(self, url: str) -> Sequence[int]:
+        """When each open connection to the host of `url` carried something last, by the clock; now for what does."""
 
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS

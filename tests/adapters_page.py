@@ -35,7 +35,8 @@ on local venues, [operations.md](operations.md) what real money asks for first.
   order, and calls a person.
 - Quotes have a stream of their own; of a backlog only the newest is decoded.
 - Requests go out on warm connections, within the venue's budget, which all processes of a user share; upkeep may use
-  half of it, questions nine tenths, and what became of one order half of the rest.
+  half of it, questions nine tenths, and what became of one order half of the rest. A connection is pinged only when it
+  carried nothing else for 25 s (on Lighter a minute).
 - Beyond this machine every connection is TLS, and the certificate must prove the venue's name to an authority that the
   system trusts (`SSL_CERT_FILE` names others); nothing switches that off. What fails gets no request.
 - What a venue sends is read strictly: `make fuzz` damages frames and replies in every way that it knows.

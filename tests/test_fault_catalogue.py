@@ -328,7 +328,7 @@ def test_a_fault_that_rarely_meets_a_phase_acts_in_it(fault: str, phase: str, mo
 
 BY_HAND = "fault: foreign_trade, at: 3500ms, lots: 40, account: chick"
 UNTOLD = "fault: frame_lost, of: private, account: chick"
-AT_ONCE, LATER = "fault: killed, nth: 64, for: 500ms", "fault: killed, nth: 86, for: 500ms"
+AT_ONCE, LATER = "fault: killed, nth: 64, for: 500ms", "fault: killed, nth: 104, for: 500ms"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.practice": (),
     "exchanges.reads": (),
     "exchanges.budget": (),
-    "exchanges.connections": ("exchanges.transport", "exchanges.tasks", *WORDS),
+    "exchanges.idle": (),
+    "exchanges.connections": ("exchanges.transport", "exchanges.tasks", "exchanges.idle", *WORDS),
     "exchanges.sockets": ("exchanges.transport", "exchanges.connections", "exchanges.tasks", READS, *WORDS),
     "exchanges.link": ("exchanges.transport", "exchanges.tasks", *WORDS),
     "exchanges.http": (
@@ -119,7 +120,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "exchanges.synthetic": (*SOURCES, *WORDS),
     "exchanges.recording": (*SOURCES, *WORDS),
     "exchanges.led": ("exchanges.base", *WORDS),
-    "exchanges.venues.memory": ("exchanges.venues", "exchanges.transport", READS, *WORDS),
+    "exchanges.venues.memory": ("exchanges.venues", "exchanges.transport", "exchanges.idle", READS, *WORDS),
     "exchanges.shared": ("exchanges.base", *WORDS),
     "exchanges.venues": ("exchanges.venues", "exchanges.matching", "exchanges.accounts", "exchanges.market", *WORDS),
     **{f"exchanges.{venue}": ADAPTER for venue in ("paper", "backpack", "lighter", "okx", "binance", "bifu", "ccxt")},
@@ -133,7 +134,7 @@ PURE = (
     "exchanges.*.wire",
     *("exchanges.types", "exchanges.errors", "exchanges.values", "exchanges.matching", "exchanges.accounts"),
     *("exchanges.market", "exchanges.synthetic", "exchanges.transport", "exchanges.budget", "exchanges.tracking"),
-    *("exchanges.venues", "exchanges.venues.*"),
+    *("exchanges.idle", "exchanges.venues", "exchanges.venues.*"),
     *("exchanges.fields", "exchanges.facts", "exchanges.*.wire.*"),
 )
 IMPURE = {

@@ -112,7 +112,7 @@ def test_a_fault_of_a_phase_waits_for_it() -> None:
     assert acted == [(5, "streams_cut")]
 
 
-@pytest.mark.parametrize(("after_ms", "known"), [(20, True), (40, False)])
+@pytest.mark.parametrize(("after_ms", "known"), [(20, True), (100, False)])
 def test_what_is_traded_after_the_flow_has_said_flat_is_hedged_and_waited_for(
     after_ms: int, known: bool, tmp_path: Path
 ) -> None:
@@ -138,4 +138,4 @@ def test_what_is_traded_after_the_flow_has_said_flat_is_hedged_and_waited_for(
     outcome = simulate(flow, scenario, FaultPlan((late,)), folder=tmp_path, bounds=Bounds())
     assert [it.state for it in outcome.played] == ["IDLE"]
     assert outcome.violations == ()
-    assert (outcome.span_ns > 30_000_000_000) is known  # it waited, as for an order of unknown outcome
+    assert (outcome.span_ns > 40_000_000_000) is known  # it waited, as for an order of unknown outcome

@@ -16,8 +16,8 @@ from websockets.http11 import Response as WsResponse
 
 from engine.runtime.clock import S, counting_ns
 from exchanges import connections
-from exchanges.connections import SPARE
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.idle import SPARE
 from exchanges.reads import Reads
 from exchanges.sockets import SocketTransport, on_loopback
 from exchanges.transport import Answered, Request, Response
@@ -84,11 +84,11 @@ async def transport() -> AsyncIterator[SocketTransport]:
 
 
 async def ask(
-    it: SocketTransport, url: str, *, body: bytes = b"", within_s: float = 10, written: Any = None
+    it: SocketTransport, url: str, *, body: bytes = b"", within_s: float = 10, written: Any = None, unused_ns: int = 0
 ) -> Response:
     future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
     method = "POST" if body else "GET"
-    request = Request(method, url, {"X-Key": "k"}, body, counting_ns() + int(within_s * S))
+    request = Request(method, url, {"X-Key": "k"}, body, counting_ns() + int(within_s * S), unused_ns)
     it.send(request, written=written or (lambda: None), done=future.set_result)
     answer = await future
     if isinstance(answer, Response):
@@ -359,11 +359,81 @@ def test_connections_that_were_kept_beside_an_order_are_closed_when_they_grow_ol
                 while pool._opening:
                     await asyncio.sleep(0)
                 later += 40 * S
-            assert len(set(doors.peers)) == 1
-            assert (doors.tried, len(pool._open)) == (1 + 4 * SPARE, 1 + SPARE)
+            assert (doors.tried, len(pool._open)) == (9, 1 + SPARE)  # of each three the question keeps one
             await it.close()
 
     run(main())
+
+
+def test_questions_take_turns_and_an_order_leaves_on_the_connection_that_was_used_last() -> None:
+    peers: list[int] = []
+
+    async def main() -> None:
+        async with counted_peers(peers) as url, transport() as it:
+            await asyncio.gather(*(ask(it, url) for _ in range(3)))
+            for body in (b"", b"", b"order", b"order", b""):
+                await ask(it, url, body=body)
+            first, second, third = peers[:3]
+            assert peers[3:] == [first, second, second, second, third]
+
+    run(main())
+
+
+def test_to_warm_a_connection_a_question_leaves_on_one_that_is_cold_or_on_a_new_one() -> None:
+    """Two are there, one of them cold; three are wanted."""
+    peers: list[int] = []
+    later = 0
+
+    async def main() -> None:
+        nonlocal later
+        it = SocketTransport(now_ns=lambda: counting_ns() + later, insecure_loopback=True)
+        async with counted_peers(peers) as url:
+            assert it.last_used_ns(url) == ()
+            await asyncio.gather(ask(it, url), ask(it, url))
+            later += 30 * S
+            await ask(it, url, within_s=1_000)
+            now_ns = counting_ns() + later
+            assert [(now_ns - at_ns) // (25 * S) for at_ns in it.last_used_ns(url)] == [1, 0]
+            await asyncio.gather(*(ask(it, url, within_s=1_000, unused_ns=25 * S) for _ in range(2)))
+            first, second, asked, *warmed = peers
+            assert (asked, second in warmed, first in warmed) == (first, True, False)
+            (pool,) = it._pools.values()
+            while pool._opening:  # the second may have got the answered one's, before its own was open
+                await asyncio.sleep(0)
+            busy = asyncio.create_task(ask(it, url, within_s=1_000))
+            await asyncio.sleep(0)
+            unused_ns = [counting_ns() + later - at_ns for at_ns in it.last_used_ns(url)]
+            assert (len(unused_ns), max(unused_ns) < 25 * S) == (3, True)
+            await busy
+            await it.close()
+
+    run(main())
+
+
+def test_a_connection_that_the_venue_has_closed_is_none_that_was_used() -> None:
+    async def main() -> None:
+        async with raw_server([PLAIN, PLAIN]) as (url, _), transport() as it:
+            await ask(it, url)
+            assert len(it.last_used_ns(url)) == 1
+            (pool,) = it._pools.values()
+            (connection,) = pool._open
+            assert connection._socket is not None
+            connection._socket.close()
+            assert it.last_used_ns(url) == []
+
+    run(main())
+
+
+@asynccontextmanager
+async def counted_peers(peers: list[int]) -> AsyncIterator[str]:
+    """A server that notes on which connection each request comes, by the other end's port."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        peers.append(request.transport.get_extra_info("peername")[1])  # type: ignore[union-attr]
+        return web.Response()
+
+    async with http_server(handle) as url:
+        yield url
 
 
 def test_a_redirect_is_an_answer() -> None:

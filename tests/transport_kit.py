@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -106,6 +106,10 @@ class MemoryTransport:
             self.clock.call_at(request.deadline_ns, waiting.settle, late)
         else:
             self.clock.call_at(self.clock.now_ns() + self.delay_ns, waiting.settle, answer)
+
+    def last_used_ns(self, url: str) -> Sequence[int]:
+        """It keeps no connections, so that none is ever warm."""
+        return ()
 
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS

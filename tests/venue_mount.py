@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from exchanges.errors import LinkDown, OutcomeUnknown
@@ -55,6 +55,10 @@ class MemoryMount:
         self.clock.call_at(self.clock.now_ns() + self.way_ns, self.model.request, asked, answered)
         late = OutcomeUnknown(f"{request.method}: no answer in time")
         self.clock.call_at(request.deadline_ns, self._settle, waiting, late)
+
+    def last_used_ns(self, url: str) -> Sequence[int]:
+        """It keeps no connections, so that none is ever warm."""
+        return ()
 
     def _settle(self, waiting: _Waiting, answer: Answered) -> None:
         self._waiting.pop(waiting, None)

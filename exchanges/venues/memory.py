@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
 from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.idle import SPARE, Idle
 from exchanges.reads import Reads
 from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
 from exchanges.types import Cancellable, Clock
@@ -49,6 +50,7 @@ class MemoryTransport:
         self.over = False  # the process is dead: nothing leaves any more
         self.streams: dict[MemoryStream, None] = {}
         self._waiting: dict[_Waiting, None] = {}
+        self._idle: dict[str, Idle[_Line]] = {}  # by the host of a URL, as a live one has
 
     def send(self, request: Request, *, written: Callable[[], None], done: OnAnswer) -> None:
         parts = urlsplit(request.url)
@@ -59,7 +61,7 @@ class MemoryTransport:
         what = f"{request.method} {parts.netloc}{parts.path}"
         self.heard(f"> {what}?{parts.query}", request.body)
         written()
-        waiting = _Waiting(done)
+        waiting = _Waiting(done, parts.netloc, self._line_for(request, parts.netloc))
         self._waiting[waiting] = None
 
         def answered(reply: Reply | None) -> None:
@@ -71,13 +73,39 @@ class MemoryTransport:
         asked = VenueRequest(request.method, parts.path, parts.query, headers, request.body, PEER)
         self.world.call_at(self.world.now_ns() + self.way_ns(), model.request, asked, answered)
         late = OutcomeUnknown(f"{request.method}: no answer in time")
-        waiting.timer = self.process.call_at(request.deadline_ns, self._settle, waiting, late, what)
+        waiting.timer = self.process.call_at(request.deadline_ns, self._expire, waiting, late, what)
+
+    def _expire(self, waiting: _Waiting, late: Answered, what: str) -> None:
+        self._idle[waiting.host].drop_all("beside one without an answer")
+        self._settle(waiting, late, what)
 
     def _settle(self, waiting: _Waiting, answer: Answered, what: str) -> None:
         if waiting in self._waiting:
             del self._waiting[waiting]
+            if isinstance(answer, Response):
+                self._idle[waiting.host].put(waiting.line, self.process.now_ns())
             self.heard(f"< {what}", answer.body if isinstance(answer, Response) else str(answer).encode())
             waiting.settle(answer)
+
+    def last_used_ns(self, url: str) -> Sequence[int]:
+        host, now_ns = urlsplit(url).netloc, self.process.now_ns()
+        busy = sum(waiting.host == host for waiting in self._waiting)
+        return [now_ns] * busy + [*self._idle[host].since_ns(now_ns)] if host in self._idle else ()
+
+    def _line_for(self, request: Request, host: str) -> _Line:
+        """What carries it: as of a live account's connections, but that a new one is there at once."""
+        idle = self._idle.get(host)
+        if idle is None:
+            idle = self._idle[host] = Idle()
+        now_ns = self.process.now_ns()
+        if request.unused_ns:
+            return idle.take_cold(now_ns, unused_ns=request.unused_ns) or _Line()
+        if request.method == "GET":
+            return idle.take_in_turn(now_ns) or _Line()
+        line = idle.take(now_ns) or _Line()
+        for _ in range(SPARE - len(idle)):
+            idle.put_new(_Line(), now_ns)
+        return line
 
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
@@ -115,6 +143,7 @@ class MemoryTransport:
             stream.close()
         for waiting in tuple(self._waiting):
             self._settle(waiting, OutcomeUnknown("the session was closed"), "")
+        self._idle.clear()
 
     def abandon(self) -> None:
         """The process has died: its venues see the streams end, what it sent still arrives, no answer is heard.
@@ -143,9 +172,11 @@ def _answer(request: Request, reply: Reply | None) -> Answered:
 class _Waiting:
     """A request without an answer yet."""
 
-    __slots__ = ("_done", "timer")
+    __slots__ = ("_done", "host", "line", "timer")
 
-    def __init__(self, done: OnAnswer) -> None:
+    def __init__(self, done: OnAnswer, host: str, line: _Line) -> None:
+        self.host = host
+        self.line = line
         self._done: OnAnswer | None = done
         self.timer: Cancellable | None = None
 
@@ -155,6 +186,15 @@ class _Waiting:
             self.timer.cancel()
         if done is not None:
             done(answer)
+
+
+class _Line:
+    """A connection for requests; it is there, and that is all."""
+
+    __slots__ = ()
+    usable = True
+
+    def drop(self, why: str) -> None: ...
 
 
 class MemoryStream:
