@@ -214,7 +214,7 @@ class Link:
         nothing else would tell of a fill.
         """
         loop = asyncio.get_running_loop()
-        resync = loop.create_task(_resync(self._feed.resync()))
+        resync = loop.create_task(_resync(self._feed.resync))
         try:
             if not await self._first_of(resync, down, within_ns=self._timing.resync_ns):
                 if not down.done():
@@ -327,8 +327,9 @@ class Link:
             timer.cancel()
 
 
-async def _resync(resync: Awaitable[None]) -> None:
-    await resync
+async def _resync(resync: Callable[[], Awaitable[None]]) -> None:
+    """Made within its task: of one that is cancelled before its first step no coroutine may be left."""
+    await resync()
 
 
 def _waker(future: asyncio.Future[None]) -> Callable[..., None]:
