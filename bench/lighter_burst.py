@@ -90,14 +90,15 @@ def main() -> None:
             for in_thread, on_main in (before, signatures()):
                 native += in_thread
                 in_main += on_main
-    one = statistics.median(native)
-    print(f"{'us, medians':44}{'took':>9}{'of k signatures':>18}")
+    one, plain = statistics.median(native), statistics.median(in_main)
+    print(f"{'us, medians':44}{'took':>9}{'of k in a thread':>18}{'of k on the main':>18}")
     print(f"{'one native signature, in a thread':44}{one / 1000:9.0f}")
-    print(f"{'the same on the main thread':44}{statistics.median(in_main) / 1000:9.0f}")
+    print(f"{'the same on the main thread':44}{plain / 1000:9.0f}")
     for name, taken in bursts.items():
         for place, values in enumerate(zip(*taken, strict=True), start=1):
             took = statistics.median(values)
-            print(f"{f'{name}, fill to hedge {place} of {BURST}':44}{took / 1000:9.0f}{took / (place * one):18.2f}")
+            shares = f"{took / (place * one):18.2f}{took / (place * plain):18.2f}"
+            print(f"{f'{name}, fill to hedge {place} of {BURST}':44}{took / 1000:9.0f}{shares}")
     print("target: at most k signatures for the k-th")
     print_machine()
 
