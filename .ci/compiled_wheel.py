@@ -33,7 +33,7 @@ COMPILED = (
         f"engine/verify/{name}.py"
         for name in ("projection", "stepper", "symmetry", "situation", "timers", "settling", "venues", "rules")
     ),
-    *("engine/runtime/runner.py", "engine/runtime/sender.py", "engine/runtime/chance.py", "engine/runtime/clock.py"),
+    *(f"engine/runtime/{name}.py" for name in ("runner", "stepping", "sender", "chance", "clock")),
 )
 # Uncompiled classes derive from these.
 OPEN_CLASSES = ("View", "BaseExchangeClient")

@@ -71,6 +71,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", READS),
         *WORDS,
     ),
+    "engine.runtime.stepping": ("engine.runtime", "engine.trading", READS, *WORDS),
     "engine.runtime": ("engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base", *WORDS),
     "engine.review": (
         *("engine.review", "engine.runtime", "engine.trading", "engine.chart", "engine.errors", "exchanges.base"),

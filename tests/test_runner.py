@@ -34,7 +34,8 @@ from engine.runtime.chance import Chance
 from engine.runtime.clock import GapWatch
 from engine.runtime.garbage import QuietRounds, QuietStart
 from engine.runtime.loop import VirtualLoop
-from engine.runtime.runner import MOST_FAILURES, SLICE_NS, Ending, Runner
+from engine.runtime.runner import MOST_FAILURES, Ending, Runner
+from engine.runtime.stepping import SLICE_NS
 from engine.trading.effects import (
     Alert,
     ArmTimer,
@@ -1179,7 +1180,7 @@ def test_a_journal_that_fails_as_no_journal_should_costs_neither_a_fill_nor_its_
     late = replace(fill("t"), client_id="gone")
 
     def arrange(room: Room) -> None:
-        room.runner._journal = BrokenJournal(room.calls)
+        room.runner._journal = room.runner._stepping._journal = BrokenJournal(room.calls)
         room.desk.forgotten.add("gone")
         room.desk.books["v", "ETH"] = quote()
         room.at(5, lambda: room.clients["t"].private(late))

@@ -1,14 +1,14 @@
-"""Runs a desk: one inbox, intents before sends, effects in order, and no failure that vanishes.
+"""The life of a run: clients are connected and read, what the desk asks for is performed, and no failure vanishes.
 
-Decides nothing about trading. Everything happens in callbacks of one loop, live or in virtual time.
+Decides nothing about trading. Inputs go to the desk through `Stepping`. Everything happens in callbacks of one loop,
+live or in virtual time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from engine.runtime.patience import Patience
 from engine.runtime.ports import DayOf, Desk, Draws, Objection, Sink, Trace, Watch
 from engine.runtime.questions import DISCONNECT_TIMEOUT_S, Holdings, Questions
 from engine.runtime.sender import Sender
+from engine.runtime.stepping import Stepping
 from engine.runtime.timers import Timers
 from engine.trading.effects import (
     Alert,
@@ -73,9 +74,6 @@ from exchanges.types import (
     Refused,
 )
 
-SLICE_NS = MS // 4  # of recording, after which sockets get their turn; a step takes some 150 us
-MOST_BEHIND = 64  # steps whose rows and lines stand back behind hedges; more than one read of a socket brings
-MOST_HELD = 16  # steps, from the first whose hedge waits for the end of a read on: a few ms at the very most
 MOST_FAILURES = 20  # a defect that repeats for ever must not keep a process alive that can do nothing
 FAILED_GRACE_NS = 60 * S  # for the stop sequence after a failure; beyond it the run ends as it stands
 BASELINE_TRIES = 5  # readings of the first positions; the last one counts even if an account moved meanwhile (S17)
@@ -88,35 +86,6 @@ LEFT = 130  # exit code at the third interrupt
 JOURNAL_LOST = 4
 
 
-_Request = PlaceOrder | CancelOrder
-
-
-class _Step:
-    """One step: number, times, what it was given and read, what it asked for, and when requests of it were decided."""
-
-    __slots__ = ("at_ns", "decided_ns", "draws", "effects", "given", "hedges", "quotes", "seq", "wall_ms")
-
-    def __init__(self, seq: int, at_ns: int, wall_ms: int, given: Input) -> None:
-        self.seq = seq
-        self.at_ns = at_ns
-        self.wall_ms = wall_ms
-        self.given = given
-        self.quotes: Sequence[Quote] = _NO_QUOTES
-        self.draws: Sequence[int] = _NO_DRAWS
-        self.effects: list[Effect] = []
-        self.hedges: Sequence[_Request] = _NO_HEDGES  # of its effects those that leave before the flow hears of it
-        self.decided_ns = 0  # when its first request was; 0: it asked for none
-
-    def has_left(self, effect: Effect) -> bool:
-        return any(effect is hedge for hedge in self.hedges)
-
-
-# By a name: from a bare () mypyc would take it that nothing else is ever found there.
-_NO_QUOTES: Sequence[Quote] = ()
-_NO_DRAWS: Sequence[int] = ()
-_NO_HEDGES: Sequence[_Request] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     exit_code: int
@@ -126,18 +95,17 @@ class Ending:
 class Runner:
     """One run of one desk on the clients of its accounts.
 
-    `symbols` is what each account trades. Of accounts in `heard`, which are only listened to, no quotes, positions or
-    margins are asked. `rates` are accounts' windows that other runs of this process share. `may_send` has the last word
-    on openings, at the wire. Moves go to `move_sinks` alone where those are given: most sinks have no use for them. A
-    sink or trace that raises is cut off and fails the run; any other exception of a callback or task fails it too: the
-    desk is told to stop in order, at a
-    second failure to flatten at once. `flush_after_ns` bounds how long journal rows wait in memory where the journal's
-    own batches fill slowly (0: not bounded, for virtual time). `carried` is what earlier runs left, if anything;
-    `lost` says that an account may belong to another process by now, and empty while it does not (S21).
-    `check_baseline` refuses positions that the run may not start beside, by an EngineError; it is also given the fills
-    of earlier runs' orders that were missing in the journal.
-    `steps` coarsens what a venue lists to the steps that the account's orders may have. `reads` says which messages of
-    the clients came together.
+    `symbols` is what each account trades. Of accounts in `heard`, which are only listened to, no quotes, positions
+    or margins are asked. `rates` are accounts' windows that other runs of this process share. `may_send` has the
+    last word on openings, at the wire. Moves go to `move_sinks` alone where those are given: most sinks have no use
+    for them. A sink or trace that raises is cut off and fails the run; any other exception of a callback or task
+    fails it too: the desk is told to stop in order, at a second failure to flatten at once. `flush_after_ns` bounds
+    how long journal rows wait in memory where the journal's own batches fill slowly (0: not bounded, for virtual
+    time). `carried` is what earlier runs left, if anything; `lost` says that an account may belong to another
+    process by now, and empty while it does not (S21). `check_baseline` refuses positions that the run may not start
+    beside, by an EngineError; it is also given the fills of earlier runs' orders that were missing in the journal.
+    `steps` coarsens what a venue lists to the steps that the account's orders may have. `reads` says which messages
+    of the clients came together.
     With `stop_at_once` the run opens nothing: it is stopped at that level as soon as it has begun.
     """
 
@@ -154,7 +122,6 @@ class Runner:
     ) -> None:  # fmt: skip
         self.ending: Ending | None = None
         self.failures: list[BaseException] = []
-        self.decided_ns = 0  # when the newest step that asked for a request had decided it
         self._desk = desk
         self._clients = clients
         self._symbols = symbols
@@ -175,25 +142,12 @@ class Runner:
         self._may_send = may_send
         self._outlets = Outlets(sinks, move_sinks, traces, failed=self.fail)
         self._gaps = gaps
-        self._flush_after_ns = flush_after_ns
         self._recovery = recovery
-        self._inbox: deque[Input] = deque()
-        self._busy = False
         self._began = False
         self._closed = False
         self._said_open: list[str] | None = None  # what was open when the flow said its end
         self._covered: asyncio.Future[None] | None = None
         self._deaf = False  # to accounts that are only listened to: the run is on its way out
-        self._journal_told = False
-        self._intent_lost = False
-        self._flush_timer: Cancellable | None = None
-        self._seq = 0
-        self._behind: deque[_Step] = deque()
-        self._step = _Step(0, 0, 0, StopAsked(0))  # that runs; before the first there is none
-        self._held: list[_Step] = []  # whose hedges wait for the end of a read …
-        self._standing: list[_Step] = []  # … and those that stand back behind them
-        self._reads = reads or Reads()
-        desk.on_hedges = self._send_hedges
         self._books = desk.books
         self._moves = dict.fromkeys(clients, 0)
         self._timers = Timers(clock, self.handle)
@@ -216,7 +170,7 @@ class Runner:
             )
             for account, client in clients.items()
         }  # fmt: skip
-        self._execute: dict[type, Callable[[Any, int], None]] = {
+        execute: dict[type, Callable[[Any, int], None]] = {
             PlaceOrder: self._place,
             CancelOrder: self._cancel,
             AskOrder: self._cancel,
@@ -229,6 +183,16 @@ class Runner:
             Alert: self._show,
             Finish: self._finish,
         }
+        self._stepping = Stepping(
+            desk, journal=journal, clock=clock, chance=chance, reads=reads or Reads(), outlets=self._outlets,
+            execute=execute, together=self._together, first=None if gaps is None else partial(self._look_for_gap, gaps),
+            fail=self.fail, journal_lost=self._journal_lost, flush_after_ns=flush_after_ns,
+        )  # fmt: skip
+
+    @property
+    def decided_ns(self) -> int:
+        """When the newest step that asked for a request had decided it."""
+        return self._stepping.decided_ns
 
     # --- the run
 
@@ -282,13 +246,11 @@ class Runner:
         """Take an input: at once, or after the inputs that are being taken. Never raises, for the sake of callers."""
         if self._closed or (self._deaf and type(given) is SourceChecked):
             return  # who listens no more has not heard what was compared: the next run begins where this one stopped
-        self._inbox.append(given)
-        if not self._busy:
-            self._work()
+        self._stepping.take(given)
 
     def alert(self, alert: Alert) -> None:
         """Tell an alert that comes from no step: of this runner, or of what works beside it."""
-        self._catch_up()
+        self._stepping.catch_up()
         try:
             self._journal.alert(alert, self._clock.now_ns(), self._clock.wall_ms())
         except Exception as error:  # noqa: BLE001 it is told all the same
@@ -309,173 +271,14 @@ class Runner:
             if times == 1:
                 self._grace_timer = self._clock.call_at(self._clock.now_ns() + FAILED_GRACE_NS, self._give_up, text)
 
-    # --- one input
+    # --- what a step asks for
 
-    def _work(self) -> None:
-        self._busy = True
-        if self._gaps is not None:
-            self._look_for_gap(self._gaps)
-        inbox = self._inbox
-        try:
-            while inbox:
-                self._take(inbox.popleft())
-        finally:
-            self._busy = False
-
-    def _take(self, given: Input) -> None:
-        desk = self._desk
-        if self._held and type(given) is not Fill:
-            self._send_held()
-        self._seq += 1
-        self._step = step = _Step(self._seq, self._clock.now_ns(), self._clock.wall_ms(), given)
-        try:
-            step.effects = desk.step(given, step.at_ns)
-        except Exception as error:  # noqa: BLE001 top of every callback: a defect must end in the stop sequence
-            self.fail(error)
-            if not step.hedges:
-                return
-            step.effects = list(step.hedges)  # the journal must know why they left
-        step.quotes, step.draws = desk.take_used_quotes(), self._chance.take_draws()
-        if not self._held and not self._standing:
-            self._complete(step)
-            return
-        self._standing.append(step)
-        if len(self._standing) >= MOST_HELD:
-            self._send_held()
-        if not self._held:
-            self._complete_standing()
-
-    def _complete(self, step: _Step) -> None:
-        """Everything of a step but the hedges that have left, and its record."""
-        rest = [effect for effect in step.effects if not step.has_left(effect)] if step.hedges else step.effects
-        self._note_intents([(step, it) for it in rest if type(it) is PlaceOrder or type(it) is CancelOrder])
-        if step.decided_ns:
-            self.decided_ns = step.decided_ns
-        self._perform(step, rest)
-        if self._covered is not None and self._desk.exposure_lines() == self._said_open:
-            self._stop_waiting()
-        if not step.hedges and not self._behind:
-            self._record(step)
-            return
-        # More fills may wait in the socket, and each hedge would wait for the rows and lines of those before it.
-        if not self._behind:
-            self._clock.call_at(step.at_ns, self._catch_up_by_and_by)
-        self._behind.append(step)
-        if len(self._behind) >= MOST_BEHIND:
-            self._catch_up()
-
-    def _catch_up(self, most_ns: int | None = None) -> bool:
-        """Record the steps whose record stood back behind a hedge, in their order. Returns whether all are recorded.
-
-        With `most_ns` it ends with the step after which so long has passed.
-        """
-        self._let_leave()
-        behind, now_ns = self._behind, self._clock.now_ns
-        until_ns = None if most_ns is None else now_ns() + most_ns
-        while behind:
-            self._record(behind.popleft())
-            if until_ns is not None and now_ns() >= until_ns:
-                break
-        return not behind
-
-    def _catch_up_by_and_by(self) -> None:
-        """What a round's end leaves takes milliseconds, in which the next fill may come: sockets have turns between."""
-        if not self._catch_up(SLICE_NS):
-            self._clock.call_at(self._clock.now_ns(), self._catch_up_by_and_by)
-
-    def _record(self, step: _Step) -> None:
-        if step.decided_ns:
-            self.decided_ns = step.decided_ns
-        try:
-            self._journal.step(
-                step.seq, step.at_ns, step.wall_ms, step.given, step.quotes, step.draws, step.effects
-            )  # fmt: skip
-        except Exception as error:  # noqa: BLE001 it may not reach the adapter that brought the input: that loses frames
-            self.fail(error)
-        if self._journal.failed and not self._journal_told:
-            self._journal_lost()
-        if self._flush_after_ns and self._flush_timer is None:
-            self._flush_timer = self._clock.call_at(step.at_ns + self._flush_after_ns, self._flush)
-        self._outlets.tell_step(step.seq, step.at_ns, step.given, step.effects)
-
-    # --- hedges, which leave first
-
-    def _send_hedges(self, standing: Sequence[Effect]) -> None:
-        """The requests of the standing rule leave while the flow has not heard of the input of the running step yet.
-
-        Everything else of the step is performed after it, in order. Where more messages of one read wait, the hedges of
-        all leave together at the last one: one commit for all, and the venue is not woken for each.
-        """
-        step = self._step
-        step.hedges = [effect for effect in standing if type(effect) is PlaceOrder or type(effect) is CancelOrder]
-        if not step.hedges:
-            return
-        if self._reads.more and not self._held:
-            self._reads.at_end(self._release)
-        step.decided_ns = self._clock.now_ns()
-        self._held.append(step)
-        if not self._reads.more:
-            self._send_held()
-
-    def _send_held(self) -> None:
-        held, self._held = self._held, []
-        hedges = [(step, hedge) for step in held for hedge in step.hedges]
-        self._note_intents(hedges)
-        try:
-            with ExitStack() as rows:
-                for client in self._clients.values() if len(hedges) > 1 else ():
-                    rows.enter_context(client.together())
-                for step in held:
-                    self._perform(step, step.hedges)
-        except Exception as error:  # noqa: BLE001 as in `_perform`
-            self.fail(error)
-
-    def _complete_standing(self) -> None:
-        """Steps that stood back behind hedges which have left."""
-        standing, self._standing = self._standing, []
-        for step in standing:
-            self._complete(step)
-
-    def _let_leave(self) -> None:
-        """The hedges that wait, and where no step runs all that stands back behind them."""
-        if self._busy:
-            self._send_held()
-        else:
-            self._release()
-
-    def _release(self) -> None:
-        """No step runs, and none that stood back may wait any longer. Never raises."""
-        if not self._held and not self._standing:
-            return
-        self._busy = True  # what the sends say is taken behind them
-        try:
-            self._send_held()
-            self._complete_standing()
-        finally:
-            self._busy = False
-        if self._inbox:
-            self._work()
-
-    def _note_intents(self, asked: Sequence[tuple[_Step, _Request]]) -> None:
-        """Before anything of them is sent."""
-        if not asked:
-            return
-        now_ns = self._clock.now_ns()
-        for step, _ in asked:
-            step.decided_ns = step.decided_ns or now_ns
-        try:
-            self._journal.intents([(request, step.seq, step.decided_ns, step.wall_ms) for step, request in asked])
-        except Exception as error:  # noqa: BLE001 rows that are missing can be told; a hedge may not wait for them
-            self._intent_lost = True
-            self.fail(error)
-
-    def _perform(self, step: _Step, effects: Sequence[Effect]) -> None:
-        execute, at_ns = self._execute, step.at_ns
-        for effect in effects:
-            try:
-                execute[type(effect)](effect, at_ns)
-            except Exception as error:  # noqa: BLE001 one effect that cannot be executed must not cost the next, a hedge
-                self.fail(error)
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        with ExitStack() as rows:
+            for client in self._clients.values():
+                rows.enter_context(client.together())
+            yield
 
     def _place(self, effect: PlaceOrder, at_ns: int) -> None:
         self._senders[effect.request.account].offer(effect, at_ns)
@@ -485,7 +288,7 @@ class Runner:
 
     def _objection(self, order: PlaceOrder) -> str:
         """S16, at the wire: why this opening must not leave any more."""
-        if order.purpose is Purpose.OPEN and (self._journal.failed or self._intent_lost):
+        if order.purpose is Purpose.OPEN and (self._journal.failed or self._stepping.intent_lost):
             return "the journal cannot be written: no opening without a durable intent"
         quote = self._books.get((order.venue, order.request.symbol))
         if quote is None:
@@ -568,7 +371,7 @@ class Runner:
         self.handle(event)
 
     def _recall(self, event: Fill | OrderUpdate) -> None:
-        self._catch_up()
+        self._stepping.catch_up()
         try:
             recalled = self._journal.recall(event.client_id)
         except Exception as error:  # noqa: BLE001 the fill counts all the same, as one of an order that nobody knows
@@ -595,8 +398,9 @@ class Runner:
         return self._moves[account] + self._senders[account].sent
 
     def _quote(self, quote: Quote) -> None:
-        if self._held and not self._busy:
-            self._release()  # behind a fill many quotes may have come
+        stepping = self._stepping
+        if stepping.held and not stepping.busy:
+            stepping.let_leave()  # behind a fill many quotes may have come
         self._books[quote.venue, quote.symbol] = quote
         seen = self._watch.quote(quote)
         if seen is not None:
@@ -622,16 +426,17 @@ class Runner:
 
     # --- time that went missing (S14)
 
-    def _look_for_gap(self, gaps: GapWatch) -> None:
+    def _look_for_gap(self, gaps: GapWatch) -> ClockJumped | None:
+        """It is taken before the input that came out of the gap."""
         gap_ns = gaps.look()
         if not gap_ns or not self._began:
-            return
-        self._inbox.appendleft(ClockJumped(gap_ns))  # before the input that came out of the gap
+            return None
         for account in self._clients:
             running = account in self._reconnecting
             self._reconnecting[account] = True
             if not running:
                 self._spawn(self._reconnect(account))
+        return ClockJumped(gap_ns)
 
     async def _reconnect(self, account: str) -> None:
         try:
@@ -643,7 +448,7 @@ class Runner:
 
     def _beat(self) -> None:
         """Notice a gap also when nothing else happens."""
-        self._work()
+        self._stepping.work()
         self._look_for_lease()
         self._beat_later()
 
@@ -719,18 +524,17 @@ class Runner:
 
     def _shut(self) -> None:
         """From here on nothing is taken in and nothing is sent."""
-        self._let_leave()
+        self._stepping.close()
         self._closed = True
-        self._inbox.clear()
         for sender in self._senders.values():
             sender.close()
         self._timers.clear()
-        for other in (self._guard_timer, self._flush_timer, self._grace_timer, self._beat_timer):
+        for other in (self._guard_timer, self._grace_timer, self._beat_timer):
             if other is not None:
                 other.cancel()
 
     async def _leave(self) -> None:
-        self._catch_up()
+        self._stepping.catch_up()
         if self._began and not self._closed:
             held = await self._last_held()
             self._journal.venue_end(held.positions, held.margins)
@@ -757,14 +561,25 @@ class Runner:
             if as_said and (moves == self._all_moves() or not held.margins):
                 return held
             if not as_said:
-                self._covered = asyncio.get_running_loop().create_future()
-                timer = self._clock.call_at(self._clock.now_ns() + COVER_NS, self._stop_waiting)
-                await self._covered
-                timer.cancel()
+                await self._until_covered()
             held, moves = await self._read_last()
         if said is not None and self._desk.exposure_lines() != said and self.ending is not None:
             self.ending = Ending(max(1, self.ending.exit_code), f"{self.ending.text}; then {self._left_text()}")
         return held
+
+    async def _until_covered(self) -> None:
+        self._covered = asyncio.get_running_loop().create_future()
+        self._stepping.after_each = self._look_whether_covered
+        timer = self._clock.call_at(self._clock.now_ns() + COVER_NS, self._stop_waiting)
+        try:
+            await self._covered
+        finally:
+            timer.cancel()
+            self._stepping.after_each = None
+
+    def _look_whether_covered(self) -> None:
+        if self._desk.exposure_lines() == self._said_open:
+            self._stop_waiting()
 
     async def _read_last(self) -> tuple[Holdings, Sequence[int]]:
         moves = self._all_moves()
@@ -788,16 +603,10 @@ class Runner:
     # --- failures
 
     def _journal_lost(self) -> None:
-        self._journal_told = True
         text = "the journal cannot be written; no opening any more, ending the run in order"
         self._deaf = True
         self.alert(Alert(Level.PERSON, "journal_lost", text, {}))
         self._head_out(1)
-
-    def _flush(self) -> None:
-        self._flush_timer = None
-        self._catch_up()
-        self._journal.flush()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task whose failure fails the run."""
