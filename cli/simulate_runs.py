@@ -67,7 +67,9 @@ def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, fold
     scenario = _scenario(options, flow, seed)
     plan = played(_plan(options.faults), options.play, scenario)
     scenario = suited(plan, scenario, chosen=dict(options.settings))
-    return simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
+    outcome = simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
+    gc.collect(0)  # what a run leaves holds itself in circles: looked through now, it is still in the caches
+    return outcome
 
 
 def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:

@@ -6,9 +6,8 @@ Stays uncompiled where the rest of the chart is compiled: the machine puts its t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
-from transitions import Event, EventData, Machine, Transition
+from transitions import Event, Machine, Transition
 
 from engine.chart.binding import ALWAYS, Guard, Plan, Plans
 
@@ -17,7 +16,7 @@ class _Trigger(Event):
     """The machine's own table and state, stepped without what a compiled flow never fills.
 
     The stock event makes an EventData, looks through eight empty lists of callbacks and writes nine log lines for
-    each candidate: a tenth of a whole round. Guard, target and callback are the transition's own.
+    each candidate: a tenth of a whole round. Guard and target are the transition's own.
     """
 
     def trigger(self, model: object, *_: object, **__: object) -> bool:
@@ -27,25 +26,25 @@ class _Trigger(Event):
             if guard is None or guard(None):
                 if transition.dest is not None:
                     model.leaf = transition.dest  # type: ignore[attr-defined]
-                transition.note(None)
+                model.taken = transition.plan  # type: ignore[attr-defined]
                 return True
         return False
 
 
 class _Transition(Transition):
-    """A transition with one condition and one callback, which is all that a compiled flow has.
+    """A transition with one condition and the plan of its candidate, which is all that a compiled flow has.
 
     The stock one keeps four lists and an object for its condition: with eight hundred of them half of a chart.
     """
 
     def __init__(
-        self, source: str, dest: str | None, conditions: Guard | None, unless: None, before: None,
-        after: Callable[[EventData | None], None], prepare: None,
+        self, source: str, dest: str | None, conditions: Guard | None, unless: None, before: None, after: Plan,
+        prepare: None,
     ) -> None:  # fmt: skip
         self.source = source
         self.dest = dest
         self.guard = conditions
-        self.note = after
+        self.plan = after
 
 
 class _Machine(Machine):
@@ -63,7 +62,7 @@ class TransitionsDecider:
     leaf: str
 
     def __init__(self, plans: Plans, leaf: str) -> None:
-        self._taken: Plan | None = None
+        self.taken: Plan | None = None  # the machine's last
         self._always = {name: _guards(events.get(ALWAYS, ())) for name, events in plans.items()}
         machine = _Machine(
             model=self,
@@ -84,22 +83,19 @@ class TransitionsDecider:
 
     def _add(self, machine: Machine, trigger: str, plan: Plan, *, source: str) -> None:
         """The machine learns a trigger with its first transition; the others are made without its many questions."""
-        target, note = plan.candidate.target, partial(self._note, plan)
+        target = plan.candidate.target
         if trigger in machine.events:
             machine.events[trigger].add_transition(
-                _Transition(source, target, plan.guard, None, None, note, None)
+                _Transition(source, target, plan.guard, None, None, plan, None)
             )  # fmt: skip
         else:
-            machine.add_transition(trigger, source, target, conditions=plan.guard, after=note)
-
-    def _note(self, plan: Plan, _: EventData | None) -> None:
-        self._taken = plan
+            machine.add_transition(trigger, source, target, conditions=plan.guard, after=plan)  # type: ignore[arg-type]
 
     def take(self, event: str) -> Plan | None:
         trigger = self._triggers[self.leaf].get(event)
         if trigger is None:
             return None
-        return self._taken if trigger() else None
+        return self.taken if trigger() else None
 
     def restless(self) -> bool:
         for guard in self._always[self.leaf]:  # noqa: SIM110 runs after every step: a generator costs as much as a guard
