@@ -156,7 +156,8 @@ def _hangs(peer: socket.socket, run: int) -> Hangs:
 def _died(path: Path, run: int) -> str:
     return (
         f"run {run} is not running any more: its process died without an orderly end (a kill -9, a crash, the power);"
-        f" what it did and left open stands in its journal in {path.parent}: eagle audit JOURNAL --run {run}"
+        f" what it left open at a venue is closed by eagle recover --config FILE, and what it did stands in its journal"
+        f" in {path.parent}: eagle audit JOURNAL --run {run}"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from cli.examined import Examined, ok, warning
-from cli.online import Seen, ask_all, judge
+from cli.online import Seen, ask_all, ask_guards, judge
 from cli.paper_pool import open_pool, source_of
 from cli.resolve import Resolve
 from cli.setups import SYNTHETIC_PRICE, Setup, instrument_of, plan_of, recordings_of, used_venues
@@ -76,6 +76,7 @@ def _examined(config: Config, flow: Flow, resolve: Resolve) -> Iterator[Examined
     seen, wrong = ask_all(config, heard, resolve)
     yield from wrong
     yield from judge(config, seen)
+    yield from ask_guards(config, resolve)
     cost = _cost_online(config, flow, seen) if not wrong and seen and not heard else None
     if cost is not None:
         words, most = cost.words(seen[0].instrument.quote), config.limits.max_round_cost_bps

@@ -20,7 +20,7 @@ from cli.streams import GREEN, RED, YELLOW, format_option, paint, write_result
 if TYPE_CHECKING:
     from cli.examined import Examined
 
-INDENT = 25  # of what was found, behind verdict and name
+VERDICT, NAME = 9, 16  # columns; of a name as many as the longest needs
 
 
 @click.command()
@@ -74,14 +74,16 @@ def _examined(journal: Path, config: Path | None, vault: str) -> Iterator[Examin
 def lines_of(found: Sequence[Examined]) -> Iterator[str]:
     """Each verdict with what was found and what to do, and how many of each."""
     tones = {"ok": GREEN, "warning": YELLOW, "failed": RED}
+    name = max([NAME, *(len(it.check) + 2 for it in found)])
+    indent = VERDICT + name
     for it in found:
         verdict = it.health.value
-        painted = paint(verdict, tones[verdict], stream=sys.stdout) + " " * (9 - len(verdict))
-        first, *more = wrap(it.found, max(get_terminal_size().columns - INDENT, 40), break_on_hyphens=False)
-        yield f"{painted}{it.check:<{INDENT - 9}}{first}"
-        yield from (f"{'':{INDENT}}{line}" for line in more)
+        painted = paint(verdict, tones[verdict], stream=sys.stdout) + " " * (VERDICT - len(verdict))
+        first, *more = wrap(it.found, max(get_terminal_size().columns - indent, 40), break_on_hyphens=False)
+        yield f"{painted}{it.check:<{name}}{first}"
+        yield from (f"{'':{indent}}{line}" for line in more)
         if it.advice:
-            yield f"{'':{INDENT}}-> {it.advice}"
+            yield f"{'':{indent}}-> {it.advice}"
     counts = Counter(it.health.value for it in found)
     warnings = "1 warning" if counts["warning"] == 1 else f"{counts['warning']} warnings"
     yield f"{counts['ok']} ok, {warnings}, {counts['failed']} failed"

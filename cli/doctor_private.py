@@ -56,9 +56,7 @@ def config(path: Path, vault: Path) -> Iterator[Examined]:
     yield ok("config", told)
     flow = next(flow for flow in checker.flows.values() if flow is not None)
     read = load_config(source.text, file=source.file, flow=flow)
-    references = [
-        (f"{name} of {it.name}", place) for it in read.used_accounts for name, place in it.credentials.items()
-    ]
+    references = [pair for it in read.used_accounts for pair in it.references.items()]
     references += [(f"alert URL {name}", place) for name, place in read.alerts.urls.items()]
     # Without references to secrets there is nothing in it that others must not read.
     faults = _faults("config file", path, if_readable=Health.WARNING if references else Health.OK)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 import time
 from pathlib import Path
 
-from cli.leftovers import lease_paths, left_over, unfinished, words_of
+from cli.leftovers import lease_paths, left_over, unfinished, with_guard_keys, words_of
 from cli.locate import CannotUse, Source, flow_path_for, read_flow_source, read_source
 from cli.outputs import OutputOptions, channels_of
 from cli.resolve import resolver
@@ -13,6 +15,7 @@ from cli.streams import write_error, write_note
 from engine.chart.model import Flow, FlowError
 from engine.errors import AccountInUse, EngineError
 from engine.runtime.carried import Left
+from engine.runtime.clock import LiveClock
 from engine.runtime.config import Config, load_config
 from engine.runtime.fence import fence
 from engine.runtime.hedger_json import JsonOptions
@@ -51,12 +54,35 @@ class Guarded:
         }  # fmt: skip
         if not self._leases:
             raise CannotUse(f"{config_path}: its accounts are on paper and end with their process; nothing to guard")
-        for account in (it for pair in self._config.pairs for it in pair.used_accounts):
-            for name, reference in (account.guard_credentials or account.credentials).items():
-                self._resolve(reference, what=f"{name} of {account.name}")
+        asyncio.run(self._fit())
         self._channels = channels_of(self._config, self._resolve)
         if not self._channels:
             write_note(f"{config_path} calls nobody (`alerts:`): what the guard does is told here only")
+
+    async def _fit(self) -> None:
+        """Each account's keys make a client: one that is missing must not be missed when the run is dead already.
+
+        No venue is asked; `eagle validate --online` does that. Raises: CannotUse, SecretUnreadable.
+        """
+        from cli.client_wiring import clients_to_ask
+
+        clock = LiveClock(asyncio.get_running_loop())
+        for pair in self._config.pairs:
+            for _, make in clients_to_ask(with_guard_keys(pair), clock=clock, resolve=self._resolve):
+                await make().disconnect()
+
+    def unseen(self) -> str:
+        """Who trades the accounts with a journal that is not the guard's, so that nobody would see it die; or empty."""
+        for account, path in self._leases.items():
+            holder = None if is_free(path) else holder_of(path)
+            if holder is None or started_at(holder.pid) != holder.started:
+                continue
+            if Path(holder.journal).resolve() != self.journal.resolve():
+                return (
+                    f"{account} is traded by process {holder.pid} with the journal {holder.journal}, and this guard"
+                    f" watches {self.journal}: guard it with --journal {shlex.quote(holder.journal)}"
+                )
+        return ""
 
     def left(self) -> int:
         """A run that left something open while nobody owns the accounts; 0 for none.

@@ -71,7 +71,7 @@ def follow_all(config_path: str, resolve: Resolve) -> tuple[list[str], int]:
     flow = read_flow_source(flow_path_for(source))
     loaded = load_flow(flow.text, file=flow.file, vocabulary=trading_vocabulary())
     config = load_config(source.text, file=source.file, flow=loaded)
-    references = {f"{name} of {it.name}": at for it in config.accounts.values() for name, at in it.credentials.items()}
+    references = {what: at for it in config.accounts.values() for what, at in it.references.items()}
     references |= {f"alert URL {name}": at for name, at in config.alerts.urls.items()}
     lines, failed = [], 0
     for what, reference in references.items():

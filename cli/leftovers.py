@@ -52,6 +52,15 @@ def with_guard_keys(config: Config) -> Config:
     return replace(config, accounts=accounts)
 
 
+def must_tell(journal: Path) -> None:
+    """S1: without a journal nothing is known to be ours. Raises: CannotUse where there is none, or an empty file."""
+    if not journal.exists() or not journal.stat().st_size:
+        raise CannotUse(
+            f"{journal}: there is no journal, so nothing is known of what a run left open; nothing was sent. Name"
+            " that run's own with --journal; if it is lost, close by hand, at every account's venue, what it left"
+        )
+
+
 def left_over(path: Path, config: Config, *, wall_ms: int) -> Left | None:
     """What the journal says is still open on the accounts of a config; None without a journal or anything open.
 

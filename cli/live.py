@@ -117,7 +117,9 @@ def main() -> None:
         draw(watched, sys.stderr)
     except Lost:
         run = watched.status.run if watched.status is not None else "?"
-        sys.stderr.write(f"eagle: run {run} has died without a word; what it leaves: eagle status, eagle audit\n")
+        sys.stderr.write(
+            f"eagle: run {run} has died without a word; what it left at a venue: eagle recover --config FILE\n"
+        )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from itertools import combinations
 
 from cli.client_wiring import clients_to_ask
 from cli.examined import Examined, failed, ok, warning
+from cli.leftovers import with_guard_keys
 from cli.locate import CannotUse
 from cli.resolve import Resolve
 from engine.errors import SecretUnreadable
@@ -74,6 +75,34 @@ async def _ask_all(config: Config, heard: frozenset[str], resolve: Resolve) -> t
     return seen, wrong
 
 
+def ask_guards(config: Config, resolve: Resolve) -> list[Examined]:
+    """Are the keys that are a guard's own (S13) accepted? When it needs them nobody is there to mend them."""
+    return asyncio.run(_ask_guards(config, resolve))
+
+
+async def _ask_guards(config: Config, resolve: Resolve) -> list[Examined]:
+    clock = LiveClock(asyncio.get_running_loop())
+    told: list[Examined] = []
+    for account, make in clients_to_ask(with_guard_keys(config), clock=clock, resolve=resolve):
+        if not account.guard_credentials:
+            continue
+        name = f"guard of {account.name}"
+        try:
+            client = make()
+        except (CannotUse, SecretUnreadable) as error:
+            told.append(failed(name, str(error), "eagle vault test --config follows every reference"))
+            continue
+        try:
+            facts = await client.get_account_facts(config.symbols[account.venue])
+        except ExchangeError as error:
+            told.append(failed(name, f"{account.venue}: {error}", _advice(error)))
+        else:
+            told.append(_rights(name, facts))
+        finally:
+            await client.disconnect()
+    return told
+
+
 def _advice(error: ExchangeError) -> str:
     if isinstance(error, AuthFailed):
         return "check the key, that it belongs to this venue, and this machine's clock"
@@ -104,7 +133,7 @@ def _account(config: Config, it: Seen) -> Iterator[Examined]:
         f"{instrument.min_qty} {instrument.base} and {instrument.min_notional} {instrument.quote}; fees "
         f"{instrument.maker_fee * BPS:.2f} bps as maker, {instrument.taker_fee * BPS:.2f} as taker",
     )
-    yield from _rights(it)
+    yield _rights(name, it.facts)
     yield from _clock(it)
     if it.margin is None:
         yield ok(name, f"only listened to; {it.orders} open orders of its owner in {instrument.symbol}")
@@ -114,16 +143,14 @@ def _account(config: Config, it: Seen) -> Iterator[Examined]:
     yield from _held(it)
 
 
-def _rights(it: Seen) -> Iterator[Examined]:
-    match it.facts.can_withdraw:
+def _rights(name: str, facts: AccountFacts) -> Examined:
+    match facts.can_withdraw:
         case True:
-            yield failed(
-                it.account.name, "its key can move money out", "make a key that may trade and read, and nothing else"
-            )
+            return failed(name, "its key can move money out", "make a key that may trade and read, and nothing else")
         case False:
-            yield ok(it.account.name, "its key cannot move money out")
+            return ok(name, "its key cannot move money out")
         case None:
-            yield ok(it.account.name, "its key is accepted; what else it may do, this venue does not tell")
+            return ok(name, "its key is accepted; what else it may do, this venue does not tell")
 
 
 def _clock(it: Seen) -> Iterator[Examined]:

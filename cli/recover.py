@@ -70,7 +70,7 @@ def _finish(
 ) -> int:  # fmt: skip
     from cli import setups
     from cli.findings import tell
-    from cli.leftovers import left_over, words_of
+    from cli.leftovers import left_over, must_tell, words_of
     from cli.locate import CannotUse, flow_path_for, read_flow_source, read_source
     from cli.outputs import OutputOptions
     from cli.resolve import resolver
@@ -89,11 +89,13 @@ def _finish(
     try:
         sound = setups.sound_flow(flow)
         read = load_config(config.text, file=config.file, flow=sound, json_options=options.json_options)
+        must_tell(Path(journal))
         wall_ms = time.time_ns() // 1_000_000
         found = [left for pair in read.pairs if (left := left_over(Path(journal), pair, wall_ms=wall_ms)) is not None]
         if not found:
-            write_note(f"{journal}: no run has left anything open on the accounts of {config_path}")
+            write_note(f"by {journal} no run has left anything open on the accounts of {config_path}")
             if not source_role(sound):
+                write_note("nothing was sent, and no venue was asked")
                 return 0
             write_note("what its source has filled since is not in the journal: the venue is asked, and it is hedged")
         for left in found:

@@ -12,7 +12,7 @@ from cli.attach import ANSWER_WITHIN_S, Hangs, NotReached, Reached, open_run, ru
 from cli.guarded import Guarded
 from cli.live import Lost, Watched
 from cli.locate import CannotUse
-from cli.streams import write_note
+from cli.streams import write_error, write_note
 from engine.runtime.lease import started_at
 from engine.runtime.status import StatusUnreadable
 from engine.trading.effects import Alert, Level
@@ -48,7 +48,7 @@ class Watching:
 
     def _next(self) -> Reached | tuple[int, str]:
         """A run to watch, or one that died or hangs before anybody watched it, and why it is gone."""
-        told, silent_since = False, 0.0
+        told, silent_since, unseen = False, 0.0, ""
         while True:
             try:
                 found = running(str(self._guarded.journal), "", None)
@@ -65,6 +65,8 @@ class Watching:
             left = self._guarded.left()
             if left:
                 return left, "it is dead and nobody looks after what it left"
+            if unseen != (unseen := self._guarded.unseen()) and unseen:
+                write_error(unseen)
             if not told:
                 told = True
                 write_note(f"no run of {self._guarded.journal} is going on; waiting for one")

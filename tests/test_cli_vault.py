@@ -95,6 +95,10 @@ def test_a_config_is_followed_to_every_secret(keep: Keep, tmp_path: Path, monkey
     (tmp_path / "key").write_text(CANARY)
     (tmp_path / "key").chmod(0o600)
     assert keep("test", "--config", "c.yaml").code == 0
+    guards = 'owner: me\n    guard_credentials: {api_key: {secret: "env:NONE"}}'
+    (tmp_path / "c.yaml").write_text(CONFIG.replace("owner: me", guards, 1))
+    said = keep("test", "--config", "c.yaml")
+    assert (said.code, "failed  api_key of the guard of hawk: " in said.out) == (1, True)
 
 
 REFUSED: list[tuple[tuple[str, ...], str, str]] = [

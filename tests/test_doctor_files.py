@@ -267,6 +267,15 @@ def test_a_variable_that_is_not_set(real: Callable[[], Said], monkeypatch: pytes
     assert told(real()) == ["failed   secrets         api_key of chick: the variable CHICK_KEY is not set"]
 
 
+def test_a_key_of_the_guard_that_is_not_there(real: Callable[[], Said], tmp_path: Path) -> None:
+    config = (tmp_path / "c.yaml").read_text()
+    mine = "    credentials:\n"
+    (tmp_path / "c.yaml").write_text(
+        config.replace(mine, '    guard_credentials: {api_key: {secret: "env:NO"}}\n' + mine, 1)
+    )
+    assert told(real()) == ["failed   secrets         api_key of the guard of hawk: the variable NO is not set"]
+
+
 def test_a_config_that_others_can_touch(real: Callable[[], Said], tmp_path: Path) -> None:
     (tmp_path / "c.yaml").chmod(0o644)
     assert told(real()) == ["warning  config file     c.yaml can be read by others"]

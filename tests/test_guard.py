@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from config_kit import FLOW as FLOW_OF_CONFIG
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cli import guard, setups
 from cli.guarded import Guarded
@@ -21,6 +23,7 @@ from engine.chart.model import FlowError
 from engine.errors import AccountInUse, EngineError
 from engine.runtime.config import load_config
 from engine.runtime.credentials import Reference
+from engine.runtime.hedger_json import JsonOptions
 from engine.runtime.lease import started_at
 from engine.runtime.secrets import Secret
 from engine.trading.effects import Alert, Level
@@ -132,6 +135,21 @@ def test_a_process_owns_the_accounts_only_while_it_holds_a_lease_of_theirs(tmp_p
     give_back()
 
 
+def test_a_process_that_trades_the_accounts_with_another_journal_is_not_seen(tmp_path: Path) -> None:
+    pid, path, other = os.getpid(), tmp_path / "a.lock", tmp_path / "the other.sqlite"
+    told = {"account": "x", "pid": pid, "started": started_at(pid), "host": "h", "journal": str(other)}
+    leases = {"hawk": path, "chick": tmp_path / "none.lock"}
+    give_back = in_use(path, json.dumps(told))
+    assert Guarded.unseen(of(leases)) == (
+        f"hawk is traded by process {pid} with the journal {other}, and this guard watches j.sqlite: guard it with"
+        f" --journal '{other}'"
+    )
+    same = SimpleNamespace(_leases=leases, journal=other)
+    assert Guarded.unseen(same) == ""  # type: ignore[arg-type]
+    give_back()
+    assert Guarded.unseen(of(leases)) == ""
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [(AccountInUse("taken"), 0), (EngineError("no"), 1), (LinkDown("no"), 1), (CannotUse("no"), 1), (FlowError([]), 1)],
@@ -168,8 +186,7 @@ def test_nothing_is_sent_where_nothing_was_left(monkeypatch: pytest.MonkeyPatch)
     assert Guarded.recover(of({}, _left=list)) == (0, "the run had left nothing open")
 
 
-CONFIG = load_config(
-    """
+TEXT = """
 version: 1
 market: ETH-PERP
 markets: {ETH-PERP: {backpack: ETH_USDC_PERP}}
@@ -186,10 +203,8 @@ accounts:
     credentials: {api_key: {secret: "env:CHICK_KEY"}, api_secret: {secret: "env:CHICK_SECRET"}}
 use: {maker: hawk, takers: [chick]}
 settings: {quantity: 0.02}
-""",
-    file="eagle.yaml",
-    flow=FLOW_OF_CONFIG,
-)
+"""
+CONFIG = load_config(TEXT, file="eagle.yaml", flow=FLOW_OF_CONFIG)
 
 
 def test_it_trades_with_keys_of_its_own_and_holds_the_leases_of_the_run() -> None:
@@ -204,3 +219,27 @@ def test_it_trades_with_keys_of_its_own_and_holds_the_leases_of_the_run() -> Non
 
     assert lease_paths(guards, resolve) == lease_paths(CONFIG, resolve)
     assert len(set(lease_paths(CONFIG, resolve).values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ('api_secret: {secret: "env:GUARD_SECRET"}', "account hawk needs the credential api_secret"),
+        ("", "api_key of hawk is not the public key of its api_secret"),
+    ],
+)
+def test_keys_of_its_own_that_make_no_client_are_told_at_its_start(
+    change: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it learns of it when it has killed a run that hung, and what that left stands open."""
+    for name in ("RUN", "GUARD", "CHICK"):
+        key = Ed25519PrivateKey.generate()
+        monkeypatch.setenv(f"{name}_SECRET", b64encode(key.private_bytes_raw()).decode())
+        monkeypatch.setenv(f"{name}_KEY", b64encode(key.public_key().public_bytes_raw()).decode())
+    (tmp_path / "eagle.yaml").write_text(TEXT)
+    given = (str(tmp_path / "eagle.yaml"), tmp_path / "j.sqlite", 5, "", None, JsonOptions())
+    assert Guarded(*given).journal == tmp_path / "j.sqlite"
+    monkeypatch.setenv("GUARD_KEY", os.environ["RUN_KEY"])
+    (tmp_path / "eagle.yaml").write_text(TEXT.replace(f", {change}", "") if change else TEXT)
+    with pytest.raises(CannotUse, match=words):
+        Guarded(*given)

@@ -38,6 +38,7 @@ def test_a_second_process_is_refused_and_told_who_has_the_account(tmp_path: Path
             pytest.fail("two processes own one account")
         assert f"mine is in use by process {other.pid}" in str(refused.value)
         assert "as its hawk, journal their.sqlite" in str(refused.value)
+        assert "eagle status --journal their.sqlite, end it: eagle stop --journal their.sqlite" in str(refused.value)
         assert refused.value.exit_code == 3
         other.kill()
     with held({"mine": tmp_path / "v-1.lock"}, journal=Path("j")):  # however it died, the kernel let go

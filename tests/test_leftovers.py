@@ -18,12 +18,13 @@ from cli import guarded
 from cli.guarded import Guarded
 from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded, unfinished, words_of
 from cli.locate import CannotUse
-from cli.record import lived_at
+from cli.record import lived_at, open_record
 from cli.recover import flatten, recover
 from engine.chart.load import load_flow
 from engine.errors import NotFlatBefore
 from engine.runtime.carried import Left
 from engine.runtime.config import Config
+from engine.runtime.journal import Sync
 from engine.trading.inputs import Carried, Held, Recalled
 from engine.trading.vocabulary import trading_vocabulary
 from exchanges.types import Fill, Liquidity, OrderState, Position, Side
@@ -212,6 +213,7 @@ def test_recovery_needs_no_word_for_real_money(
 ) -> None:
     """What is open must be closed, whatever was tried before: --live and its checks are for openings."""
     monkeypatch.setattr("cli.leftovers.left_over", lambda *_, **__: _left(dead))
+    monkeypatch.setattr("cli.leftovers.must_tell", lambda _: None)
     monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
     example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
     words = ["--config", str(example), "--journal", str(tmp_path / "j"), "--yes"]
@@ -221,20 +223,38 @@ def test_recovery_needs_no_word_for_real_money(
 
 @pytest.mark.parametrize("command", [recover, flatten])
 def test_without_a_journal_nothing_is_known_to_be_ours_and_nothing_is_sent(
-    command: click.Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: click.Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """S1: what stands on the accounts may be their owner's; a person closes it by hand."""
+    """S1: what stands on the accounts may be their owner's; a person closes it by hand. And it is not called flat: a
+    path that is mistyped, or a file that was emptied, must not end well.
+    """
     monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
     example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
-    words = ["--config", str(example), "--journal", str(tmp_path / "lost"), "--yes"]
-    assert command.main(words, standalone_mode=False) == 0
-    assert "lost: no run has left anything open" in capsys.readouterr().err
+    (tmp_path / "empty").touch()
+    for name in ("lost", "empty"):
+        words = ["--config", str(example), "--journal", str(tmp_path / name), "--yes"]
+        with pytest.raises(CannotUse, match=f"{name}: there is no journal, so nothing is known of what a run left"):
+            command.main(words, standalone_mode=False)
+
+
+def test_where_the_journal_tells_of_nothing_no_venue_is_said_to_be_flat(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
+    example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
+    open_record(tmp_path / "j", Sync.NORMAL)[0].close()
+    words = ["--config", str(example), "--journal", str(tmp_path / "j"), "--yes"]
+    assert recover.main(words, standalone_mode=False) == 0
+    told = capsys.readouterr().err
+    assert "no run has left anything open on the accounts of" in told
+    assert "nothing was sent, and no venue was asked" in told
 
 
 def test_what_is_to_be_closed_is_shown_and_asked_about_first(
     dead: Lives, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("cli.leftovers.left_over", lambda *_, **__: _left(dead))
+    monkeypatch.setattr("cli.leftovers.must_tell", lambda _: None)
     monkeypatch.setattr("cli.setups._setup_of_pair", _stop_here)
     example = FLOWS.parent / "docs" / "examples" / "eagle_backpack_lighter.yaml"
     words = ["--config", str(example), "--journal", str(tmp_path / "j")]

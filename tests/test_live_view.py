@@ -124,7 +124,9 @@ def test_a_killed_run_leaves_a_whole_terminal_behind(tmp_path: Path) -> None:
         terminal.type("\n")
         said = terminal.read_to_the_end()
     assert (said.count(LEAVE), said.rindex(CURSOR) > said.rindex(HIDDEN)) == (1, True)
-    assert "eagle: run 1 has died without a word; what it leaves: eagle status, eagle audit\n" in after(said, LEAVE)
+    assert "eagle: run 1 has died without a word; what it left at a venue: eagle recover --config FILE\n" in after(
+        said, LEAVE
+    )
 
 
 @pytest.mark.parametrize("kind", ["live", "plain"])

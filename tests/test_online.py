@@ -180,6 +180,26 @@ def test_a_symbol_that_is_not_listed_and_a_venue_that_is_down(eagle: Eagle, serv
     assert "ok       maker-one" in said.out
 
 
+def test_the_keys_of_a_guard_are_asked_about_too(eagle: Eagle, served: tuple[Serving, Path]) -> None:
+    """S13: a guard that learns in an emergency that its key is refused has killed a run for nothing."""
+    it, folder = served
+    accounts = {row["name"]: row for row in config_of(it, maker="maker-one", takers=["taker-two"])["accounts"]}
+    own = accounts["maker-one"]["credentials"]
+    wrong = dict(accounts["taker-two"]["credentials"], api_key_index=9)
+    wrong["private_key"] = dict(wrong["private_key"])
+    own = {name: dict(place) for name, place in own.items()}
+    named = [
+        *(row for name, row in accounts.items() if name not in ("maker-one", "taker-two")),
+        dict(accounts["maker-one"], guard_credentials=own), dict(accounts["taker-two"], guard_credentials=wrong),
+    ]  # fmt: skip
+    said = online(eagle, it, folder, accounts=named)
+    text = " ".join(said.out.split())
+    assert said.code == 1
+    assert "ok guard of maker-one its key is accepted" in text, said.out
+    assert "failed guard of taker-two two: " in text, said.out
+    assert "ok taker-two its key is accepted" in text, said.out
+
+
 def test_a_tier_that_does_not_carry_the_config(eagle: Eagle, tmp_path: Path) -> None:
     with serving(tmp_path, "one=backpack", "two=lighter", "--accounts", "maker,taker") as it:
         said = online(eagle, it, tmp_path)
@@ -214,6 +234,7 @@ def test_what_a_round_costs_is_told_and_that_it_is_above_the_limit(
     seen = [SimpleNamespace(instrument=SimpleNamespace(quote="USDC"))]
     monkeypatch.setattr(costs, "ask_all", lambda *_: (seen, []))
     monkeypatch.setattr(costs, "judge", lambda *_: [])
+    monkeypatch.setattr(costs, "ask_guards", lambda *_: [])
     monkeypatch.setattr(costs, "_cost_online", lambda *_: ExpectedCost(D(14), D(52), None))
     config = SimpleNamespace(roles={}, limits=SimpleNamespace(max_round_cost_bps=most))
     found = list(costs._examined(config, eagle_flow(), None))  # type: ignore[arg-type]

@@ -32,6 +32,9 @@ class Guarded:
     def exit_code(self, run: int) -> int | None:
         return self._code
 
+    def unseen(self) -> str:
+        return ""
+
     def call(self, alert: Alert) -> None:
         self.calls.append(f"{alert.code}: {alert.text}")
 
@@ -110,6 +113,19 @@ def test_a_run_that_died_before_anybody_watched_it_is_taken_over(monkeypatch: py
     assert guarded.calls == [
         "guard_silent: run 7: it is dead and nobody looks after what it left; the guard takes over"
     ]
+
+
+def test_who_trades_the_accounts_with_another_journal_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A guard with a wrong --journal waited for ever, and looked as if it guarded."""
+    monkeypatch.setattr(watching, "running", _nobody)
+    monkeypatch.setattr(watching.select, "select", lambda *_: ([], [], []))
+    guarded, left = Guarded(), iter([0, 0, 7])
+    guarded.left = lambda: next(left)  # type: ignore[attr-defined]
+    monkeypatch.setattr(guarded, "unseen", lambda: "hawk is traded with other.sqlite")
+    next(iter(Watching(guarded)))  # type: ignore[arg-type]
+    assert capsys.readouterr().err.count("eagle: hawk is traded with other.sqlite\n") == 1
 
 
 def test_two_runs_of_one_journal_are_not_guarded_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

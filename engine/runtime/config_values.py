@@ -102,6 +102,12 @@ class AccountConfig:
     qty_decimals: int | None = None
     cancel_after_s: int = 0
 
+    @property
+    def references(self) -> dict[str, Reference]:
+        """Where each of its secrets is kept, those of its guard too, by what it is in words."""
+        ours = {f"{name} of {self.name}": place for name, place in self.credentials.items()}
+        return ours | {f"{name} of the guard of {self.name}": place for name, place in self.guard_credentials.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class LogsConfig:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import select
+import shlex
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -152,7 +153,8 @@ def started_at(pid: int) -> str:
 def _words(account: str, holder: Holder | None) -> str:
     if holder is None:
         return f"{account} is in use by another process; nothing was sent"
+    where = f"--journal {shlex.quote(holder.journal)}"  # it need not be the one beside which this process started
     return (
         f"{account} is in use by process {holder.pid} on {holder.host} (as its {holder.account}, journal"
-        f" {holder.journal}); nothing was sent; see it: eagle status, end it: eagle stop"
+        f" {holder.journal}); nothing was sent; see it: eagle status {where}, end it: eagle stop {where}"
     )
