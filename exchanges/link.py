@@ -25,7 +25,8 @@ MS = 1_000_000
 class Timing:
     """How long a link waits for what. A stream with orders behind it is given up after `stale_ns` of silence."""
 
-    ping_ns: int = 700 * MS
+    ping_ns: int = 700 * MS  # a stream that told nothing for so long is pinged
+    sure_ns: int = 10 * S  # any other so often: there are venues that close a stream on which nobody speaks
     stale_ns: int = 2 * S
     open_ns: int = 10 * S  # for connection, and at the start for the answer to the first ping
     answer_ns: int = 3 * S  # for that answer later on: fills come unseen meanwhile, and a new stream may be silent too
@@ -91,6 +92,8 @@ class Link:
         self._tasks = Tasks()
         self._connection: Connection | None = None
         self._heard_ns = 0
+        self._told_ns = 0  # heard but for pongs
+        self._pinged_ns = 0
         self._failures = 0
         self._pong: asyncio.Future[None] | None = None
         self._down: asyncio.Future[str] | None = None
@@ -133,7 +136,7 @@ class Link:
     # --- called by the transport
 
     def frame(self, data: bytes, recv_ns: int) -> None:
-        self._heard_ns = recv_ns
+        self._heard_ns = self._told_ns = recv_ns
         try:
             self._feed.take(data, recv_ns)
         except BadFrame as error:
@@ -271,7 +274,7 @@ class Link:
     # --- alive or silent
 
     def _beat(self) -> None:
-        """Ping, and give the stream up if it has been silent for too long."""
+        """Give the stream up if it was silent for too long, and ping it before: a message says as much as a pong."""
         if self._connection is None:
             return
         now_ns, timing = self._clock.now_ns(), self._timing
@@ -279,11 +282,14 @@ class Link:
         if silent_ns >= timing.stale_ns:
             self.drop(f"silent for {silent_ns // MS} ms")
             return
-        self._ping(self._connection)
-        next_ns, stale_ns = now_ns + timing.ping_ns, self._heard_ns + timing.stale_ns
+        next_ns, stale_ns = self._told_ns + timing.ping_ns, self._heard_ns + timing.stale_ns
+        if next_ns <= now_ns or now_ns - self._pinged_ns >= timing.sure_ns:
+            self._ping(self._connection)
+            next_ns = now_ns + timing.ping_ns
         self._beat_timer = self._clock.call_at(next_ns if next_ns < stale_ns else stale_ns, self._beat)
 
     def _ping(self, connection: Connection) -> None:
+        self._pinged_ns = self._clock.now_ns()
         if self._ping_text:
             connection.send(self._ping_text)
         else:

@@ -258,6 +258,46 @@ def test_frames_alone_keep_a_stream() -> None:
 
 
 @pytest.mark.parametrize(
+    ("every_ms", "pings"),
+    [
+        (0, 2 + 30),  # at the opening and when it is trusted, then every 700 ms
+        (300, 2 + 2),  # a message says as much as a pong; every ten seconds there is one all the same
+        (699, 2 + 2),
+        (1_300, 2 + 16),  # one between two messages
+    ],
+)
+def test_a_stream_is_pinged_where_it_told_nothing_for_a_while(every_ms: int, pings: int) -> None:
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        for _ in range(21_350 // every_ms if every_ms else 0):
+            await asyncio.sleep(every_ms / 1000)
+            it.wire.say(b"frame", it.clock)
+        await asyncio.sleep(0 if every_ms else 21.35)
+        assert it.wire.pings == pings
+        assert it.states == [RESYNC, TRUSTED]
+
+    bench(main)
+
+
+def test_a_busy_stream_that_falls_silent_is_pinged_and_given_up_as_soon_as_an_idle_one() -> None:
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            it.wire.say(b"frame", it.clock)
+        it.wire.answers_pings = False
+        last_ms = (it.clock.now_ns() - S) // MS
+        await asyncio.sleep(0.699)
+        assert it.wire.pings == 2
+        await asyncio.sleep(0.002)
+        assert it.wire.pings == 3
+        await asyncio.sleep(1.3)
+        assert it.told[2] == (last_ms + 2_000, LOST, "silent for 2000 ms")
+
+    bench(main)
+
+
+@pytest.mark.parametrize(
     ("data", "why", "away_s", "back_s"),
     [
         (b"bad", "cannot be read: no such frame", 0.1, 1),
