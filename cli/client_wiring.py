@@ -256,7 +256,11 @@ def _step(own: Decimal, decimals: int | None) -> Decimal:
     return wished if wished > own and not wished % own else own
 
 
-def _unasked(error: ExchangeError, text: str) -> CannotUse:
+class Unasked(CannotUse):
+    """A venue did not answer what a run must know before it begins; it may when it is asked again."""
+
+
+def _unasked(error: ExchangeError, text: str) -> Unasked:
     """The refusal of a run whose venue cannot be asked; nothing was sent."""
     hint = "is the venue up, at this address?"
     if isinstance(error, Rejected):
@@ -265,7 +269,7 @@ def _unasked(error: ExchangeError, text: str) -> CannotUse:
         hint = "check the key, and that it belongs to this venue"
     elif isinstance(error, RateLimited):
         hint = "let nothing else use the account or this address, and start again later"
-    return CannotUse(f"{text}; nothing was sent; {hint}")
+    return Unasked(f"{text}; nothing was sent; {hint}")
 
 
 # --- one adapter after the other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from cli.guarded import Guarded
 
 _SECONDS = re.compile(r"([0-9]{1,4})s")
+AGAIN_FIRST_S, AGAIN_MOST_S = 2, 60  # between two tries to close what a run left; each is twice the one before
+CALL_EVERY = 10  # tries that fail
 LEAST_SILENCE_S = 2  # a run shows itself four times a second, and a machine can be busy
 
 
@@ -43,9 +46,9 @@ def guard(
 
     Listens to the run's control socket. When the run shows nothing for so long, or goes without an end, the guard
     calls a person, makes sure that its process is dead (it kills it), takes over its accounts and does what `eagle
-    recover` does, with the accounts' `guard_credentials` where the config has them. Where it cannot make sure it only
-    calls. One that ends in order is left alone. Ctrl-C ends the guard and touches nothing. Exit code 1 if something
-    may still be open.
+    recover` does, with the accounts' `guard_credentials` where the config has them. Where it cannot make sure it
+    only calls; where a venue does not answer it goes on trying. One that ends in order is left alone. Ctrl-C ends
+    the guard and touches nothing. Exit code 1 if something may still be open.
 
     \b
     Examples:
@@ -66,7 +69,7 @@ def guard(
 
 
 def _finish(guarded: Guarded) -> int:
-    """Fence, then recover; calls a person at each turn."""
+    """Fence, then recover, again and again while that may help; calls a person at each turn."""
     from engine.trading.effects import Alert, Level
 
     why = guarded.fence()
@@ -75,10 +78,20 @@ def _finish(guarded: Guarded) -> int:
         guarded.call(Alert(Level.PERSON, "guard_cannot_fence", text, {}))
         return 1
     write_note("its process is gone; taking over")
-    code, text = guarded.recover()
-    if code:
-        text = f"what the run left may not be closed (exit code {code}: {text}): eagle recover, or by hand"
-        guarded.call(Alert(Level.PERSON, "guard_failed", text, {}))
-    else:
-        guarded.call(Alert(Level.WARNING, "guard_took_over", text, {}))
-    return code
+    pause_s = AGAIN_FIRST_S
+    for tried in count():
+        done = guarded.recover()
+        if not done.code:
+            guarded.call(Alert(Level.WARNING, "guard_took_over", done.text, {}))
+            break
+        if tried % CALL_EVERY == 0:
+            then = "the guard tries again; or" if done.passing else "use"
+            text = f"what the run left may not be closed (exit code {done.code}: {done.text})"
+            text = f"{text}: {then} eagle recover, or by hand"
+            guarded.call(Alert(Level.PERSON, "guard_failed", text, {}))
+        if not done.passing:
+            break
+        write_note(f"not closed (exit code {done.code}: {done.text}); again in {pause_s} s")
+        guarded.wait(pause_s)
+        pause_s = min(2 * pause_s, AGAIN_MOST_S)
+    return done.code

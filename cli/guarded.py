@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli.leftovers import lease_paths, left_over, unfinished, with_guard_keys, words_of
@@ -26,6 +28,16 @@ from engine.trading.plan import source_role
 from exchanges.errors import ExchangeError
 
 IN_ORDER = 1
+NOT_FLAT = 1  # exit code of a run
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of a takeover: exit code and words. One that failed for a `passing` cause may be tried again."""
+
+    code: int
+    text: str
+    passing: bool = False
 
 
 class Guarded:
@@ -127,15 +139,16 @@ class Guarded:
         with open_journal(self.journal) as journal:
             return next((row.exit_code for row in read_runs(journal) if row.number == run), None)
 
-    def recover(self) -> tuple[int, str]:
-        """Do what `eagle recover` does, with the guard's keys: exit code, and what became of it in words."""
+    def recover(self) -> Recovered:
+        """Do what `eagle recover` does, with the guard's keys."""
         from cli import setups
+        from cli.client_wiring import Unasked
         from cli.run import told_run
 
         try:
             found = self._left()
             if not found and not source_role(self._flow):  # what a source filled since is in no journal
-                return 0, "the run had left nothing open"
+                return Recovered(0, "the run had left nothing open")
             for line in (line for left in found for line in words_of(left)):
                 write_note(f"  {line}")
             options = setups.Options(
@@ -146,14 +159,21 @@ class Guarded:
             setup = setups.setup_of(self._flow, self._source, options)
             code = told_run(setup, options, wish="plain", style="text")
         except AccountInUse as wrong:
-            return 0, f"somebody else took over before the guard could: {wrong}"
-        except (EngineError, ExchangeError, CannotUse, FlowError) as wrong:
-            return 1, str(wrong)
+            return Recovered(0, f"somebody else took over before the guard could: {wrong}")
+        except (ExchangeError, Unasked) as wrong:
+            return Recovered(1, str(wrong), passing=True)
+        except (EngineError, CannotUse, FlowError) as wrong:
+            return Recovered(1, str(wrong))
         if code:
-            return code, "its last line says what is open, or that no venue confirmed that nothing is"
+            text = "its last line says what is open, or that no venue confirmed that nothing is"
+            return Recovered(code, text, passing=code == NOT_FLAT)
         if source_role(self._flow):
-            return code, "what the run left is hedged, down to dust"
-        return code, "what the run left is closed, the venues confirm flat within dust"
+            return Recovered(code, "what the run left is hedged, down to dust")
+        return Recovered(code, "what the run left is closed, the venues confirm flat within dust")
+
+    def wait(self, seconds: int) -> None:
+        """Before the next try."""
+        select.select([], [], [], seconds)
 
     def call(self, alert: Alert) -> None:
         """Tell a person, on every channel that the config names, and here."""

@@ -16,7 +16,8 @@ from config_kit import FLOW as FLOW_OF_CONFIG
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cli import guard, setups
-from cli.guarded import Guarded
+from cli.client_wiring import Unasked
+from cli.guarded import Guarded, Recovered
 from cli.leftovers import lease_paths, with_guard_keys
 from cli.locate import CannotUse
 from engine.chart.model import FlowError
@@ -33,19 +34,22 @@ from exchanges.errors import LinkDown
 class Fenced:
     """A guarded run whose process can be fenced, or not, and whose recovery ends so."""
 
-    def __init__(self, why: str = "", recovered: tuple[int, str] = (0, "closed")) -> None:
+    def __init__(self, why: str = "", *recovered: Recovered) -> None:
         self.did: list[str] = []
         self.calls: list[tuple[str, Level]] = []
         self._why = why
-        self._recovered = recovered
+        self._recovered = iter(recovered or (Recovered(0, "closed"),))
 
     def fence(self) -> str:
         self.did.append("fence")
         return self._why
 
-    def recover(self) -> tuple[int, str]:
+    def recover(self) -> Recovered:
         self.did.append("recover")
-        return self._recovered
+        return next(self._recovered)
+
+    def wait(self, seconds: int) -> None:
+        self.did.append(f"wait {seconds}")
 
     def call(self, alert: Alert) -> None:
         self.calls.append((alert.code, alert.level))
@@ -56,14 +60,23 @@ class Fenced:
     [
         (Fenced("it runs elsewhere"), 1, ["fence"], ("guard_cannot_fence", Level.PERSON)),
         (Fenced(), 0, ["fence", "recover"], ("guard_took_over", Level.WARNING)),
-        (Fenced(recovered=(1, "no")), 1, ["fence", "recover"], ("guard_failed", Level.PERSON)),
-        (Fenced(recovered=(4, "no")), 4, ["fence", "recover"], ("guard_failed", Level.PERSON)),
+        (Fenced("", Recovered(1, "no")), 1, ["fence", "recover"], ("guard_failed", Level.PERSON)),
+        (Fenced("", Recovered(4, "no")), 4, ["fence", "recover"], ("guard_failed", Level.PERSON)),
     ],
 )
 def test_it_acts_on_the_accounts_only_when_no_other_process_can(
     fenced: Fenced, code: int, did: list[str], call: tuple[str, Level]
 ) -> None:
     assert (guard._finish(fenced), fenced.did, fenced.calls) == (code, did, [call])  # type: ignore[arg-type]
+
+
+def test_it_goes_on_trying_while_a_venue_does_not_answer() -> None:
+    """A venue in maintenance as the run died: the guard gave up, and what was left stood open until a person came."""
+    fenced = Fenced("", *[Recovered(1, "HTTP 503", passing=True)] * 11, Recovered(0, "closed"))
+    assert guard._finish(fenced) == 0  # type: ignore[arg-type]
+    assert fenced.calls == [*[("guard_failed", Level.PERSON)] * 2, ("guard_took_over", Level.WARNING)]
+    waits = [it for it in fenced.did if it.startswith("wait")]
+    assert waits == [f"wait {seconds}" for seconds in (2, 4, 8, 16, 32, *[60] * 6)]
 
 
 def in_use(path: Path, text: str) -> Callable[[], None]:
@@ -151,18 +164,26 @@ def test_a_process_that_trades_the_accounts_with_another_journal_is_not_seen(tmp
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [(AccountInUse("taken"), 0), (EngineError("no"), 1), (LinkDown("no"), 1), (CannotUse("no"), 1), (FlowError([]), 1)],
+    ("error", "code", "passing"),
+    [
+        (AccountInUse("taken"), 0, False),
+        (EngineError("no"), 1, False),
+        (LinkDown("no"), 1, True),
+        (Unasked("no"), 1, True),
+        (CannotUse("no"), 1, False),
+        (FlowError([]), 1, False),
+    ],
 )
 def test_a_takeover_that_fails_is_no_crash_and_one_that_came_first_no_failure(
-    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
+    error: Exception, code: int, passing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(setups, "setup_of", fail)
     monkeypatch.setattr("cli.guarded.words_of", lambda _: [])
-    assert Guarded.recover(of({}, _left=lambda: [object()]))[0] == code
+    done = Guarded.recover(of({}, _left=lambda: [object()]))
+    assert (done.code, done.passing) == (code, passing)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +199,12 @@ def test_a_takeover_that_is_not_confirmed_is_not_called_closed(
     monkeypatch.setattr(setups, "setup_of", lambda *_: None)
     monkeypatch.setattr("cli.run.told_run", lambda *_, **__: code)
     monkeypatch.setattr("cli.guarded.words_of", lambda _: [])
-    assert Guarded.recover(of({}, _left=lambda: [object()])) == (code, text)
+    assert Guarded.recover(of({}, _left=lambda: [object()])) == Recovered(code, text, passing=code == 1)
 
 
 def test_nothing_is_sent_where_nothing_was_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setups, "setup_of", lambda *_: pytest.fail("nothing is to be done"))
-    assert Guarded.recover(of({}, _left=list)) == (0, "the run had left nothing open")
+    assert Guarded.recover(of({}, _left=list)) == Recovered(0, "the run had left nothing open")
 
 
 TEXT = """

@@ -455,7 +455,7 @@ def test_what_breaks_is_shown_with_the_command_that_repeats_it(eagle: Eagle, tmp
     assert said.code == 1
     repeat = f"eagle simulate eagle_chicken --rounds 2 --faults {plan} --venues backpack --exposed-within 1ms"
     assert f"\n  repeat it: {repeat} --seeds 4\n" in said.out
-    assert "exposed_long at" in said.out
+    assert re.search(r"exposed_long at [0-9.]+ s: exposure of up to 0\.0*[1-9]", said.out)
     assert "rows of the journal:" in said.out
     assert "sequenceDiagram" in said.out
     assert (tmp_path / "broken" / "seed-4.sqlite").exists()

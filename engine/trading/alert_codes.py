@@ -48,7 +48,7 @@ ALERT_CODES: Mapping[str, AlertCode] = {
     "guard_failed": _process(
         Level.PERSON,
         "`eagle guard` took over and could not close what the run left",
-        "Look at every account at its venue; `eagle recover` tries again, `eagle flatten` by market.",
+        "Look at every account at its venue; its text says whether the guard tries again, as `eagle recover` does.",
     ),
     "guard_took_over": _process(
         Level.WARNING,

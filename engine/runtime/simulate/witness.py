@@ -349,7 +349,7 @@ class Witness:
         if now_ns - self._since_ns > bound + self._allowed(self._since_ns):
             self._told_long = True
             open_ms = (now_ns - self._since_ns) // MS
-            self.violate("exposed_long", f"exposure {self.exposure} has been open for {open_ms} ms")
+            self.violate("exposed_long", f"exposure of up to {self._most} has been open for {open_ms} ms")
 
     # --- what the process knows of it
 
