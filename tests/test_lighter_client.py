@@ -281,10 +281,10 @@ def test_a_lost_transaction_is_made_void_by_its_own_nonce() -> None:
         assert isinstance(got[0], Unknown)
         [cancel] = it.venue.taken
         assert (cancel["Nonce"], cancel["Index"]) == (100, 1)  # a cancel of the very order, with its nonce
-        told = await it.client.get_order_info("ETH", "1")
-        assert told is not None
+        (told,) = it.updates  # without being asked: what it covered is open
         assert (told.state, told.cum_qty) == (OrderState.FAILED, 0)
         assert "never taken" in told.text
+        assert await it.client.get_order_info("ETH", "1") == told
 
     play(main)
 

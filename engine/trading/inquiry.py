@@ -15,6 +15,7 @@ OWNER = "inquiry"
 CHECK_NS = 1 * S  # a covering order that is not terminal by then is asked about, and its remainder cancelled (E9)
 ASK_AGAIN_NS = 250 * MS  # an unknown outcome is asked again, at first; the pause grows with the time that it takes …
 ASK_MOST_NS = 4 * S  # … up to this: a venue that is away is not asked four times a second for as long as it is (S11)
+COVERING_MOST_NS = 3 * S // 2  # … of one that covers what is open meanwhile: 40 a minute, where the least are 60
 MISSING_NS = 5 * S  # "no such order" about one that was seen, for so long: it has ended, whatever the reason
 NEVER_NS = 1 << 62
 TOLD_NS = 2 * S  # a trusted stream has told of what happened so long ago
@@ -61,7 +62,8 @@ class Inquiry:
         certain_ns = MS + (order.missing_ns + MISSING_NS if order.missing_ns else self.certain_after_ns(order))
         if now_ns >= certain_ns or certain_ns > NEVER_NS:
             since_ns = certain_ns if now_ns >= certain_ns else began_ns
-            return now_ns + min(max(ASK_AGAIN_NS, (now_ns - since_ns) // 2), ASK_MOST_NS)
+            most_ns = COVERING_MOST_NS if order.purpose in COVERING else ASK_MOST_NS
+            return now_ns + min(max(ASK_AGAIN_NS, (now_ns - since_ns) // 2), most_ns)
         return min(now_ns + min(max(ASK_AGAIN_NS, (now_ns - began_ns) // 4), 2 * ASK_AGAIN_NS), certain_ns)
 
     def _check_ns(self, order: Order) -> int:

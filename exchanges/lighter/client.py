@@ -231,7 +231,13 @@ class LighterClient(StreamedClient):
         """S4: a cancel of the very order with its very nonce. One of the two is taken, and then it is known which."""
         if self._sending.fate_of(tx) is Fate.OPEN:
             fields = CancelTx(self._markets[symbol].market_id, client_index(client_id))
-            self._send_cancel(fields, lambda *_: None, voids=tx.nonce)
+            self._send_cancel(fields, lambda *_: self._voided(client_id, tx), voids=tx.nonce)
+
+    def _voided(self, client_id: str, tx: Tx) -> None:
+        """Told at once, not at the next question: what the order was to cover is open until then."""
+        order = self._tracking.get(client_id)
+        if order is not None and self._sending.fate_of(tx) is Fate.VOID:
+            self._tasks.spawn(self._look(order.request))  # it asks nobody: a void order never came to be
 
     def _market(self, symbol: str) -> Market:
         market = self._markets.get(symbol)
