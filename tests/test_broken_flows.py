@@ -15,7 +15,7 @@ from broken_vocabulary import NOTES
 from engine.chart import report, validate
 from engine.chart.codes import CODES
 from engine.chart.load import load_flow
-from engine.chart.model import Finding, FlowError
+from engine.chart.model import Finding, FlowError, Severity, Span
 
 HERE = Path(__file__).resolve().parent
 FLOWS = sorted((HERE / "broken_flows").glob("*.yaml"))
@@ -197,3 +197,14 @@ def test_the_page_of_findings_is_fresh() -> None:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize(("before", "marked"), [(0, 5), (1_000, 5), (1_000, 3_000)])
+def test_of_a_line_that_no_terminal_shows_the_marked_part_is_shown(before: int, marked: int) -> None:
+    """A line of five thousand brackets filled the screen, and its carets too."""
+    line = "a" * before + "b" * marked + "c" * 2_000
+    found = Finding("Y105", Severity.ERROR, Span("f", 1, before + 1, 1, before + marked + 1), "wrong")
+    _, shown, carets = report.as_text([found], {"f": line}).splitlines()
+    assert max(len(shown), len(carets)) <= report.LONGEST + 10
+    place = carets.index("^")
+    assert (shown[place], shown[place - 1]) == ("b", " " if not before else "a")

@@ -12,6 +12,7 @@ __all__ = ["as_json", "as_text"]
 
 RED, YELLOW, BLUE, BOLD, PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[34m", "\x1b[1m", "\x1b[0m"
 TAB = "    "
+LONGEST, CUT = 200, "…"  # characters of a line that are shown whole, and what stands for the rest of a longer one
 
 _Paint = Callable[[str, str], str]
 
@@ -45,11 +46,23 @@ def _block(finding: Finding, lines: Sequence[str], paint: _Paint) -> str:
 def _excerpt(line: str, span: Span, paint: _Paint) -> list[str]:
     start = min(span.column - 1, len(line))
     end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
+    line, start, end = _near(line, start, end)
     number = f"{span.line} | "
     before, marked = line[:start].replace("\t", TAB), line[start:end].replace("\t", TAB)
     carets = "^" * max(_cells(marked), 1)
     margin = " " * (len(number) - 2) + "| "
     return [f"  {number}{line}".replace("\t", TAB).rstrip(), f"  {margin}{' ' * _cells(before)}{paint(carets, RED)}"]
+
+
+def _near(line: str, start: int, end: int) -> tuple[str, int, int]:
+    """Of a line that no terminal shows, what lies around its marked part."""
+    if len(line) <= LONGEST:
+        return line, start, end
+    first = max(0, start - LONGEST // 2)
+    last = first + LONGEST
+    before, after = CUT if first else "", CUT if last < len(line) else ""
+    shift = len(before) - first
+    return f"{before}{line[first:last]}{after}", start + shift, min(end, last) + shift
 
 
 def _cells(text: str) -> int:
