@@ -291,7 +291,7 @@ def test_a_start_that_refuses_to_take_over_is_broken_unless_the_disk_was_full(
         ("backpack", 626),
         ("backpack", 496),
         ("backpack,lighter,okx,binance", 1053),
-        *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 98, 138, 300, 385, 976, 1165)),
+        *(("backpack,lighter", seed) for seed in (9, 43, 50, 71, 73, 98, 138, 300, 385, 976, 1165)),
         ("binance,backpack", 2228),
         ("lighter,okx", 2223),
         ("lighter", 2202),
