@@ -6,6 +6,7 @@ import asyncio
 import select
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,7 @@ class Guarded:
             raise CannotUse(f"{config_path}: its accounts are on paper and end with their process; nothing to guard")
         asyncio.run(self._fit())
         self._channels = channels_of(self._config, self._resolve)
+        self._calls = ThreadPoolExecutor(max_workers=1)  # in order; the process ends when the last has been tried
         if not self._channels:
             write_note(f"{config_path} calls nobody (`alerts:`): what the guard does is told here only")
 
@@ -176,10 +178,15 @@ class Guarded:
         select.select([], [], [], seconds)
 
     def call(self, alert: Alert) -> None:
-        """Tell a person, on every channel that the config names, and here."""
-        from cli.alert import call_all, call_for
-
+        """Tell a person, here and on every channel that the config names; what is open does not wait for those."""
         write_error(f"{alert.code}: {alert.text}")
         if self._channels:
-            call = call_for(self._config, alert, flow=self._flow.name)
-            call_all(self._channels, call, within_s=self._config.alerts.timeout_ns / 1_000_000_000)
+            self._calls.submit(self._call, alert)
+
+    def _call(self, alert: Alert) -> None:
+        from cli.alert import call_all, call_for
+
+        call = call_for(self._config, alert, flow=self._flow.name)
+        for it in call_all(self._channels, call, within_s=self._config.alerts.timeout_ns / 1_000_000_000):
+            if not it.delivered:
+                write_error(f"{alert.code} was not delivered by {it.channel}: {it.text}")

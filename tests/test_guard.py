@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from base64 import b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -264,3 +266,31 @@ def test_keys_of_its_own_that_make_no_client_are_told_at_its_start(
     (tmp_path / "eagle.yaml").write_text(TEXT.replace(f", {change}", "") if change else TEXT)
     with pytest.raises(CannotUse, match=words):
         Guarded(*given)
+
+
+def test_what_is_open_does_not_wait_for_a_channel_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The guard called first and fenced then: a channel that hung kept a dead run's position open for ten seconds."""
+    answered, tried = threading.Event(), list[str]()
+
+    class Hanging:
+        name = "command hung"
+
+        def deliver(self, *_: object, **__: object) -> SimpleNamespace:
+            answered.wait(10)
+            tried.append("hung")
+            return SimpleNamespace(delivered=False, text="no answer")
+
+    monkeypatch.setattr("cli.alert.call_for", lambda *_, **__: None)
+    calls = ThreadPoolExecutor(1)
+    config = SimpleNamespace(alerts=SimpleNamespace(timeout_ns=0))
+    guarded = SimpleNamespace(_channels=(Hanging(),), _config=config, _calls=calls, _flow=SimpleNamespace(name="f"))
+    guarded._call = lambda alert: Guarded._call(guarded, alert)  # type: ignore[arg-type]
+    Guarded.call(guarded, Alert(Level.PERSON, "guard_silent", "run 3", {}))  # type: ignore[arg-type]
+    assert tried == []  # and it is back
+    answered.set()
+    calls.shutdown(wait=True)
+    said = capsys.readouterr().err
+    assert "guard_silent: run 3" in said
+    assert "guard_silent was not delivered by command hung: no answer" in said
