@@ -7,6 +7,7 @@ account has one client and one window of requests for all pairs. A stop stops al
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -149,7 +150,7 @@ async def _run(parts: Sequence[_Part], options: Options) -> list[Ran]:
 
     if options.ends_after_s:
         clock.call_at(clock.now_ns() + options.ends_after_s * 1_000 * MS, stop, 1)
-    with quiet, StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended):
+    with quiet, StopSignals(loop, stop, on_suspend=members[0].screen.not_suspended, afterwards=signal.SIG_IGN):
         async with Reload(setups, members, accounts, clock=clock, options=options, listen=listen):
             return await _all(members, stop)
 

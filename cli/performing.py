@@ -20,7 +20,7 @@ def perform(setup: setups.Setup, options: setups.Options, view: View, *, style: 
 
 def performed(setup: setups.Setup, options: setups.Options, view: View, *, style: str) -> tuple[list[wiring.Ran], int]:
     """As `perform`, with the runs."""
-    with _no_signal_in_between():
+    with _signals_put_back():
         with view, notes_to(view.note):
             if setups.listens(setup):
                 from cli.pairs import perform_pairs
@@ -51,9 +51,12 @@ def _as(style: str, told: Sequence[screen.Summary]) -> str:
 
 
 @contextmanager
-def _no_signal_in_between() -> Iterator[None]:
-    """The run takes signals while it goes on; one that comes when it is over must not cost the summary."""
-    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+def _signals_put_back() -> Iterator[None]:
+    """A run takes signals while it goes on and leaves them ignored: one that comes then must not cost the summary.
+
+    One that comes before ends the process, as nothing was sent: ignored, the run began though it was asked to stop.
+    """
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -153,7 +154,8 @@ async def _run(
             setup, options, screen, prepared, clock=clock, pool=pool, journal=journal, number=number, held=held,
             first=quiet_rounds, keep_warm_ns=setup.config.keep_warm_ns if setup.listed else 0,
         )  # fmt: skip
-        with StopSignals(loop, member.stop, on_suspend=screen.not_suspended if member.live else None):
+        on_suspend = screen.not_suspended if member.live else None
+        with StopSignals(loop, member.stop, on_suspend=on_suspend, afterwards=signal.SIG_IGN):
             return await member.run()
 
 

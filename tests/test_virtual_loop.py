@@ -6,11 +6,14 @@ import asyncio
 import os
 import signal
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from runtime_kit import MS, START, S, run_virtual
 
+from cli import performing, setups, wiring
+from cli.view import PlainView
 from engine.runtime.loop import Deadlock, Forbidden, Livelock, VirtualLoop
 from engine.runtime.signals import StopSignals
 
@@ -253,3 +256,33 @@ def test_a_signal_wakes_a_waiting_loop_and_a_fourth_one_breaks_a_stuck_one() -> 
 
     assert asyncio.run(main()) == [1]
     assert signal.getsignal(signal.SIGTERM) is former
+
+
+def test_what_comes_when_a_run_is_over_is_ignored() -> None:
+    """It must not cost the summary; the command puts the receivers back."""
+
+    async def main() -> None:
+        with StopSignals(asyncio.get_running_loop(), lambda _: None, afterwards=signal.SIG_IGN):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    receivers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        asyncio.run(main())  # a signal that is not ignored ends the tests
+    finally:
+        for number, receiver in receivers.items():
+            signal.signal(number, receiver)
+
+
+def test_what_comes_before_a_run_has_begun_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that came while the journal was opened was ignored, and the run began and traded on."""
+    former = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(setups, "listens", lambda _: False)
+    monkeypatch.setattr(wiring, "perform_run", lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            performing.performed(None, SimpleNamespace(speed=1), PlainView(), style="text")  # type: ignore[arg-type]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)

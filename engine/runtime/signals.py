@@ -19,7 +19,7 @@ class StopSignals:
 
     A signal beyond the third means that the loop does not come round any more: it raises KeyboardInterrupt on the spot.
     With `on_suspend`, SIGTSTP calls it and suspends nothing. To be entered in the main thread; leaving puts the former
-    receivers back.
+    receivers back, or leaves the signals to `afterwards`.
     """
 
     def __init__(
@@ -28,10 +28,12 @@ class StopSignals:
         on_stop: Callable[[int], None],
         *,
         on_suspend: Callable[[], None] | None = None,
+        afterwards: signal.Handlers | None = None,
     ) -> None:
         self._loop = loop
         self._on_stop = on_stop
         self._on_suspend = on_suspend
+        self._afterwards = afterwards
         self._count = 0
         self._former: dict[signal.Signals, Any] = {}
 
@@ -46,7 +48,8 @@ class StopSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for number, receiver in self._former.items():
-            signal.signal(number, receiver)
+            stays = self._afterwards is None or number == signal.SIGTSTP
+            signal.signal(number, receiver if stays else self._afterwards)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
