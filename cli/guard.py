@@ -42,13 +42,14 @@ def guard(
     config_path: str, journal: str, silence: int, once: bool, plain_keys: bool, rest_url: str | None,
     public_url: str | None, vault: str, passphrase_fd: int | None,
 ) -> int:  # fmt: skip
-    """Watch a run, and finish what it leaves open when it hangs or dies.
+    """Watch a run, and finish what it leaves open when it hangs, dies or ends not flat.
 
     Listens to the run's control socket. When the run shows nothing for so long, or goes without an end, the guard
     calls a person, makes sure that its process is dead (it kills it), takes over its accounts and does what `eagle
     recover` does, with the accounts' `guard_credentials` where the config has them. Where it cannot make sure it
-    only calls; where a venue does not answer it goes on trying. One that ends in order is left alone. Ctrl-C ends
-    the guard and touches nothing. Exit code 1 if something may still be open.
+    only calls; where a venue does not answer it goes on trying. A run that ends with something open is taken over
+    as well, one that ends flat is left alone. Ctrl-C ends the guard and touches nothing. Exit code 1 if something may
+    still be open.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ from engine.trading.plan import source_role
 from exchanges.errors import ExchangeError
 
 IN_ORDER = 1
-NOT_FLAT = 1  # exit code of a run
+FLAT, NOT_FLAT = 0, 1  # exit codes of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,20 @@ class Guarded:
     def left(self) -> int:
         """A run that left something open while nobody owns the accounts; 0 for none.
 
+        Of one that ended flat itself what is left is dust.
         One that listened to a source and never came to its end has left what its source fills since, which is in no
         journal, though it was flat when it died.
         """
-        if not all(is_free(path) for path in self._leases.values()):
+        if self.in_use():
             return 0
-        found = next((left.run for left in self._left()), 0)
+        found = next((left.run for left in self._left() if self.exit_code(left.run) != FLAT), 0)
         if found or not source_role(self._flow):
             return found
         return max(unfinished(self.journal, pair) for pair in self._config.pairs)
+
+    def in_use(self) -> bool:
+        """Does somebody own one of the accounts?"""
+        return not all(is_free(path) for path in self._leases.values())
 
     def _left(self) -> list[Left]:
         """What is open, of each pair of the config."""

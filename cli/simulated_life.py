@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from cli.client_wiring import hear, listed_by, open_clients
-from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded
+from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded, words_of
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.setups import Setup, plan_of
@@ -109,7 +109,7 @@ def simulate(
         if why and (again := again + 1) > MOST_STARTS:
             world.witness.violate("not_started", f"{MOST_STARTS} starts failed: {why}")
             break
-    _judge(world, flow, lived)
+    _judge(world, flow, lived, config)
     world.clock.heap.clear()  # what was still to come holds all of the world: without it most of that goes at once
     return _outcome(world, lived, span_ns=world.clock.now_ns() - start_ns)
 
@@ -334,7 +334,7 @@ def _to_nobody(text: str) -> None:
     """What a start waits for: a person has no use for it here."""
 
 
-def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
+def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> None:
     """The eight equalities, against the venues' own ledgers."""
     witness = world.witness
     unheard = bool(world.scenario.source) and _stopped_early(lived)  # what a source filled meanwhile the next run hears
@@ -358,7 +358,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived) -> None:
         _judge_lost(world, lived)
     if not left and not lived.journal_failed:
         try:
-            for code, text in _journal_findings(world, flow, lived):
+            for code, text in _journal_findings(world, flow, lived, config):
                 if not (_is_owners(code, text, witness.owners) or _came_late(code, text, witness.late_trades)):
                     witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
@@ -464,7 +464,7 @@ def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
     return sum(at_ns - span_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
 
 
-def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterator[tuple[str, str]]:
+def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> Iterator[tuple[str, str]]:
     """Every run is replayed; the last one, with those that it took over from, is audited and compared.
 
     Of a run whose disk was full the journal has no more than a part, and of its orders none that filled nothing.
@@ -475,6 +475,9 @@ def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived) -> Iterat
         if not again.same:
             yield "replay_differs", " ".join(again.lines())
     yield from ((finding.code, finding.text) for finding in audit(lived.path, run=lived.runs).findings)
+    left = None if lived.exit_code or lived.refused else left_over(lived.path, config, wall_ms=world.clock.wall_ms())
+    if left is not None and left.carried is not None and left.carried.orders and not lived.disk_was_full:
+        yield "left_to_the_next", f"run {left.run} ended flat, and another would take over: {'; '.join(words_of(left))}"
     with stream_journal(lived.path) as journal:  # its pages were read whole twice just now
         for venue in world.venues.values():
             if not lived.disk_was_full:

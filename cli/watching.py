@@ -19,6 +19,7 @@ from engine.trading.effects import Alert, Level
 
 LOOK_EVERY_S = 1  # for a run to watch: a folder tells nobody that a socket appeared in it
 AGAIN_S = 0.2  # after the run put us out
+ENDED_OPEN = "it ended with something open"
 WATCH = b'{"do": "watch"}\n'
 
 
@@ -27,7 +28,7 @@ class Seen:
     """How a run that was watched came to its end."""
 
     run: int
-    orderly: bool  # it said so itself
+    orderly: bool  # it came to its end, and left nothing to be closed
 
 
 class Watching:
@@ -64,7 +65,8 @@ class Watching:
                 silent_since = 0.0
             left = self._guarded.left()
             if left:
-                return left, "it is dead and nobody looks after what it left"
+                ended = self._guarded.exit_code(left) is not None
+                return left, ENDED_OPEN if ended else "it is dead and nobody looks after what it left"
             if unseen != (unseen := self._guarded.unseen()) and unseen:
                 write_error(unseen)
             if not told:
@@ -80,7 +82,7 @@ class Watching:
         while True:
             why = self._listen(reached.path, run)
             if not why:
-                return Seen(run, orderly=True)
+                return self._over(run)
             if not began or started_at(pid) != began:
                 return self._ended(run)
             if time.monotonic() - self._heard >= silence_s:
@@ -110,7 +112,7 @@ class Watching:
             except StatusUnreadable as error:
                 raise CannotUse(f"run {run}: {error}; guard it with the eagle that runs it") from error
             if watched.ended is not None:
-                write_note(f"run {run} ended in order, exit code {watched.ended.exit_code}: {watched.ended.text}")
+                write_note(f"run {run} ended, exit code {watched.ended.exit_code}: {watched.ended.text}")
                 return ""
             if watched.refused:
                 return f"it refuses to be watched: {watched.refused}"
@@ -121,8 +123,16 @@ class Watching:
         code = self._guarded.exit_code(run)
         if code is None:
             return self._gone(run, "its process went without a word")
-        write_note(f"run {run} ended in order, exit code {code}")
-        return Seen(run, orderly=True)
+        write_note(f"run {run} ended, exit code {code}")
+        return self._over(run)
+
+    def _over(self, run: int) -> Seen:
+        """It came to its end; what it left open all the same, nobody looks after any more."""
+        until = time.monotonic() + self._guarded.silence_s
+        while self._guarded.in_use() and time.monotonic() < until:  # its process goes, or another took over
+            select.select([], [], [], AGAIN_S)
+        left = self._guarded.left()
+        return self._gone(left, ENDED_OPEN) if left else Seen(run, orderly=True)
 
     def _gone(self, run: int, why: str) -> Seen:
         self._guarded.call(Alert(Level.PERSON, "guard_silent", f"run {run}: {why}; the guard takes over", {}))

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from trading_kit import LIMITS, MS, Bench, S, account
 
-from engine.trading.effects import Alert, ArmTimer, AskOrder, CancelOrder, Effect
+from engine.trading.effects import Alert, ArmTimer, AskOrder, CancelOrder, DisarmTimer, Effect
 from engine.trading.inputs import Answered, Looked, MarketSeen, Recalled, Request, Started, StopAsked, TimerFired
 from engine.trading.plan import AccountPlan
 from exchanges.types import LinkState, LinkUpdate, Margin, MarketKind, OrderState, Position, Side, Unknown
@@ -86,6 +86,16 @@ def test_where_only_a_resync_can_tell_questions_are_asked_ever_less_often() -> N
     bench, hedge = in_doubt(account("m", "a"), forgetful("t1", "b"), account("t2", "c"))
     bench.give(LinkUpdate("t1", LinkState.LOST, 0))
     assert asked_at(bench, hedge, 12) == [252, 502, 753, 1129, 1694, 2541, 3812, 5312, 6812, 8312, 9812, 11312]
+
+
+def test_an_order_of_a_leg_that_nobody_ever_knew_leaves_an_end_for_the_journal() -> None:
+    """Else every later run takes over an order that may still be live, and a guard does so without an end."""
+    bench = Bench()
+    bench.begin()
+    order = bench.newest("opening")
+    bench.give(Answered(order, Request.PLACE, Unknown("timeout")))
+    assert DisarmTimer("inquiry", order, 0) in ask_until(bench, order, 20 * S)
+    assert bench.desk.world.orders.all[order].state is OrderState.FAILED
 
 
 def test_an_account_that_comes_back_is_asked_at_once_what_became_of_its_hedge() -> None:

@@ -96,6 +96,13 @@ def of(leases: dict[str, Path], **more: Any) -> Any:
     return SimpleNamespace(**plain, _resolve=None, _source=None, _json_options=None, **more)
 
 
+def left(lease: Path, runs: list[int], codes: dict[int, int]) -> int:
+    """What a guard finds: runs that left something, and the exit codes of those that came to their end."""
+    guarded = of({"hawk": lease}, _left=lambda: [SimpleNamespace(run=run) for run in runs], exit_code=codes.get)
+    guarded.in_use = lambda: Guarded.in_use(guarded)
+    return Guarded.left(guarded)
+
+
 FLOW = SimpleNamespace(sections={"hedging": SimpleNamespace(value=None)})
 
 
@@ -127,12 +134,18 @@ def test_every_account_is_fenced_and_one_that_cannot_be_is_enough_to_keep_away(
 
 def test_what_is_left_open_is_taken_over_only_where_nobody_owns_an_account(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    guarded = of({"hawk": path}, _left=lambda: [SimpleNamespace(run=7)])
     give_back = in_use(path, "{}")
-    assert Guarded.left(guarded) == 0
+    assert left(path, [7], {}) == 0
     give_back()
-    assert Guarded.left(guarded) == 7
-    assert Guarded.left(of({"hawk": path}, _left=list)) == 0
+    assert left(path, [7], {}) == 7
+    assert left(path, [], {}) == 0
+
+
+def test_what_a_run_left_that_ended_flat_is_dust(tmp_path: Path) -> None:
+    """A guard took over dust, found it flat within dust, and took it over again."""
+    assert left(tmp_path / "none.lock", [7], {7: 0}) == 0
+    assert left(tmp_path / "none.lock", [8, 7], {8: 0, 7: 1}) == 7
+    assert left(tmp_path / "none.lock", [7], {7: 130}) == 7
 
 
 def test_a_process_owns_the_accounts_only_while_it_holds_a_lease_of_theirs(tmp_path: Path) -> None:

@@ -21,13 +21,21 @@ NOBODY = 2**22 + 1  # above the highest number of a process
 
 
 class Guarded:
-    """`exit_code` is what the journal says of the run."""
+    """`code` is what the journal says of the run, `left` a run that left something open once nobody owns accounts."""
 
-    def __init__(self, code: int | None = None) -> None:
+    def __init__(self, code: int | None = None, left: int = 0) -> None:
         self.silence_s: float = 0.05
         self.journal = Path("j.sqlite")
         self.calls: list[str] = []
         self._code = code
+        self._left = left
+        self._used = iter([True, True])
+
+    def in_use(self) -> bool:
+        return next(self._used, False)
+
+    def left(self) -> int:
+        return self._left
 
     def exit_code(self, run: int) -> int | None:
         return self._code
@@ -40,13 +48,13 @@ class Guarded:
 
 
 def watch(
-    monkeypatch: pytest.MonkeyPatch, answers: list[str | None], *, pid: int, code: int | None = None
+    monkeypatch: pytest.MonkeyPatch, answers: list[str | None], *, pid: int, code: int | None = None, left: int = 0
 ) -> tuple[Seen, list[str]]:
     """Watch a run whose control socket says one of these after the other and closes; None: nothing, and it stays."""
-    left, kept = iter(answers), []
+    said_next, kept = iter(answers), []
 
     def open_run(_path: Path, _run: int) -> socket.socket:
-        said = next(left, "")
+        said = next(said_next, "")
         if said == "refused":
             raise NotReached("no connection")
         ours, theirs = socket.socketpair()
@@ -57,7 +65,7 @@ def watch(
         return ours
 
     monkeypatch.setattr(watching, "open_run", open_run)
-    guarded = Guarded(code)
+    guarded = Guarded(code, left)
     reached = SimpleNamespace(path=Path("s"), status=SimpleNamespace(run=3, pid=pid))
     try:
         return Watching(guarded)._watch(reached), guarded.calls  # type: ignore[arg-type]
@@ -104,11 +112,20 @@ def test_one_that_is_gone_behind_its_end_is_left_alone(monkeypatch: pytest.Monke
     assert watch(monkeypatch, [""], pid=NOBODY, code=1) == (Seen(3, orderly=True), [])
 
 
+@pytest.mark.parametrize("answers", [[ENDED], [""]])
+def test_one_that_ends_with_something_open_is_taken_over(
+    answers: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped while a venue was away it ends not flat after its time; with --once nobody closed what it left."""
+    seen, calls = watch(monkeypatch, answers, pid=NOBODY, code=1, left=3)
+    assert seen == Seen(3, orderly=False)
+    assert calls == ["guard_silent: run 3: it ended with something open; the guard takes over"]
+
+
 def test_a_run_that_died_before_anybody_watched_it_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that starts late, or starts again, finds no control socket and what the dead run left."""
     monkeypatch.setattr(watching, "running", _nobody)
-    guarded = Guarded()
-    guarded.left = lambda: 7  # type: ignore[attr-defined]
+    guarded = Guarded(left=7)
     assert next(iter(Watching(guarded))) == Seen(7, orderly=False)  # type: ignore[arg-type]
     assert guarded.calls == [
         "guard_silent: run 7: it is dead and nobody looks after what it left; the guard takes over"
@@ -122,7 +139,7 @@ def test_who_trades_the_accounts_with_another_journal_is_told_once(
     monkeypatch.setattr(watching, "running", _nobody)
     monkeypatch.setattr(watching.select, "select", lambda *_: ([], [], []))
     guarded, left = Guarded(), iter([0, 0, 7])
-    guarded.left = lambda: next(left)  # type: ignore[attr-defined]
+    monkeypatch.setattr(guarded, "left", lambda: next(left))
     monkeypatch.setattr(guarded, "unseen", lambda: "hawk is traded with other.sqlite")
     next(iter(Watching(guarded)))  # type: ignore[arg-type]
     assert capsys.readouterr().err.count("eagle: hawk is traded with other.sqlite\n") == 1

@@ -568,6 +568,7 @@ class Intake:
         if order.purpose in COVERING:
             self._covering_changed(order, before)
             return []
+        self.effects.append(check_over(order.client_id))  # the journal learns of its end by that
         return [self._order_event(order, late=False)]
 
     def _ask_on(self, order: Order) -> list[StrategyEvent]:
