@@ -307,6 +307,11 @@ class SimulatedWorld:
         """How much longer than after no fault something may take that began then: as long as the faults took."""
         return sum(took + EACH_NS for until_ns, took in self._took if until_ns >= since_ns)
 
+    @property
+    def calm_from_ns(self) -> int:
+        """When the last fault that was played is over, though no other may begin any more."""
+        return max((until_ns for until_ns, _ in self._took), default=0)
+
     def was_down(self, since_ns: int) -> None:
         """A process that died unwinds in the world's time: until now nobody could do anything."""
         now_ns = self.clock.now_ns()

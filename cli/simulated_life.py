@@ -306,7 +306,7 @@ class Life:
                 if not planned_s and not self._behind_the_touch():
                     witness.violate("not_done", f"{scenario.rounds} rounds took more than {after_s} s")
                 runner.stop(1)
-                home_ns = self.clock.now_ns() + HOME_S * S
+                home_ns = max(self.clock.now_ns(), world.calm_from_ns) + HOME_S * S
                 self.clock.call_at(home_ns, late, 2)
                 self.clock.call_at(home_ns + SQUEEZE_S * S, late, 3)
 

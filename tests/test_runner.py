@@ -900,6 +900,22 @@ def test_what_comes_in_after_the_end_was_said_is_waited_for_or_told(
     assert (room.loop.clock.now_ns() - START) // MS == ended_ms
 
 
+def test_a_reading_that_a_fill_overtook_to_the_last_is_left_out() -> None:
+    """A venue came back as a run ended not flat: the audit compared the last reading with fills behind it."""
+
+    def arrange(room: Room) -> None:
+        room.desk.open = ["m: +1 ETH"]
+        room.at(400, room.clients["m"].delays.update, {"positions": 0.2})
+        room.at(500, room.runner.stop, 1)
+        room.at(900, room.desk.open.clear)
+        for ms in range(600, 1_400, 100):
+            room.at(ms, room.runner._private, fill("m"))
+
+    room, code = run(lambda given: [Finish(1, "not flat")] if isinstance(given, StopAsked) else [], arrange)
+    assert (code, room.runner.ending) == (1, Ending(1, "not flat; then left with nothing open"))
+    assert [call for call in room.calls if call.startswith("end ")] == ["end 0 ['t']"]
+
+
 def test_the_first_two_stops_are_the_desks_business() -> None:
     def arrange(room: Room) -> None:
         room.at(1, room.runner.stop, 1)

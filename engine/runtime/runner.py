@@ -549,7 +549,8 @@ class Runner:
     async def _last_held(self) -> Holdings:
         """Positions at the end. What comes in meanwhile is hedged, and its hedges are waited for, or told as open.
 
-        A reading that something overtook is made anew: who compares it afterwards would find a difference.
+        A reading that something overtook is made anew, and left out in the end: who compares it afterwards would find a
+        difference.
         """
         said = self._said_open
         for client in self._clients.values():
@@ -557,15 +558,19 @@ class Runner:
         held, moves = await self._read_last()
         await self._rows.before_leaving(self.handle)  # of orders that are known: no move, but for the price
         for _ in range(LATE_TRIES):
-            as_said = said is None or self._desk.exposure_lines() == said
-            if as_said and (moves == self._all_moves() or not held.margins):
-                return held
-            if not as_said:
+            covered = said is None or self._covered_as(said)
+            if covered and (moves == self._all_moves() or not held.margins):
+                break
+            if not covered:
                 await self._until_covered()
             held, moves = await self._read_last()
         if said is not None and self._desk.exposure_lines() != said and self.ending is not None:
             self.ending = Ending(max(1, self.ending.exit_code), f"{self.ending.text}; then {self._left_text()}")
-        return held
+        still = {name for name, then, now in zip(self._asked, moves, self._all_moves(), strict=True) if then == now}
+        return Holdings(
+            tuple(it for it in held.positions if it.account in still),
+            tuple(it for it in held.margins if it.account in still), held.quiet,
+        )  # fmt: skip
 
     async def _until_covered(self) -> None:
         self._covered = asyncio.get_running_loop().create_future()
@@ -578,8 +583,13 @@ class Runner:
             self._stepping.after_each = None
 
     def _look_whether_covered(self) -> None:
-        if self._desk.exposure_lines() == self._said_open:
+        if self._covered_as(self._said_open or []):
             self._stop_waiting()
+
+    def _covered_as(self, said: list[str]) -> bool:
+        """Is no more open than was said at the end?"""
+        lines = self._desk.exposure_lines()
+        return not lines or lines == said
 
     async def _read_last(self) -> tuple[Holdings, Sequence[int]]:
         moves = self._all_moves()
