@@ -371,6 +371,11 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
     told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
+    if _in_doubt(world, lived):
+        by_hand = re.compile("[a-z]+: trade ")  # else it is what an order of ours did
+        witness.violations[:] = [
+            it for it in witness.violations if it.code != "never_known" or not by_hand.match(it.text)
+        ]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
 
@@ -453,6 +458,12 @@ def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
     """A flow that listens has hedged all, and the venue did not answer its last question among faults: it says so."""
     said = bool(world.scenario.source) and lived.ending.startswith("hedged")
     return said and lived.exit_code == 1 and bool(world.starved_ns or _spoilt(world, world.clock.now_ns()))
+
+
+def _in_doubt(world: SimulatedWorld, lived: Lived) -> bool:
+    """Flat by its own books, and no venue had a request left to confirm it, which it says: who traded by hand knows."""
+    without = world.clock.now_ns() - world.without_ns <= LAST_NS
+    return without and lived.ending.startswith("flat; halted: CLEANUP.doubting")
 
 
 def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
