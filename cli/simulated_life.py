@@ -60,7 +60,9 @@ MOST_LIVES = 6  # the last of them is spared all faults: a seed must come to an 
 HARD_AGE_NS = 4 * S  # exposure this old may be told as `unhedged_hard_age`, 5 s, by a step that comes late
 UNPRICED = frozenset({"money_differs", "unexplained", "fill_missing"})  # what fills without a price come to
 BY_HAND = frozenset({"fill_missing", "position_differs"})  # what a trade of the last moment comes to
-UNTOLD = frozenset({"left_exposed", "never_known", "fill_missing"})  # where nothing was left to ask for it
+UNTOLD = frozenset(
+    {"left_exposed", "never_known", "foreign_unknown", "fill_missing"}
+)  # where nothing was left to ask for it
 LEFT = 130  # exit code of a run that was left at once
 LAST_NS = (ASK_TIMEOUT_S + LAST_ROWS_S) * S  # at its end a run asks for so long, and says nothing of each "no"
 GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
@@ -366,16 +368,12 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
     told = {"round_uncovered"} if rightly else set()
     told |= {"uncovered"} if cut_short else set()
     told |= UNTOLD if world.starved_ns and _unconfirmed(world, lived) else set()
+    told |= {"foreign_unknown"} if _in_doubt(world, flow, lived) else set()
     told |= BY_HAND if witness.untold_at_end else set()
     told |= {"no_baseline"} if _stopped_early(lived) else set()
     told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
-    if _in_doubt(world, lived):
-        by_hand = re.compile("[a-z]+: trade ")  # else it is what an order of ours did
-        witness.violations[:] = [
-            it for it in witness.violations if it.code != "never_known" or not by_hand.match(it.text)
-        ]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
 
@@ -460,10 +458,13 @@ def _unconfirmed(world: SimulatedWorld, lived: Lived) -> bool:
     return said and lived.exit_code == 1 and bool(world.starved_ns or _spoilt(world, world.clock.now_ns()))
 
 
-def _in_doubt(world: SimulatedWorld, lived: Lived) -> bool:
-    """Flat by its own books, and no venue had a request left to confirm it, which it says: who traded by hand knows."""
+def _in_doubt(world: SimulatedWorld, flow: Flow, lived: Lived) -> bool:
+    """Halted, flat by its own books, for want of a request with which a venue could confirm it, among faults.
+
+    Who traded by hand knows of that; what our own orders did must be known all the same.
+    """
     without = world.clock.now_ns() - world.without_ns <= LAST_NS
-    return without and lived.ending.startswith("flat; halted: CLEANUP.doubting")
+    return without and lived.ending.startswith("flat") and _halted_rightly(world, flow, lived)
 
 
 def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:

@@ -26,8 +26,8 @@ from cli.simulate_runs import RunOptions, calm, run_seed
 from engine.runtime.journal import Decided
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.witness import Bounds
-from engine.trading import hedging, inquiry, orders, verbs, world
-from engine.trading.effects import PlaceOrder, Purpose
+from engine.trading import hedging, inquiry, intake, orders, verbs, world
+from engine.trading.effects import DisarmTimer, PlaceOrder, Purpose
 from exchanges import link, order_client, reconcile, tracking
 from exchanges.backpack.wire import reply as backpack_reply
 from exchanges.backpack.wire import stream as backpack_stream
@@ -215,6 +215,11 @@ def _asked_once(put: Set) -> None:
     put(inquiry.Inquiry, "_again_ns", lambda self, _: self._world.now_ns + 60 * S)
 
 
+def _end_untold(put: Set) -> None:
+    """Nothing tells the journal that an order which no venue ever knew has ended."""
+    put(intake, "check_over", lambda client_id: DisarmTimer("nobody", client_id, 0))
+
+
 QUIET = "{fault: streams_cut, at: 59m}"  # nothing goes wrong
 TWICE = "{fault: frame_twice, of: private, rate: 0.3}"
 UNANSWERED = "{fault: ack_lost, on: place, rate: 0.2}"
@@ -254,6 +259,7 @@ BUGS: Mapping[str, Bug] = {
     "state_goes_back": Bug("a late frame opens an order again", _state_goes_back, SWAPPED, 1, rounds=2),
     "cumulative_as_fill": Bug("a running sum is taken for the quantity of one fill", _cumulative_as_fill, QUIET, 1),
     "ladder_waits": Bug("after a refusal nobody else is asked for half a minute", _ladder_waits, REFUSED, 4),
+    "end_untold": Bug("an order that never came to be is taken over by every later run", _end_untold, UNSENT, 1),
     "asked_once": Bug("an order of unknown outcome is asked about once a minute", _asked_once, UNSENT, 1),
 }
 

@@ -13,6 +13,7 @@ CODES = {  # what must be said, where a checker of its own is meant to say it
     "fee_lost": ("money_differs",),
     "in_flight_forgotten": ("hedge_grew",),
     "remainder_forgotten": ("exposed_long",),
+    "end_untold": ("left_to_the_next",),
     "no_watch": ("unknown_long",),
 }
 

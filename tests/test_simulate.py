@@ -302,11 +302,23 @@ def test_seeds_of_the_catalogue_that_once_broke_hold(eagle: Eagle, venues: str, 
     assert said.code == 0, said.out
 
 
-@pytest.mark.parametrize(("seed", "play"), [(695, "both"), (173, "cell")])
+@pytest.mark.parametrize(("seed", "play"), [(695, "both"), (173, "cell"), (964, "both")])
 def test_seeds_of_the_matrix_hold_and_keep_its_bounds(eagle: Eagle, seed: int, play: str) -> None:
-    """695: an account came back 2.4 s after its keys were taken again. 173: a trade by hand as the run ended."""
+    """695: an account came back 2.4 s after its keys were taken again. 173: a trade by hand as the run ended.
+
+    964: a trade by hand that no venue had a request left to tell, as the run says.
+    """
     asked = ("--faults", "catalogue", "--play", play, "--rounds", "4", "--venues", "backpack,lighter", "--exposure")
     said = eagle("simulate", "--seeds", str(seed), *asked)
+    assert said.code == 0, said.out
+
+
+@pytest.mark.parametrize("seed", [8, 70])
+def test_a_venue_that_is_away_for_longer_than_a_stop_may_take(eagle: Eagle, tmp_path: Path, seed: int) -> None:
+    """8: it came back as the run ended, whose last fill overtook the reading. 70: the fault was not over when asked."""
+    plan = tmp_path / "away.yaml"
+    plan.write_text("faults:\n  - {fault: maintenance, venue: two, nth: 2, for: 40s}\n")
+    said = eagle("simulate", "--seeds", str(seed), "--faults", str(plan), "--venues", "lighter", "--rounds", "3")
     assert said.code == 0, said.out
 
 

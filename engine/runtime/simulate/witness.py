@@ -568,4 +568,4 @@ class Witness:
         if self._source and not cut_short and self._net_unheard:
             self.violate("never_known", f"the source has filled {self._net_unheard} that was never told")
         for account, order_id, trade_id in (key for key in self._foreign if key not in late):
-            self.violate("never_known", f"{account}: trade {trade_id} of order {order_id} was never told")
+            self.violate("foreign_unknown", f"{account}: trade {trade_id} of order {order_id} was never told")
