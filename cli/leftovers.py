@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -69,7 +70,12 @@ def left_over(path: Path, config: Config, *, wall_ms: int) -> Left | None:
     if not path.exists() or not path.stat().st_size:
         return None
     with open_journal(path) as journal:
-        return left_by_earlier_runs(journal, _places(config), wheres=read_venues(journal), wall_ms=wall_ms)
+        return left_in(journal, config, wall_ms=wall_ms)
+
+
+def left_in(journal: sqlite3.Connection, config: Config, *, wall_ms: int) -> Left | None:
+    """As `left_over`, by an open journal."""
+    return left_by_earlier_runs(journal, _places(config), wheres=read_venues(journal), wall_ms=wall_ms)
 
 
 def unfinished(path: Path, config: Config) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from cli.client_wiring import hear, listed_by, open_clients
-from cli.leftovers import check_baseline, check_carried, left_over, taken_over, traded, words_of
+from cli.leftovers import check_baseline, check_carried, left_in, left_over, taken_over, traded, words_of
 from cli.locate import CannotUse
 from cli.record import desk_of_run, run_start
 from cli.setups import Setup, plan_of
@@ -25,14 +25,14 @@ from cli.wiring import FLUSH_AFTER_NS, watch_of
 from engine.chart.model import Flow
 from engine.chart.units import parse_literal
 from engine.errors import EngineError, NotFlatBefore
-from engine.runtime.audit import audit
+from engine.runtime.audit import audit_in
 from engine.runtime.chance import Chance, Stream
 from engine.runtime.clock import GapWatch, S
 from engine.runtime.config import Config, load_config
-from engine.runtime.journal_read import open_journal, stream_journal
+from engine.runtime.journal_read import open_journal, pick_run
 from engine.runtime.missing_rows import LAST_ROWS_S
 from engine.runtime.questions import ASK_TIMEOUT_S
-from engine.runtime.replay import replay
+from engine.runtime.replay import replay_in
 from engine.runtime.runner import Runner
 from engine.runtime.simulate.excuses import excused
 from engine.runtime.simulate.guarded import inside
@@ -42,7 +42,7 @@ from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import irreducible
 from engine.runtime.simulate.scenario import MAKER, Scenario
 from engine.runtime.simulate.witness import Bounds
-from engine.runtime.venue_audit import audit_venue
+from engine.runtime.venue_audit import audit_venue_in
 from engine.runtime.venue_ledger import read_venue_ledger
 from engine.trading.desk import Desk
 from engine.trading.effects import Alert, CancelOrder, Effect, PlaceOrder
@@ -360,9 +360,10 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
         _judge_lost(world, lived)
     if not left and not lived.journal_failed:
         try:
-            for code, text in _journal_findings(world, flow, lived, config):
-                if not (_is_owners(code, text, witness.owners) or _came_late(code, text, witness.late_trades)):
-                    witness.violate(code, text)
+            with open_journal(lived.path) as journal:
+                for code, text in _journal_findings(world, flow, lived, config, journal):
+                    if not (_is_owners(code, text, witness.owners) or _came_late(code, text, witness.late_trades)):
+                        witness.violate(code, text)
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
     told = {"round_uncovered"} if rightly else set()
@@ -476,31 +477,33 @@ def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
     return sum(at_ns - span_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
 
 
-def _journal_findings(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> Iterator[tuple[str, str]]:
+def _journal_findings(
+    world: SimulatedWorld, flow: Flow, lived: Lived, config: Config, journal: Connection
+) -> Iterator[tuple[str, str]]:
     """Every run is replayed; the last one, with those that it took over from, is audited and compared.
 
     Of a run whose disk was full the journal has no more than a part, and of its orders none that filled nothing.
     """
     for run in range(lived.runs if lived.disk_was_full else 1, lived.runs + 1):
         # The other decider, and all that the journal tells: what it does not tell, this desk does not know.
-        again = replay(lived.path, partial(desk_of_run, flow=flow, decider="table"), run=run)
+        again = replay_in(journal, partial(desk_of_run, flow=flow, decider="table"), path=lived.path, run=run)
         if not again.same:
             yield "replay_differs", " ".join(again.lines())
-    yield from ((finding.code, finding.text) for finding in audit(lived.path, run=lived.runs).findings)
-    left = None if lived.exit_code or lived.refused else left_over(lived.path, config, wall_ms=world.clock.wall_ms())
+    last = pick_run(journal, lived.runs, path=lived.path)
+    yield from ((finding.code, finding.text) for finding in audit_in(journal, last).findings)
+    left = None if lived.exit_code or lived.refused else left_in(journal, config, wall_ms=world.clock.wall_ms())
     if left is not None and left.carried is not None and left.carried.orders and not lived.disk_was_full:
         yield "left_to_the_next", f"run {left.run} ended flat, and another would take over: {'; '.join(words_of(left))}"
-    with stream_journal(lived.path) as journal:  # its pages were read whole twice just now
-        for venue in world.venues.values():
-            if not lived.disk_was_full:
-                yield from _all_meant(venue, journal)
-            yield from _all_told(venue, journal)  # nobody's orders have an id where somebody else is listened to
+    for venue in world.venues.values():
+        if not lived.disk_was_full:
+            yield from _all_meant(venue, journal)
+        yield from _all_told(venue, journal)  # nobody's orders have an id where somebody else is listened to
     clocks = {"clock_set", "clock_skewed"} & {it.fault for it in world.played}
     for name, venue in world.venues.items():
         if clocks:
             continue  # the comparison of a user's run goes by the time at which it began
         page = ledger_page(venue.exchange, kind=venue.kind, faults=()).body
-        compared = audit_venue(lived.path, read_venue_ledger(page, url=name), run=lived.runs, venue=name)
+        compared = audit_venue_in(journal, last, read_venue_ledger(page, url=name), venue=name)
         left_to_next = venue.heard and world.witness.handed_over
         if not left_to_next:
             yield from ((finding.code, f"{name}: {finding.text}") for finding in compared.findings)

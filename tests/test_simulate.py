@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from sqlite3 import Connection
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -22,9 +23,10 @@ from cli_kit import ROOT, Eagle, eagle
 
 from cli.simulated_life import Lived, _cut_short, _halted_rightly, _left_unpriced, _waits_for_a_person
 from engine.errors import NotFlatBefore
-from engine.runtime.audit import AuditReport, audit
+from engine.runtime.audit import AuditReport, audit_in
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
+from engine.runtime.journal_read import RunRow
 from engine.runtime.loop import Forbidden
 from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.outcome import Played
@@ -327,12 +329,12 @@ def test_a_run_that_took_over_after_a_full_disk_is_audited_as_any_other(
 ) -> None:
     """Seed 43 adopts what the full disk kept from the journal; its own journal is whole."""
 
-    def missed(path: Path, *, run: int) -> AuditReport:
-        report = audit(path, run=run)
+    def missed(journal: Connection, row: RunRow) -> AuditReport:
+        report = audit_in(journal, row)
         report.add("over_filled", "an order that was adopted by the first of its fills")
         return report
 
-    monkeypatch.setattr("cli.simulated_life.audit", missed)
+    monkeypatch.setattr("cli.simulated_life.audit_in", missed)
     said = eagle("simulate", "--seeds", "43", "--faults", "catalogue", "--play", "some", "--venues", "backpack,lighter",
                  "--format", "json")  # fmt: skip
     codes = [it["code"] for seed in json.loads(said.out)["broken"] for it in seed["violations"]]

@@ -12,7 +12,7 @@ import pytest
 from cli_kit import Eagle, eagle
 
 import exchanges.bifu.private as bifu
-from engine.runtime.venue_audit import audit_venue
+from engine.runtime.venue_audit import audit_venue_in
 from exchanges.bifu.private import Pace
 
 __all__ = ["eagle"]
@@ -89,16 +89,14 @@ def test_a_fill_that_a_comparison_could_have_found_and_no_run_tells_is_a_differe
 ) -> None:
     """What fills after the last comparison of a run, the next one may still be told: no such row is missed here."""
 
-    def robbed(path: Path, *given: Any, venue: str, **more: Any) -> Any:
+    def robbed(journal: sqlite3.Connection, *given: Any, venue: str) -> Any:
         if venue == "one":
-            with sqlite3.connect(path) as journal:
-                first = f"SELECT min(at_ms) + {after_s * 1000} FROM fills WHERE venue = 'one'"
-                journal.execute(
-                    f"DELETE FROM fills WHERE venue = 'one' AND at_ms BETWEEN ({first}) AND ({first}) + 2000"
-                )
-        return audit_venue(path, *given, venue=venue, **more)
+            first = f"SELECT min(at_ms) + {after_s * 1000} FROM fills WHERE venue = 'one'"
+            journal.execute("PRAGMA query_only = 0")
+            journal.execute(f"DELETE FROM fills WHERE venue = 'one' AND at_ms BETWEEN ({first}) AND ({first}) + 2000")
+        return audit_venue_in(journal, *given, venue=venue)
 
-    monkeypatch.setattr("cli.simulated_life.audit_venue", robbed)
+    monkeypatch.setattr("cli.simulated_life.audit_venue_in", robbed)
     told = simulated(eagle, "2", "--venues", "backpack", "--rounds", "20")
     assert ("fill_differs" in codes(told)) is found
 

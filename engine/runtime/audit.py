@@ -144,16 +144,20 @@ def audit(path: Path, *, run: int | None = None, dust_bound: Decimal | None = No
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
-        row = pick_run(journal, run, path=path)
-        report = AuditReport(row.number, row.hedged)
-        _check_end(row, report)
-        accounts = read_accounts(journal, row.number)
-        coverage = _Coverage(accounts, report, dust_bound, heard=row.heard)
-        coverage.carry(read_carried(journal, row.number), read_under_way(journal, row.number))
-        coverage.check(events(journal, row.number))
-        _check_venue(journal, row, report)
-        _check_requests(journal, row.number, report)
-        _check_rows(journal, row.number, report)
+        return audit_in(journal, pick_run(journal, run, path=path), dust_bound=dust_bound)
+
+
+def audit_in(journal: sqlite3.Connection, row: RunRow, *, dust_bound: Decimal | None = None) -> AuditReport:
+    """As `audit`, of one run of an open journal."""
+    report = AuditReport(row.number, row.hedged)
+    _check_end(row, report)
+    accounts = read_accounts(journal, row.number)
+    coverage = _Coverage(accounts, report, dust_bound, heard=row.heard)
+    coverage.carry(read_carried(journal, row.number), read_under_way(journal, row.number))
+    coverage.check(events(journal, row.number))
+    _check_venue(journal, row, report)
+    _check_requests(journal, row.number, report)
+    _check_rows(journal, row.number, report)
     return report
 
 

@@ -119,20 +119,33 @@ def replay(
     Raises: JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
-        row = pick_run(journal, run, path=path)
-        chance = Playback()
-        desk = make_desk(row, chance)
-        steps = 0
-        for recorded in _recorded_steps(journal, path, run=row.number):
-            if until is not None and recorded.seq > until:
-                break
-            effects = _step(desk, chance, recorded)
-            difference = _compare(journal, desk, chance, run=row.number, recorded=recorded, effects=effects)
-            if difference is not None:
-                return ReplayReport(row.number, steps, difference)
-            if trace is not None:
-                trace(recorded.seq, recorded.at_ns, recorded.given, effects)
-            steps += 1
+        return replay_in(journal, make_desk, path=path, run=run, until=until, trace=trace)
+
+
+def replay_in(
+    journal: sqlite3.Connection,
+    make_desk: Callable[[RunRow, Rng], Desk],
+    *,
+    path: Path,
+    run: int | None = None,
+    until: int | None = None,
+    trace: Trace | None = None,
+) -> ReplayReport:
+    """As `replay`, in the journal that is open at `path`."""
+    row = pick_run(journal, run, path=path)
+    chance = Playback()
+    desk = make_desk(row, chance)
+    steps = 0
+    for recorded in _recorded_steps(journal, path, run=row.number):
+        if until is not None and recorded.seq > until:
+            break
+        effects = _step(desk, chance, recorded)
+        difference = _compare(journal, desk, chance, run=row.number, recorded=recorded, effects=effects)
+        if difference is not None:
+            return ReplayReport(row.number, steps, difference)
+        if trace is not None:
+            trace(recorded.seq, recorded.at_ns, recorded.given, effects)
+        steps += 1
     return ReplayReport(row.number, steps, None)
 
 

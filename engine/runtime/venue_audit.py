@@ -95,9 +95,15 @@ def audit_venue(path: Path, ledger: VenueLedger, *, run: int | None = None, venu
     JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
-        row = pick_run(journal, run, path=path)
-        report = VenueAudit(row.number, _venue_of(journal, row.number, ledger, venue))
-        _Comparison(journal, row, ledger, report).check()
+        return audit_venue_in(journal, pick_run(journal, run, path=path), ledger, venue=venue)
+
+
+def audit_venue_in(
+    journal: sqlite3.Connection, row: RunRow, ledger: VenueLedger, *, venue: str | None = None
+) -> VenueAudit:
+    """As `audit_venue`, of one run of an open journal."""
+    report = VenueAudit(row.number, _venue_of(journal, row.number, ledger, venue))
+    _Comparison(journal, row, ledger, report).check()
     return report
 
 
