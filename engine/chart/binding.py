@@ -1,6 +1,7 @@
 """Binds a compiled flow to one running chart: guards, actions, delays and invokes become callables and numbers.
 
-Everything that can be looked up before the first event is looked up here, so that a step only walks tuples.
+Everything that can be looked up before the first event is looked up here, so that a step only walks tuples; the decider
+of a replay, which waits for no step, asks for each look when it comes to it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from engine.chart.model import (
     Action,
@@ -119,6 +120,16 @@ class Plan:
 Plans = Mapping[str, Mapping[str, tuple[Plan, ...]]]  # leaf -> event -> plans; `always` rows under ALWAYS
 
 
+class Bound(Protocol):
+    """A flow's candidates, bound to one chart."""
+
+    def plans(self) -> Plans:
+        """All of them."""
+
+    def plans_of(self, leaf: str, event: str) -> tuple[Plan, ...]:
+        """What may be taken in a leaf on an event, the first open one first; bound when they are first asked for."""
+
+
 class Counters:
     """The flow's declared context, an attribute each. What a step wrote can be taken back."""
 
@@ -207,6 +218,7 @@ class Binder:
         self._several: dict[int, tuple[Deed, ...]] = {}
         self._guards: dict[int, Guard] = {}
         self._waits: dict[tuple[str, ...], tuple[Waiting, ...]] = {}
+        self._looks: dict[tuple[str, str], tuple[Plan, ...]] = {}
         self.waiting = {
             name: self._waiting(name) for name, state in flow.states.items() if state.delays or state.invoke
         }
@@ -216,6 +228,13 @@ class Binder:
             leaf: {event: tuple(map(self._plan, found)) for event, found in self._table(leaf).items() if found}
             for leaf in self._flow.leaves
         }
+
+    def plans_of(self, leaf: str, event: str) -> tuple[Plan, ...]:
+        found = self._looks.get((leaf, event))
+        if found is None:
+            table = self._flow.table.get(leaf, {}).get(event, ()) if event else self._flow.always.get(leaf, ())
+            found = self._looks[leaf, event] = tuple(map(self._plan, table))
+        return found
 
     def _table(self, leaf: str) -> dict[str, tuple[Candidate, ...]]:
         return {**self._flow.table.get(leaf, {}), ALWAYS: self._flow.always.get(leaf, ())}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engine.chart.binding import ALWAYS, Plan, Plans
+from engine.chart.binding import ALWAYS, Bound, Plan
 
 
 class Decider(Protocol):
@@ -28,20 +28,22 @@ class Decider(Protocol):
 class TableDecider:
     """The reference: first open candidate of the table."""
 
-    def __init__(self, plans: Plans, leaf: str) -> None:
+    def __init__(self, bound: Bound, leaf: str) -> None:
         self.leaf = leaf
-        self._plans = plans
+        self._plans_of = bound.plans_of
 
     def take(self, event: str) -> Plan | None:
-        for plan in self._plans[self.leaf].get(event, ()):
+        for plan in self._plans_of(self.leaf, event):
             if plan.open():
                 self.leaf = plan.leaf
                 return plan
         return None
 
     def restless(self) -> bool:
-        always = self._plans[self.leaf].get(ALWAYS)
-        return always is not None and any(plan.open() for plan in always)
+        for plan in self._plans_of(self.leaf, ALWAYS):  # noqa: SIM110 as in the other decider
+            if plan.open():
+                return True
+        return False
 
     def put(self, leaf: str) -> None:
         self.leaf = leaf

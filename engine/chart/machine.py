@@ -111,7 +111,7 @@ class Chart:
         )
         self._waiting = self._binder.waiting
         make_decider = _DECIDERS[decider] if isinstance(decider, str) else decider
-        self._decider: Decider = make_decider(self._binder.plans(), flow.initial)
+        self._decider: Decider = make_decider(self._binder, flow.initial)
         self._lineage = {leaf: lineage(flow, leaf) for leaf in flow.leaves}
         self._within = {leaf: frozenset(names) for leaf, names in self._lineage.items()}
         self._finals = frozenset(leaf for leaf in flow.leaves if flow.states[leaf].final)

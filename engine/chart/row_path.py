@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.chart.binding import ALWAYS, Plan, Plans
+from engine.chart.binding import ALWAYS, Bound, Plan
 from engine.chart.deciders import TableDecider
 from engine.chart.model import Row
 
@@ -34,20 +34,20 @@ class Look:
 class NotingDecider(TableDecider):
     """Decides as the table does and notes every look; `looks` is the list to note in, `scope` what guards read."""
 
-    def __init__(self, plans: Plans, leaf: str, *, scope: object, looks: list[Look]) -> None:
-        super().__init__(plans, leaf)
+    def __init__(self, bound: Bound, leaf: str, *, scope: object, looks: list[Look]) -> None:
+        super().__init__(bound, leaf)
         self._scope = scope
         self._looks = looks
 
     def take(self, event: str) -> Plan | None:
-        tried = tuple(self._tried(self._plans[self.leaf].get(event, ())))
+        tried = tuple(self._tried(self._plans_of(self.leaf, event)))
         if tried or event:
             self._looks.append(Look(self.leaf, event, tried))
         return super().take(event)
 
     def restless(self) -> bool:
         found = super().restless()
-        tried = () if found else tuple(self._tried(self._plans[self.leaf].get(ALWAYS, ())))
+        tried = () if found else tuple(self._tried(self._plans_of(self.leaf, ALWAYS)))
         if tried:  # nothing will be taken, so this was the only look
             self._looks.append(Look(self.leaf, ALWAYS, tried))
         return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from transitions import Event, Machine, Transition
 
-from engine.chart.binding import ALWAYS, Guard, Plan, Plans
+from engine.chart.binding import ALWAYS, Bound, Guard, Plan
 
 
 class _Trigger(Event):
@@ -61,7 +61,8 @@ class TransitionsDecider:
 
     leaf: str
 
-    def __init__(self, plans: Plans, leaf: str) -> None:
+    def __init__(self, bound: Bound, leaf: str) -> None:
+        plans = bound.plans()
         self.taken: Plan | None = None  # the machine's last
         self._always = {name: _guards(events.get(ALWAYS, ())) for name, events in plans.items()}
         machine = _Machine(
