@@ -324,6 +324,19 @@ def test_a_venue_that_is_away_for_longer_than_a_stop_may_take(eagle: Eagle, tmp_
     assert said.code == 0, said.out
 
 
+@pytest.mark.parametrize(("venues", "seed"), [("lighter", 125), ("lighter", 363), ("backpack,lighter", 481)])
+def test_an_order_that_the_journal_tells_is_not_hedged_anew_after_a_full_disk(
+    eagle: Eagle, venues: str, seed: int
+) -> None:
+    """What had made up for it stood in no journal, and no request was left to spare for the rows of that account.
+
+    It left 0.02 and 0.01 open for as long as the run lasted.
+    """
+    plan = str(ROOT / "tests" / "full_disk_faults.yaml")
+    said = eagle("simulate", "--seeds", str(seed), "--faults", plan, "--venues", venues, "--rounds", "6")
+    assert said.code == 0, said.out
+
+
 def test_a_run_that_took_over_after_a_full_disk_is_audited_as_any_other(
     eagle: Eagle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from engine.runtime.journal import Journal
 from engine.runtime.patience import Patience
 from engine.runtime.ports import Desk
 from engine.runtime.questions import LAST_PAUSE_S, Holdings, Questions, all_of
-from engine.trading.effects import Alert, Level
+from engine.trading.effects import Alert, AskOrder, Level
 from engine.trading.inputs import Carried
 from exchanges.errors import ExchangeError, RateLimited
 from exchanges.types import ZERO, Clock, Fill
@@ -50,7 +50,8 @@ class MissingRows:
         Also of orders that no journal tells (S15): without these what a dead run has hedged would be hedged again, so
         that an answer is waited for. Elsewhere the takeover goes on without one: the orders themselves are asked, only
         prices and fees are missing. So it does where requests are scarce for an account that holds, by `held`, what the
-        journal tells. Raises: ExchangeError if no answer comes within UNTOLD_ROWS_S.
+        journal tells, as long as none of its orders has filled more. Raises: ExchangeError if no answer comes within
+        UNTOLD_ROWS_S.
         """
         ids = {order.order_id: order.client_id for order in carried.orders if order.order_id}
         names = {order.account for order in carried.orders}
@@ -87,10 +88,27 @@ class MissingRows:
         try:
             return await self._questions.spare_rows(account, symbol, carried.since_ms)
         except RateLimited as error:
-            self._tell_unread(carried, error, goes_on=True)
-            return []
+            if await self._filled_as_told(account, carried):
+                self._tell_unread(carried, error, goes_on=True)
+                return []
         except ExchangeError:
-            return await self._read(account, symbol, carried, patience)
+            pass  # it is away, and has requests left
+        return await self._read(account, symbol, carried, patience)
+
+    async def _filled_as_told(self, account: str, carried: Carried) -> bool:
+        """Do the account's orders without an end say no more than the journal does?
+
+        The position is the journal's. An order that filled more has therefore been made up for by orders that are in no
+        journal, and counted without these it would be hedged though nothing is open.
+        """
+        for order in carried.orders:
+            if order.account == account:
+                looked = await self._questions.look(AskOrder(account, order.symbol, order.client_id, token=0))
+                if not looked.ok:
+                    return False
+                if looked.update is not None and looked.update.cum_qty > order.filled + order.provisional:
+                    return False
+        return True
 
     async def _read(self, account: str, symbol: str, carried: Carried, patience: Patience) -> Sequence[Fill]:
         until_ns = self._clock.now_ns() + UNTOLD_ROWS_S * S

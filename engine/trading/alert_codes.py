@@ -59,8 +59,8 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         Level.WARNING,
         "a run that takes over from a dead one cannot read the fills of the time between",
         "Nothing at once: it waits for them up to a minute where positions differ from the journal, which may not tell"
-        " every order, else quantities come from orders and positions. `eagle audit` may miss rows then; compare fees"
-        " by hand.",
+        " every order, or an order has filled more; else quantities come from orders and positions. `eagle audit` may"
+        " miss rows then; compare fees by hand.",
     ),
     "requests_awaited": _process(
         Level.WARNING,
