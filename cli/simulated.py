@@ -80,7 +80,7 @@ class _TellingLedger(Ledger):
 
     def add_order(self, order: VenueOrder) -> None:
         super().add_order(order)
-        self._world.witness.order_came(order.account, order.client_id)
+        self._world.came(order)
 
     def add_fill(self, fill: Fill) -> None:
         super().add_fill(fill)
@@ -231,6 +231,12 @@ class SimulatedWorld:
     def traded(self) -> list[tuple[str, SimulatedVenue]]:
         """The venues that a process trades on."""
         return [(name, venue) for name, venue in self.venues.items() if not venue.heard]
+
+    def came(self, order: VenueOrder) -> None:
+        """A venue has accepted an order."""
+        venue = next(it for it in self.venues.values() if order.account in it.exchange.accounts)
+        beside = [it.client_id for it in venue.exchange.accounts[order.account].open.values()]
+        self.witness.order_came(order.request, beside)
 
     def executed(self, fill: Fill) -> None:
         """A venue has executed something."""

@@ -270,10 +270,10 @@ class Life:
     def _write_quickly(self) -> None:
         self._write_ns = 0
 
-    def _written(self, effect: PlaceOrder | CancelOrder) -> None:
+    def _written(self, effect: PlaceOrder | CancelOrder, durable: bool) -> None:
         """A disk that takes its time holds up the whole process: the journal writes on the loop's thread."""
         if isinstance(effect, PlaceOrder):
-            self._world.witness.intended(effect)
+            self._world.witness.intended(effect, durable=durable)
         if self._write_ns:
             self.clock.pause(self._write_ns)
 

@@ -24,11 +24,14 @@ from cli import simulated_life
 from cli.locate import Source, read_flow_source
 from cli.simulate_runs import RunOptions, calm, run_seed
 from engine.runtime.journal import Decided
+from engine.runtime.runner import Runner
 from engine.runtime.simulate.journal import SimulatedJournal
 from engine.runtime.simulate.witness import Bounds
 from engine.trading import hedging, inquiry, intake, orders, verbs, world
 from engine.trading.effects import DisarmTimer, PlaceOrder, Purpose
+from engine.trading.inputs import StopAsked
 from exchanges import link, order_client, reconcile, tracking
+from exchanges.backpack.client import BackpackClient
 from exchanges.backpack.wire import reply as backpack_reply
 from exchanges.backpack.wire import stream as backpack_stream
 from exchanges.facts import OrderFacts
@@ -220,6 +223,42 @@ def _end_untold(put: Set) -> None:
     put(intake, "check_over", lambda client_id: DisarmTimer("nobody", client_id, 0))
 
 
+def _interval_ignored(put: Set) -> None:
+    """A hedge of unknown outcome is counted on as if it were known to fill (S4)."""
+    put(hedging.Hedging, "_bounded", lambda _, need: need)
+
+
+def _untrusted_hedged(put: Set) -> None:
+    """A hedge leaves while its account's stream may owe fills (S14)."""
+    object_to = hedging.Hedging._objection
+
+    def objection(self: hedging.Hedging, *given: Any) -> str:
+        said = object_to(self, *given)
+        return "" if said == "stream not trusted" else said
+
+    put(hedging.Hedging, "_objection", objection)
+    put(hedging.Hedging, "_may_send", lambda _: True)
+
+
+def _rests_twice(put: Set) -> None:
+    place = verbs.Verbs._place
+    put(verbs.Verbs, "_place", lambda self, *given: (*place(self, *given), *place(self, *given)))
+
+
+def _reduce_only_lost(put: Set) -> None:
+    submit = BackpackClient.submit
+    put(BackpackClient, "submit", lambda self, order, said: submit(self, replace(order, reduce_only=False), said))
+
+
+def _opened_unwritten(put: Set) -> None:
+    put(Runner, "_objection", lambda self, order: self._may_send(order))
+
+
+def _stop_unheard(put: Set) -> None:
+    apply = intake.Intake.apply
+    put(intake.Intake, "apply", lambda self, given: [] if given == StopAsked(1) else apply(self, given))
+
+
 QUIET = "{fault: streams_cut, at: 59m}"  # nothing goes wrong
 TWICE = "{fault: frame_twice, of: private, rate: 0.3}"
 UNANSWERED = "{fault: ack_lost, on: place, rate: 0.2}"
@@ -237,6 +276,14 @@ LATE = "{fault: frame_late, of: fill, rate: 0.4, delay: 900ms}"
 SWAPPED = "{fault: frame_swapped, of: private, rate: 0.4}"
 UNSENT = "{fault: request_lost, on: place, rate: 0.3}"
 PATIENT = (("order_timeout", "25s"),)  # else an order's own timeout asks about it
+SAME_AGAIN = (
+    "{fault: request_lost, on: place, rate: 0.4}\n"
+    "{fault: foreign_trade, rate: 0.1, times: 3, lots: 40, account: chick}\n"
+    "{fault: foreign_trade, rate: 0.1, times: 3, lots: -40, account: chick}"
+)
+AWAY = "{fault: streams_cut, rate: 0.3}"
+FULL = "{fault: disk_full, rate: 0.02, times: 1}"
+STOPPED = "{fault: stop_asked, at: 2s}"
 KILLED = "{fault: killed, rate: 0.01, times: 2, for: 500ms}"
 
 BUGS: Mapping[str, Bug] = {
@@ -260,6 +307,14 @@ BUGS: Mapping[str, Bug] = {
     "cumulative_as_fill": Bug("a running sum is taken for the quantity of one fill", _cumulative_as_fill, QUIET, 1),
     "ladder_waits": Bug("after a refusal nobody else is asked for half a minute", _ladder_waits, REFUSED, 4),
     "end_untold": Bug("an order that never came to be is taken over by every later run", _end_untold, UNSENT, 1),
+    "interval_ignored": Bug(
+        "an order of unknown outcome is counted on as if it would fill", _interval_ignored, SAME_AGAIN, 20
+    ),
+    "untrusted_hedged": Bug("hedges leave on streams that are not trusted", _untrusted_hedged, AWAY, 3),
+    "rests_twice": Bug("each order of a leg is made twice", _rests_twice, QUIET, 1, rounds=1),
+    "reduce_only_lost": Bug("Backpack's orders lose their reduce-only", _reduce_only_lost, QUIET, 1, rounds=1),
+    "opened_unwritten": Bug("with a full disk an opening leaves without its intent", _opened_unwritten, FULL, 22),
+    "stop_unheard": Bug("the wish to stop is heard by nobody", _stop_unheard, STOPPED, 1, rounds=1),
     "asked_once": Bug("an order of unknown outcome is asked about once a minute", _asked_once, UNSENT, 1),
 }
 

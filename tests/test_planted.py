@@ -15,6 +15,12 @@ CODES = {  # what must be said, where a checker of its own is meant to say it
     "remainder_forgotten": ("exposed_long",),
     "end_untold": ("left_to_the_next",),
     "no_watch": ("unknown_long",),
+    "interval_ignored": ("interval_grew",),
+    "untrusted_hedged": ("sent_untrusted",),
+    "rests_twice": ("rests_twice",),
+    "reduce_only_lost": ("order_differs",),
+    "opened_unwritten": ("opened_unwritten",),
+    "stop_unheard": ("opened_late",),
 }
 
 

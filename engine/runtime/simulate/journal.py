@@ -22,11 +22,11 @@ class SimulatedJournal(SqliteJournal):
     """What it is asked to do are the effects of the process: `effect` is called before and after each of them.
 
     It says whether the process has died there: from then on nothing is written, and what waited in memory is lost.
-    `written` is called with each intent after it was tried, inside the step that asked for it.
+    `written` is called with each intent after it was tried, inside the step that asked for it, and whether it is there.
     """
 
     def __init__(
-        self, path: Path, *, effect: Callable[[], bool], written: Callable[[PlaceOrder | CancelOrder], None]
+        self, path: Path, *, effect: Callable[[], bool], written: Callable[[PlaceOrder | CancelOrder, bool], None]
     ) -> None:
         if not path.exists():
             with open(path, "xb", opener=_for_the_owner) as file:
@@ -61,9 +61,12 @@ class SimulatedJournal(SqliteJournal):
     def intents(self, decided: Sequence[Decided]) -> None:
         if self.dead or self._effect():
             return
+        before = len(self.lost)
         super().intents(decided)
+        lost = "".join(self.lost[before:])
         for effect, _, _, _ in decided:
-            self._written(effect)
+            client_id = effect.request.client_id if isinstance(effect, PlaceOrder) else effect.client_id
+            self._written(effect, repr(client_id) not in lost)
         self._effect()
 
     def sent(self, *given: Any) -> None:

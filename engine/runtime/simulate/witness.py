@@ -9,21 +9,25 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from itertools import combinations
 from typing import Protocol
 
 from engine.runtime.carried import LONGEST_NS
+from engine.runtime.simulate.meant import otherwise
 from engine.runtime.simulate.residue import Left
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
+from engine.trading.hedging import Choice
 from engine.trading.inputs import Input, Started, StopAsked
 from engine.trading.limits import smallest_order
-from exchanges.types import ZERO, Fill, Liquidity
+from exchanges.types import ZERO, Fill, LinkState, Liquidity, OrderRequest
 
 MS = 1_000_000
 S = 1_000_000_000
 KEPT = 20  # violations of one run; more say nothing new
 COVERING = frozenset({Purpose.HEDGE, Purpose.UNDO, Purpose.FLATTEN})
+RESTING = frozenset({Purpose.OPEN, Purpose.CLOSE, Purpose.CLEANUP})  # of the maker: one at a time
 ONE_SIDED = frozenset({Purpose.HEDGE, Purpose.UNDO})  # halves of a flattened pair open exposure for each other (S9)
 HOME = ("cleanup", "error")  # phases of a flow in which accounts are brought back to flat
 BY_LIST = "cum:"  # how a trade id begins that only the source's order list tells
@@ -123,6 +127,8 @@ class Witness:
         self._most = ZERO
         self._told_long = False
         self._intents: dict[str, PlaceOrder] = {}
+        self._unwritten: set[str] = set()  # those that the journal could not store
+        self._stopping = False  # was the desk that trades asked to stop?
         self._seen_ids: set[tuple[str, str]] = set()
         self._came: dict[str, int] = {}  # when an order reached its venue
         self._orders: dict[str, _Order] = {}
@@ -158,7 +164,9 @@ class Witness:
         """From now on this desk is the one that trades; a new life has a new one, which knows what the journal told."""
         self._desk = desk
         self._desks += 1
-        self._began = False
+        self._began = self._stopping = False
+        if desk.hedging is not None:
+            desk.hedging.on_choice = partial(self._chosen, desk)
         self._believed_since_ns = 0
         self._decisions.clear()
         self._foreign.clear()
@@ -227,12 +235,15 @@ class Witness:
 
     # --- what happens at the venues
 
-    def intended(self, effect: PlaceOrder) -> None:
-        """The process has written that it will send an order, or could not write it and sends it all the same."""
+    def intended(self, effect: PlaceOrder, *, durable: bool) -> None:
+        """The process has written that it will send an order, or could not write it (not `durable`)."""
         self._intents[effect.request.client_id] = effect
+        if not durable:
+            self._unwritten.add(effect.request.client_id)
 
-    def order_came(self, account: str, client_id: str) -> None:
-        """A venue has accepted an order."""
+    def order_came(self, came: OrderRequest, beside: Sequence[str]) -> None:
+        """A venue has accepted an order; `beside`: those of the account that are open there."""
+        account, client_id = came.account, came.client_id
         if not client_id:
             return
         if (account, client_id) in self._seen_ids:
@@ -241,6 +252,21 @@ class Witness:
         self._came[client_id] = self._now_ns()
         if client_id not in self._intents:
             self.violate("no_intent", f"{account}: order {client_id} reached the venue without an intent")
+        else:
+            self._judge_order(came, self._intents[client_id], beside)
+
+    def _judge_order(self, came: OrderRequest, meant: PlaceOrder, beside: Sequence[str]) -> None:
+        """Is it what was decided, and may it be there?"""
+        what = f"{came.account}: order {came.client_id}"
+        differs = otherwise(came, meant.request)
+        if differs:
+            self.violate("order_differs", f"{what} is not what was decided: {differs}")
+        if meant.purpose is Purpose.OPEN and came.client_id in self._unwritten:
+            self.violate("opened_unwritten", f"{what} opens, and no journal has its intent")
+        if meant.purpose in RESTING:
+            for other in beside:
+                if other in self._intents and self._intents[other].purpose in RESTING:
+                    self.violate("rests_twice", f"{what} came while {other} was open there")
 
     def filled(self, fill: Fill) -> None:
         """A venue has executed something, now."""
@@ -366,6 +392,7 @@ class Witness:
                 self._take_as_open(given, min(given.qty, self._met.pop(given.order_id)))
             elif self._began:
                 self._hear(given, at_ns)
+        self._stopping |= type(given) is StopAsked
         for effect in effects:
             if type(effect) is PlaceOrder:
                 self._decided(effect, at_ns, desk)
@@ -386,6 +413,8 @@ class Witness:
 
     def _decided(self, effect: PlaceOrder, at_ns: int, desk: Desk) -> None:
         client_id = effect.request.client_id
+        if self._stopping and effect.purpose is Purpose.OPEN:
+            self.violate("opened_late", f"{effect.request.account}: {client_id} opens after the wish to stop")
         if effect.purpose not in ONE_SIDED:
             return
         blind, counted_on = {1: ZERO, -1: ZERO}, {1: ZERO, -1: ZERO}
@@ -400,6 +429,28 @@ class Witness:
         for other in desk.world.orders.covering.values():
             counted_on[other.side.sign] += other.remaining
         self._decisions[client_id] = _Decision(at_ns, blind, counted_on)
+
+    def _chosen(self, desk: Desk, choice: Choice) -> None:
+        """S14: nothing is hedged on a stream that is not trusted.
+
+        S4: beside an order of unknown outcome exposure is an interval, and no hedge may grow its worse end.
+        """
+        if choice.account is None:
+            return
+        state = desk.world.links[choice.account]
+        if state is not LinkState.TRUSTED:
+            self.violate("sent_untrusted", f"{choice.account}: a hedge while its stream is {state.value}")
+        covering = desk.world.orders.covering.values()
+        if not any(order.unknown for order in covering):
+            return
+        ends = {desk.world.exposure}
+        for order in covering:
+            change = order.side.sign * order.remaining
+            ends = {end + part for end in ends for part in ((ZERO, change) if order.unknown else (change,))}
+        hedge = choice.side.sign * choice.qty
+        if max(abs(end + hedge) for end in ends) >= max(map(abs, ends)):
+            told = ", ".join(f"{end}" for end in sorted(ends))
+            self.violate("interval_grew", f"{choice.account}: a hedge of {hedge} while {told} may be open")
 
     def _moved(self, target: str, desk: Desk) -> None:
         phase = target.partition(".")[0]
