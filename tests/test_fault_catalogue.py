@@ -302,6 +302,15 @@ def test_a_tick_that_comes_back_is_used_again(tmp_path: Path) -> None:
     assert seen.alerts.count("relisted") == 2
 
 
+def test_venues_that_are_away_as_the_last_round_ends_are_waited_for(tmp_path: Path) -> None:
+    """Nobody had asked the run to stop, and it left what was open after the twenty seconds of a stop (S3)."""
+    away = "fault: maintenance, at: 3485ms, for: 45s"
+    seen = lived(f"{away}, venue: one\n{away}, venue: two", folder=tmp_path, seed=10, rounds=1)
+    assert len(seen.struck()) == 2
+    assert seen.outcome.violations == ()
+    assert (seen.outcome.exit_code, seen.outcome.ending) == (1, "flat; halted: age of unhedged size")
+
+
 HARD = [  # cells that chance alone reached in none of a thousand seeds
     ("killed", "TAKER_CLOSING", "for: 500ms"),
     ("foreign_trade", "TAKER_HEDGING", "account: chick, lots: 40"),
