@@ -25,7 +25,7 @@ from cli.venue_wiring import KINDS
 from engine.chart.model import Flow
 from engine.runtime.config import load_config
 from engine.runtime.simulate.alone import Alone
-from engine.runtime.simulate.outcome import Outcome
+from engine.runtime.simulate.outcome import Outcome, crashed
 from engine.runtime.simulate.scenario import Scenario, draw_scenario
 from engine.runtime.simulate.witness import Bounds
 from engine.trading.plan import source_role
@@ -67,7 +67,10 @@ def run_seed(options: RunOptions, seed: int, *, story: Story | None = None, fold
     scenario = _scenario(options, flow, seed)
     plan = played(_plan(options.faults), options.play, scenario)
     scenario = suited(plan, scenario, chosen=dict(options.settings))
-    outcome = simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
+    try:
+        outcome = simulate(flow, scenario, plan, folder=folder, bounds=options.bounds, story=story)
+    except Exception as error:  # noqa: BLE001 a defect of program or judge, a livelock: other seeds must be told too
+        outcome = crashed(scenario, error)
     gc.collect(0)  # what a run leaves holds itself in circles: looked through now, it is still in the caches
     return outcome
 
@@ -77,7 +80,8 @@ def tell(options: RunOptions, seed: int, *, folder: Path) -> Told:
     story = Story()
     outcome = run_seed(options, seed, story=story, folder=folder)
     first = outcome.violations[0].code if outcome.violations else "nothing is broken"
-    rows = last_rows(folder / f"seed-{seed}.sqlite")
+    journal = folder / f"seed-{seed}.sqlite"
+    rows = last_rows(journal) if journal.exists() else []
     return Told(story.diagram(title=f"seed {seed}, {first}"), tuple(rows))
 
 

@@ -21,17 +21,20 @@ from typing import Any, TypeVar
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
+from cli import simulate_runs
 from cli.simulated_life import Lived, _cut_short, _halted_rightly, _left_unpriced, _waits_for_a_person
+from engine.chart.model import Flow
 from engine.errors import NotFlatBefore
 from engine.runtime.audit import AuditReport, audit_in
 from engine.runtime.chance import Stream
 from engine.runtime.clock import S, VirtualClock
 from engine.runtime.journal_read import RunRow
-from engine.runtime.loop import Forbidden
+from engine.runtime.loop import Forbidden, Livelock
 from engine.runtime.simulate.guarded import inside
-from engine.runtime.simulate.outcome import Played
+from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import Left
+from engine.runtime.simulate.scenario import Scenario
 from exchanges.reads import Reads
 from exchanges.venues.memory import MemoryTransport
 
@@ -490,6 +493,27 @@ def test_what_breaks_is_shown_with_the_command_that_repeats_it(eagle: Eagle, tmp
     trace = re.search(r"trace (\w+)", again.out)
     assert trace is not None
     assert f"trace {trace[1]}\n" in said.out
+
+
+@pytest.mark.parametrize("circle", [True, False])
+def test_a_seed_that_comes_to_no_end_is_told_like_any_other_and_the_next_ones_are_played(
+    circle: bool, eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the command with a traceback, without its seed."""
+    simulate = simulate_runs.simulate
+
+    def played(flow: Flow, scenario: Scenario, *given: Any, **more: Any) -> Outcome:
+        if scenario.seed == 4:
+            raise Livelock("nothing moves") if circle else KeyError("hawk")
+        return simulate(flow, scenario, *given, **more)
+
+    monkeypatch.setattr(simulate_runs, "simulate", played)
+    said = eagle("simulate", "--seeds", "4..5", "--rounds", "1", "--venues", "backpack", "--jobs", "1")
+    assert said.code == 1
+    what = "Livelock: nothing moves" if circle else "KeyError: 'hawk'"
+    assert said.out.startswith(f"seed 4: crashed at 0.000 s: {what} (test_simulate.py:")
+    assert "repeat it: eagle simulate eagle_chicken --rounds 1 --venues backpack --seeds 4\n" in said.out
+    assert "\n2 seeds: broken, 1 of them\n" in said.out
 
 
 @pytest.mark.parametrize(

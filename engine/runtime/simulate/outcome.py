@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 
 from engine.runtime.simulate.alone import Alone
 from engine.runtime.simulate.scenario import Scenario
 from engine.runtime.simulate.witness import Violation
 
-__all__ = ["Outcome", "Played"]
+__all__ = ["Outcome", "Played", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,15 @@ class Outcome:
             for name in {it.fault, it.label}:
                 counted[name, it.state] = counted.get((name, it.state), 0) + 1
         return counted
+
+
+def crashed(scenario: Scenario, error: Exception) -> Outcome:
+    """Of a run that came to no end: an error left it, or time stood still in it."""
+    newest = extract_tb(error.__traceback__)[-1]
+    where = f"{Path(newest.filename).name}:{newest.lineno} {newest.name}"
+    text = f"{type(error).__name__}: {error} ({where})"
+    return Outcome(
+        scenario=scenario, digest="", exit_code=1, ending=text, rounds=0, lives=0, span_ns=0, steps=0, messages=0,
+        fills=0, hedges=0, quiet_cuts=0, exposed_ns=0, unknown_ns=0, played=(),
+        violations=(Violation("crashed", 0, text),),
+    )  # fmt: skip
