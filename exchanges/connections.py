@@ -9,6 +9,7 @@ that was used last, questions take turns, which keeps the others warm (`idle.py`
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -59,10 +60,12 @@ class Exchange:
                 self._timer.cancel()
             self._done(answer)
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str, *, passing: bool = True) -> None:
         """Without an answer: what never left did not happen, anything else may have."""
-        text = f"{self.request.method}: {why}"
-        self.finish(OutcomeUnknown(text) if self.wrote else LinkDown(f"{self.request.method} did not leave: {why}"))
+        if self.wrote:
+            self.finish(OutcomeUnknown(f"{self.request.method}: {why}"))
+        else:
+            self.finish(LinkDown(f"{self.request.method} did not leave: {why}", passing=passing))
 
 
 class Pool:
@@ -158,7 +161,7 @@ class Pool:
 
     async def _connect(self) -> None:
         """One more connection, for whoever waits longest."""
-        failed = ""
+        failed: BaseException | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -166,10 +169,10 @@ class Pool:
                     server_hostname=self.host if self._tls else None,
                 )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
-            failed = f"{type(error).__name__}: {error}"
+            failed = error
         finally:
             self._opening -= 1
-        if failed:
+        if failed is not None:
             self._one_less(failed)
             return
         if self._closed:
@@ -182,12 +185,12 @@ class Pool:
         else:
             self._idle.put_new(connection, self._now_ns())
 
-    def _one_less(self, why: str) -> None:
+    def _one_less(self, error: BaseException) -> None:
         """Who waits need not be whom the connection was for: that one may have got another's."""
         waiting = [it for it in self._waiting if not it.over]
         if len(waiting) > self._opening:
             del self._waiting[waiting[0]]
-            waiting[0].fail(why)
+            waiting[0].fail(why_not(error, f"{self.host}:{self._port}"), passing=passes(error))
 
     def _first_waiting(self) -> Exchange | None:
         while self._waiting:
@@ -311,6 +314,20 @@ class _Connection(asyncio.Protocol):
             self.drop("closed by the venue")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         exchange.finish(Response(head.status_code, headers, bytes(exchange.body)))
+
+
+def why_not(error: BaseException, where: str) -> str:
+    """Why there is no connection to `where`, a host and port. Some errors of the system bring no words."""
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    words = os.strerror(number) if number is not None and number > 0 else str(error)
+    if not words:
+        words = "it took too long" if isinstance(error, TimeoutError) else "it took no connection"
+    return f"{type(error).__name__}: {words} ({where})"
+
+
+def passes(error: BaseException) -> bool:
+    """May the next try come through? A certificate that does not hold will not hold then."""
+    return not isinstance(error, ssl.SSLCertVerificationError)
 
 
 def encoded(request: Request, origin: str, start_of_headers: str) -> bytes:

@@ -8,6 +8,9 @@ ExchangeError
   LinkDown        reconnect and resync before trusting anything
   BadFrame        log it raw, resync
   MarketDataError a market file or source cannot be used; the user must fix it
+
+What is `passing` may be answered a moment later: a venue or network that is away, an answer of 5xx. An answer of 4xx,
+a redirect, or a certificate that does not hold stay as they are until somebody mends them.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from exchanges.types import Refusal
 class ExchangeError(Exception):
     """Base of everything an adapter raises; a third-party exception never leaves an adapter."""
 
+    passing = False
+
 
 class Rejected(ExchangeError):
     def __init__(self, refusal: Refusal, text: str) -> None:
@@ -27,7 +32,9 @@ class Rejected(ExchangeError):
 
 
 class OutcomeUnknown(ExchangeError):
-    pass
+    def __init__(self, text: str, *, passing: bool = True) -> None:
+        super().__init__(text)
+        self.passing = passing
 
 
 class RateLimited(ExchangeError):
@@ -41,7 +48,9 @@ class AuthFailed(ExchangeError):
 
 
 class LinkDown(ExchangeError):
-    pass
+    def __init__(self, text: str, *, passing: bool = True) -> None:
+        super().__init__(text)
+        self.passing = passing
 
 
 class BadFrame(ExchangeError):

@@ -18,7 +18,7 @@ from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.fields import one_line
 from exchanges.tasks import Tasks
-from exchanges.transport import NO_HEADERS, Answered, Request, Response, Transport
+from exchanges.transport import NO_HEADERS, Answered, Request, Response, Transport, retry_after_ms
 from exchanges.types import Cancellable, Clock, Refusal, Refused, Unknown
 from exchanges.values import quick
 
@@ -62,16 +62,10 @@ def plain_error(response: Response) -> ExchangeError | None:
         return None
     said = f"HTTP {status}: {excerpt(response.body)}"
     if status == 429:
-        return RateLimited(said, retry_ms=retry_after_ms(response))
+        return RateLimited(said, retry_ms=retry_after_ms(response.headers))
     if status == 401:
         return AuthFailed(said)
     return OutcomeUnknown(said)  # 5xx, a redirect, an error page of something between us and the venue
-
-
-def retry_after_ms(response: Response) -> int:
-    """The wait that the venue names, in ms; 0 where it names none that can be read."""
-    text = response.headers.get("retry-after", "")
-    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) <= 6 else 0
 
 
 def excerpt(body: bytes) -> str:
@@ -193,6 +187,8 @@ class Http:
             now_ns = self._clock.now_ns()
             until_ns = budget.block(now_ns, for_ns=error.retry_ms * MS)
             return RateLimited(str(error), retry_ms=_ms_until(now_ns, until_ns))
+        if isinstance(error, OutcomeUnknown):
+            error.passing = not 300 <= response.status < 500  # whatever it says: these are not mended by asking again
         budget.passed(self._clock.now_ns())
         return error
 

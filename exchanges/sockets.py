@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import Event, State
 
-from exchanges.connections import Pool
-from exchanges.errors import AuthFailed, LinkDown
+from exchanges.connections import Pool, passes, why_not
+from exchanges.errors import LinkDown
 from exchanges.reads import Reads
 from exchanges.tasks import Tasks
-from exchanges.transport import NO_HEADERS, Connection, OnAnswer, Receiver, Request
+from exchanges.transport import NO_HEADERS, Connection, OnAnswer, Receiver, Request, no_stream
 
 S = 1_000_000_000
 FRAME_MOST = 1 << 20  # bytes of one message
@@ -47,7 +47,7 @@ class SocketTransport:
         if pool is None:
             why = self._refused(url)
             if why:
-                asyncio.get_running_loop().call_soon(done, LinkDown(why))
+                asyncio.get_running_loop().call_soon(done, LinkDown(why, passing=False))
                 return
             tls = self._context() if url.startswith("https:") else None
             pool = self._pools[origin] = Pool(origin, tls=tls, now_ns=self._now_ns, tasks=self._tasks)
@@ -62,7 +62,7 @@ class SocketTransport:
     ) -> Connection:
         why = self._refused(url)
         if why:
-            raise LinkDown(why)
+            raise LinkDown(why, passing=False)
         try:
             async with asyncio.timeout((deadline_ns - self._now_ns()) / S):
                 socket = await connect(
@@ -71,11 +71,10 @@ class SocketTransport:
                     ssl=self._context() if url.startswith("wss:") else None,
                 )  # fmt: skip
         except InvalidStatus as error:
-            status = error.response.status_code
-            failed = AuthFailed if status in (401, 403) else LinkDown
-            raise failed(f"no stream: the venue answers HTTP {status}") from error
+            headers = {name.lower(): value for name, value in error.response.headers.raw_items()}
+            raise no_stream(error.response.status_code, headers) from error
         except (TimeoutError, OSError, EOFError, InvalidHandshake, InvalidURI, WebSocketException) as error:
-            raise LinkDown(f"no stream: {type(error).__name__}: {error}") from error
+            raise LinkDown(f"no stream: {why_not(error, urlsplit(url).netloc)}", passing=passes(error)) from error
         assert isinstance(socket, _Socket)
         socket.reads = self._reads
         stream = _Stream(socket, receiver, now_ns=self._now_ns, tasks=self._tasks, forget=self._forget)

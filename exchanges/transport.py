@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from exchanges.errors import LinkDown, OutcomeUnknown
+from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.values import quick
 
 NO_HEADERS: Mapping[str, str] = {}
@@ -45,6 +45,22 @@ class Request:
     body: bytes
     deadline_ns: int
     unused_ns: int = 0
+
+
+def retry_after_ms(headers: Mapping[str, str]) -> int:
+    """The wait that the venue names, in ms; 0 where it names none that can be read. `headers` have lower-case names."""
+    text = headers.get("retry-after", "")
+    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) <= 6 else 0
+
+
+def no_stream(status: int, headers: Mapping[str, str]) -> ExchangeError:
+    """What it means that a venue answers the request for a stream with this HTTP status instead of opening one."""
+    text = f"no stream: the venue answers HTTP {status}"
+    if status in (401, 403):
+        return AuthFailed(text)
+    if status == 429:
+        return RateLimited(text, retry_ms=retry_after_ms(headers))
+    return LinkDown(text, passing=status >= 500)
 
 
 class Receiver(Protocol):
@@ -88,7 +104,7 @@ class Transport(Protocol):
     ) -> Connection:
         """An open stream whose messages go to `receiver`; `headers` leave with its request, their names' case kept.
 
-        Raises: AuthFailed for a request that the venue refuses (HTTP 401 or 403), LinkDown.
+        Raises: what `no_stream` says of a request that the venue refuses, LinkDown.
         """
 
     async def close(self) -> None:

@@ -254,6 +254,7 @@ def test_the_best_of_a_book_needs_no_order_of_its_levels() -> None:
         (200, answer(None, code="INVALID_PARAM"), Rejected),
         (401, answer(None, code="BAD_SIGN"), AuthFailed),
         (200, answer(None, code="RATE_LIMIT"), RateLimited),
+        (503, answer(None, code="SYSTEM_MAINTENANCE"), OutcomeUnknown),
         (502, "<html>", type(None)),
     ],
 )

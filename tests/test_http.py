@@ -13,18 +13,18 @@ from transport_kit import MS, Answer, Asked, MemoryTransport, S, as_json, run_vi
 from engine.runtime.loop import VirtualLoop
 from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, ExchangeError, LinkDown, OutcomeUnknown, RateLimited, Rejected
-from exchanges.http import Call, Http, Outcome, excerpt, plain_error, reply_to
+from exchanges.http import Call, Http, Judge, Outcome, excerpt, plain_error, reply_to
 from exchanges.transport import NO_HEADERS, Response
 from exchanges.types import Refusal, Refused, Reply, Unknown
 
 
 class Bench:
-    def __init__(self, loop: VirtualLoop, per_minute: int) -> None:
+    def __init__(self, loop: VirtualLoop, per_minute: int, judge: Judge) -> None:
         self.clock = loop.clock
         self.answers: dict[str, Answer] = {}
         self.transport = MemoryTransport(loop.clock, self._answer, delay_ns=10 * MS)
         self.http = Http(
-            "https://venue/", transport=self.transport, clock=loop.clock, budget=Budget(per_minute), judge=plain_error,
+            "https://venue/", transport=self.transport, clock=loop.clock, budget=Budget(per_minute), judge=judge,
             warm_path="/ping",
         )  # fmt: skip
         self.outcomes: list[tuple[int, Outcome, int]] = []
@@ -46,9 +46,11 @@ class Bench:
         return (at_ns - S) // MS
 
 
-def bench(main: Callable[[Bench], Coroutine[Any, Any, None]], *, per_minute: int = 100) -> Bench:
+def bench(
+    main: Callable[[Bench], Coroutine[Any, Any, None]], *, per_minute: int = 100, judge: Judge = plain_error
+) -> Bench:
     async def run(loop: VirtualLoop) -> Bench:
-        made = Bench(loop, per_minute)
+        made = Bench(loop, per_minute, judge)
         try:
             await main(made)
         finally:
@@ -226,6 +228,25 @@ def test_connections_stay_cold_rather_than_keep_an_account_away() -> None:
 def test_a_status_alone_refuses_nothing_for_good(status: int, expected: type | None) -> None:
     error = plain_error(Response(status, {}, b"<html>Bad gateway</html>"))
     assert (None if error is None else type(error)) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [
+        *((301, False), (400, False), (401, False), (403, False), (404, False)),
+        *((200, True), (500, True), (502, True), (504, True)),
+    ],
+)
+def test_only_an_answer_of_5xx_may_be_another_one_a_moment_later(status: int, passing: bool) -> None:
+    """Whatever the venue's words are: some say of a refused key that the server failed."""
+
+    async def main(it: Bench) -> None:
+        it.answers["order"] = Response(status, {}, b"{}")
+        with pytest.raises(OutcomeUnknown) as failed:
+            await it.http.ask(it.call())
+        assert failed.value.passing is passing
+
+    bench(main, judge=lambda _: OutcomeUnknown("SERVER_ERROR"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from socket import gaierror
+from ssl import SSLCertVerificationError
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from websockets.http11 import Response as WsResponse
 
 from engine.runtime.clock import S, counting_ns
 from exchanges import connections
-from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited
 from exchanges.idle import SPARE
 from exchanges.reads import Reads
 from exchanges.sockets import SocketTransport, on_loopback
@@ -179,6 +181,44 @@ def test_a_connection_that_does_not_come_about_is_given_up_before_it_keeps_other
             for _ in range(2):
                 with pytest.raises(LinkDown, match="did not leave: TimeoutError"):
                     await ask(it, f"https://127.0.0.1:{port}/", body=b"order", within_s=1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(), "ConnectionRefusedError: it took no connection"),
+        (
+            ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 9)"),
+            "ConnectionRefusedError: Connection refused",
+        ),
+        (TimeoutError(), "TimeoutError: it took too long"),
+        (gaierror(-2, "Name or service not known"), "gaierror: [Errno -2] Name or service not known"),
+        (SSLCertVerificationError(1, "certificate has expired"), "SSLCertVerificationError: certificate has expired"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_with_the_place_and_in_words(error: OSError, words: str) -> None:
+    """Some errors of the system have no text: all that was told was `GET did not leave: ConnectionRefusedError:`."""
+    assert connections.why_not(error, "venue.example:443") == f"{words} (venue.example:443)"
+
+
+def test_a_port_where_nobody_listens_is_named() -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        where = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server.close()
+        await server.wait_closed()
+        async with transport() as it:
+            with pytest.raises(LinkDown) as failed:
+                await ask(it, f"http://{where}/")
+            with pytest.raises(LinkDown) as unopened:
+                await it.ws(f"ws://{where}/stream", Ear(), deadline_ns=counting_ns() + 10 * S)
+        words = f"ConnectionRefusedError: Connection refused ({where})"
+        assert str(failed.value) == f"GET did not leave: {words}"
+        assert str(unopened.value) == f"no stream: {words}"
+        assert failed.value.passing
+        assert unopened.value.passing
 
     run(main())
 
@@ -717,15 +757,29 @@ def test_a_stream_is_asked_for_with_headers_whose_case_is_kept_and_a_refusal_of_
 
     def refuse(connection: ServerConnection, _: object) -> WsResponse | None:
         status = int(connection.request.headers.get("status", "0")) if connection.request is not None else 0
-        return connection.respond(status, "secret words") if status else None
+        if not status:
+            return None
+        refusal = connection.respond(status, "secret words")
+        refusal.headers["Retry-After"] = "3"
+        return refusal
 
     async def main() -> None:
         async with serve(handle, "127.0.0.1", 0, process_request=refuse) as server, transport() as it:
             url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
             (await it.ws(url, Ear(), deadline_ns=counting_ns() + 10 * S, headers={"Decode-MM-Auth": "k"})).close()
-            for status, kind in ((401, AuthFailed), (403, AuthFailed), (503, LinkDown)):
-                with pytest.raises(kind, match=f"^no stream: the venue answers HTTP {status}$"):
+            for status, kind, passing in (
+                *(
+                    (401, AuthFailed, False),
+                    (403, AuthFailed, False),
+                    (404, LinkDown, False),
+                    (429, RateLimited, False),
+                ),
+                (503, LinkDown, True),
+            ):
+                with pytest.raises(kind, match=f"^no stream: the venue answers HTTP {status}$") as refused:
                     await it.ws(url, Ear(), deadline_ns=counting_ns() + 10 * S, headers={"status": str(status)})
+                assert refused.value.passing is passing
+                assert getattr(refused.value, "retry_ms", 3_000) == 3_000
 
     run(main())
     assert got == [[("Decode-MM-Auth", "k")]]

@@ -175,14 +175,16 @@ def test_a_certificate_that_proves_nothing_gets_no_request_and_no_stream(
 
     async def main() -> None:
         async with rest_server(context) as (rest, port), transport() as it:
-            with pytest.raises(LinkDown, match=f"GET did not leave: SSLCertVerificationError: .*{why}"):
+            with pytest.raises(LinkDown, match=f"GET did not leave: SSLCertVerificationError: .*{why}") as refused:
                 await ask(it, f"https://localhost:{port}/")
+            assert not refused.value.passing  # nobody asks again by himself
             with pytest.raises(LinkDown, match="POST did not leave"):
                 await ask(it, f"https://localhost:{port}/", body=b"1")
             assert rest.requests == []
         async with stream_server(context, _echo) as port, transport() as it:
-            with pytest.raises(LinkDown, match=f"no stream: SSLCertVerificationError: .*{why}"):
+            with pytest.raises(LinkDown, match=f"no stream: SSLCertVerificationError: .*{why}") as refused:
                 await it.ws(f"wss://localhost:{port}", Ear(), deadline_ns=counting_ns() + 10 * S)
+            assert not refused.value.passing
 
     run(main())
 

@@ -88,7 +88,8 @@ class Rest:
                 return orders, bad
         raise LinkDown(
             f"{pages.path} has more than {pages.pages_most} pages of {pages.size}: raise pages_most, or say how it is "
-            "bounded (begin_name, newest_first)"
+            "bounded (begin_name, newest_first)",
+            passing=False,
         )
 
     async def assets(self, use: Use) -> tuple[str, dict[str, Decimal]]:

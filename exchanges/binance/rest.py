@@ -14,9 +14,9 @@ from exchanges.budget import Budget, Use
 from exchanges.errors import AuthFailed, BadFrame, ExchangeError, LinkDown, OutcomeUnknown, Rejected
 from exchanges.facts import BookFacts, OrderFacts, PositionRow, Signed
 from exchanges.fields import json_of
-from exchanges.http import Call, Http, Outcome, retry_after_ms
+from exchanges.http import Call, Http, Outcome
 from exchanges.http import plain_error as plain
-from exchanges.transport import Response, Transport
+from exchanges.transport import Response, Transport, retry_after_ms
 from exchanges.types import Clock, Instrument, Margin, MarketKind, Refusal
 from exchanges.venue_clock import SETTLE_NS, VenueClock
 
@@ -254,7 +254,7 @@ def judge(response: Response) -> ExchangeError | None:
     """What an answer says that is none: the venue's own words first, then the status."""
     if 200 <= response.status < 300:
         return None
-    said = reply.judge(response.status, response.body, retry_ms=retry_after_ms(response))
+    said = reply.judge(response.status, response.body, retry_ms=retry_after_ms(response.headers))
     return said or plain(response)
 
 

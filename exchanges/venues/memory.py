@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown
+from exchanges.errors import LinkDown, OutcomeUnknown
 from exchanges.idle import SPARE, Idle
 from exchanges.reads import Reads
-from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response
+from exchanges.transport import NO_HEADERS, Answered, OnAnswer, Receiver, Request, Response, no_stream
 from exchanges.types import Cancellable, Clock
 from exchanges.venues.seam import Reply, StreamSession, VenueModel
 from exchanges.venues.seam import Request as VenueRequest
@@ -110,7 +110,7 @@ class MemoryTransport:
     async def ws(
         self, url: str, receiver: Receiver, *, deadline_ns: int, headers: Mapping[str, str] = NO_HEADERS
     ) -> MemoryStream:
-        """Raises: AuthFailed, LinkDown, as a stream over sockets."""
+        """Raises: as a stream over sockets."""
         parts = urlsplit(url)
         model = self.models.get(parts.netloc)
         await self._pass(2 * self.way_ns())
@@ -122,8 +122,7 @@ class MemoryTransport:
             VenueRequest("GET", parts.path or "/", parts.query, said, b"", PEER), stream.outlet
         )  # fmt: skip
         if isinstance(session, Reply):
-            failed = AuthFailed if session.status in (401, 403) else LinkDown
-            raise failed(f"no stream: the venue answers HTTP {session.status}")
+            raise no_stream(session.status, {name.lower(): value for name, value in session.headers})
         stream.session = session
         self.streams[stream] = None
         return stream

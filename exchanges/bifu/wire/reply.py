@@ -70,7 +70,7 @@ def judge(status: int, body: bytes) -> ExchangeError | None:
     text = f"{one_line(code, 60) or 'no code'} {one_line(said.get('msg') or '', 120)}".strip()
     if status == 429:
         return None  # the status knows for how long
-    if code == "UNKNOWN":
+    if code == "UNKNOWN" or status >= 500:
         return OutcomeUnknown(f"the venue does not know: {text}")
     if status in (401, 403):
         return AuthFailed(text)
