@@ -219,11 +219,12 @@ async def _ask(config: Config, resolve: Resolve, budgets: Budgets | None) -> Lis
 
 async def listed_by(
     config: Config, *, clock: Clock, resolve: Resolve, network: Network = SOCKETS,
-    budgets: Budgets | None = None, note: Callable[[str], None] = write_note,
+    budgets: Budgets | None = None, no_room: Callable[[str], None] = write_note,
+    no_answer: Callable[[str], None] = write_note,
 ) -> Listed:  # fmt: skip
-    """As `ask_venues`, on the running loop. `note` is told what is waited for."""
+    """As `ask_venues`, on the running loop. `no_room` and `no_answer` hear what is waited for, as in `Patience`."""
     budgets = budgets or network.budgets()
-    patience = Patience(note)
+    patience = Patience(no_room, no_answer)
     instruments: dict[str, Instrument] = {}
     price = Decimal(0)
     for account in config.used_accounts:
@@ -232,9 +233,10 @@ async def listed_by(
         )  # fmt: skip
         symbol = config.symbols[account.venue]
         try:
-            listed = await patience.answer(partial(client.get_contract_attributes, symbol))
-            instruments[account.name] = coarsened(listed, account)
-            price = price or (await patience.answer(partial(client.fetch_bbo_prices, symbol))).mid
+            asked = partial(client.get_contract_attributes, symbol)
+            instruments[account.name] = coarsened(await patience.answer(asked, of=account.venue), account)
+            quoted = partial(client.fetch_bbo_prices, symbol)
+            price = price or (await patience.answer(quoted, of=account.venue)).mid
         except ExchangeError as error:
             raise _unasked(error, f"{account.name} on {account.venue}: {error}") from error
         finally:

@@ -17,7 +17,7 @@ TRIGGERS = ("nth", "every", "rate", "at")
 _COUNTS = {"nth": "nth", "every": "every", "times": "times", "to": "to", "level": "level"}
 _SIGNED = ("lots", "bps")
 _DURATIONS = {"at": "at_ns", "delay": "delay_ns", "for": "for_ns"}
-_TEXTS = ("account", "symbol", "venue", "on", "of", "body", "reason")
+_TEXTS = ("account", "symbol", "venue", "on", "of", "body", "reason", "phase")
 _LISTS = ("nth", "at")
 KEYS = {*_COUNTS, *_SIGNED, *_DURATIONS, *_TEXTS, "rate", "share", "by", "status"}  # others are told by the schema
 
@@ -46,6 +46,9 @@ def _rule(row: Mapped, faults: Faults, venues: Mapping[str, tuple[str, ...]], *,
     if kind.of_process and not simulated:
         hint = "it strikes the program, not a venue: leave it out here, or play the plan with `eagle simulate --faults`"
         faults.report("N312", name.span, f"no venue plays {name.text}", hint)
+    if "phase" in row.entries and not simulated:
+        hint = "leave the rule out here, or play the plan with `eagle simulate --faults`"
+        faults.report("N312", row.keys["phase"].span, "no venue knows in which phase a program is", hint)
     _check_keys(name.text, kind, row, faults)
     _check_names(row, faults, venues)
     values: dict[str, object] = {"fault": name.text}
@@ -59,7 +62,8 @@ def _check_keys(name: str, kind: FaultKind, row: Mapped, faults: Faults) -> None
     for key in given[1:]:
         faults.report("F207", row.keys[key].span, f"`{key}` beside `{given[0]}`", "a fault has one trigger; keep one")
     taken = {*kind.takes, *kind.needs, "fault", "times", "venue", "account", "symbol", *TRIGGERS}
-    taken -= {"at"} if kind.hook != "time" else set()
+    taken -= {"at"} if kind.hook != "time" or "phase" in row.entries else set()
+    taken |= {"phase"} if kind.hook in ("request", "time") and not kind.of_process else set()
     taken -= {"symbol"} if kind.hook in ("request", "frame", "connect") else set()
     for key, scalar in row.keys.items():
         if key not in taken and key in KEYS:

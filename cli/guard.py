@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +70,7 @@ def guard(
 
 def _finish(guarded: Guarded) -> int:
     """Fence, then recover, again and again while that may help; calls a person at each turn."""
+    from engine.runtime.patience import growing
     from engine.trading.effects import Alert, Level
 
     why = guarded.fence()
@@ -79,8 +79,7 @@ def _finish(guarded: Guarded) -> int:
         guarded.call(Alert(Level.PERSON, "guard_cannot_fence", text, {}))
         return 1
     write_note("its process is gone; taking over")
-    pause_s = AGAIN_FIRST_S
-    for tried in count():
+    for tried, pause_s in enumerate(growing(AGAIN_FIRST_S, AGAIN_MOST_S)):
         done = guarded.recover()
         if not done.code:
             guarded.call(Alert(Level.WARNING, "guard_took_over", done.text, {}))
@@ -94,5 +93,4 @@ def _finish(guarded: Guarded) -> int:
             break
         write_note(f"not closed (exit code {done.code}: {done.text}); again in {pause_s} s")
         guarded.wait(pause_s)
-        pause_s = min(2 * pause_s, AGAIN_MOST_S)
     return done.code

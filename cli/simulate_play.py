@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.runtime.chance import Stream
 from engine.runtime.simulate.catalogue import CATALOGUE, PHASES
 from engine.runtime.simulate.scenario import MAKER, Scenario
-from exchanges.venues.faults import KINDS, FaultPlan, FaultRule
+from exchanges.venues.faults import KINDS, START, FaultPlan, FaultRule
 
 __all__ = ["PLAYS", "cells", "label_of", "played", "suited"]
 
@@ -42,7 +42,8 @@ def played(plan: FaultPlan, play: str, scenario: Scenario) -> FaultPlan:
         there = cells(plan)
         rule, phase = there[(scenario.seed if play == "cell" else scenario.seed // 2) % len(there)]
         return FaultPlan((_in_phase(rule, phase, scenario, chance),))
-    rule = plan.rules[scenario.seed % len(plan.rules)]
+    single = [rule for rule in plan.rules if rule.phase != START] or plan.rules  # a start is one after a death alone
+    rule = single[scenario.seed % len(single)]
     if rule.at_ns:
         return FaultPlan((replace(rule, at_ns=(rule.at_ns[chance.below(len(rule.at_ns))],)),))
     many = MANY.get(KINDS[rule.fault].hook, 20)
@@ -90,7 +91,9 @@ def _once(rule: FaultRule, *, nth: int) -> FaultRule:
 
 
 def label_of(rule: FaultRule, kind: str) -> str:
-    """What the catalogue calls it: some of its rows are about a target of a fault, or about one kind of venue."""
+    """What the catalogue calls it: some of its rows are about a target of a fault, a start, or one kind of venue."""
+    if rule.phase == START:
+        return f"{rule.fault} at a start"
     if rule.of == "book" and rule.fault in ("stream_stalled", "frame_lost"):
         return f"{rule.fault} book"
     if rule.fault == "order_refused" and rule.reason == "post_only":

@@ -10,7 +10,7 @@ from cli.simulate_runs import Told, Totals
 from cli.simulate_story import indented
 from cli.words import span
 from engine.runtime.simulate.alone import HOME_NS, LIMITS, Alone, limit_of, over, percentile
-from engine.runtime.simulate.catalogue import CATALOGUE, PHASES, cell, missed
+from engine.runtime.simulate.catalogue import CATALOGUE, PHASES, START, at_start, cell, missed
 
 if TYPE_CHECKING:
     from engine.runtime.simulate.outcome import Outcome
@@ -44,6 +44,9 @@ def matrix_lines(totals: Totals) -> list[str]:
     for row in CATALOGUE:
         if not row.faults:
             lines.append(f"{row.number:>2}  {row.title:<{width}}  {row.elsewhere}")
+            continue
+        if at_start(row):
+            lines.append(f"{row.number:>2}  {row.title:<{width}}  {cell(row, START, totals.cells):>13,} at a start")
             continue
         counts = []
         for phase in PHASES:

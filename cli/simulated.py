@@ -18,9 +18,10 @@ from cli.simulate_story import Story
 from cli.venue_wiring import KINDS
 from engine.chart.model import Flow
 from engine.runtime.chance import Stream
-from engine.runtime.clock import S, VirtualClock
+from engine.runtime.clock import MS, S, VirtualClock
 from engine.runtime.config import VenueConfig
 from engine.runtime.credentials import NUMBERS, Reference
+from engine.runtime.patience import AWAY_LATER_MS
 from engine.runtime.secrets import Secret
 from engine.runtime.simulate.outcome import Played
 from engine.runtime.simulate.process import ProcessClock
@@ -35,7 +36,7 @@ from exchanges.synthetic import SyntheticMarket, demo_instrument
 from exchanges.types import Clock, Fill, Liquidity
 from exchanges.venues.bifu.maker import MakerOptions, MarketMaker
 from exchanges.venues.exchange import Exchange
-from exchanges.venues.faults import FaultPlan, FaultRule, Faults
+from exchanges.venues.faults import START, FaultPlan, FaultRule, Faults
 from exchanges.venues.ledger import Ledger, VenueOrder
 from exchanges.venues.local import LocalVenue
 from exchanges.venues.memory import MemoryTransport
@@ -170,6 +171,7 @@ class SimulatedWorld:
         self._hidden_ns = -HIDDEN_NS
         self._quiet = False
         self._phase = ""
+        self._starting = False
         self._took: list[tuple[int, int]] = []  # until when a fault lasted, and how long
         self._down_ns = -COUNTED_NS  # when a process died last
         self.without_ns = -S  # when something was not asked or sent last for want of a request
@@ -280,13 +282,21 @@ class SimulatedWorld:
         if on and self._source is not None and not self._heard:
             self._heard = True
             self._source.start()
-        on = on and not self._quiet
+        on, self._starting = on and not self._quiet, False
         for venue in self.venues.values():
-            venue.faults.off = not on
+            venue.faults.off, venue.faults.only = not on, ""
         self._process_faults.off = not on
 
+    def let_start_fail(self) -> None:
+        """A process that died comes up again: until it trades, only faults of a start act."""
+        self._starting = not self._quiet
+        for venue in self.venues.values():
+            venue.faults.off, venue.faults.only = not self._starting, START
+        if self._starting:
+            self._begin_phase(START)
+
     def _state(self) -> str:
-        return "start" if self.life is None else self.life.state
+        return START if self.life is None or self._starting else self.life.state
 
     def _begin_phase(self, phase: str) -> None:
         self._phase = phase
@@ -328,6 +338,8 @@ class SimulatedWorld:
         now_ns = self.clock.now_ns()
         kind = self.venues[venue].kind if venue else ""
         took_ns = LASTS_NS.get(rule.fault, 0) or rule.for_ns + rule.delay_ns
+        if rule.phase == START:
+            took_ns += AWAY_LATER_MS * MS
         if rule.fault in UNHEARD and self.venues[venue].heard:
             took_ns += COMPARED_NS
         self.played.append(Played(now_ns, rule.fault, label_of(rule, kind), venue, account, self._state(), took_ns))
@@ -335,7 +347,7 @@ class SimulatedWorld:
         if self.story is not None:
             self.story.faulted(now_ns, venue, account, rule.fault)
         self._took.append((now_ns + took_ns, took_ns))
-        if rule.phase:
+        if rule.phase not in ("", START):
             self.end_faults()  # it is the only one of its run, also where two venues could play it
         if rule.fault in HIDING:
             self._hidden_ns = now_ns + rule.for_ns + rule.delay_ns

@@ -113,7 +113,7 @@ def simulate(
             break
     _judge(world, flow, lived, config)
     world.clock.heap.clear()  # what was still to come holds all of the world: without it most of that goes at once
-    return _outcome(world, lived, span_ns=world.clock.now_ns() - start_ns)
+    return _outcome(world, lived, span_ns=world.clock.now_ns() - start_ns, starts_failed=again)
 
 
 def _longer(bounds: Bounds, flow: Flow, scenario: Scenario) -> Bounds:
@@ -160,10 +160,14 @@ class Life:
         if self.number == MOST_LIVES:
             world.end_faults()
         await asyncio.sleep(down_ns / S)
-        asked_ns = clock.now_ns()
-        listed = await listed_by(config, clock=clock, resolve=world.resolve, network=world, note=_to_nobody)
-        if clock.now_ns() - asked_ns > S:
-            world.said(SPENT)  # it waited for nothing else
+        if self.number > 1:
+            world.let_start_fail()
+        waits: list[str] = []
+        listed = await listed_by(
+            config, clock=clock, resolve=world.resolve, network=world, no_room=waits.append, no_answer=_to_nobody
+        )
+        if waits:
+            world.said(SPENT)
         left = left_over(self._lived.path, config, wall_ms=clock.wall_ms())
         carried = taken_over(left, flow, may_leave=False)
         self._journal = journal = SimulatedJournal(self._lived.path, effect=self._effect, written=self._written)
@@ -207,6 +211,7 @@ class Life:
             lived.exit_code, lived.ending = exit_code, runner.ending.text if runner.ending else ""
 
     def failed_to_start(self, why: str) -> None:
+        self._world.let_fail(False)
         self._world.said(why)
 
     def refuse(self, why: str) -> None:
@@ -547,7 +552,7 @@ def _judge_lost(world: SimulatedWorld, lived: Lived) -> None:
                 world.witness.violate("order_unknown", f"{name}: order {order.client_id} is told nowhere")
 
 
-def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int) -> Outcome:
+def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int, starts_failed: int) -> Outcome:
     witness = world.witness
     return Outcome(
         scenario=world.scenario, digest=world.trace.hexdigest(), exit_code=lived.exit_code, ending=lived.ending,
@@ -555,5 +560,5 @@ def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int) -> Outcome:
         fills=witness.fills, hedges=witness.hedges, quiet_cuts=witness.quiet_cuts,
         exposed_ns=max((it.length_ns for it in witness.episodes), default=0), unknown_ns=witness.longest_unknown_ns,
         played=tuple(world.played), violations=tuple(witness.violations),
-        home_ns=world.clock.now_ns() - lived.asked_ns if lived.asked_ns else 0,
+        home_ns=world.clock.now_ns() - lived.asked_ns if lived.asked_ns else 0, starts_failed=starts_failed,
     )  # fmt: skip

@@ -23,6 +23,7 @@ from trading_kit import eagle_flow
 from cli.leftovers import lease_paths
 from cli.options import VAULT
 from cli.resolve import resolver
+from engine.runtime import patience
 from engine.runtime.config import load_config
 from engine.runtime.lease import held
 
@@ -162,7 +163,6 @@ def test_an_interrupt_ends_it_flat_and_leaves_no_order(tmp_path: Path) -> None:
         ({"args": ["--speed", "max"]}, "--market, --repeat and --speed are for paper venues"),
         ({"key": "x" * 44}, "c.yaml:{line}: api_key of maker-one is not the public key of its api_secret"),
         ({"secret": "not a key"}, "c.yaml:{line}: api_secret of maker-one: the secret is no Backpack key"),
-        ({"port": 9}, "maker-one on one: GET did not leave: ConnectionRefusedError"),
         ({"quantity": "0.00005"}, "quantity 0.00005 is under the minimum 0.0001 of ETH_USDC_PERP on one"),
         ({"symbol": "NONE_USDC_PERP"}, "nothing was sent; check the symbol under `markets:`"),
         ({"owner": True}, "G719"),
@@ -181,8 +181,6 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
             wrong.write_text(change[name])
             wrong.chmod(0o600)
             config["accounts"][0]["credentials"][f"api_{name}"] = {"secret": f"file:{wrong}"}
-    if "port" in change:
-        config["venues"] = config["venues"] | {"one": {"kind": "backpack", "url": f"http://127.0.0.1:{change['port']}"}}
     if "quantity" in change:
         config["settings"]["quantity"] = change["quantity"]
     if "symbol" in change:
@@ -193,6 +191,22 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
     assert words.format(line=line) in ran.stderr
     assert "Traceback" not in ran.stderr
     assert [row for url in it.urls for row in it.ledger(url)["orders"]] == []  # type: ignore[attr-defined]
+
+
+def test_a_venue_where_nobody_listens_is_awaited_and_then_told_with_its_address(
+    eagle: Eagle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(tmp_path, "one=backpack", "two=backpack", "--accounts", "maker,taker") as it:
+        config = config_of(it, maker="maker-one", takers=["taker-two"])
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config, sort_keys=False))  # and its venues are gone
+    monkeypatch.setattr(patience, "AWAY_FIRST_MS", 400)
+    monkeypatch.setattr(patience, "AWAY_MOST_S", 1)
+    said = eagle("run", "--config", "c.yaml")
+    where = config["venues"]["one"]["url"].removeprefix("http://")
+    why = f"GET did not leave: ConnectionRefusedError: Connection refused ({where})"
+    assert f"one: {why}; asking again for up to 1 s\n" in said.err
+    assert f"eagle: maker-one on one: {why}; nothing was sent; is the venue up, at this address?" in said.err
+    assert said.code == 2
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from cli_kit import ROOT
 from engine.errors import NotFlatBefore
 from engine.runtime.journal_read import open_journal
 from engine.runtime.simulate.alone import over
-from engine.runtime.simulate.catalogue import CATALOGUE, Row
+from engine.runtime.simulate.catalogue import CATALOGUE, START, Row
 from engine.trading.effects import AskOrder, CancelOrder, Purpose
 from engine.trading.inputs import Answered, MarketSeen
 from exchanges.types import Fill, OrderUpdate, Refused, Unknown
@@ -211,6 +211,14 @@ def read_anew(seen: Seen) -> None:
     assert {price % Decimal("0.1") for price in prices} == {0}
 
 
+def came_up_at_its_first_try(seen: Seen) -> None:
+    """29: errors and requests without an answer end no start: it asks again, takes over, and covers what was left."""
+    at_start = {it.label for it in seen.outcome.played if it.state == START}
+    assert at_start == {"error_refused at a start", "request_lost at a start", "maintenance at a start"}
+    assert (seen.outcome.lives, seen.outcome.starts_failed) == (2, 0)
+    assert 5 * S < seen.outcome.exposed_ns < 10 * S  # a hedge was open: none is sent before all accounts are read
+
+
 def _filled(seen: Seen) -> Decimal:
     return sum((it.qty for _, it in seen.given(Fill) if it.account == "hawk"), Decimal(0))
 
@@ -259,6 +267,11 @@ PLAYED: Mapping[int, Played] = {
     25: Played("fault: order_refused, nth: [1, 2], venue: one, reason: post_only", repriced),
     26: Played("fault: tick_changed, at: 2s, to: 10", read_anew),
     28: Played("fault: keys_refused, at: 2s, for: 2s, venue: one", nothing_opened_while_away),
+    29: Played(
+        "fault: killed, nth: 9, for: 500ms\nfault: error_refused, phase: start, on: any, nth: [2, 9]\n"
+        "fault: request_lost, phase: start, on: any, nth: [12, 30]\nfault: maintenance, phase: start, nth: 1, for: 2s",
+        came_up_at_its_first_try,
+    ),
 }
 ELSEWHERE: Mapping[int, str] = {
     6: "test_lease.py::test_a_second_process_is_refused_and_told_who_has_the_account",
@@ -292,7 +305,7 @@ def test_row_elsewhere(row: Row) -> None:
 
 
 def test_every_row_has_a_test_and_stands_on_the_page() -> None:
-    assert sorted({**PLAYED, **ELSEWHERE}) == [row.number for row in CATALOGUE] == list(range(1, 29))
+    assert sorted({**PLAYED, **ELSEWHERE}) == [row.number for row in CATALOGUE] == list(range(1, 30))
 
 
 def test_a_tick_that_comes_back_is_used_again(tmp_path: Path) -> None:

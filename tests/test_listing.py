@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from config_kit import FLOW
 from runtime_kit import START, FakeClient, S, quote, run_virtual
@@ -12,9 +14,10 @@ from cli.client_wiring import Listed, listed_by, open_clients, open_shared
 from cli.locate import CannotUse
 from engine.runtime.config import load_config
 from engine.runtime.loop import VirtualLoop
-from exchanges.errors import RateLimited
+from engine.runtime.patience import Patience
+from exchanges.errors import AuthFailed, LinkDown, OutcomeUnknown, RateLimited, Rejected
 from exchanges.synthetic import demo_instrument
-from exchanges.types import Quote
+from exchanges.types import Quote, Refusal
 
 NONE_LEFT = "no request left in the venue's budget"
 CONFIG = load_config(
@@ -40,13 +43,13 @@ class Asked(FakeClient):
         return quote()
 
 
-def listed(monkeypatch: pytest.MonkeyPatch, **errors: list[Exception]) -> tuple[Listed, int]:
-    """What is listed, and the time that it took in ns; the second account answers its questions with `errors` first."""
+def listed(monkeypatch: pytest.MonkeyPatch, *, who: int = 2, **errors: list[Exception]) -> tuple[Listed, int]:
+    """What is listed, and the time that it took in ns; one account, the second, answers with `errors` first."""
 
     def client_for(*_: object, **__: object) -> FakeClient:
         made.append(Asked(f"a{len(made)}"))
         made[-1].listed = demo_instrument("v")
-        made[-1].errors = errors if len(made) == 2 else {}
+        made[-1].errors = errors if len(made) == who else {}
         return made[-1]
 
     async def main(loop: VirtualLoop) -> tuple[Listed, int]:
@@ -93,6 +96,67 @@ def test_a_run_goes_on_with_the_budgets_of_its_listing(monkeypatch: pytest.Monke
     run_virtual(main)
     first = given[0]
     assert [budgets is first for budgets in given] == [True] * 4 + [False] * 2 + [True] * 4
+
+
+AWAY: list[Exception] = [
+    LinkDown("GET did not leave: ConnectionRefusedError: Connection refused (127.0.0.1:9)"),
+    OutcomeUnknown("HTTP 502: <html>"),
+]
+
+
+@pytest.mark.parametrize("error", AWAY, ids=["refused", "502"])
+@pytest.mark.parametrize("question", ["listed", "bbo"])
+def test_what_is_listed_is_asked_for_again_while_a_venue_does_not_answer(
+    question: str, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One 502 ended `eagle recover` with exit code 2, and what a dead run had left stood open."""
+    told, took_ns = listed(monkeypatch, who=1, **{question: [error, error, RateLimited(NONE_LEFT, retry_ms=2_000)]})
+    assert (list(told.instruments), told.price, took_ns) == (["hawk", "chick"], quote().mid, 5 * S)  # 1, 2 and 2 s
+    assert capsys.readouterr().err == (
+        f"a: {error}; asking again for up to 25 s\n{NONE_LEFT}; waiting for it, up to 120 s\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (AuthFailed("INVALID_SIGNATURE"), "INVALID_SIGNATURE; nothing was sent; check the key"),
+        (Rejected(Refusal.UNSUPPORTED, "no such market"), "no such market; nothing was sent; check the symbol"),
+        (OutcomeUnknown("HTTP 404: <html>", passing=False), "HTTP 404: <html>; nothing was sent; is the venue up"),
+    ],
+    ids=["key", "symbol", "404"],
+)
+def test_what_no_other_try_mends_is_told_at_once(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(CannotUse, match=words):
+        listed(monkeypatch, listed=[error])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_venue_that_stays_away_is_asked_eight_times_within_25_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[Exception] = [LinkDown("no route") for _ in range(99)]
+    with pytest.raises(CannotUse, match=r"^chick on b: no route; nothing was sent; is the venue up, at this address\?"):
+        listed(monkeypatch, listed=errors)
+    assert len(errors) == 91  # after 0, 1, 3, 7, 11, 15, 19 and 23 s
+
+
+def test_a_venue_that_hangs_is_not_asked_for_minutes() -> None:
+    """The bound is one of time: each of these tries takes ten seconds of its own."""
+    asked: list[float] = []
+
+    async def main(loop: VirtualLoop) -> float:
+        async def question() -> None:
+            asked.append(loop.time())
+            await asyncio.sleep(10)
+            raise LinkDown("no answer in time")
+
+        with pytest.raises(LinkDown):
+            await Patience(print, print).answer(question, of="v")
+        return loop.time()
+
+    assert run_virtual(main) - START / S == 33
+    assert [at_s - START / S for at_s in asked] == [0, 11, 23]
 
 
 def test_a_venue_that_bars_us_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def missed(
     desk = SimpleNamespace(adopt=lambda row: HAWK if row.client_id == OURS and untold else None)
     held = tuple(Held(name, D(0), D(0)) for name in ("hawk", "hen", "heard"))
     carried = Carried(4, 40, held, (HAWK, CHICK), untold=untold)
-    found = asyncio.run(missing(desk, rows, alerts).of_earlier_runs(carried, Patience(print), UNREAD))
+    found = asyncio.run(missing(desk, rows, alerts).of_earlier_runs(carried, Patience(print, print), UNREAD))
     assert tuple(asked) == accounts
     return [(it.client_id, it.trade_id) for it in found], alerts
 
@@ -131,7 +131,7 @@ def test_where_a_journal_may_not_tell_all_an_answer_is_waited_for(fails: int, go
     desk = SimpleNamespace(adopt=lambda _: HAWK)
     carried = Carried(4, 40, (Held("hawk", D(0), D(0)),), (), untold=(4,))
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as loop:
-        looking = missing(desk, rows, alerts, clock=clock).of_earlier_runs(carried, Patience(print), UNREAD)
+        looking = missing(desk, rows, alerts, clock=clock).of_earlier_runs(carried, Patience(print, print), UNREAD)
         if fails < 99:
             assert [it.trade_id for it in loop.run(looking)] == ["untold"]
         else:
@@ -175,7 +175,7 @@ def scarce(
     positions = tuple(Position(name, symbol, qty, D(0), None, None) for name, symbol, qty in there)
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as loop:
         looking = missing(desk, rows, alerts, clock=clock, spare=spare, look=look)
-        found = loop.run(looking.of_earlier_runs(carried, Patience(print), Holdings(positions, (), quiet=quiet)))
+        found = loop.run(looking.of_earlier_runs(carried, Patience(print, print), Holdings(positions, (), quiet=quiet)))
     return asked, [it.trade_id for it in found], (clock.now_ns() - began_ns) // S, len(alerts)
 
 
@@ -229,7 +229,8 @@ def test_what_one_account_answered_is_not_asked_again_because_another_has_to_wai
     held = tuple(Held(name, D(0), D(0)) for name in ("hawk", "chick", "hen"))
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as loop:
         looking = missing(None, rows, [], clock=clock)
-        assert loop.run(looking.of_earlier_runs(Carried(4, 40, held, (), untold=(4,)), Patience(print), UNREAD)) == []
+        carried = Carried(4, 40, held, (), untold=(4,))
+        assert loop.run(looking.of_earlier_runs(carried, Patience(print, print), UNREAD)) == []
     assert asked == ["hawk", "chick", "hen", "hen", "hen"]
 
 

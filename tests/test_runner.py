@@ -1079,6 +1079,58 @@ def test_a_start_waits_for_the_venues_budget_and_tells_it_once(
     assert ([it for it in room.seen if isinstance(it[1], Started)], code) == ([(began_ms, BEGAN)], 0)
 
 
+@pytest.mark.parametrize(
+    ("question", "errors", "began_ms", "of"),
+    [
+        ("connect", [LinkDown("no route")] * 2, 3_000, "v"),
+        ("connect", [LinkDown("no route"), OutcomeUnknown("HTTP 502")], 3_000, "v"),
+        ("positions", [OutcomeUnknown("HTTP 502")] * 3, 7_000, "positions"),
+    ],
+)
+def test_a_start_asks_again_while_a_venue_does_not_answer(
+    question: str, errors: list[Exception], began_ms: int, of: str
+) -> None:
+    """One 5xx or one cut connection ended a takeover, and what the dead run had left was nobody's."""
+
+    def arrange(room: Room) -> None:
+        room.clients["t"].errors[question] = [*errors]
+        room.at(100_000, room.runner.stop, 1)
+
+    carried = Carried(3, 0, (), (LEFT_BY_T,))
+    room, code = run(reacts({}), arrange, carried=carried)
+    left = "what run 3 left open stays as it is until then"
+    assert [it for it in room.shown if it != DONE] == [
+        Alert(Level.WARNING, "venue_awaited", f"{of}: {error}; asking again for up to 25 s; {left}", {})
+        for error in dict.fromkeys(map(str, errors))
+    ]
+    assert ([it for it in room.seen if isinstance(it[1], Started)], code) == ([(began_ms, BEGAN)], 0)
+
+
+def test_a_start_whose_venue_stays_away_ends_with_its_words_and_sends_nothing() -> None:
+    async def main(loop: VirtualLoop) -> tuple[Room, int]:
+        room = Room(loop, reacts({}))
+        room.clients["t"].errors["positions"] = [OutcomeUnknown("HTTP 503") for _ in range(99)]
+        with pytest.raises(OutcomeUnknown, match="HTTP 503"):
+            await room.run()
+        return room, loop.clock.now_ns()
+
+    room, ended_ns = run_virtual(main)
+    assert (room.seen, [it.code for it in room.shown], ended_ns) == ([], ["venue_awaited"], START + 23 * S)
+    assert [it for it in room.calls if "submit" in it or "cancel" in it] == []
+
+
+def test_fills_that_cannot_be_read_hold_up_no_takeover() -> None:
+    """Orders and positions say enough; to wait for rows would leave open what can be hedged."""
+
+    def arrange(room: Room) -> None:
+        room.clients["t"].errors["fills"] = [OutcomeUnknown("HTTP 502")]
+        room.at(100_000, room.runner.stop, 1)
+
+    room, code = run(reacts({}), arrange, carried=Carried(3, 0, (), (LEFT_BY_T,)))
+    assert [it.code for it in room.shown if isinstance(it, Alert)] == ["fills_unread"]
+    assert ([it for it in room.seen if isinstance(it[1], Started)], code) == ([(0, BEGAN)], 0)
+
+
 def test_a_start_does_not_wait_for_a_venue_that_bars_it_for_long() -> None:
     async def main(loop: VirtualLoop) -> tuple[Room, int]:
         room = Room(loop, reacts({}))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cli_kit import Eagle, eagle
 
+from cli.simulated import SimulatedWorld
 from cli.simulated_life import Life
 from engine.trading.inputs import Started
 from exchanges.budget import Budget, Use
@@ -56,6 +57,9 @@ def test_a_start_on_lighter_and_each_takeover_leave_most_of_a_minute(
             spent[-1] += weight  # without a nonce for each account, 6: what a dying life sends counts as those do
         return until_ns
 
+    monkeypatch.setattr(
+        SimulatedWorld, "let_start_fail", lambda _: None
+    )  # what fails there is asked, and counts, again
     for where, name, it in ((Life, "live", lives), (Life, "_stepped", steps), (Budget, "take", takes)):
         monkeypatch.setattr(where, name, it)
     assert eagle("simulate", "--seeds", str(seed), *MATRIX, "--jobs", "1").code == 0

@@ -35,7 +35,7 @@ from engine.runtime.chance import Stream
 from exchanges.market import MarketEvent, MarketTrade
 from exchanges.types import Side
 from exchanges.venues.backpack.model import Backpack
-from exchanges.venues.faults import BODIES, FRAMES, KINDS, REASONS, REQUESTS, STATUSES, Faults
+from exchanges.venues.faults import BODIES, FRAMES, KINDS, REASONS, REQUESTS, START, STATUSES, Faults
 from exchanges.venues.lighter.state import LighterOptions
 from exchanges.venues.seam import Reply, Request
 
@@ -386,6 +386,11 @@ WRONG = [
     ("fault: ack_lost, venue: x", '3:30 no venue is named "x" | valid here: backpack'),
     ("fault: streams_cut", "3:6 streams_cut needs a time | add `at: 10s`, or `nth: 3` for the third fill"),
     ("fault: streams_cut, at: 5", '3:30 at: "5" has no unit, expected a duration'),
+    (
+        "fault: error_refused, phase: start",
+        "3:28 no venue knows in which phase a program is | leave the rule out here, or play the plan with"
+        " `eagle simulate --faults`",
+    ),
     ("fault: error_refused, status: 404", '3:36 status: "404" is not allowed | did you mean "504"?'),
 ]  # fmt: skip
 
@@ -401,6 +406,43 @@ def test_a_wrong_rule_is_told_at_its_place(row: str, told: str) -> None:
         words = words.partition(" | ")[0]
     assert words == told
     assert len(caught.value.findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("fault: maintenance, phase: start, nth: 1, for: 1s", ""),
+        ("fault: request_lost, phase: start, on: any", ""),
+        ("fault: maintenance, phase: start, at: 1s, for: 1s", "`at` means nothing to maintenance"),
+        ("fault: frame_lost, phase: start", "`phase` means nothing to frame_lost"),
+        ("fault: killed, phase: start, for: 1s", "`phase` means nothing to killed"),
+        ("fault: request_lost, phase: HOLDING", 'phase: "HOLDING" is not allowed'),
+    ],
+)
+def test_a_simulated_plan_may_strike_a_start(row: str, told: str) -> None:
+    found = ""
+    try:
+        plan = load_fault_plan(Source("faults.yaml", plan_of(row)), venues=VENUES, simulated=True)
+        assert [rule.phase for rule in plan.rules] == [START]
+    except FlowError as wrong:
+        found = " ".join(it.message for it in wrong.findings)
+    assert found == told
+
+
+def test_a_rule_of_a_start_acts_in_it_alone_and_no_other_acts_there() -> None:
+    phase = [START]
+    plan = load_fault_plan(
+        Source("faults.yaml", plan_of("fault: ack_lost", "fault: request_lost, phase: start")), venues=VENUES,
+        simulated=True,
+    )  # fmt: skip
+    faults = Faults(
+        plan, venue="backpack", clock=PaperClock(), rng_of=lambda name: Stream(1, name), phase=lambda: phase[0]
+    )  # fmt: skip
+    faults.only = START
+    trading, starting = plan.rules
+    assert faults.on_request("place", "alice") is starting
+    phase[0], faults.only = "IDLE", ""
+    assert faults.on_request("place", "alice") is trading
 
 
 def test_a_wrong_plan_serves_nothing(eagle: Eagle, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class MissingRows:
         question = partial(self._questions.rows, account, symbol, carried.since_ms)
         while True:
             try:
-                return await patience.answer(question)
+                return await patience.room(question)
             except ExchangeError as error:
                 self._tell_unread(carried, error, goes_on=not carried.untold)
                 if not carried.untold:

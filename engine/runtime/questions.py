@@ -46,8 +46,8 @@ class Questions:
         self._unread = 0  # readings of positions in a row for which no request was left
 
     async def connect_all(self, patience: Patience) -> None:
-        """Raises: AuthFailed, LinkDown, RateLimited."""
-        await all_of(patience.answer(partial(_connect, client)) for client in self._clients.values())
+        """Raises: ExchangeError, as `Patience.answer`."""
+        await all_of(patience.answer(partial(_connect, it), of=it.venue) for it in self._clients.values())
 
     async def disconnect_all(self, *, within_s: int) -> None:
         await all_of(self._disconnect(client, within_s) for client in self._clients.values())

@@ -469,7 +469,7 @@ class Runner:
     # --- beginning and end
 
     async def _start(self) -> None:
-        patience = Patience(self._tell_wait)
+        patience = Patience(self._no_room, self._no_answer)
         try:
             await self._questions.connect_all(patience)
             held = await self._baseline(patience)
@@ -493,16 +493,21 @@ class Runner:
 
     async def _baseline(self, patience: Patience) -> Holdings:
         read = partial(self._questions.holdings, self._asked)
-        held = await patience.answer(read)
+        held = await patience.answer(read, of="positions")
         for _ in range(BASELINE_TRIES - 1):
             if held.quiet:
                 break
-            held = await patience.answer(read)
+            held = await patience.answer(read, of="positions")
         return held
 
-    def _tell_wait(self, why: str) -> None:
-        left = "" if self._carried is None else f"; what run {self._carried.run} left open stays as it is until then"
-        self.alert(Alert(Level.WARNING, "requests_awaited", f"{why}{left}", {}))
+    def _no_room(self, why: str) -> None:
+        self.alert(Alert(Level.WARNING, "requests_awaited", f"{why}{self._stays()}", {}))
+
+    def _no_answer(self, why: str) -> None:
+        self.alert(Alert(Level.WARNING, "venue_awaited", f"{why}{self._stays()}", {}))
+
+    def _stays(self) -> str:
+        return "" if self._carried is None else f"; what run {self._carried.run} left open stays as it is until then"
 
     def _end(self, exit_code: int, text: str) -> None:
         """The first ending counts."""

@@ -67,6 +67,12 @@ ALERT_CODES: Mapping[str, AlertCode] = {
         "a start, often soon after another run ended, finds no request left in a venue's minute; told once",
         "Nothing: it waits, 120 s at most for one answer. If it gives up, let nothing else use the account or address.",
     ),
+    "venue_awaited": _process(
+        Level.WARNING,
+        "a venue or the network does not answer while a run comes up: no connection, or HTTP 5xx",
+        "Nothing at once: it asks again for up to 25 s. If it gives up, nothing was sent: see whether the venue is up,"
+        " and start again; what an earlier run left is open until then.",
+    ),
     "fills_unpriced": _process(
         Level.WARNING,
         "a run ends, and no venue tells the price and fee of something that is known to have filled",

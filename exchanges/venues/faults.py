@@ -95,6 +95,7 @@ FRAMES = ("fill", "order", "position", "balance", "book", "trade", "private", "a
 REASONS = ("margin", "reduce_only", "post_only", "size", "price", "venue", "rate")
 STATUSES = (500, 502, 503, 504)
 BODIES = ("json", "html", "empty")
+START = "start"  # a phase before the flow's own: a program that died comes up again
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class FaultRule:
     body: str = "json"
     share: Decimal = Decimal(1)
     reason: str = "margin"
-    phase: str = ""  # only while the flow is there; a simulation sets it, which alone knows
+    phase: str = ""  # only while the flow is there; a simulation sets it, which alone knows. A plan may say START
     after_ns: int = 0  # of a fault of time with a phase: how long after it has begun
 
 
@@ -152,6 +153,7 @@ class Faults:
         heard: Callable[[FaultRule, str], None] | None = None, phase: Callable[[], str] = lambda: "",
     ) -> None:  # fmt: skip
         self.off = False  # from then on nothing acts any more; what lasts for a time ends by itself
+        self.only = ""  # while set, nothing acts but rules of this phase
         self.rules = [rule for rule in plan.rules if rule.venue in ("", venue)]
         self.played: list[dict[str, Any]] = []
         self.count = 0
@@ -245,12 +247,15 @@ class Faults:
         found: FaultRule | None = None
         for number in self._has[hook]:
             rule = self.rules[number]
-            if fits(rule) and (not rule.phase or rule.phase == self._phase()):
+            if fits(rule) and self._in_time(rule):
                 self._hits[number] += 1
                 if found is None and self._acts(number, rule):
                     found = rule
                     self._note(number, account)
         return found
+
+    def _in_time(self, rule: FaultRule) -> bool:
+        return rule.phase == self._phase() if rule.phase else not self.only
 
     def _acts(self, number: int, rule: FaultRule) -> bool:
         if rule.times and self._fired[number] >= rule.times:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["CATALOGUE", "PHASES", "Row", "cell", "missed"]
+__all__ = ["CATALOGUE", "PHASES", "START", "Row", "at_start", "cell", "missed"]
 
 PHASES = ("IDLE", "MAKER_OPENING", "TAKER_HEDGING", "HOLDING", "MAKER_CLOSING", "TAKER_CLOSING", "CLEANUP")
+START = "start"  # of a process that died, before its flow goes on
 NO_ORDER = "no order is made there"
 NO_CANCEL = "nothing rests there that could be cancelled"
 _QUIET = {"IDLE": NO_ORDER, "HOLDING": NO_ORDER}
 _CANCELS = dict.fromkeys(("IDLE", "TAKER_HEDGING", "HOLDING", "TAKER_CLOSING"), NO_CANCEL)
 _POST = dict.fromkeys(("IDLE", "TAKER_HEDGING", "HOLDING", "TAKER_CLOSING"), "no post-only order is made there")
+_STARTING = dict.fromkeys(PHASES, "it is about a start")
 _NOT_CLEANUP = {phase: "it is about the cleanup" for phase in PHASES if phase != "CLEANUP"}
 
 
@@ -63,6 +65,12 @@ CATALOGUE = (
     Row(26, "the tick changes", ("tick_changed",)),
     Row(27, "a wrong config or flow", elsewhere="refused before any order: tests/broken_configs, tests/broken_flows"),
     Row(28, "keys or tokens are refused", ("keys_refused",)),
+    Row(
+        29,
+        "no answer while a run comes up",
+        ("error_refused at a start", "request_lost at a start", "rate_limited at a start", "maintenance at a start"),
+        _STARTING,
+    ),
 )
 
 
@@ -76,6 +84,11 @@ def missed(cells: Mapping[tuple[str, str], int]) -> Collection[tuple[Row, str]]:
     return [
         (row, phase)
         for row in CATALOGUE
-        for phase in PHASES
+        for phase in ([START] if at_start(row) else PHASES)
         if row.faults and phase not in row.impossible and not cell(row, phase, cells)
     ]
+
+
+def at_start(row: Row) -> bool:
+    """Is it about a start alone?"""
+    return row.impossible is _STARTING

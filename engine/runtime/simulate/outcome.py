@@ -48,6 +48,7 @@ class Outcome:
     played: tuple[Played, ...]
     violations: tuple[Violation, ...]
     home_ns: int = 0  # from the wish to stop, with all faults switched off, to the end; 0: it ended by itself
+    starts_failed: int = 0  # and were made again, as a person or a supervisor would
     rows: tuple[str, ...] = ()  # the journal's last, where something was broken
 
     @property
