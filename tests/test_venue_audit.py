@@ -14,7 +14,7 @@ import pytest
 from cli_kit import Eagle, eagle
 from journal_kit import record
 
-from engine.errors import VenueLedgerBad
+from engine.errors import JournalCorrupt, VenueLedgerBad
 from engine.runtime.venue_audit import VenueAudit, audit_venue
 from engine.runtime.venue_ledger import read_venue_ledger
 
@@ -65,7 +65,14 @@ def ledger_of(path: Path) -> Ledger:
 def journal(tmp_path: Path) -> Path:
     path = tmp_path / "toy.db"
     record(path, rounds=2)
+    traded_on(path, {"paper-a": {"kind": "backpack"}})
     return path
+
+
+def traded_on(path: Path, venues: object) -> None:
+    """As if the run had been at this venue: a paper one has no ledger beside the journal."""
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE runs SET venues = ?", (json.dumps(venues),))
 
 
 def compared(path: Path, ledger: Ledger, **more: Any) -> VenueAudit:
@@ -157,8 +164,12 @@ BAD = [
     ("no json", "Expecting value"),
     ("[]", "list indices must be integers"),
     ('{"version": 2}', "a ledger of version 2, expected 1; update the venue"),
-    ('{"version": 1, "venue": "a"}', "no 'forgotten'"),
-    ('{"version":1,"venue":"a","forgotten":0,"accounts":{},"orders":[{"order_id":1}],"fills":[]}', "no 'account'"),
+    ('{"version": 1, "venue": "a"}', "no 'kind'"),
+    ('{"version": 1, "venue": "a", "kind": "okx"}', "no 'forgotten'"),
+    (
+        '{"version":1,"venue":"a","kind":"okx","forgotten":0,"accounts":{},"orders":[{"order_id":1}],"fills":[]}',
+        "no 'account'",
+    ),
 ]
 
 
@@ -168,6 +179,25 @@ def test_what_is_no_ledger_is_one_clear_error(text: str, words: str) -> None:
         read_venue_ledger(text, url=URL)
     assert str(caught.value).startswith(f"{URL}: ")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"venue": "paper-a"}], ids=["by its own name", "named"])
+def test_the_ledger_of_another_kind_of_venue_is_refused(journal: Path, more: dict[str, Any]) -> None:
+    """It listed every order and fill as a difference, and none of them said that the address was wrong."""
+    other = ledger_of(journal) | {"kind": "lighter", "venue": "two"}
+    with pytest.raises(VenueLedgerBad) as refused:
+        compared(journal, other, **more)
+    assert str(refused.value) == (
+        "--venue: paper-a of run 1 is a backpack venue, and this ledger that of a lighter venue (two); give the address"
+        " of paper-a itself: --venue paper-a=URL"
+    )
+
+
+@pytest.mark.parametrize("venues", [{}, {"paper-a": {}}, {"paper-a": "backpack"}, []])
+def test_a_journal_that_does_not_say_what_its_venue_was_is_damaged(journal: Path, venues: object) -> None:
+    traded_on(journal, venues)
+    with pytest.raises(JournalCorrupt, match=r"^run 1: the kind of its venue paper-a cannot be read"):
+        compared(journal, ledger_of(journal))
 
 
 def test_a_venue_that_the_run_does_not_have_is_told(journal: Path) -> None:

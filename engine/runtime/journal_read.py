@@ -106,6 +106,14 @@ def read_venues(journal: sqlite3.Connection) -> dict[int, dict[str, str]]:
     return found
 
 
+def kind_of_venue(row: RunRow, venue: str) -> str:
+    """The kind of a venue that a run traded on. Raises: JournalCorrupt."""
+    try:
+        return str(json.loads(row.venues)[venue]["kind"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalCorrupt(f"run {row.number}: the kind of its venue {venue} cannot be read ({error})") from error
+
+
 def read_runs(journal: sqlite3.Connection) -> list[RunRow]:
     names = ", ".join(schema.columns(schema.Run))
     return [RunRow(*row) for row in journal.execute(f"SELECT {names} FROM runs ORDER BY number")]

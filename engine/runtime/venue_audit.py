@@ -16,7 +16,7 @@ from pathlib import Path
 from engine.errors import VenueLedgerBad
 from engine.runtime.audit import FINDINGS_KEPT, Finding
 from engine.runtime.carried import chain_of
-from engine.runtime.journal_read import RunRow, open_journal, pick_run
+from engine.runtime.journal_read import RunRow, kind_of_venue, open_journal, pick_run
 from engine.runtime.venue_ledger import LedgerFill, LedgerOrder, VenueLedger
 from engine.trading.adopted import ADOPTED
 from exchanges.types import ZERO, Side
@@ -91,8 +91,8 @@ def audit_venue(path: Path, ledger: VenueLedger, *, run: int | None = None, venu
     """Compare a run, the newest unless `run` says otherwise, with one venue; `venue` is its name in the journal.
 
     Without it, the name that the venue gives itself, or the only one of the run. A run that took over what others left
-    is compared together with them. Raises: VenueLedgerBad if that names none, JournalUnreadable, JournalForeign,
-    JournalNewer, JournalCorrupt.
+    is compared together with them. Raises: VenueLedgerBad if that names none, or is of another kind than the ledger;
+    JournalUnreadable, JournalForeign, JournalNewer, JournalCorrupt.
     """
     with open_journal(path) as journal:
         return audit_venue_in(journal, pick_run(journal, run, path=path), ledger, venue=venue)
@@ -103,6 +103,7 @@ def audit_venue_in(
 ) -> VenueAudit:
     """As `audit_venue`, of one run of an open journal."""
     report = VenueAudit(row.number, _venue_of(journal, row.number, ledger, venue))
+    _refuse_another_kind(row, ledger, report.venue)
     _Comparison(journal, row, ledger, report).check()
     return report
 
@@ -116,6 +117,16 @@ def _venue_of(journal: sqlite3.Connection, run: int, ledger: VenueLedger, venue:
             f"--venue: run {run} has no venue {wanted}, only {', '.join(names)}; write --venue NAME=URL"
         )
     return wanted
+
+
+def _refuse_another_kind(row: RunRow, ledger: VenueLedger, venue: str) -> None:
+    """Every row would differ, and none of them would say why."""
+    kind = kind_of_venue(row, venue)
+    if ledger.kind != kind:
+        raise VenueLedgerBad(
+            f"--venue: {venue} of run {row.number} is a {kind} venue, and this ledger that of a {ledger.kind} venue"
+            f" ({ledger.venue}); give the address of {venue} itself: --venue {venue}=URL"
+        )
 
 
 # A fill so shortly before a run was asked to stop may have come too late for it, and one so shortly after the first

@@ -49,6 +49,7 @@ class VenueLedger:
     """`positions` by account and symbol, without what is flat. `forgotten` counts rows that the venue dropped."""
 
     venue: str
+    kind: str
     forgotten: int
     accounts: tuple[str, ...]
     positions: Mapping[tuple[str, str], Decimal]
@@ -63,7 +64,8 @@ def read_venue_ledger(text: bytes | str, *, url: str) -> VenueLedger:
         if told["version"] != VERSION:
             raise VenueLedgerBad(f"{url}: a ledger of version {told['version']}, expected {VERSION}; update the venue")
         return VenueLedger(
-            _text(told["venue"]), int(told["forgotten"]), tuple(told["accounts"]), _positions(told["accounts"]),
+            _text(told["venue"]), _text(told["kind"]), int(told["forgotten"]), tuple(told["accounts"]),
+            _positions(told["accounts"]),
             {row["order_id"]: _order(row) for row in told["orders"]}, tuple(_fill(row) for row in told["fills"]),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation) as error:
