@@ -85,7 +85,7 @@ def test(
     write_result(_shown(tried, style))
     if not all(it.delivered for it in tried):
         return 1
-    note_passed(ALERTS, source, wall_ms=time.time_ns() // 1_000_000)
+    note_passed(ALERTS, source, flow=loaded, wall_ms=time.time_ns() // 1_000_000)
     return 0
 
 

@@ -6,12 +6,14 @@ The leases of all accounts and the recovery at start are not here: no run at a v
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from cli.locate import CannotUse, Source
+from cli.locate import CannotUse, Source, flow_path_for
 from cli.private_file import write_private_bytes
 from cli.streams import write_note
+from engine.chart.model import Flow
 from engine.runtime.config import Config
 from engine.runtime.folders import make_folder, state_folder
 
@@ -21,18 +23,30 @@ ONLINE_FOR_MS = 3600 * 1000
 ALERTS_FOR_MS = 24 * 3600 * 1000
 
 
-def note_passed(what: str, config: Source, *, wall_ms: int) -> None:
-    """Keep that a check of this very config passed; where that cannot be kept, it says that --live will not know."""
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """When a check passed, and with which flow: the digest of its text."""
+
+    at_ms: int
+    flow: str
+
+
+def note_passed(what: str, config: Source, *, flow: Flow, wall_ms: int) -> None:
+    """Keep that a check of this very config passed with this very flow.
+
+    Where that cannot be kept, it says that --live will not know.
+    """
     path = _trace(config)
     try:
         make_folder(path.parent)
-        write_private_bytes(path, json.dumps({**_passed(path), what: wall_ms}).encode(), replace=True)
+        kept = {name: asdict(it) for name, it in {**_passed(path), what: _Passed(wall_ms, flow.digest)}.items()}
+        write_private_bytes(path, json.dumps(kept).encode(), replace=True)
     except (OSError, CannotUse) as error:
         write_note(f"{path}: cannot be written ({error}), so `eagle run --live` will not know that this passed")
 
 
-def objections(config: Config, source: Source, *, hedged: bool, wall_ms: int) -> list[str]:
-    """Why this config may not trade real money now; each names what to do."""
+def objections(config: Config, source: Source, *, flow: Flow, hedged: bool, wall_ms: int) -> list[str]:
+    """Why this config may not trade real money now by this flow; each names what to do."""
     passed, limits = _passed(_trace(source)), [pair.limits for pair in config.pairs]
     missing = []
     if any(it.max_loss_run is None for it in limits):
@@ -45,7 +59,12 @@ def objections(config: Config, source: Source, *, hedged: bool, wall_ms: int) ->
     if missing:
         found.append(f"set {', '.join(missing)} under `limits:`: nothing else bounds what a run may lose")
     if not _recent(passed, ONLINE, wall_ms, ONLINE_FOR_MS):
-        found.append(f"run `eagle validate --online {source.file}`: it must have passed within the last hour")
+        found.append(f"run `{_validate(source, flow)}`: it must have passed within the last hour")
+    elif passed[ONLINE].flow != flow.digest:
+        found.append(
+            f"run `{_validate(source, flow)}`: {flow.file} is not the flow that it passed with; it was edited, or"
+            " it is another one"
+        )
     if not (config.alerts.command or config.alerts.urls):
         found.append("name who is called, `command:` or `urls:` under `alerts:`")
     if not _recent(passed, ALERTS, wall_ms, ALERTS_FOR_MS):
@@ -65,17 +84,26 @@ def agreed(venues: list[str], word: str | None) -> None:
         raise CannotUse(f"--live: the word is {WORD}; nothing was sent")
 
 
-def _recent(passed: dict[str, int], what: str, wall_ms: int, within_ms: int) -> bool:
-    return 0 <= wall_ms - passed.get(what, -within_ms - 1) <= within_ms
+def _validate(config: Source, flow: Flow) -> str:
+    """The command that checks a config with this flow."""
+    found = Path(flow_path_for(config)).with_suffix("")  # what it takes by itself, perhaps by the name alone
+    option = "" if Path(flow.file).with_suffix("") == found else f"--flow {flow.file} "
+    return f"eagle validate --online {option}{config.file}"
+
+
+def _recent(passed: dict[str, _Passed], what: str, wall_ms: int, within_ms: int) -> bool:
+    return what in passed and 0 <= wall_ms - passed[what].at_ms <= within_ms
 
 
 def _trace(config: Source) -> Path:
     return state_folder() / "checks" / f"{sha256(config.text.encode()).hexdigest()[:32]}.json"
 
 
-def _passed(path: Path) -> dict[str, int]:
+def _passed(path: Path) -> dict[str, _Passed]:
+    """What a trace says; one that cannot be read, or is of an earlier release, says nothing."""
     try:
         told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        found = {what: _Passed(it["at_ms"], it["flow"]) for what, it in told.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return {key: at for key, at in told.items() if isinstance(at, int)} if isinstance(told, dict) else {}
+    return {what: it for what, it in found.items() if type(it.at_ms) is int and type(it.flow) is str}

@@ -198,7 +198,8 @@ def _refuse_real(config: Config, source: Source, flow: Flow, options: Options) -
     if not options.live:
         _refuse(live_findings(config))
     elif names and not options.stop:
-        found = objections(config, source, hedged=_opens(flow) and is_hedged(flow), wall_ms=time.time_ns() // MS)
+        hedged = _opens(flow) and is_hedged(flow)
+        found = objections(config, source, flow=flow, hedged=hedged, wall_ms=time.time_ns() // MS)
         if found:
             listed = "".join(f"\n  - {it}" for it in found)
             raise CannotUse(f"--live: nothing was sent; before this config trades on {', '.join(names)}:{listed}")

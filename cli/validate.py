@@ -67,14 +67,15 @@ def _asked(
     from cli import costs
     from cli.examined import Health, failed
     from cli.live_gate import ONLINE, note_passed
-    from cli.locate import read_source
+    from cli.locate import Source
     from cli.resolve import resolver
 
     found: dict[str, Sequence[Examined]] = {}
     for config, flow in configs:
         checks = list(costs.examine_online(config, flow, resolver(vault, passphrase_fd)))
         if checks and not any(it.health is Health.FAILED for it in checks):
-            note_passed(ONLINE, read_source(config.file), wall_ms=time.time_ns() // 1_000_000)
+            asked = Source(config.file, config.text)  # the file may have been edited since
+            note_passed(ONLINE, asked, flow=flow, wall_ms=time.time_ns() // 1_000_000)
         nothing = failed("venues", "all of them are paper: there is nobody to ask", "leave --online out")
         found[config.file] = checks or [nothing]
     if not found:

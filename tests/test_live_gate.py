@@ -24,14 +24,14 @@ HOUR = 3600 * 1000
 TEXT = (ROOT / "docs" / "examples" / "eagle_backpack_lighter.yaml").read_text("utf-8")
 
 
+FILE = "flows/eagle_chicken.yaml"
+FLOW_TEXT = (ROOT / FILE).read_text("utf-8")
+FLOW = load_flow(FLOW_TEXT, file=FILE, vocabulary=trading_vocabulary())
+
+
 @pytest.fixture(scope="module")
 def config() -> Config:
-    flow = load_flow(
-        (ROOT / "flows" / "eagle_chicken.yaml").read_text("utf-8"),
-        file="eagle_chicken.yaml",
-        vocabulary=trading_vocabulary(),
-    )
-    return load_config(TEXT, file="c.yaml", flow=flow)
+    return load_config(TEXT, file="c.yaml", flow=FLOW)
 
 
 @pytest.fixture
@@ -44,24 +44,25 @@ SOURCE = Source("c.yaml", TEXT)
 
 
 def _asked(config: Config, at_ms: int = NOW, source: Source = SOURCE, *, hedged: bool = True) -> list[str]:
-    return [text.split(":")[0].split(",")[0] for text in objections(config, source, hedged=hedged, wall_ms=at_ms)]
+    found = objections(config, source, flow=FLOW, hedged=hedged, wall_ms=at_ms)
+    return [text.split(":")[0].split(",")[0] for text in found]
 
 
 def test_everything_that_is_missing_is_told_at_once(config: Config) -> None:
     bare = replace(config, limits=replace(config.limits, max_loss_run=None, max_loss_day=None, max_round_cost_bps=None))
     bare = replace(bare, alerts=replace(bare.alerts, command=(), urls={}))
-    assert objections(bare, SOURCE, hedged=True, wall_ms=NOW) == [
+    assert objections(bare, SOURCE, flow=FLOW, hedged=True, wall_ms=NOW) == [
         "set max_loss_run, max_loss_day, max_round_cost under `limits:`: nothing else bounds what a run may lose",
         "run `eagle validate --online c.yaml`: it must have passed within the last hour",
         "name who is called, `command:` or `urls:` under `alerts:`",
         "run `eagle alert test --config c.yaml`: it must have arrived within the last day",
     ]
-    assert "max_round_cost" not in objections(bare, SOURCE, hedged=False, wall_ms=NOW)[0]
+    assert "max_round_cost" not in objections(bare, SOURCE, flow=FLOW, hedged=False, wall_ms=NOW)[0]
 
 
 def test_what_passed_lately_with_this_very_config_counts(sound: Config) -> None:
-    note_passed(ONLINE, SOURCE, wall_ms=NOW)
-    note_passed(ALERTS, SOURCE, wall_ms=NOW)
+    note_passed(ONLINE, SOURCE, flow=FLOW, wall_ms=NOW)
+    note_passed(ALERTS, SOURCE, flow=FLOW, wall_ms=NOW)
     assert _asked(sound) == []
     assert _asked(sound, NOW + HOUR) == []
     assert _asked(sound, NOW + HOUR + 1) == ["run `eagle validate --online c.yaml`"]
@@ -70,9 +71,48 @@ def test_what_passed_lately_with_this_very_config_counts(sound: Config) -> None:
     assert len(_asked(sound, source=Source("c.yaml", TEXT + " "))) == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"online": "now"}', '{"online": true}'])
+def test_a_flow_that_was_edited_since_the_venues_were_asked_is_checked_again(sound: Config) -> None:
+    """It says when, and the venues were asked for the old one: its sizes, its requests a minute, what a round costs."""
+    note_passed(ONLINE, SOURCE, flow=FLOW, wall_ms=NOW)
+    note_passed(ALERTS, SOURCE, flow=FLOW, wall_ms=NOW)
+    edited = load_flow(FLOW_TEXT + "# edited\n", file=FILE, vocabulary=trading_vocabulary())
+    told = f"{FILE} is not the flow that it passed with; it was edited, or it is another one"
+    assert objections(sound, SOURCE, flow=edited, hedged=True, wall_ms=NOW) == [
+        f"run `eagle validate --online c.yaml`: {told}"  # who is called does not depend on it
+    ]
+    note_passed(ONLINE, SOURCE, flow=edited, wall_ms=NOW)
+    assert objections(sound, SOURCE, flow=edited, hedged=True, wall_ms=NOW) == []
+    assert _asked(sound) == ["run `eagle validate --online c.yaml`"]
+
+
+@pytest.mark.parametrize(
+    ("config_says", "file", "option"),
+    [
+        ("", "flows/eagle_chicken.yaml", ""),
+        ("flow: mine/eagle_chicken.yaml\n", "mine/eagle_chicken.yaml", ""),
+        ("flow: eagle_chicken\n", "eagle_chicken.yaml", ""),  # a shipped one, by its name
+        ("", "mine/eagle_chicken.yaml", "--flow mine/eagle_chicken.yaml "),
+        ("flow: mine/eagle_chicken.yaml\n", "flows/eagle_chicken.yaml", "--flow flows/eagle_chicken.yaml "),
+    ],
+)
+def test_the_command_that_is_told_checks_the_flow_that_is_to_run(
+    sound: Config, config_says: str, file: str, option: str
+) -> None:
+    flow = load_flow(FLOW_TEXT, file=file, vocabulary=trading_vocabulary())
+    source = Source("c.yaml", f"{config_says}version: 1\n")
+    told = objections(sound, source, flow=flow, hedged=True, wall_ms=NOW)[0]
+    assert told.startswith(f"run `eagle validate --online {option}c.yaml`: ")
+
+
+BROKEN = [
+    *("", "[]", "{", '{"online": "now"}', '{"online": true}', f'{{"online": {NOW}}}', '{"online": {"at_ms": 1}}'),
+    f'{{"online": {{"at_ms": {NOW}, "flow": 7}}}}', f'{{"online": {{"at_ms": true, "flow": "{FLOW.digest}"}}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_damaged_trace_counts_for_nothing(sound: Config, text: str) -> None:
-    note_passed(ONLINE, SOURCE, wall_ms=NOW)
+    note_passed(ONLINE, SOURCE, flow=FLOW, wall_ms=NOW)
     (trace,) = (live_gate.state_folder() / "checks").iterdir()
     trace.write_text(text)
     assert "run `eagle validate --online c.yaml`" in _asked(sound)
