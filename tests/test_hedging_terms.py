@@ -300,20 +300,24 @@ def test_refusals_are_tried_again_ever_less_often() -> None:
     pauses = []
     for _ in range(10):
         before = made.now
-        made.refuse(made.last)
+        made.refuse(made.last, Refusal.MARGIN)
         made.fire("again", "hedging")
         pauses.append((made.now - before) // (250 * MS))
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 128, 128]
 
 
-def test_requests_that_are_used_up_are_tried_again_each_second_and_call_a_person() -> None:
-    """They come back within the minute; after a pause of half a minute the exposure would stand for nothing."""
+@pytest.mark.parametrize("why", [Refusal.RATE, Refusal.VENUE])
+def test_a_refusal_that_passes_by_itself_is_tried_again_each_second_and_calls_a_person(why: Refusal) -> None:
+    """Requests come back within the minute, and a venue when its maintenance is over.
+
+    After a pause of half a minute the exposure would stand for nothing: 19 s after Lighter had been away for 45.
+    """
     made = bench(limits=replace(LIMITS, unhedged_soft_age_ns=1000 * S, unhedged_hard_age_ns=2000 * S))
     made.heard(BUY, "1")
     pauses, told = [], []
     for _ in range(8):
         before = made.now
-        told += alerts(made.refuse(made.last, Refusal.RATE))
+        told += alerts(made.refuse(made.last, why))
         made.fire("again", "hedging")
         pauses.append((made.now - before) // (250 * MS))
     assert pauses == [1, 2, 4, 4, 4, 4, 4, 4]

@@ -30,7 +30,9 @@ _SPOT = MarketKind.SPOT
 _CANCELED, _FILLED = OrderState.CANCELED, OrderState.FILLED
 _FLATTEN, _HEDGE, _UNDO = Purpose.FLATTEN, Purpose.HEDGE, Purpose.UNDO
 _BUY, _SELL = Side.BUY, Side.SELL
-_RATE = Refusal.RATE
+_PASSING = frozenset(
+    {Refusal.RATE, Refusal.VENUE}
+)  # a "no" that ends by itself: requests come back, and so does a venue
 
 OWNER = "hedging"
 TRY_AGAIN_NS = 250 * MS  # after every rung refused (S3: rejections move on within 250 ms)
@@ -554,7 +556,7 @@ class Hedging:
         self._refused[order.account] = self._refused.get(order.account, 0) + 1
         self._last = ""
         self._unfilled(order)
-        if self.gate is not None and order.refusal is _RATE:  # asked again each second: it comes back by itself
+        if self.gate is not None and order.refusal in _PASSING:  # asked again each second
             self._failures = min(self._failures, CALLS_AT - 1)
         why = order.refusal.value if order.refusal is not None else "not sent"
         return [
