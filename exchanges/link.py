@@ -33,7 +33,7 @@ class Timing:
     resync_ns: int = 20 * S
     pause_ns: int = 250 * MS  # before the second attempt, doubled at each further one; half of it is left to chance …
     pause_most_ns: int = 10 * S  # … up to this
-    early_tries: int = 5  # of catching up on a stream that is open, the first few seconds of an outage: no later than …
+    early_tries: int = 4  # of catching up on a stream since it is open, whatever failed before it: no later than …
     early_ns: int = 1 * S  # … this after the one before, as unknown orders and untold fills wait for it
     refused_ns: int = 30 * S  # after a refusal of our keys
     steady_ns: int = 5 * S  # alive for so long: the next pause is a first one again
@@ -202,7 +202,9 @@ class Link:
         self._beat()
         self._renew_at_half(opening)
         self._put(LinkState.RESYNC, "")
-        while not await self._caught_up(down, patient=first.done()):
+        tries = 1
+        while not await self._caught_up(down, patient=first.done(), early=tries <= timing.early_tries):
+            tries += 1
             if down.done():
                 return self._ended(down, "")
         self._put(LinkState.TRUSTED, "")
@@ -210,7 +212,7 @@ class Link:
             first.set_result(None)
         return self._ended(down, await down)
 
-    async def _caught_up(self, down: asyncio.Future[str], *, patient: bool) -> bool:
+    async def _caught_up(self, down: asyncio.Future[str], *, patient: bool, early: bool) -> bool:
         """One resync; False if the stream went down, or what is asked could not be had. Raises: ExchangeError.
 
         The stream stays open while questions are not answered, or the rate limit holds them back: untrusted, but
@@ -230,8 +232,9 @@ class Link:
                 raise
             self._failures += 1
             self._tell(self.state, f"cannot catch up yet: {error}")
-            early = self._failures <= self._timing.early_tries and not isinstance(error, RateLimited)
-            pause_ns = min(self._pause_ns(error), self._timing.early_ns) if early else self._pause_ns(error)
+            pause_ns = self._pause_ns(error)
+            if early and not isinstance(error, RateLimited):
+                pause_ns = min(pause_ns, self._timing.early_ns)
             await self._first_of(loop.create_future(), down, within_ns=pause_ns)
             return False
         finally:

@@ -375,6 +375,27 @@ def test_it_catches_up_within_a_second_after_a_short_outage(refused: int, within
     bench(main)
 
 
+def test_an_outage_after_many_lost_streams_is_over_a_second_after_its_end_all_the_same() -> None:
+    """Seed 238 of the catalogue on okx,binance: the pause of streams that were cut was waited for between questions.
+
+    A stop could not close the pair of an account whose venue had been back for eight seconds.
+    """
+
+    async def main(it: Bench) -> None:
+        await it.link.open()
+        it.feed.errors = [BadFrame("a row without a price")] * 6
+        it.wire.cut()
+        while it.feed.errors:
+            await asyncio.sleep(1)
+        it.feed.errors = [OutcomeUnknown("HTTP 502: empty body")] * 2
+        while it.feed.errors:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.1)
+        assert it.link.state is TRUSTED
+
+    bench(main)
+
+
 def test_a_stream_that_ends_while_the_rate_limit_holds_up_its_resync_begins_anew() -> None:
     async def main(it: Bench) -> None:
         await it.link.open()
