@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from cli.attend import attended
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 CALLS_UNHEARD = 100  # calls for a person in virtual time before the next step towards the end
 IDLE_NS = 3600 * S  # without an opening, in virtual time, before a run on an endless market is given up …
 STILL_NS = 24 * IDLE_NS  # … and without any order: what rests may rest for ever
-BY_COMMAND = "eagle recover --config CONFIG, or start the run again: it cleans up first"
+BY_COMMAND = "eagle recover --config {config} --journal {journal}, or start the run again: it cleans up first"
 RECOVERY = "nothing to do: paper accounts end with this process"
 FLUSH_AFTER_NS = S // 5  # how long journal rows may wait in memory at live speed
 END_LEAD_NS = 30 * S  # a recording that ends is stopped so long before, so that closing happens on recorded prices
@@ -159,6 +160,13 @@ async def _run(
             return await member.run()
 
 
+def _recovery(setup: Setup, options: Options) -> str:
+    """What to type when this run has left something open."""
+    if not setup.listed:
+        return RECOVERY
+    return BY_COMMAND.format(config=quote(setup.config.file), journal=quote(str(options.journal)))
+
+
 def _steps_of(config: Config, account: str, listed: Instrument) -> Instrument:
     from cli.client_wiring import coarsened
 
@@ -235,7 +243,7 @@ class Member:
             sinks=sinks, move_sinks=outputs.sinks,
             traces=traces,
             gaps=GapWatch() if self.live else None, flush_after_ns=FLUSH_AFTER_NS if self.live else 0,
-            recovery=BY_COMMAND if setup.listed else RECOVERY, carried=held.carried, lost=held.lost,
+            recovery=_recovery(setup, options), carried=held.carried, lost=held.lost,
             stop_at_once=options.stop, check_baseline=held.check,
             day=day_of(options.journal if options.speed == 1 else None, plan, clock, run=number),
             heard=plan.heard, rates=rates or {}, steps=partial(_steps_of, setup.config), reads=pool.reads,

@@ -9,6 +9,8 @@ import re
 import signal
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from cli_kit import FLOW, ROOT, Eagle, Said, eagle, write_recording
@@ -461,3 +463,12 @@ def test_findings_of_flow_and_config_are_told_with_their_place(eagle: Eagle, tmp
     assert "error N301: " in broken.err
     assert "HODLING" in broken.err
     assert not JOURNAL.parent.exists()
+
+
+def test_who_leaves_something_open_is_told_the_command_with_this_config_and_journal() -> None:
+    setup = cast(setups.Setup, SimpleNamespace(listed={"m": None}, config=SimpleNamespace(file="my own.yaml")))
+    options = cast(setups.Options, SimpleNamespace(journal=Path("state/j.sqlite")))
+    told = wiring._recovery(setup, options)
+    assert told.startswith("eagle recover --config 'my own.yaml' --journal state/j.sqlite, or ")
+    setup = cast(setups.Setup, SimpleNamespace(listed={}))
+    assert wiring._recovery(setup, options) == wiring.RECOVERY

@@ -124,6 +124,7 @@ def test_digest_tells_effects_and_their_order_apart() -> None:
     assert len(set(digests)) == len(digests)
     assert {len(digest) for digest in digests[1:]} == {16}
     assert codec.effects_digest([Finish(0, "a")]) == codec.effects_digest([Finish(0, "a")])
+    assert codec.effects_digest([Finish(0, "a")]) != codec.effects_digest([Finish(0, "a", left_open=True)])
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,11 @@ def test_an_order_that_still_rests_is_no_good_end_even_so() -> None:
     desk = bench({"keep": "true"})
     done = desk.give(StopAsked(2))
     [finish] = [effect for effect in done if isinstance(effect, Finish)]
-    assert (finish.exit_code, finish.text) == (1, f"flat; {desk.newest('entry')} is still live")
+    assert (finish.exit_code, finish.text) == (
+        1,
+        f"flat so far; m: buy 1.0 ETHUSDT still live ({desk.newest('entry')})",
+    )
+    assert finish.left_open
 
 
 def test_a_maker_alone_is_watched_by_its_own_book() -> None:

@@ -336,7 +336,8 @@ def test_leaving_with_something_open_exits_with_one_and_says_what() -> None:
     bench = hedged()
     bench.give(StopAsked(2))
     why = "halted: CLEANUP.leaving.everyone on leave_timeout (E18 no venue has confirmed it)"
-    assert finished(bench.fire("leave_timeout")) == [(1, f"not flat; {why}; m: +1 ETHUSDT; t1: -1 ETHUSDT")]
+    live = "m: sell 1.0 ETHUSDT still live (e1r1lflattena1); t1: buy 1.0 ETHUSDT still live (e1r1lflattena2)"
+    assert finished(bench.fire("leave_timeout")) == [(1, f"not flat; {why}; m: +1 ETHUSDT; t1: -1 ETHUSDT; {live}")]
 
 
 def test_a_halted_run_that_is_flat_exits_with_one() -> None:

@@ -911,9 +911,23 @@ def test_a_reading_that_a_fill_overtook_to_the_last_is_left_out() -> None:
         for ms in range(600, 1_400, 100):
             room.at(ms, room.runner._private, fill("m"))
 
-    room, code = run(lambda given: [Finish(1, "not flat")] if isinstance(given, StopAsked) else [], arrange)
+    end = Finish(1, "not flat", left_open=True)
+    room, code = run(lambda given: [end] if isinstance(given, StopAsked) else [], arrange)
     assert (code, room.runner.ending) == (1, Ending(1, "not flat; then left with nothing open"))
     assert [call for call in room.calls if call.startswith("end ")] == ["end 0 ['t']"]
+
+
+@pytest.mark.parametrize(("left", "todo"), [(True, "; to recover: eagle recover --journal x"), (False, "")])
+def test_who_leaves_something_open_says_what_to_do(left: bool, todo: str) -> None:
+    """What is dust, or meant to be held, nobody has to recover."""
+
+    def arrange(room: Room) -> None:
+        room.desk.open = ["m: +1 ETH"]
+        room.at(1, room.runner.stop, 1)
+
+    end = Finish(1, "not flat; m: +1 ETH", left_open=left)
+    room, code = run(reacts({StopAsked(1): [end]}), arrange, recovery="eagle recover --journal x")
+    assert (code, room.runner.ending) == (1, Ending(1, f"not flat; m: +1 ETH{todo}"))
 
 
 def test_the_first_two_stops_are_the_desks_business() -> None:

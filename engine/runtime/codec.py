@@ -525,7 +525,7 @@ def _alert(value: Alert) -> str:
 
 
 def _finish(value: Finish) -> str:
-    return f'["finish",{value.exit_code},{_told(value.text)}]'
+    return f'["finish",{value.exit_code},{_told(value.text)}{",true" if value.left_open else ""}]'
 
 
 _EFFECTS: dict[type, Callable[[Any], str]] = {

@@ -145,7 +145,8 @@ class Runner:
         self._recovery = recovery
         self._began = False
         self._closed = False
-        self._said_open: list[str] | None = None  # what was open when the flow said its end
+        self._said_open: list[str] | None = None  # what was open when the flow said its end …
+        self._to_recover = ""  # … and what to do about it
         self._covered: asyncio.Future[None] | None = None
         self._deaf = False  # to accounts that are only listened to: the run is on its way out
         self._books = desk.books
@@ -327,7 +328,8 @@ class Runner:
     def _finish(self, effect: Finish, at_ns: int) -> None:
         self._said_open = list(self._desk.exposure_lines())
         self._outlets.tell(effect)
-        self._end(effect.exit_code, effect.text)
+        self._to_recover = f"; to recover: {self._recovery}" if effect.left_open else ""
+        self._end(effect.exit_code, effect.text + self._to_recover)
 
     # --- what comes from the clients
 
@@ -570,7 +572,8 @@ class Runner:
                 await self._until_covered()
             held, moves = await self._read_last()
         if said is not None and self._desk.exposure_lines() != said and self.ending is not None:
-            self.ending = Ending(max(1, self.ending.exit_code), f"{self.ending.text}; then {self._left_text()}")
+            text = self.ending.text.removesuffix(self._to_recover)
+            self.ending = Ending(max(1, self.ending.exit_code), f"{text}; then {self._left_text()}")
         still = {name for name, then, now in zip(self._asked, moves, self._all_moves(), strict=True) if then == now}
         return Holdings(
             tuple(it for it in held.positions if it.account in still),

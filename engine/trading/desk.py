@@ -50,7 +50,7 @@ from engine.trading.reconfigure import changed_plan, told_changes
 from engine.trading.risk import Risk
 from engine.trading.scope import Scope
 from engine.trading.standstill import Standstill
-from engine.trading.verbs import Verbs, residue_lines
+from engine.trading.verbs import Verbs, live_lines, residue_lines
 from engine.trading.world import World
 from exchanges.types import (
     ZERO,
@@ -184,12 +184,7 @@ class Desk:
 
     def exposure_lines(self) -> list[str]:
         """What is open, for a person who leaves now (E18)."""
-        live = [
-            f"{order.account}: {order.side.value} {order.remaining} {order.symbol} still live ({order.client_id})"
-            for table in (self.world.orders.resting, self.world.orders.covering)
-            for order in table.values()
-        ]
-        return residue_lines(self.world) + live
+        return residue_lines(self.world) + live_lines(self.world)
 
     def objection(self, order: PlaceOrder) -> str:
         """S16: why this opening must not leave any more, asked at the wire; empty if it may.
@@ -381,7 +376,8 @@ class Desk:
         self._effects.extend(self.world.cancel_all(self.world.orders.resting.values()))
         if not self._finished and not self.world.orders.resting and self.view.settled:
             self._finished = True
-            self._effects.append(Finish(1, "; ".join(("the flow failed", *residue_lines(self.world)))))
+            left = self.exposure_lines()
+            self._effects.append(Finish(1, "; ".join(("the flow failed", *left)), left_open=bool(left)))
 
 
 def _cause(move: Move | None) -> str:

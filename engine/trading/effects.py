@@ -158,6 +158,7 @@ class Finish:
 
     exit_code: int
     text: str
+    left_open: bool = False  # more than dust, or an order that may still fill: somebody has to close it
 
 
 Effect = (

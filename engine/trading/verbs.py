@@ -260,13 +260,15 @@ class Verbs:
         view = self._view
         to_be_flat = bool(arguments.get("flat", True)) and not world.heard
         open_still = not view.settled or (to_be_flat and not (view.maker_flat and view.takers_flat))
-        live = [f"{order.client_id} is still live" for order in world.orders.resting.values()]
+        live = live_lines(world)
         failed = bool(arguments.get("failed")) or open_still or bool(live) or world.halted
         meant = "flat within dust" if to_be_flat else "hedged within dust" if world.heard else "holding as meant"
         kept = meant if residues else "hedged" if world.heard else "flat"
+        kept = f"{kept} so far" if live else kept
         words = ("not hedged" if world.heard else "not flat") if open_still else kept
         trouble = (f"halted: {world.trouble}",) if world.trouble else ()
-        return (Finish(1 if failed else 0, "; ".join((words, *trouble, *residues, *live))),)
+        text = "; ".join((words, *trouble, *residues, *live))
+        return (Finish(1 if failed else 0, text, left_open=open_still or bool(live)),)
 
     def _leg(self, arguments: Mapping[str, object]) -> Leg:
         return self._legs[str(arguments["leg"])]
@@ -283,6 +285,15 @@ def residue_lines(world: World) -> list[str]:
         f"{name}: {book.position:+f} {world.instruments[name].symbol}"
         for name, book in world.ledger.books.items()
         if book.position != 0
+    ]
+
+
+def live_lines(world: World) -> list[str]:
+    """Every order that may still fill, as `account: side quantity symbol still live (id)`."""
+    return [
+        f"{order.account}: {order.side.value} {order.remaining} {order.symbol} still live ({order.client_id})"
+        for table in (world.orders.resting, world.orders.covering)
+        for order in table.values()
     ]
 
 
