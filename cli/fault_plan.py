@@ -16,7 +16,7 @@ from exchanges.venues.faults import KINDS, MS, PPM, FaultKind, FaultPlan, FaultR
 TRIGGERS = ("nth", "every", "rate", "at")
 _COUNTS = {"nth": "nth", "every": "every", "times": "times", "to": "to", "level": "level"}
 _SIGNED = ("lots", "bps")
-_DURATIONS = {"at": "at_ns", "delay": "delay_ns", "for": "for_ns"}
+_DURATIONS = {"at": "at_ns", "delay": "delay_ns", "for": "for_ns", "longer": "longer_ns"}
 _TEXTS = ("account", "symbol", "venue", "on", "of", "body", "reason", "phase")
 _LISTS = ("nth", "at")
 KEYS = {*_COUNTS, *_SIGNED, *_DURATIONS, *_TEXTS, "rate", "share", "by", "status"}  # others are told by the schema
@@ -54,7 +54,12 @@ def _rule(row: Mapped, faults: Faults, venues: Mapping[str, tuple[str, ...]], *,
     values: dict[str, object] = {"fault": name.text}
     for key, node in row.entries.items():
         values |= _value(key, node, faults)
-    return None if len(faults.findings) > before else FaultRule(**values)  # type: ignore[arg-type]
+    if len(faults.findings) > before:
+        return None
+    rule = FaultRule(**values)  # type: ignore[arg-type]
+    if "longer" in row.entries and rule.longer_ns < rule.for_ns + MS:
+        _outside("longer", row.keys["longer"].span, "no longer than `for`, expected a longer time", faults)
+    return rule
 
 
 def _check_keys(name: str, kind: FaultKind, row: Mapped, faults: Faults) -> None:

@@ -37,7 +37,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.simulate.excuses import excused
 from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.journal import SimulatedJournal
-from engine.runtime.simulate.outcome import Outcome
+from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import irreducible
 from engine.runtime.simulate.scenario import MAKER, Scenario
@@ -66,6 +66,8 @@ UNTOLD = frozenset(
 LEFT = 130  # exit code of a run that was left at once
 LAST_NS = (ASK_TIMEOUT_S + LAST_ROWS_S) * S  # at its end a run asks for so long, and says nothing of each "no"
 GIVES_UP_FAULTS, GIVES_UP_NS = 3, 30 * S  # a flow's own limits count three tries and more, spoilt in so short a time
+AWAY = frozenset({"maintenance", "keys_refused"})
+AWAY_NS = 10 * S  # a venue that is away for so long spoils as many by itself
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class Lived:
     disk_was_full: bool = False
     journal_failed: bool = False  # that of the last life
     asked_ns: int = 0  # when it was asked to stop, as the seed wanted it
+    recovered: bool = False  # the last of them closed what a stop had left open while a venue was away
     unpriced: bool = False  # the last one knew of fills without a price, and said so
     refused: str = ""  # why the last start refused to take over: a person has to look
 
@@ -91,23 +94,27 @@ def simulate(
 ) -> Outcome:
     """One run to its end, judged while it went and after it. `folder` takes its journal.
 
-    A process that dies is started again; the last one ends the run.
+    A process that dies is started again; the last one ends the run. One that was stopped while a venue was away for
+    longer than a stop may take leaves what is open there, and says what a person does then: `eagle recover`.
     """
     world = SimulatedWorld(scenario, plan, bounds=_longer(bounds, flow, scenario), story=story)
     lived = Lived(folder / f"seed-{scenario.seed}.sqlite")
     lived.path.unlink(missing_ok=True)
     config = load_config(world.config_text(flow), file="simulated.yaml", flow=flow)
     world.start()
-    start_ns, down_ns, again = world.clock.now_ns(), 0, 0
+    start_ns, down_ns, again, recovers = world.clock.now_ns(), 0, 0, False
     while True:
-        life = Life(world, lived, config)
+        life = Life(world, lived, config, recovers=recovers)
         order = Stream(scenario.seed, f"order/{lived.runs}") if scenario.shuffled else None
         with inside(), asyncio.Runner(loop_factory=partial(ProcessLoop, life.clock, order=order)) as loop:
             why = loop.run(_started(life, flow, down_ns=down_ns, start_ns=start_ns))
         life.end()
         down_ns = AGAIN_NS if why else 0 if life.died is None else life.died.for_ns
         if life.died is None and not why:
-            break
+            if recovers or not _left_for_a_person(world, lived):
+                break
+            recovers, down_ns = True, max(0, world.calm_from_ns - world.clock.now_ns()) + AGAIN_NS
+            world.end_faults()
         if why and (again := again + 1) > MOST_STARTS:
             world.witness.violate("not_started", f"{MOST_STARTS} starts failed: {why}")
             break
@@ -138,12 +145,13 @@ async def _started(life: Life, flow: Flow, *, down_ns: int, start_ns: int) -> st
 
 
 class Life:
-    """A process that trades in a world, from its start to its end."""
+    """A process that trades in a world, from its start to its end; or one that only `recovers` what another left."""
 
-    def __init__(self, world: SimulatedWorld, lived: Lived, config: Config) -> None:
+    def __init__(self, world: SimulatedWorld, lived: Lived, config: Config, *, recovers: bool) -> None:
         self.number = lived.runs + 1
         self.clock = ProcessClock(world.clock)
         self.died: FaultRule | None = None
+        self._recovers = recovers
         self._world = world
         self._lived = lived
         self._config = config
@@ -159,7 +167,10 @@ class Life:
         world.life = self
         if self.number == MOST_LIVES:
             world.end_faults()
+        asked_ns = clock.now_ns()
         await asyncio.sleep(down_ns / S)
+        if self._recovers:
+            world.was_down(asked_ns)
         if self.number > 1:
             world.let_start_fail()
         waits: list[str] = []
@@ -169,7 +180,11 @@ class Life:
         if waits:
             world.said(SPENT)
         left = left_over(self._lived.path, config, wall_ms=clock.wall_ms())
-        carried = taken_over(left, flow, may_leave=False)
+        if self._recovers and left is None and not world.scenario.source:
+            world.witness.violate(
+                "not_recovered", f"nothing to recover, by the journal of a run that ended {self._lived.ending}"
+            )
+        carried = taken_over(left, flow, may_leave=self._recovers)
         self._journal = journal = SimulatedJournal(self._lived.path, effect=self._effect, written=self._written)
         seed = world.scenario.seed + self.number - 1
         pool = open_clients(
@@ -194,13 +209,17 @@ class Life:
             orders_per_minute=plan.limits.orders_per_minute, max_book_age_ns=plan.guards.max_book_age_ns,
             may_send=desk.objection, sinks=[self._told], traces=[self._stepped], flush_after_ns=FLUSH_AFTER_NS,
             gaps=GapWatch(steady=clock.steady_ns, counting=clock.now_ns), carried=carried, check_baseline=check,
-            heard=plan.heard, reads=pool.reads,
+            heard=plan.heard, reads=pool.reads, stop_at_once=1 if self._recovers else 0,
         )  # fmt: skip
         for name in plan.heard:
             hear(pool.clients[name], lambda _: [runner.handle])
         journal.run_started(run_start(plan, config, number=self.number, seed=seed, speed=1, wall_ms=clock.wall_ms()))
         self._lived.runs = self.number
-        self._ask_to_stop(runner, start_ns)
+        if self._recovers:
+            self._lived.recovered = True
+            self._bound(runner)
+        else:
+            self._ask_to_stop(runner, start_ns)
         exit_code = await runner.run()
         lived = self._lived
         lived.rounds += desk.world.round
@@ -313,19 +332,26 @@ class Life:
                 if not planned_s and not self._behind_the_touch():
                     witness.violate("not_done", f"{scenario.rounds} rounds took more than {after_s} s")
                 runner.stop(1)
-                home_ns = max(self.clock.now_ns(), world.calm_from_ns) + HOME_S * S
-                self.clock.call_at(home_ns, late, 2)
-                self.clock.call_at(home_ns + SQUEEZE_S * S, late, 3)
+                self._bound(runner)
+
+        self.clock.call_at(max(start_ns + after_s * S, self.clock.now_ns() + S), stop)
+
+    def _bound(self, runner: Runner) -> None:
+        """A stop has come: how long it may take, with all faults switched off."""
+        world = self._world
 
         def late(level: int) -> None:
             if runner.ending is None and self.clock.now_ns() < world.starved_ns + HOME_S * S:
                 self.clock.call_at(world.starved_ns + HOME_S * S, late, level)
             elif runner.ending is None:
                 if level == 2:
-                    witness.violate("not_home", f"asked to stop, without a fault since, and not flat within {HOME_S} s")
+                    text = f"asked to stop, without a fault since, and not flat within {HOME_S} s"
+                    world.witness.violate("not_home", text)
                 runner.stop(level)
 
-        self.clock.call_at(max(start_ns + after_s * S, self.clock.now_ns() + S), stop)
+        home_ns = max(self.clock.now_ns(), world.calm_from_ns) + HOME_S * S
+        self.clock.call_at(home_ns, late, 2)
+        self.clock.call_at(home_ns + SQUEEZE_S * S, late, 3)
 
     def _behind_the_touch(self) -> bool:
         """Came it up while a venue's ticks were coarser? Its orders stand in those: the market must come to them."""
@@ -387,6 +413,18 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
 def _left(lived: Lived) -> bool:
     """Did it leave with what is open? One that was stopped before it began had nothing to take over: all is flat."""
     return bool(lived.refused) or (lived.exit_code == LEFT and not _stopped_early(lived))
+
+
+def _left_for_a_person(world: SimulatedWorld, lived: Lived) -> bool:
+    """Did it end not flat because a venue was away for longer than a stop may take (E18)?"""
+    now_ns = world.clock.now_ns()
+    away = any(now_ns <= it.at_ns + it.took_ns + LAST_NS for it in world.played if _long_away(it))
+    left = lived.ending.startswith("not ") or "still live" in lived.ending
+    return lived.exit_code == 1 and left and away and "left with nothing open" not in lived.ending
+
+
+def _long_away(it: Played) -> bool:
+    return it.fault in AWAY and it.took_ns >= AWAY_NS
 
 
 def _stopped_early(lived: Lived) -> bool:
@@ -478,8 +516,11 @@ def _spoilt(world: SimulatedWorld, at_ns: int) -> bool:
 
     What it cost in requests, a venue counts for a minute.
     """
-    span_ns = COUNTED_NS if at_ns - world.without_ns <= LAST_NS else GIVES_UP_NS
-    return sum(at_ns - span_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
+    from_ns = at_ns - (COUNTED_NS if at_ns - world.without_ns <= LAST_NS else GIVES_UP_NS)
+    spoilt = sum(from_ns <= it.at_ns <= at_ns for it in world.played) >= GIVES_UP_FAULTS
+    return spoilt or any(
+        _long_away(it) and it.at_ns <= at_ns and from_ns <= it.at_ns + it.took_ns for it in world.played
+    )
 
 
 def _journal_findings(
@@ -560,5 +601,13 @@ def _outcome(world: SimulatedWorld, lived: Lived, *, span_ns: int, starts_failed
         fills=witness.fills, hedges=witness.hedges, quiet_cuts=witness.quiet_cuts,
         exposed_ns=max((it.length_ns for it in witness.episodes), default=0), unknown_ns=witness.longest_unknown_ns,
         played=tuple(world.played), violations=tuple(witness.violations),
-        home_ns=world.clock.now_ns() - lived.asked_ns if lived.asked_ns else 0, starts_failed=starts_failed,
+        recovered=lived.recovered, home_ns=_home_ns(world, lived), starts_failed=starts_failed,
     )  # fmt: skip
+
+
+def _home_ns(world: SimulatedWorld, lived: Lived) -> int:
+    """From the wish to stop, or from when a venue was back that had been away for long; 0: it did not wait for it."""
+    if not lived.asked_ns or lived.recovered:
+        return 0
+    back_ns = max((it.at_ns + it.took_ns for it in world.played if _long_away(it)), default=0)
+    return max(0, world.clock.now_ns() - max(lived.asked_ns, back_ns))

@@ -16,13 +16,23 @@ from decimal import Decimal
 from pathlib import Path
 from sqlite3 import Connection
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from cli_kit import ROOT, Eagle, eagle
 
 from cli import simulate_runs
-from cli.simulated_life import Lived, _cut_short, _halted_rightly, _left_unpriced, _waits_for_a_person
+from cli.locate import Source, read_flow_source
+from cli.simulate_runs import RunOptions, run_seed
+from cli.simulated import SimulatedWorld
+from cli.simulated_life import (
+    Lived,
+    _cut_short,
+    _halted_rightly,
+    _left_for_a_person,
+    _left_unpriced,
+    _waits_for_a_person,
+)
 from engine.chart.model import Flow
 from engine.errors import NotFlatBefore
 from engine.runtime.audit import AuditReport, audit_in
@@ -35,6 +45,7 @@ from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import Left
 from engine.runtime.simulate.scenario import Scenario
+from engine.runtime.simulate.witness import Bounds
 from exchanges.reads import Reads
 from exchanges.venues.memory import MemoryTransport
 
@@ -327,6 +338,49 @@ def test_a_venue_that_is_away_for_longer_than_a_stop_may_take(eagle: Eagle, tmp_
     assert said.code == 0, said.out
 
 
+@pytest.mark.parametrize(
+    ("venues", "seed", "says"),
+    [
+        (
+            "backpack,lighter",
+            24,
+            r"not flat; halted: .*; hawk: \+0.0200 ETH_USDC_PERP; hawk: \w+ 0.0\d+ \S+ still live",
+        ),
+        ("okx,binance", 65, r"not flat; .*; chick: -0.02 ETH-USDT-SWAP; chick: buy 0.02 ETH-USDT-SWAP still live"),
+        ("okx,binance", 120, r"flat so far; .* still live"),
+    ],
+)
+def test_what_a_stop_leaves_at_a_venue_that_is_away_is_told_and_recovered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, venues: str, seed: int, says: str
+) -> None:
+    """E18 bounds a stop. It says account, side and quantity, and what to do; once the venue is back that ends flat."""
+    ends = list[str]()
+
+    def left(world: SimulatedWorld, lived: Lived) -> bool:
+        ends.append(lived.ending)
+        return _left_for_a_person(world, lived)
+
+    monkeypatch.setattr("cli.simulated_life._left_for_a_person", left)
+    plan = "faults:\n  - {fault: maintenance, rate: 0.02, times: 1, for: 45s}\n"
+    options = RunOptions(
+        read_flow_source(str(ROOT / "flows" / "eagle_chicken.yaml")), Source("away.yaml", plan), "all",
+        tuple(venues.split(",")), 4, (), Bounds(),
+    )  # fmt: skip
+    outcome = run_seed(options, seed, folder=tmp_path)
+    assert re.match(says, ends[0]), ends
+    assert ends[0].endswith("; to recover: eagle recover")
+    assert (outcome.recovered, outcome.exit_code, outcome.ending, outcome.violations) == (True, 0, "flat", ())
+
+
+def test_a_run_that_closed_all_in_its_last_moment_leaves_nothing_to_recover(tmp_path: Path) -> None:
+    away = Played(0, "maintenance", "maintenance", "one", "", "CLEANUP", 45 * S)
+    world = cast(SimulatedWorld, SimpleNamespace(clock=VirtualClock(), played=[away]))
+    left = Lived(tmp_path, exit_code=1, ending="not flat; hawk: +1 ETH; then left with nothing open")
+    assert not _left_for_a_person(world, left)
+    assert _left_for_a_person(world, replace(left, ending="not flat; hawk: +1 ETH"))
+    assert not _left_for_a_person(world, replace(left, ending="not flat; hawk: +1 ETH", exit_code=4))
+
+
 @pytest.mark.parametrize(("venues", "seed"), [("lighter", 125), ("lighter", 363), ("backpack,lighter", 481)])
 def test_an_order_that_the_journal_tells_is_not_hedged_anew_after_a_full_disk(
     eagle: Eagle, venues: str, seed: int
@@ -392,13 +446,15 @@ CLOSABLE = Left(Decimal(2), least_close=Decimal(1), least_order=Decimal(1))
 
 def judged(
     ending: str, *, faults: int, asked: bool = False, believed_ns: int = 0, struck_ns: int = 20 * S,
-    without_ns: int = -S, starved_ns: int = 0,
+    without_ns: int = -S, starved_ns: int = 0, took_ns: int = 0,
 ) -> tuple[bool, bool]:  # fmt: skip
     """Would a run that ended so, after so many faults, have halted rightly? And was it cut short?
 
-    `without_ns`: when it said last that no request was left; `starved_ns`: until when a dead one's requests counted.
+    `without_ns`: when it said last that no request was left; `starved_ns`: until when a dead one's requests counted;
+    `took_ns`: for how long the venue was away, if these faults are of that kind.
     """
-    fault = Played(struck_ns, "request_lost", "request_lost", "one", "hawk", "CLEANUP", 0)
+    name = "maintenance" if took_ns else "request_lost"
+    fault = Played(struck_ns, name, name, "one", "hawk", "CLEANUP", took_ns)
     played = [fault] * faults + [replace(fault, fault="stop_asked")] * asked
     witness = SimpleNamespace(halted_ns=25 * S, longest_believed_ns=believed_ns, left=lambda: {"chick": CLOSABLE})
     world = SimpleNamespace(
@@ -416,6 +472,8 @@ def test_a_flow_may_give_up_only_among_faults_and_with_its_reason() -> None:
     gave_up = "flat; halted: MAKER_CLOSING.cancelling on cancel.refused (E13)"
     assert judged(gave_up, faults=3) == (True, False)
     assert judged(gave_up, faults=2) == (False, False)
+    assert judged(gave_up, faults=1, took_ns=10 * S) == (True, False)  # a venue that is away spoils every try
+    assert judged(gave_up, faults=1, took_ns=9 * S) == (False, False)
     assert judged("flat", faults=9) == (False, False)
     assert judged("flat; halted: positions differ", faults=9) == (False, False)
     assert judged("flat; halted: age of unhedged size", faults=9) == (False, False)  # nothing was open for so long

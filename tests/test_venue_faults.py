@@ -371,6 +371,20 @@ def test_a_rule_acts_no_more_often_than_it_may_and_what_it_played_is_kept() -> N
     ]
 
 
+@pytest.mark.parametrize("times", [1, 400])
+def test_a_venue_is_away_for_longer_one_time_in_four_and_draws_that_by_itself(times: int) -> None:
+    """What another rule draws goes no other way for it."""
+    stage = Stage("fault: maintenance, rate: 1, for: 2s, longer: 30s", "fault: streams_cut, rate: 0.5")
+    struck = list[int]()
+    for _ in range(times):
+        stage.faults.on_fill("alice", PERP, lambda rule: struck.append(rule.for_ns))
+        stage.run(1)
+    longer = [it for it in struck if it > 2 * S]
+    assert (len(struck), times < 4 or 70 < len(longer) < 130) == (times, True)
+    assert all(2 * S <= it < 30 * S for it in struck)
+    assert times < 4 or max(longer) > 28 * S
+
+
 # -- the file ----------------------------------------------------------------------------------------------------
 
 WRONG = [
@@ -391,6 +405,10 @@ WRONG = [
         "3:28 no venue knows in which phase a program is | leave the rule out here, or play the plan with"
         " `eagle simulate --faults`",
     ),
+    ("fault: maintenance, at: 5s, for: 3s, longer: 3s",
+     "3:43 longer is no longer than `for`, expected a longer time"),
+    ("fault: maintenance, at: 5s", "3:6 maintenance needs `for` | add `for:`"),
+    ("fault: streams_stalled, at: 5s, longer: 3s", "3:38 `longer` means nothing to streams_stalled"),
     ("fault: error_refused, status: 404", '3:36 status: "404" is not allowed | did you mean "504"?'),
 ]  # fmt: skip
 

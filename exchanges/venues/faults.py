@@ -7,7 +7,7 @@ more changes nothing for the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from exchanges.types import Clock, Rng
 
 MS = 1_000_000
 PPM = 1_000_000
+LONGER = 4  # one strike in so many lasts longer, where its rule says up to when
 PLAYED_MAX = 10_000  # faults that are listed in a ledger page; behind that they are only counted
 
 
@@ -58,7 +59,7 @@ KINDS: Mapping[str, FaultKind] = {
     "stream_stalled": FaultKind("the connection stays open, but nothing comes any more", "frame", ("of", "for")),
     "streams_cut": FaultKind("all connections are cut", "time"),
     "streams_stalled": FaultKind("all connections stay open, but nothing comes any more", "time", ("for",)),
-    "maintenance": FaultKind("the venue refuses everything for a time", "time", (), ("for",)),
+    "maintenance": FaultKind("the venue refuses everything for a time", "time", ("longer",), ("for",)),
     "clock_skewed": FaultKind("the venue's clock is ahead (or behind)", "time", ("for",), ("by",)),
     "tick_changed": FaultKind("prices come and go in a multiple of the tick", "time", ("for",), ("to",)),
     "liquidation": FaultKind("the venue cancels the account's orders and closes its position", "time"),
@@ -118,6 +119,7 @@ class FaultRule:
     of: str = "fill"
     delay_ns: int = 0
     for_ns: int = 0
+    longer_ns: int = 0  # one strike in LONGER lasts, by chance, up to so long instead of `for_ns`
     by_ms: int = 0
     to: int = 1
     lots: int = 0
@@ -163,6 +165,7 @@ class Faults:
         self._hits = [0] * len(self.rules)
         self._fired = [0] * len(self.rules)
         self._chance = [rng_of(f"fault/{venue}/{number}") for number in range(len(self.rules))]
+        self._length = [rng_of(f"fault/{venue}/{number}/longer") for number in range(len(self.rules))]
         self._start_ns = clock.now_ns()
         self._has: dict[str, list[int]] = {hook: [] for hook in HOOKS}
         for number, rule in enumerate(self.rules):
@@ -233,8 +236,7 @@ class Faults:
                 if rule.after_ns:
                     self._clock.call_at(now_ns + rule.after_ns, self._act, number, act)
                 else:  # some phases are over before anything else can happen
-                    self._note(number, rule.account)
-                    self._clock.call_at(now_ns, act, rule)
+                    self._clock.call_at(now_ns, act, self._struck(number, rule.account))
 
     @property
     def acts_on_frames(self) -> bool:
@@ -250,8 +252,7 @@ class Faults:
             if fits(rule) and self._in_time(rule):
                 self._hits[number] += 1
                 if found is None and self._acts(number, rule):
-                    found = rule
-                    self._note(number, account)
+                    found = self._struck(number, account)
         return found
 
     def _in_time(self, rule: FaultRule) -> bool:
@@ -271,19 +272,26 @@ class Faults:
     def _act(self, number: int, act: Callable[[FaultRule], None]) -> None:
         if self.off:
             return
-        self._note(number, self.rules[number].account)
-        act(self.rules[number])
+        act(self._struck(number, self.rules[number].account))
 
-    def _note(self, number: int, account: str) -> None:
+    def _struck(self, number: int, account: str) -> FaultRule:
+        """Note that a rule acts; as it acts this time."""
+        rule = self._as_long(number)
         self._fired[number] += 1
         self.count += 1
         if self._heard is not None:
-            self._heard(self.rules[number], account)
+            self._heard(rule, account)
         if len(self.played) < PLAYED_MAX:
             at_ms = (self._clock.now_ns() - self._start_ns) // MS
-            self.played.append(
-                {"at_ms": at_ms, "fault": self.rules[number].fault, "rule": number + 1, "account": account}
-            )
+            self.played.append({"at_ms": at_ms, "fault": rule.fault, "rule": number + 1, "account": account})
+        return rule
+
+    def _as_long(self, number: int) -> FaultRule:
+        """With the length of this strike: its chance is its own, so that no other draw goes another way for it."""
+        rule, chance = self.rules[number], self._length[number]
+        if not rule.longer_ns or chance.below(LONGER):
+            return rule
+        return replace(rule, for_ns=rule.for_ns + chance.below((rule.longer_ns - rule.for_ns) // MS) * MS)
 
 
 def _counts_fills(rule: FaultRule) -> bool:

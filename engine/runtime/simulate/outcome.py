@@ -47,6 +47,7 @@ class Outcome:
     unknown_ns: int  # the longest time for which a fill was not known
     played: tuple[Played, ...]
     violations: tuple[Violation, ...]
+    recovered: bool = False  # a stop had left something open, as it may, and a person closed it afterwards
     home_ns: int = 0  # from the wish to stop, with all faults switched off, to the end; 0: it ended by itself
     starts_failed: int = 0  # and were made again, as a person or a supervisor would
     rows: tuple[str, ...] = ()  # the journal's last, where something was broken
@@ -57,8 +58,8 @@ class Outcome:
 
     @property
     def alone(self) -> Alone | None:
-        """Of a run with a single fault."""
-        if len(self.played) != 1:
+        """Of a run with a single fault; how long a person takes to come is nobody's bound."""
+        if len(self.played) != 1 or self.recovered:
             return None
         return Alone(self.played[0].label, self.played[0].took_ns, self.exposed_ns)
 
