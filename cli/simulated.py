@@ -5,7 +5,7 @@ Made anew for each seed; nothing is shared between two: neither a clock nor the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
@@ -66,6 +66,7 @@ HIDING = frozenset(
 SPENT, COUNTED_NS = "no request left", 60 * S  # a venue counts on for so long what a process asked that has died
 EACH_NS = S  # what a fault may cost beside its own length
 LASTS_NS: Mapping[str, int] = {"stuck_pending": 9 * S}  # asked about three times and cancelled before it is given up
+FREE = frozenset({"filled_in_parts", "frame_twice", "stop_asked"})  # nobody has to wait for what these do
 UNHEARD = frozenset({"frame_lost", "frame_garbled", "stream_stalled", "streams_stalled"})
 COMPARED_NS = 16 * S  # what a source's stream leaves out is found by the next comparison, and its rows are waited for
 HIDDEN_NS = 30 * S  # how long after one of these a fill may be told late, with all that follows from it
@@ -120,6 +121,15 @@ class SimulatedVenue:
 
     def open_orders(self) -> int:
         return sum(len(account.open) for account in self.exchange.accounts.values())
+
+
+def covered_ns(spans: Iterable[tuple[int, int]]) -> int:
+    """How long at least one of these spans of time lasts."""
+    total_ns = over_ns = 0
+    for from_ns, until_ns in sorted(spans):
+        total_ns += max(0, until_ns - max(from_ns, over_ns))
+        over_ns = max(over_ns, until_ns)
+    return total_ns
 
 
 def roles_of(flow: Flow) -> tuple[str, str]:
@@ -321,7 +331,13 @@ class SimulatedWorld:
 
     def _allowed_ns(self, since_ns: int) -> int:
         """How much longer than after no fault something may take that began then: as long as the faults took."""
-        return sum(took + EACH_NS for until_ns, took in self._took if until_ns >= since_ns)
+        now_ns = self.clock.now_ns()
+        spans = [
+            (max(until_ns - took_ns, since_ns), min(until_ns, now_ns))
+            for until_ns, took_ns in self._took
+            if until_ns >= since_ns
+        ]
+        return covered_ns(spans) + len(spans) * EACH_NS
 
     @property
     def calm_from_ns(self) -> int:
@@ -346,7 +362,8 @@ class SimulatedWorld:
         self.trace.heard(f"! {rule.fault} {venue} {account}", b"")
         if self.story is not None:
             self.story.faulted(now_ns, venue, account, rule.fault)
-        self._took.append((now_ns + took_ns, took_ns))
+        if rule.fault not in FREE:
+            self._took.append((now_ns + took_ns, took_ns))
         if rule.phase not in ("", START):
             self.end_faults()  # it is the only one of its run, also where two venues could play it
         if rule.fault in HIDING:

@@ -24,7 +24,7 @@ from cli_kit import ROOT, Eagle, eagle
 from cli import simulate_runs
 from cli.locate import Source, read_flow_source
 from cli.simulate_runs import RunOptions, run_seed
-from cli.simulated import SimulatedWorld
+from cli.simulated import SimulatedWorld, covered_ns
 from cli.simulated_life import (
     Lived,
     _cut_short,
@@ -44,9 +44,10 @@ from engine.runtime.simulate.guarded import inside
 from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import Left
-from engine.runtime.simulate.scenario import Scenario
+from engine.runtime.simulate.scenario import Scenario, draw_scenario
 from engine.runtime.simulate.witness import Bounds
 from exchanges.reads import Reads
+from exchanges.venues.faults import FaultPlan, FaultRule
 from exchanges.venues.memory import MemoryTransport
 
 __all__ = ["eagle"]
@@ -237,6 +238,22 @@ def test_what_has_a_time_of_its_own_is_refused_inside_and_only_there(what: str, 
 
 
 # --- whole runs
+
+
+def test_faults_excuse_the_time_that_one_of_them_lasted_and_a_second_each() -> None:
+    """Lengths were added up, and the parts in which a market takes counted five seconds each: a storm excused all."""
+    scenario = draw_scenario(1, kinds=("backpack",), rounds=1, settings={}, offered=())
+    world = SimulatedWorld(scenario, FaultPlan(), bounds=Bounds())
+    world.clock.at_ns = 10 * S
+    for fault, for_s in (("maintenance", 6), ("streams_stalled", 3), ("filled_in_parts", 5), ("frame_twice", 0)):
+        world._note("one", FaultRule(fault, for_ns=for_s * S), "hawk")
+    world.clock.at_ns = 14 * S
+    assert world._allowed_ns(11 * S) == (3 + 2) * S  # until now, and only what was open then
+    world.clock.at_ns = 20 * S
+    assert world._allowed_ns(11 * S) == (5 + 2) * S
+    assert world._allowed_ns(15 * S) == (1 + 1) * S
+    assert world._allowed_ns(17 * S) == 0
+    assert covered_ns([(9, 10), (0, 3), (1, 2), (2, 5)]) == 6
 
 
 def test_runs_without_faults_hold_and_say_what_they_did(eagle: Eagle) -> None:
