@@ -402,7 +402,7 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
     told |= UNTOLD if world.starved_ns and _unconfirmed(world, lived) else set()
     told |= {"foreign_unknown"} if _in_doubt(world, flow, lived) else set()
     told |= BY_HAND if witness.untold_at_end else set()
-    told |= {"no_baseline"} if _stopped_early(lived) else set()
+    told |= {"no_baseline", "no_venue_end"} if _stopped_early(lived) else set()
     told |= UNPRICED if _left_unpriced(world, lived) else set()
     told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
@@ -536,7 +536,9 @@ def _journal_findings(
         if not again.same:
             yield "replay_differs", " ".join(again.lines())
     last = pick_run(journal, lived.runs, path=lived.path)
-    yield from ((finding.code, finding.text) for finding in audit_in(journal, last).findings)
+    for finding in audit_in(journal, last).findings:
+        foreign = finding.code == "no_intent" and not world.witness.is_ours(_order_in(finding.text))
+        yield "fill_foreign" if foreign else finding.code, finding.text
     left = None if lived.exit_code or lived.refused else left_in(journal, config, wall_ms=world.clock.wall_ms())
     if left is not None and left.carried is not None and left.carried.orders and not lived.disk_was_full:
         yield "left_to_the_next", f"run {left.run} ended flat, and another would take over: {'; '.join(words_of(left))}"
@@ -554,7 +556,12 @@ def _journal_findings(
         if not left_to_next:
             yield from ((finding.code, f"{name}: {finding.text}") for finding in compared.findings)
         if compared.foreign and not (venue.heard or lived.disk_was_full):
-            yield "order_unknown", f"{name}: {compared.foreign} orders that the journal does not know"
+            yield "order_foreign", f"{name}: {compared.foreign} orders that the journal does not know"
+
+
+def _order_in(text: str) -> str:
+    """Whose fill has no intent, in a finding's words."""
+    return text.partition("by order '")[2].partition("'")[0]
 
 
 def _all_meant(venue: SimulatedVenue, journal: Connection) -> Iterator[tuple[str, str]]:

@@ -281,6 +281,7 @@ SAME_AGAIN = (
     "{fault: foreign_trade, rate: 0.1, times: 3, lots: 40, account: chick}\n"
     "{fault: foreign_trade, rate: 0.1, times: 3, lots: -40, account: chick}"
 )
+BY_HAND = "{fault: foreign_trade, at: 3s, lots: 40, account: chick}"
 AWAY = "{fault: streams_cut, rate: 0.3}"
 FULL = "{fault: disk_full, rate: 0.02, times: 1}"
 STOPPED = "{fault: stop_asked, at: 2s}"
@@ -297,6 +298,9 @@ BUGS: Mapping[str, Bug] = {
     "no_resync": Bug("what was missed while a stream was away is not asked for", _no_resync, CUT, 4),
     "id_again": Bug("client ids come back", _id_again, QUIET, 1),
     "intent_skipped": Bug("a hedge leaves without a row in the journal", _intent_after, QUIET, 1),
+    "intent_skipped_by_hand": Bug(
+        "the same where somebody else trades as well, whose orders alone have none", _intent_after, BY_HAND, 1
+    ),
     "dead_too_early": Bug(
         "an order that is not found is taken for dead at once", _dead_too_early, f"{UNANSWERED}\n{UNSEEN}", 1
     ),

@@ -8,6 +8,7 @@ from planted_campaign import BUGS, caught, known
 CODES = {  # what must be said, where a checker of its own is meant to say it
     "id_again": ("id_twice", "phantom"),
     "intent_skipped": ("no_intent",),
+    "intent_skipped_by_hand": ("no_intent",),
     "cumulative_as_fill": ("phantom",),
     "late_frame": ("money_differs",),
     "fee_lost": ("money_differs",),

@@ -9,14 +9,14 @@ __all__ = ["EXCUSES", "excused"]
 EXCUSES: Mapping[str, Mapping[str, str]] = {
     "liquidation": {
         "ended_badly": "the run halts: an account was liquidated (S12)",
-        "order_unknown": "the venue made the order",
-        "no_intent": "the venue made the order; where only a list of fills tells of it, as on OKX, that says no cause",
+        "order_foreign": "the venue made the order",
+        "fill_foreign": "the venue made the order; where only a list of fills tells of it, as on OKX, it says no cause",
         "round_uncovered": "the halt ends the round before the hedge of the liquidation is told",
     },
     "foreign_trade": {
         "ended_badly": "the run halts: somebody else trades on the account",
-        "order_unknown": "somebody else made the order",
-        "no_intent": "somebody else made the order",
+        "order_foreign": "somebody else made the order",
+        "fill_foreign": "somebody else made the order",
         "round_uncovered": "the halt ends the round before the hedge of the trade is told",
     },
     "suspended": {"no_venue_end": "the machine slept while the venues were asked for the last time"},
@@ -24,12 +24,6 @@ EXCUSES: Mapping[str, Mapping[str, str]] = {
     "keys_refused": {"no_venue_end": "the keys were refused when the venue was asked for the last time"},
     "rate_limited": {"no_venue_end": "the venue let nobody in when it was asked for the last time"},
     "disk_full": {"ended_badly": "exit code 4: the journal was lost"},
-    "killed": {
-        "uncovered": "of a run that died: the next one covers it",
-        "unfinished": "the run that died has no end",
-        "no_venue_end": "the run that died has no end",
-        "not_sent": "it died between an intent and its send",
-    },
 }
 
 

@@ -241,6 +241,10 @@ class Witness:
         if not durable:
             self._unwritten.add(effect.request.client_id)
 
+    def is_ours(self, client_id: str) -> bool:
+        """Was it meant, by any life?"""
+        return client_id in self._intents
+
     def order_came(self, came: OrderRequest, beside: Sequence[str]) -> None:
         """A venue has accepted an order; `beside`: those of the account that are open there."""
         account, client_id = came.account, came.client_id
