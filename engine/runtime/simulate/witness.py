@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from itertools import combinations
@@ -84,12 +84,11 @@ class _Order:
 
 @dataclass(slots=True)
 class _Decision:
-    """A hedge when it was decided: what it could not know, and what it counted on, by direction."""
+    """A hedge when it was decided: what it could not know, what it counted on, and what had filled, by direction."""
 
-    at_ns: int
     blind: dict[int, Decimal]
     counted_on: dict[int, Decimal]
-    since: dict[int, Decimal] = field(default_factory=lambda: {1: ZERO, -1: ZERO})
+    filled: dict[int, Decimal]
 
 
 class Witness:
@@ -138,6 +137,7 @@ class Witness:
         self._foreign_ns: dict[tuple[str, str, str], int] = {}  # … and when they were
         self._others: list[tuple[str, Decimal]] = []  # fills of no order of ours, but those that are the `owners`
         self._decisions: dict[str, _Decision] = {}
+        self._filled = {1: ZERO, -1: ZERO}  # by all orders but covering ones so far, by direction
         self._money: dict[str, tuple[Decimal, Decimal]] = {}  # by account what its fills cost, and their fees
         self._desks = 0
         self._phase = ""
@@ -286,8 +286,7 @@ class Witness:
             self.hedges += 1
             self._judge_hedge(fill, change, before, after)
         if intent is None or intent.purpose not in COVERING:
-            for decision in self._decisions.values():
-                decision.since[fill.side.sign] += fill.qty
+            self._filled[fill.side.sign] += fill.qty
         self.exposure = after
         if self._source:
             self._net(change, now_ns)
@@ -327,7 +326,8 @@ class Witness:
         if over <= 0 or decision is None:
             return
         side = fill.side.sign
-        excused = decision.since[side] + decision.blind[side] + decision.counted_on[-side]
+        since = self._filled[side] - decision.filled[side]
+        excused = since + decision.blind[side] + decision.counted_on[-side]
         if over > excused:
             self.violate(
                 "hedge_grew",
@@ -432,7 +432,7 @@ class Witness:
             blind[sign] += qty + (self._told_now[1][sign] if self._told_now[0] == at_ns else ZERO)
         for other in desk.world.orders.covering.values():
             counted_on[other.side.sign] += other.remaining
-        self._decisions[client_id] = _Decision(at_ns, blind, counted_on)
+        self._decisions[client_id] = _Decision(blind, counted_on, dict(self._filled))
 
     def _chosen(self, desk: Desk, choice: Choice) -> None:
         """S14: nothing is hedged on a stream that is not trusted.
