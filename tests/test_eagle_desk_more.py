@@ -225,6 +225,18 @@ def test_no_opening_between_two_readings_that_differ() -> None:
     assert bench.placed(bench.fire("distrust_alert")) == []
 
 
+def test_a_stop_without_trust_in_the_positions_does_not_say_flat_as_if_the_venues_did() -> None:
+    """Somebody had moved a position at the venue; the last line said `flat`, which the desk's own books alone were."""
+    bench = ended_round(hedged(Bench({"cleanup_rounds": "1"})))
+    wrong = Position("m", "ETHUSDT", D(3))
+    counted(bench, wrong)
+    bench.fire("recheck")
+    counted(bench, wrong)
+    assert finished(bench.give(StopAsked(1))) == [
+        (1, "flat by our books and not by the venues'; halted: positions differ")
+    ]  # fmt: skip
+
+
 def test_one_reading_that_differs_is_forgiven_by_the_next() -> None:
     bench = ended_round(hedged(Bench({"cleanup_rounds": "1"})))
     counted(bench, Position("m", "ETHUSDT", D(3)))

@@ -264,6 +264,8 @@ class Verbs:
         failed = bool(arguments.get("failed")) or open_still or bool(live) or world.halted
         meant = "flat within dust" if to_be_flat else "hedged within dust" if world.heard else "holding as meant"
         kept = meant if residues else "hedged" if world.heard else "flat"
+        if world.positions_doubted:  # the venues' last word on it was another
+            kept += " by our books and not by the venues'"
         kept = f"{kept} so far" if live else kept
         words = ("not hedged" if world.heard else "not flat") if open_still else kept
         trouble = (f"halted: {world.trouble}",) if world.trouble else ()
