@@ -21,7 +21,7 @@ from engine.runtime.simulate.alone import over
 from engine.runtime.simulate.catalogue import CATALOGUE, START, Row
 from engine.trading.effects import AskOrder, CancelOrder, Purpose
 from engine.trading.inputs import Answered, MarketSeen
-from exchanges.types import Fill, OrderUpdate, Refused, Unknown
+from exchanges.types import Fill, LinkState, LinkUpdate, OrderUpdate, Refused, Unknown
 
 HEDGES = (Purpose.HEDGE, Purpose.UNDO)
 
@@ -173,11 +173,16 @@ def not_opened_while_books_differ(seen: Seen) -> None:
 
 
 def compared_before_acting(seen: Seen) -> None:
-    """21: time that went missing is told, and nothing is sent but cancels until every account was compared."""
+    """21: time that went missing is told, and no account is sent anything but cancels before it was compared."""
     (slept_ns, *_) = seen.struck()
     assert "clock_jumped" in seen.alerts
     woke_ns = slept_ns + 4 * S
-    assert not [at_ns for at_ns, _ in seen.placed() if woke_ns <= at_ns < woke_ns + 20 * MS]
+    told = [(at_ns, it) for at_ns, it in seen.given(LinkUpdate) if at_ns > woke_ns]
+    trusted = {it.account: at_ns for at_ns, it in reversed(told) if it.state is LinkState.TRUSTED}
+    assert sorted(trusted) == ["chick", "hawk", "hen"]
+    placed = [(at_ns, it.request.account) for at_ns, it in seen.placed() if at_ns >= woke_ns]
+    assert placed
+    assert not [account for at_ns, account in placed if at_ns < trusted[account]]
 
 
 def nonces_in_order(seen: Seen) -> None:
