@@ -448,19 +448,25 @@ def test_a_simulated_plan_may_strike_a_start(row: str, told: str) -> None:
 
 
 def test_a_rule_of_a_start_acts_in_it_alone_and_no_other_acts_there() -> None:
-    phase = [START]
-    plan = load_fault_plan(
-        Source("faults.yaml", plan_of("fault: ack_lost", "fault: request_lost, phase: start")), venues=VENUES,
-        simulated=True,
+    phase, clock, struck = [START], PaperClock(), []
+    rows = (
+        "fault: ack_lost", "fault: request_lost, phase: start", "fault: streams_cut, at: [1s, 3s]",
+        "fault: maintenance, phase: start, nth: 1, for: 1s",
     )  # fmt: skip
-    faults = Faults(
-        plan, venue="backpack", clock=PaperClock(), rng_of=lambda name: Stream(1, name), phase=lambda: phase[0]
-    )  # fmt: skip
+    plan = load_fault_plan(Source("faults.yaml", plan_of(*rows)), venues=VENUES, simulated=True)
+    faults = Faults(plan, venue="backpack", clock=clock, rng_of=lambda name: Stream(1, name), phase=lambda: phase[0])
+    trading, starting, timed, coming_up = plan.rules
+    faults.start(struck.append)
     faults.only = START
-    trading, starting = plan.rules
+    faults.on_phase(START, struck.append)
+    began_ns = clock.now_ns()
+    clock.run_until(began_ns + 2 * S)
     assert faults.on_request("place", "alice") is starting
+    assert struck == [coming_up]  # and not what comes by the clock: somebody else would trade while nobody listens
     phase[0], faults.only = "IDLE", ""
     assert faults.on_request("place", "alice") is trading
+    clock.run_until(began_ns + 3 * S)
+    assert struck == [coming_up, timed]
 
 
 def test_a_wrong_plan_serves_nothing(eagle: Eagle, tmp_path: Path) -> None:

@@ -270,9 +270,10 @@ class Faults:
         return True
 
     def _act(self, number: int, act: Callable[[FaultRule], None]) -> None:
-        if self.off:
+        rule = self.rules[number]
+        if self.off or (self.only and rule.phase != self.only):
             return
-        act(self._struck(number, self.rules[number].account))
+        act(self._struck(number, rule.account))
 
     def _struck(self, number: int, account: str) -> FaultRule:
         """Note that a rule acts; as it acts this time."""
