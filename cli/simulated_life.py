@@ -398,13 +398,13 @@ def _judge(world: SimulatedWorld, flow: Flow, lived: Lived, config: Config) -> N
         except (EngineError, ExchangeError) as error:
             witness.violate("journal_unreadable", f"{type(error).__name__}: {error}")
     told = {"round_uncovered"} if rightly else set()
-    told |= {"uncovered"} if cut_short else set()
+    told |= {"uncovered"} if cut_short or witness.left_to_a_person else set()
     told |= UNTOLD if world.starved_ns and _unconfirmed(world, lived) else set()
     told |= {"foreign_unknown"} if _in_doubt(world, flow, lived) else set()
     told |= BY_HAND if witness.untold_at_end else set()
     told |= {"no_baseline", "no_venue_end"} if _stopped_early(lived) else set()
     told |= UNPRICED if _left_unpriced(world, lived) else set()
-    told |= {"not_done", "not_home"} if _waits_for_a_person(lived) else set()
+    told |= {"not_done", "not_home"} if _waits_for_a_person(world, lived) else set()
     witness.violations[:] = [it for it in witness.violations if it.code not in told]
     played = {it.fault for it in world.played}
     witness.violations[:] = [it for it in witness.violations if not excused(it.code, played)]
@@ -447,12 +447,14 @@ def _left_unpriced(world: SimulatedWorld, lived: Lived) -> bool:
     return lived.unpriced and _spoilt(world, world.clock.now_ns())
 
 
-def _waits_for_a_person(lived: Lived) -> bool:
-    """A disk was full before a death: who took over found that its books are not the venue's, and trades nothing (S17).
+def _waits_for_a_person(world: SimulatedWorld, lived: Lived) -> bool:
+    """A disk was full or somebody else traded before a death: who took over finds books that are not the venue's (S17).
 
-    As a start that refuses for the same reason; here orders without an end could have made the difference.
+    It trades nothing, as a start that refuses for the same reason; here orders without an end could have made the
+    difference.
     """
-    return lived.disk_was_full and lived.runs > 1 and "halted: positions differ" in lived.ending
+    unknown = lived.disk_was_full or bool(world.witness.owners)
+    return unknown and lived.runs > 1 and "halted: positions differ" in lived.ending
 
 
 def _by_somebody_else(world: SimulatedWorld, lived: Lived) -> bool:

@@ -45,7 +45,7 @@ from engine.runtime.simulate.outcome import Outcome, Played
 from engine.runtime.simulate.process import ProcessClock, ProcessLoop
 from engine.runtime.simulate.residue import Left
 from engine.runtime.simulate.scenario import Scenario, draw_scenario
-from engine.runtime.simulate.witness import Bounds
+from engine.runtime.simulate.witness import Bounds, Witness
 from exchanges.reads import Reads
 from exchanges.venues.faults import FaultPlan, FaultRule
 from exchanges.venues.memory import MemoryTransport
@@ -435,18 +435,34 @@ def test_a_trade_by_hand_that_is_on_its_way_at_a_stop_is_no_repair_of_the_cleanu
 
 
 @pytest.mark.parametrize(
-    ("full", "runs", "ending", "waits"),
+    ("full", "traded", "runs", "ending", "waits"),
     [
-        (True, 2, "not flat; halted: positions differ; hen: -1", True),
-        (False, 2, "not flat; halted: positions differ; hen: -1", False),
-        (True, 1, "not flat; halted: positions differ; hen: -1", False),  # no death: its own books are whole
-        (True, 2, "not flat; halted: age of unhedged size; hen: -1", False),
+        (True, False, 2, "not flat; halted: positions differ; hen: -1", True),
+        (False, True, 2, "not flat; halted: positions differ; hen: -1", True),
+        (False, False, 2, "not flat; halted: positions differ; hen: -1", False),
+        (True, False, 1, "not flat; halted: positions differ; hen: -1", False),  # no death: its own books are whole
+        (True, True, 2, "not flat; halted: age of unhedged size; hen: -1", False),
     ],
 )
-def test_only_after_a_full_disk_and_a_death_may_a_run_wait_for_a_person(
-    full: bool, runs: int, ending: str, waits: bool
+def test_only_after_a_full_disk_or_a_trade_by_hand_and_a_death_may_a_run_wait_for_a_person(
+    full: bool, traded: bool, runs: int, ending: str, waits: bool
 ) -> None:
-    assert _waits_for_a_person(Lived(Path(), runs=runs, ending=ending, disk_was_full=full)) is waits
+    world = SimpleNamespace(witness=SimpleNamespace(owners={"hen": Decimal(1)} if traded else {}))
+    lived = Lived(Path(), runs=runs, ending=ending, disk_was_full=full)
+    assert _waits_for_a_person(world, lived) is waits  # type: ignore[arg-type]
+
+
+def test_what_fills_while_positions_cannot_be_trusted_is_left_to_a_person(
+    eagle: Eagle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E15. A trade by hand and a death; who took over halted, and its close filled in part as it was cancelled."""
+    asked = ("simulate", "--seeds", "194", "--faults", "catalogue", "--play", "some", "--venues", "backpack,lighter")
+    said = eagle(*asked)
+    assert said.code == 0, said.out
+    monkeypatch.setattr(Witness, "left_to_a_person", False)
+    said = eagle(*asked, "--format", "json")
+    codes = {it["code"] for seed in json.loads(said.out)["broken"] for it in seed["violations"]}
+    assert codes == {"exposed_long", "left_exposed", "uncovered"}
 
 
 @pytest.mark.parametrize(("unpriced", "faults", "excused"), [(True, 3, True), (True, 2, False), (False, 9, False)])

@@ -113,6 +113,7 @@ class Witness:
         self.owners: dict[str, Decimal] = {}  # by account what others traded and no run knows of since a death
         self.late_trades: set[tuple[str, str]] = set()  # of hedges that a venue carried out after they were given up
         self.halted_ns = 0  # when the flow first gave up
+        self._distrusted_ns = 0  # since when the desk that trades trusts no positions
         self._now_ns = now_ns
         self._venues: Sequence[Venue] = ()
         self._bounds = bounds
@@ -165,6 +166,7 @@ class Witness:
         self._desk = desk
         self._desks += 1
         self._began = self._stopping = False
+        self._distrusted_ns = 0
         if desk.hedging is not None:
             desk.hedging.on_choice = partial(self._chosen, desk)
         self._believed_since_ns = 0
@@ -218,6 +220,14 @@ class Witness:
                         self._net(-missing, self._now_ns())
                     self._measure(self._now_ns())
                     return
+
+    @property
+    def left_to_a_person(self) -> bool:
+        """Is only open what an order filled while it was cancelled, because positions could not be trusted (E15)?
+
+        Nothing is traded then until a person has looked; so it is where somebody else traded before a death (S1).
+        """
+        return bool(self.owners) and 0 < self._distrusted_ns <= self._since_ns
 
     @property
     def handed_over(self) -> bool:
@@ -376,7 +386,7 @@ class Witness:
         bound = self._bounds.exposed_ns
         if not bound or not self._since_ns or self._told_long or now_ns - self._since_ns <= bound:
             return
-        if now_ns - self._since_ns > bound + self._allowed(self._since_ns):
+        if now_ns - self._since_ns > bound + self._allowed(self._since_ns) and not self.left_to_a_person:
             self._told_long = True
             open_ms = (now_ns - self._since_ns) // MS
             self.violate("exposed_long", f"exposure of up to {self._most} has been open for {open_ms} ms")
@@ -397,6 +407,8 @@ class Witness:
             elif self._began:
                 self._hear(given, at_ns)
         self._stopping |= type(given) is StopAsked
+        if desk.world.distrusted:
+            self._distrusted_ns = self._distrusted_ns or at_ns
         for effect in effects:
             if type(effect) is PlaceOrder:
                 self._decided(effect, at_ns, desk)
@@ -612,7 +624,8 @@ class Witness:
         self.untold_at_end = bool(late)
         if self._since_ns:
             self.episodes.append(Episode(self._since_ns, now_ns, self._most))
-            if not cut_short and self._open(self.exposure - sum((self._foreign[key] for key in late), ZERO)):
+            spared = cut_short or self.left_to_a_person
+            if not spared and self._open(self.exposure - sum((self._foreign[key] for key in late), ZERO)):
                 self.violate("left_exposed", f"the run ended with {self.exposure} open")
         for client_id, order in self._behind.items():
             if cut_short and not self._late(now_ns - order.behind_since_ns, order.behind_since_ns):
