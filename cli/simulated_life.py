@@ -476,8 +476,10 @@ def _by_somebody_else(world: SimulatedWorld, lived: Lived) -> bool:
 
 def _is_owners(code: str, text: str, owners: Mapping[str, Decimal]) -> bool:
     """Does an audit find just what others traded before a death, of which no journal tells (S1, S17)?"""
-    found = (text.startswith(f"{name}: ") and text.endswith(f"(difference {qty})") for name, qty in owners.items())
-    return code == "ledger_differs" and any(found)
+    name, difference = text.partition(": ")[0], re.search(r"\(difference (-?[0-9.]+)\)$", text)
+    if code != "ledger_differs" or name not in owners or difference is None:
+        return False
+    return Decimal(difference[1]) == owners[name]
 
 
 def _came_late(code: str, text: str, late_trades: Collection[tuple[str, str]]) -> bool:

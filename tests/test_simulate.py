@@ -29,6 +29,7 @@ from cli.simulated_life import (
     Lived,
     _cut_short,
     _halted_rightly,
+    _is_owners,
     _left_for_a_person,
     _left_unpriced,
     _waits_for_a_person,
@@ -463,6 +464,26 @@ def test_what_fills_while_positions_cannot_be_trusted_is_left_to_a_person(
     said = eagle(*asked, "--format", "json")
     codes = {it["code"] for seed in json.loads(said.out)["broken"] for it in seed["violations"]}
     assert codes == {"exposed_long", "left_exposed", "uncovered"}
+
+
+# 7009: the halted run died, and its next start refused. 7068: 0.003 was traded by hand, and 0.0030 was missing.
+@pytest.mark.parametrize("seed", [7009, 7068])
+def test_what_others_traded_before_a_death_is_theirs(eagle: Eagle, seed: int) -> None:
+    said = eagle("simulate", "--seeds", str(seed), "--faults", "catalogue")
+    assert said.code == 0, said.out
+
+
+@pytest.mark.parametrize(
+    ("text", "theirs"),
+    [
+        ("chick: baseline 0 + fills 0.01 = 0.01 ETH, the venue says 0.007 (difference -0.0030)", True),
+        ("chick: baseline 0 + fills 0.01 = 0.01 ETH, the venue says 0.006 (difference -0.0040)", False),
+        ("hen: baseline 0 + fills 0.01 = 0.01 ETH, the venue says 0.007 (difference -0.0030)", False),
+    ],
+)
+def test_an_owner_is_known_by_account_and_quantity(text: str, theirs: bool) -> None:
+    assert _is_owners("ledger_differs", text, {"chick": Decimal("-0.003")}) is theirs
+    assert not _is_owners("uncovered", text, {"chick": Decimal("-0.003")})
 
 
 @pytest.mark.parametrize(("unpriced", "faults", "excused"), [(True, 3, True), (True, 2, False), (False, 9, False)])

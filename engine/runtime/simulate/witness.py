@@ -166,7 +166,6 @@ class Witness:
         self._desk = desk
         self._desks += 1
         self._began = self._stopping = False
-        self._distrusted_ns = 0
         if desk.hedging is not None:
             desk.hedging.on_choice = partial(self._chosen, desk)
         self._believed_since_ns = 0
@@ -179,6 +178,9 @@ class Witness:
     def _begin(self, desk: Desk, at_ns: int) -> None:
         """The desk has taken over: of what earlier lives ordered only what it knows can still be told."""
         self._began = True
+        if self.left_to_a_person:
+            self._since_ns = at_ns  # who has taken over may trade
+        self._distrusted_ns = 0
         self._behind.clear()
         for client_id, order in self._orders.items():
             mine = desk.world.orders.get(client_id)
