@@ -36,6 +36,12 @@ HEDGE = replace(
         (HEDGE, {"worst_price": None}, "worst price None for 2587"),
         (replace(HEDGE, side=Side.BUY), {"worst_price": Decimal(2588)}, "worst price 2588 for 2587"),
         (replace(HEDGE, worst_price=None), {}, ""),
+        (replace(HEDGE, worst_price=None), {"tif": TimeInForce.GTC}, ""),  # what never rests has none
+        (
+            HEDGE,
+            {"price": Decimal(2587), "type": OrderType.LIMIT, "worst_price": None, "tif": TimeInForce.GTC},
+            "tif gtc for ioc",
+        ),
     ],
 )
 def test_an_order_that_came_otherwise_than_it_was_decided_is_told(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from exchanges.types import OrderRequest
+from exchanges.types import OrderRequest, OrderType
 
 __all__ = ["otherwise"]
 
@@ -15,8 +15,11 @@ def otherwise(came: OrderRequest, meant: OrderRequest) -> str:
     """How it differs, in words; empty where it does not.
 
     A market order may come as a limit, or with a bound, that is nearer than its worst price: some venues take no other.
+    One that comes as such never rests, whatever a venue calls its time in force.
     """
     names = [name for name in AS_MEANT if getattr(came, name) != getattr(meant, name)]
+    if came.type is OrderType.MARKET and "tif" in names:
+        names.remove("tif")
     bound = came.worst_price if came.price is None else came.price
     if meant.price is not None:
         names += ["price"] if came.price != meant.price else []
