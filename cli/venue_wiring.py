@@ -51,6 +51,11 @@ HEDGER_LIMITS = {
     "unhedged_soft": 100,
     "unhedged_hard": 500,
 }  # of a printed config, in its least hedges
+FEW_REQUESTS = (
+    "# Lighter's standard accounts have 60 requests a minute, too few for the flow's own times: serve it with",
+    "# --tier premium for `validate --online`, or add limits: {orders_per_minute: 60} and to the settings",
+    "# order_timeout: 6s, hold: 3s..5s.",
+)
 BASE_STOCK = Decimal(20)  # of the base asset on spot markets, so that accounts can sell
 
 
@@ -306,13 +311,14 @@ def config_of(served: list[Served], options: ServeOptions) -> str:
         for it in each.exchange.markets.values():
             symbols.setdefault(it.instrument.market, []).append(f"{each.name}: {it.instrument.symbol}")
     first, hedger = next(iter(symbols)), any(KINDS[each.kind].source for each in served)
-    alone = hedger and len(symbols) == 1
+    alone, kinds = hedger and len(symbols) == 1, {each.kind for each in served}
     lines = [
         *(
             f"# {each.name}: a local {each.kind} on http://127.0.0.1:{each.port}, its ledger at {PATH}"
             for each in served
         ),
         "# eagle run --live --config THIS_FILE trades on them, without money; the keys are good for nothing else.",
+        *(FEW_REQUESTS if not hedger and options.tier == "standard" and "lighter" in kinds else ()),
         "version: 1",
         *(["flow: hedger"] if hedger else []),
         *(_pair_lines(served, options) if hedger and len(symbols) > 1 else [f"market: {first}"]),

@@ -83,6 +83,19 @@ def test_it_serves_what_it_prints_and_ends_cleanly(tmp_path: Path) -> None:
         assert (it.process.returncode, words) == (0, "one: 0 orders, 0 fills\ntwo: 0 orders, 0 fills\n")
 
 
+def test_a_standard_account_of_lighter_is_told_the_times_that_its_requests_allow(tmp_path: Path, eagle: Eagle) -> None:
+    """As printed, `validate --online` refuses its limit, and `validate` the flow's own times with a lower one."""
+    with serving(tmp_path, "backpack", "lighter", "--tier", "premium") as it:
+        assert not [head for head in it.heads if "60 requests a minute" in head]
+    with serving(tmp_path, "backpack", "lighter") as it:
+        assert [head for head in it.heads if "60 requests a minute" in head]
+    config = {**it.config, "limits": {"orders_per_minute": 60}}
+    for times, code in (({"order_timeout": "6s", "hold": "3s..5s"}, 0), ({}, 1)):
+        config["settings"] = {"quantity": "0.01", **times}
+        (tmp_path / "local.yaml").write_text(yaml.safe_dump(config))
+        assert eagle("validate", tmp_path / "local.yaml").code == code
+
+
 def test_accounts_may_be_one_user() -> None:
     def owners(kind: str, *, one_user: bool) -> set[str]:
         options = ServeOptions({"v": kind}, 0, {"a": "1", "b": "1"}, {}, None, "keys", 1, "standard", 1, one_user)
