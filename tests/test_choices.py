@@ -23,7 +23,7 @@ def heard(bench: Bench) -> list[Choice]:
     choices: list[Choice] = []
     hedging = bench.desk.hedging
     assert hedging is not None
-    hedging.on_choice = choices.append
+    hedging.on_choice = lambda *chosen: choices.append(hedging.explained(*chosen))
     bench.begin()
     bench.ack(bench.newest("opening"))
     return choices

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -17,9 +18,9 @@ from engine.runtime.journal_read import RunRow
 from engine.runtime.replay import Difference, replay
 from engine.trading.desk import Desk
 from engine.trading.effects import ArmTimer, Effect
-from engine.trading.hedging import Choice, Stage
+from engine.trading.hedging import Choice, Hedging, Stage
 from engine.trading.inputs import Input, TimerFired
-from exchanges.types import Quote, Rng
+from exchanges.types import Quote, Rng, Side
 
 __all__ = ["Deed", "Insight", "MakeDesk", "Walk", "walk"]
 
@@ -100,7 +101,10 @@ class _Walker:
         self._armed: dict[tuple[str, str], int] = {}
         desk.chart = _ListeningChart(desk, self._heard)
         if desk.hedging is not None:
-            desk.hedging.on_choice = self._choices.append
+            desk.hedging.on_choice = partial(self._chosen, desk.hedging)
+
+    def _chosen(self, hedging: Hedging, account: str | None, side: Side, qty: Decimal) -> None:
+        self._choices.append(hedging.explained(account, side, qty))
 
     def step(self, seq: int, at_ns: int, given: Input, effects: list[Effect]) -> None:
         if self._wanted(seq):

@@ -129,7 +129,7 @@ class Hedging:
         self._failures = 0  # how often every rung refused: each time the worst price goes a step further
         self._last = ""  # account that filled partly: it is asked first for the rest (E9)
         self._rung: Rung | None = None  # that the last choice came from
-        self.on_choice: Callable[[Choice], None] | None = None  # nobody listens while orders really leave
+        self.on_choice: Callable[[str | None, Side, Decimal], None] | None = None  # nobody listens while orders leave
         self.since_ns: int | None = None  # since when a hedgeable exposure is open (S6)
         self.waiting_until_ns = 0
         self._alarm_ns = 0  # a person is not called again before
@@ -318,7 +318,7 @@ class Hedging:
         qty = min(abs(need), world.plan.limits.max_order)
         account = self._choose(side, qty)
         if self.on_choice is not None:
-            self.on_choice(self._told(account, side, qty))
+            self.on_choice(account, side, qty)
         if account is None:
             blockers = self._blockers(side)
             if blockers:
@@ -390,8 +390,11 @@ class Hedging:
                 return self._world.maker
         return None
 
-    def _told(self, account: str | None, side: Side, qty: Decimal) -> Choice:
-        """Asks what `_choose` asked, of the same accounts: a review must read no quote that the decision did not."""
+    def explained(self, account: str | None, side: Side, qty: Decimal) -> Choice:
+        """The choice of which `on_choice` just told.
+
+        Asks what `_choose` asked, of the same accounts: a review must read no quote that the decision did not.
+        """
         world = self._world
         objections = {name: self._objection(name, side, qty) for name in self._takers}
         if self._rung is Rung.UNDO_ON_MAKER and all(objections.values()):

@@ -18,10 +18,9 @@ from engine.runtime.simulate.meant import otherwise
 from engine.runtime.simulate.residue import Left
 from engine.trading.desk import Desk
 from engine.trading.effects import Effect, Moved, PlaceOrder, Purpose
-from engine.trading.hedging import Choice
 from engine.trading.inputs import Input, Started, StopAsked
 from engine.trading.limits import smallest_order
-from exchanges.types import ZERO, Fill, LinkState, Liquidity, OrderRequest
+from exchanges.types import ZERO, Fill, LinkState, Liquidity, OrderRequest, Side
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -448,16 +447,16 @@ class Witness:
             counted_on[other.side.sign] += other.remaining
         self._decisions[client_id] = _Decision(blind, counted_on, dict(self._filled))
 
-    def _chosen(self, desk: Desk, choice: Choice) -> None:
+    def _chosen(self, desk: Desk, account: str | None, side: Side, qty: Decimal) -> None:
         """S14: nothing is hedged on a stream that is not trusted.
 
         S4: beside an order of unknown outcome exposure is an interval, and no hedge may grow its worse end.
         """
-        if choice.account is None:
+        if account is None:
             return
-        state = desk.world.links[choice.account]
+        state = desk.world.links[account]
         if state is not LinkState.TRUSTED:
-            self.violate("sent_untrusted", f"{choice.account}: a hedge while its stream is {state.value}")
+            self.violate("sent_untrusted", f"{account}: a hedge while its stream is {state.value}")
         covering = desk.world.orders.covering.values()
         if not any(order.unknown for order in covering):
             return
@@ -465,10 +464,10 @@ class Witness:
         for order in covering:
             change = order.side.sign * order.remaining
             ends = {end + part for end in ends for part in ((ZERO, change) if order.unknown else (change,))}
-        hedge = choice.side.sign * choice.qty
+        hedge = side.sign * qty
         if max(abs(end + hedge) for end in ends) >= max(map(abs, ends)):
             told = ", ".join(f"{end}" for end in sorted(ends))
-            self.violate("interval_grew", f"{choice.account}: a hedge of {hedge} while {told} may be open")
+            self.violate("interval_grew", f"{account}: a hedge of {hedge} while {told} may be open")
 
     def _moved(self, target: str, desk: Desk) -> None:
         phase = target.partition(".")[0]
