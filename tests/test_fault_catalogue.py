@@ -15,12 +15,14 @@ import pytest
 from catalogue_kit import MS, S, Seen, lived
 from cli_kit import ROOT
 
+from cli.simulated import SimulatedWorld
 from engine.errors import NotFlatBefore
 from engine.runtime.journal_read import open_journal
 from engine.runtime.simulate.alone import over
 from engine.runtime.simulate.catalogue import CATALOGUE, START, Row
-from engine.trading.effects import AskOrder, CancelOrder, Purpose
+from engine.trading.effects import Alert, AskOrder, CancelOrder, Purpose
 from engine.trading.inputs import Answered, MarketSeen
+from exchanges.accounts import Holding
 from exchanges.types import Fill, LinkState, LinkUpdate, OrderUpdate, Refused, Unknown
 
 HEDGES = (Purpose.HEDGE, Purpose.UNDO)
@@ -300,6 +302,34 @@ def test_row(row: Row, tmp_path: Path) -> None:
     if not case.halts:
         assert (seen.outcome.exit_code, seen.outcome.ending) == (0, "flat")
     case.expect(seen)
+
+
+@pytest.mark.parametrize("kind", ["backpack", "lighter", "okx", "binance"])
+def test_a_position_that_moves_without_a_row_halts_the_run(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """14: no stream and no list of fills tells of it; two readings of positions do (E12), and no order follows."""
+    begin = SimulatedWorld.start
+
+    def started(world: SimulatedWorld) -> None:
+        begin(world)
+        exchange = world.venues["two"].exchange
+        (symbol,), balances = exchange.markets, exchange.accounts["chick"].balances
+
+        def move() -> None:
+            held = balances.holding(symbol)
+            balances.holdings[symbol] = Holding(held.qty + Decimal("0.02"), held.entry_price)
+
+        world.clock.post_at(8 * S, move)
+
+    monkeypatch.setattr(SimulatedWorld, "start", started)
+    seen = lived("fault: stop_asked, at: 60s", folder=tmp_path, kind=kind, rounds=50)
+    (halted_ns,) = [at_ns for at_ns, it in seen.effects(Alert) if it.code == "limit"]
+    assert seen.alerts.count("positions_differ") >= 2
+    assert 8 * S < halted_ns < 60 * S
+    assert not [at_ns for at_ns, _ in seen.placed() if at_ns > halted_ns]
+    assert seen.outcome.exit_code == 1
+    assert "by our books and not by the venues'; halted: positions differ" in seen.outcome.ending
 
 
 @pytest.mark.parametrize("row", [row for row in CATALOGUE if not row.faults], ids=_name)
